@@ -1,0 +1,45 @@
+//! Why a record can't be decoded.
+
+use std::error::Error as StdError;
+
+use super::MsgType;
+
+/// Why a record can't be decoded. The stream adds the channel and the position, see
+/// [`Error::Decode`](crate::Error::Decode).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// No template is registered for the type.
+    #[error("no template is registered for message type {msg_type}; add one with `add_msg_template`")]
+    UnknownType {
+        /// The type.
+        msg_type: MsgType,
+    },
+    /// The payload is cut off or isn't a message of its type.
+    #[error("the payload is truncated or corrupt")]
+    Corrupt {
+        /// What the decoder found.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// A header's value can't be read.
+    #[error("header `{name}` has a value that can't be read: {reason}")]
+    Header {
+        /// The header.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The parts of a message contradict each other.
+    #[error("the message contradicts itself: {reason}")]
+    Inconsistent {
+        /// What doesn't fit.
+        reason: String,
+    },
+}
+
+impl DecodeError {
+    /// A corrupt payload, with what the decoder found.
+    pub fn corrupt(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Corrupt { source: source.into() }
+    }
+}

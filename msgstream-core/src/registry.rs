@@ -1,0 +1,1 @@
+//! Connecting by URL: schemes and what answers to them.

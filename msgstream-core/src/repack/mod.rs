@@ -1,0 +1,1 @@
+//! Splitting messages by hash key into one pack per channel.

@@ -1,0 +1,1 @@
+//! The Message Stream Service: channels with an owner.

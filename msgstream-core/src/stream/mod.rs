@@ -1,0 +1,1 @@
+//! Streams without alignment in time: produce, broadcast, consume.

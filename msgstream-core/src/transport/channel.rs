@@ -1,0 +1,161 @@
+//! Writing to, reading from and acknowledging on one channel.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Incarnation, Position, Receipt, Record, Result, Start};
+
+/// Appends records to one channel.
+///
+/// Waiting is in [`ready`](Self::ready), which may be cancelled; [`submit`](Self::submit) doesn't
+/// wait, so a batch is never lost to a cancelled future.
+#[async_trait]
+pub trait ChannelWriter: fmt::Debug + Send {
+    /// Waits until the writer takes another batch: the records in flight are bounded.
+    ///
+    /// # Errors
+    /// [`Poisoned`](super::TransportErrorKind::Poisoned) after a failed write,
+    /// [`Closed`](super::TransportErrorKind::Closed).
+    ///
+    /// # Cancel safety
+    /// Cancelling has no effect.
+    async fn ready(&mut self) -> Result<()>;
+
+    /// Hands over a batch, in order, and gives a receipt for it. Batches are pipelined: the next
+    /// one may be submitted before this one's receipt has come.
+    ///
+    /// Never fails by itself: the receipt says what became of the batch. Without a preceding
+    /// [`ready`](Self::ready) a batch over the bound is taken all the same.
+    ///
+    /// Success is a contiguous prefix of all that was submitted. After a failed or unknown
+    /// outcome the writer is poisoned and stores nothing more.
+    fn submit(&mut self, records: Vec<Record>) -> Receipt;
+
+    /// Waits until all receipts have come, and ends the writer. Closing twice is harmless.
+    ///
+    /// # Cancel safety
+    /// May be called again after a cancelled call.
+    async fn close(&mut self) -> Result<()>;
+}
+
+/// How much a [`ChannelReader::read`] may return, and how long it may take.
+///
+/// ```
+/// use msgstream_core::transport::Limit;
+/// let limit = Limit::default().with_records(10);
+/// assert_eq!(limit.records, 10);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limit {
+    /// At most so many records; 0 is taken as 1.
+    pub records: usize,
+    /// At most so many bytes, counted as [`Record::footprint`]; a record that is larger comes
+    /// alone.
+    pub bytes: usize,
+    /// How long to wait for a first record.
+    pub wait: Duration,
+}
+
+impl Default for Limit {
+    /// 1,024 records, 1 MiB, 1 second.
+    fn default() -> Self {
+        Self { records: 1024, bytes: 1 << 20, wait: Duration::from_secs(1) }
+    }
+}
+
+impl Limit {
+    /// The same with another number of records.
+    #[must_use]
+    pub const fn with_records(mut self, records: usize) -> Self {
+        self.records = records;
+        self
+    }
+
+    /// The same with another number of bytes.
+    #[must_use]
+    pub const fn with_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// The same with another wait.
+    #[must_use]
+    pub const fn with_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+/// What a [`ChannelReader::read`] returns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadBatch {
+    /// The records, in the order of the channel; empty where none came in time.
+    pub records: Vec<Record>,
+    /// Where the reader goes on, good for [`Start::At`]. It moves over gaps that hold no record.
+    pub next: Position,
+    /// There was nothing more at some moment during the call, measured against the end of the
+    /// channel. Neither "idle" nor "disconnected" follows from it, nor from its absence.
+    pub caught_up: bool,
+}
+
+impl ReadBatch {
+    /// A batch.
+    #[must_use]
+    pub const fn new(records: Vec<Record>, next: Position, caught_up: bool) -> Self {
+        Self { records, next, caught_up }
+    }
+}
+
+/// Reads one channel in order.
+#[async_trait]
+pub trait ChannelReader: fmt::Debug + Send {
+    /// Reads the next records: at once where there are some, else when some come, else after
+    /// `limit.wait` an empty batch.
+    ///
+    /// The reader goes on after the last record it handed out, with no gap and no repeat,
+    /// whatever happens to its connection meanwhile.
+    ///
+    /// # Errors
+    /// [`PositionTrimmed`](super::TransportErrorKind::PositionTrimmed) where retention passed the
+    /// reader, [`WrongIncarnation`](super::TransportErrorKind::WrongIncarnation) or
+    /// [`NotFound`](super::TransportErrorKind::NotFound) where the channel was replaced or
+    /// deleted, [`Unavailable`](super::TransportErrorKind::Unavailable) where the broker stays
+    /// away. The reader's place is kept over an error.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses no record: the next call returns what this one would have.
+    async fn read(&mut self, limit: Limit) -> Result<ReadBatch>;
+
+    /// Goes to another place in the channel.
+    ///
+    /// # Errors
+    /// As [`Transport::reader`](super::Transport::reader).
+    ///
+    /// # Cancel safety
+    /// After a cancelled call the reader is at the old place or at the new one.
+    async fn seek(&mut self, start: Start) -> Result<()>;
+
+    /// The life of the channel that this reader reads.
+    fn incarnation(&self) -> Incarnation;
+}
+
+/// A named, durable cursor on one channel.
+#[async_trait]
+pub trait Subscription: fmt::Debug + Send + Sync {
+    /// Moves the cursor: everything before the position is done with. It never moves back: an
+    /// earlier position is harmless. `Ok` means that the broker has it.
+    ///
+    /// # Cancel safety
+    /// The cursor may or may not have moved after a cancelled call.
+    async fn ack(&self, before: Position) -> Result<()>;
+
+    /// Where the cursor stands, `None` where it was never moved.
+    ///
+    /// # Cancel safety
+    /// Cancelling has no effect.
+    async fn acked(&self) -> Result<Option<Position>>;
+}

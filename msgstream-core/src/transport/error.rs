@@ -1,0 +1,195 @@
+//! Errors of transports.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use super::{Incarnation, Position};
+
+/// The result of a transport's operation.
+pub type Result<T, E = TransportError> = std::result::Result<T, E>;
+
+/// What failed, on which channel, why, and what to do about it.
+///
+/// `Display` is one line without the source; the source is reached by [`StdError::source`].
+///
+/// ```
+/// use msgstream_core::transport::{TransportError, TransportErrorKind};
+/// let error = TransportError::new("describe", TransportErrorKind::NotFound).on("orders");
+/// assert_eq!(
+///     error.to_string(),
+///     "describe of channel `orders` failed: there is no such channel; create it first"
+/// );
+/// ```
+#[derive(Debug)]
+pub struct TransportError {
+    operation: &'static str,
+    channel: Option<String>,
+    kind: TransportErrorKind,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl TransportError {
+    /// An error of an operation.
+    #[must_use]
+    pub const fn new(operation: &'static str, kind: TransportErrorKind) -> Self {
+        Self { operation, channel: None, kind, source: None }
+    }
+
+    /// The same, naming the channel.
+    #[must_use]
+    pub fn on(mut self, channel: impl Into<String>) -> Self {
+        self.channel = Some(channel.into());
+        self
+    }
+
+    /// The same, with what caused it.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub const fn kind(&self) -> &TransportErrorKind {
+        &self.kind
+    }
+
+    /// The channel, where the operation was on one.
+    #[must_use]
+    pub fn channel(&self) -> Option<&str> {
+        self.channel.as_deref()
+    }
+
+    /// The operation, by the name of its method.
+    #[must_use]
+    pub const fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// Whether the same call can succeed later with nothing changed but time.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(
+            self.kind,
+            TransportErrorKind::Unavailable { .. }
+                | TransportErrorKind::TimedOut { .. }
+                | TransportErrorKind::Full { .. }
+        )
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation)?;
+        if let Some(channel) = &self.channel {
+            write!(f, " of channel `{channel}`")?;
+        }
+        write!(f, " failed: {}", self.kind)
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|e| &**e as &(dyn StdError + 'static))
+    }
+}
+
+/// Why a transport's operation failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The channel doesn't exist.
+    #[error("there is no such channel; create it first")]
+    NotFound,
+    /// The channel exists already.
+    #[error("the channel exists already; use it, or delete it first")]
+    AlreadyExists,
+    /// The channel's name can't be used on this transport.
+    #[error("the channel's name can't be used: {reason}")]
+    InvalidName {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The transport can't do this at all; the capability of this name is false.
+    #[error("this transport can't do that: its capability `{capability}` is false")]
+    Unsupported {
+        /// The name of the capability.
+        capability: &'static str,
+    },
+    /// The payload is larger than the transport takes. Nothing was sent.
+    #[error("a payload of {bytes} bytes is over the limit of {limit} bytes; nothing was sent: split the message, or raise the limit")]
+    TooLarge {
+        /// The size of the payload, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The position is past the end of the channel: of another channel, or of one since recreated.
+    #[error("position {position} is beyond the end of the channel, {end}: it belongs to another channel, or to an earlier one of this name")]
+    PositionBeyondEnd {
+        /// The position asked for.
+        position: Position,
+        /// Where the next record will stand at the earliest.
+        end: Position,
+    },
+    /// The position is before the first record that is left.
+    #[error("the records from {position} on are gone (retention), the first left is {first}: start there and accept the gap, or keep records for longer")]
+    PositionTrimmed {
+        /// The position asked for, or the reader's own.
+        position: Position,
+        /// The first position left.
+        first: Position,
+    },
+    /// The channel was deleted and created again.
+    #[error("the channel was deleted and created again: {expected} was expected, {found} is there; positions of the old one are void")]
+    WrongIncarnation {
+        /// The incarnation that the positions belong to.
+        expected: Incarnation,
+        /// The incarnation that is there.
+        found: Incarnation,
+    },
+    /// An earlier write of this writer failed; what follows would be out of order.
+    #[error("an earlier write of this writer failed, so this one was not sent: open a new writer and send again from the first record that is not known to be stored")]
+    Poisoned,
+    /// The transport, reader or writer was closed.
+    #[error("it was closed; open a new one")]
+    Closed,
+    /// The broker can't be reached, or not now.
+    #[error("the broker can't be reached now: {reason}")]
+    Unavailable {
+        /// What was tried.
+        reason: String,
+    },
+    /// No answer within the deadline.
+    #[error("no answer within {} ms", after.as_millis())]
+    TimedOut {
+        /// The deadline.
+        after: Duration,
+    },
+    /// The broker has no room.
+    #[error("the broker has no room: {reason}")]
+    Full {
+        /// What is full.
+        reason: String,
+    },
+    /// The broker refused the credentials or the permission.
+    #[error("the broker refused it: {reason}")]
+    Denied {
+        /// What was refused.
+        reason: String,
+    },
+    /// An option or an address is wrong.
+    #[error("{reason}")]
+    Config {
+        /// What is wrong with it, and what is allowed.
+        reason: String,
+    },
+    /// The broker answered with something that the adapter doesn't understand.
+    #[error("the broker's answer can't be used: {reason}")]
+    Protocol {
+        /// What came.
+        reason: String,
+    },
+}

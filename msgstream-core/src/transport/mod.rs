@@ -1,0 +1,207 @@
+//! The contract between the stream and a broker: [`Transport`].
+//!
+//! A transport gives channels, each one totally ordered log, with writers, readers and durable
+//! cursors. The calls are few, object-safe and per batch, never per message. What every
+//! implementation owes its caller is written at each method and checked by the crate
+//! `msgstream-conformance`.
+
+mod capabilities;
+mod channel;
+mod error;
+mod position;
+mod receipt;
+mod record;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::capabilities::Capabilities;
+pub use self::channel::{ChannelReader, ChannelWriter, Limit, ReadBatch, Subscription};
+pub use self::error::{Result, TransportError, TransportErrorKind};
+pub use self::position::{Incarnation, Position, Start};
+pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender};
+pub use self::record::{Header, Meta, Record};
+
+/// A broker, or anything else that holds channels.
+///
+/// No method has a default, so a layer around a transport that forgets one doesn't compile.
+/// Each implementation does its own reconnecting, and every wait in it has a deadline.
+///
+/// `Arc<dyn Transport>` is a `Transport` itself:
+///
+/// ```
+/// use std::sync::Arc;
+/// use msgstream_core::transport::Transport;
+/// fn takes_any(_: impl Transport) {}
+/// fn gives(transport: Arc<dyn Transport>) {
+///     takes_any(transport);
+/// }
+/// ```
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// What this transport can do. The same at every call.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Creates a channel with properties that travel with it.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](TransportErrorKind::AlreadyExists),
+    /// [`InvalidName`](TransportErrorKind::InvalidName).
+    ///
+    /// # Cancel safety
+    /// The channel may or may not be there after a cancelled call.
+    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()>;
+
+    /// Deletes a channel, its records, its properties and its cursors.
+    ///
+    /// # Errors
+    /// [`NotFound`](TransportErrorKind::NotFound).
+    ///
+    /// # Cancel safety
+    /// The channel may or may not be there after a cancelled call.
+    async fn delete(&self, channel: &str) -> Result<()>;
+
+    /// The names of the channels that begin with a prefix, sorted.
+    ///
+    /// # Cancel safety
+    /// Cancelling has no effect.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// The incarnation, bounds and properties of a channel.
+    ///
+    /// # Errors
+    /// [`NotFound`](TransportErrorKind::NotFound).
+    ///
+    /// # Cancel safety
+    /// Cancelling has no effect.
+    async fn describe(&self, channel: &str) -> Result<ChannelInfo>;
+
+    /// Opens a writer.
+    ///
+    /// # Errors
+    /// [`NotFound`](TransportErrorKind::NotFound): a writer never creates its channel.
+    ///
+    /// # Cancel safety
+    /// Nothing stays open after a cancelled call.
+    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>>;
+
+    /// Opens a reader. With an incarnation given, only on that one.
+    ///
+    /// # Errors
+    /// [`NotFound`](TransportErrorKind::NotFound),
+    /// [`WrongIncarnation`](TransportErrorKind::WrongIncarnation),
+    /// [`PositionBeyondEnd`](TransportErrorKind::PositionBeyondEnd),
+    /// [`PositionTrimmed`](TransportErrorKind::PositionTrimmed); all of them here or from the
+    /// first [`ChannelReader::read`].
+    ///
+    /// # Cancel safety
+    /// Nothing stays open after a cancelled call.
+    async fn reader(
+        &self,
+        channel: &str,
+        start: Start,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Box<dyn ChannelReader>>;
+
+    /// A durable cursor by name, made where it isn't there yet. It doesn't move by itself, and it
+    /// doesn't read: a reader is opened at its position.
+    ///
+    /// # Errors
+    /// [`NotFound`](TransportErrorKind::NotFound) for the channel.
+    ///
+    /// # Cancel safety
+    /// The cursor may or may not be there after a cancelled call.
+    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>>;
+
+    /// A position in the broker's own bytes, as other programs store it.
+    ///
+    /// # Errors
+    /// [`Config`](TransportErrorKind::Config) for a position that is not of this transport.
+    fn encode_position(&self, position: Position) -> Result<Vec<u8>>;
+
+    /// A position from the broker's own bytes.
+    ///
+    /// # Errors
+    /// [`Config`](TransportErrorKind::Config) for bytes that are none.
+    fn decode_position(&self, bytes: &[u8]) -> Result<Position>;
+
+    /// Ends this handle: what is pending is flushed, and every later use of it, its writers and
+    /// its readers is [`Closed`](TransportErrorKind::Closed). Closing twice is harmless.
+    ///
+    /// # Cancel safety
+    /// May be called again after a cancelled call.
+    async fn close(&self) -> Result<()>;
+}
+
+/// What [`Transport::describe`] tells of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelInfo {
+    /// Which life of the channel this is; constant where the capability `incarnations` is false.
+    pub incarnation: Incarnation,
+    /// The first position that can be read, `None` where no record is left.
+    pub first: Option<Position>,
+    /// Where the next record will stand at the earliest: greater than every record's position.
+    pub end: Position,
+    /// The properties given when the channel was created.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl ChannelInfo {
+    /// What is known of a channel.
+    #[must_use]
+    pub const fn new(
+        incarnation: Incarnation,
+        first: Option<Position>,
+        end: Position,
+        properties: BTreeMap<String, String>,
+    ) -> Self {
+        Self { incarnation, first, end, properties }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+        (**self).create(channel, properties).await
+    }
+    async fn delete(&self, channel: &str) -> Result<()> {
+        (**self).delete(channel).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        (**self).list(prefix).await
+    }
+    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
+        (**self).describe(channel).await
+    }
+    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
+        (**self).writer(channel).await
+    }
+    async fn reader(
+        &self,
+        channel: &str,
+        start: Start,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Box<dyn ChannelReader>> {
+        (**self).reader(channel, start, incarnation).await
+    }
+    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
+        (**self).subscription(channel, name).await
+    }
+    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
+        (**self).encode_position(position)
+    }
+    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
+        (**self).decode_position(bytes)
+    }
+    async fn close(&self) -> Result<()> {
+        (**self).close().await
+    }
+}

@@ -1,0 +1,1 @@
+//! The record format: metadata as headers, and positions as bytes.
