@@ -54,6 +54,6 @@ pub struct Mark {
 pub struct Raise {
     /// The first position that the floor is in force for.
     pub at: Position,
-    /// The floor.
-    pub floor: Timestamp,
+    /// The floor; `None` is the frontier of the checkpoint.
+    pub floor: Option<Timestamp>,
 }

@@ -1,31 +1,105 @@
 //! Records to messages.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::message::{DecodeError, MsgType, TsMsg, Unmarshal};
+use crate::message::{
+    CreateCollectionMsg, CreatePartitionMsg, DecodeError, DeleteMsg, DropCollectionMsg, InsertMsg,
+    MsgType, SearchMsg, SearchResultMsg, SegStatisticsMsg, TimeSyncMsg, TimeTickMsg, TsMsg,
+    Unmarshal,
+};
 use crate::transport::Record;
 
 type Template = Arc<dyn Fn(&Record) -> Result<Box<dyn TsMsg>, DecodeError> + Send + Sync>;
 
 /// Decodes records by their type.
+///
+/// It knows the built-in messages; a program's own are added. See
+/// [`SerdeMsg`](crate::message::SerdeMsg), [`MsgBody`](crate::message::MsgBody) and [`TsMsg`] for
+/// three ways to make them.
+///
+/// ```
+/// use msgstream_core::message::TimeTickMsg;
+/// use msgstream_core::{DecodeError, MsgType, Timestamp, TsMsg, UnmarshalDispatcher};
+///
+/// let tick: Box<dyn TsMsg> = Box::new(TimeTickMsg::new(Timestamp(5)));
+/// let mut record = tick.to_record();
+///
+/// let dispatcher = UnmarshalDispatcher::new();
+/// let read = dispatcher.unmarshal(&record)?;
+/// assert!(read.downcast_ref::<TimeTickMsg>().is_some());
+///
+/// record.meta.msg_type = MsgType(70_001);
+/// assert!(matches!(dispatcher.unmarshal(&record), Err(DecodeError::UnknownType { .. })));
+/// # Ok::<(), DecodeError>(())
+/// ```
 #[derive(Clone)]
 pub struct UnmarshalDispatcher {
-    templates: HashMap<MsgType, Template>,
+    templates: BTreeMap<MsgType, Template>,
 }
 
 impl UnmarshalDispatcher {
+    /// A dispatcher that knows the seven types of the design document: inserts, deletes, searches,
+    /// search results, segment statistics, time ticks and time syncs.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut dispatcher = Self::empty();
+        dispatcher
+            .add_msg_template::<InsertMsg>()
+            .add_msg_template::<DeleteMsg>()
+            .add_msg_template::<SearchMsg>()
+            .add_msg_template::<SearchResultMsg>()
+            .add_msg_template::<SegStatisticsMsg>()
+            .add_msg_template::<TimeTickMsg>()
+            .add_msg_template::<TimeSyncMsg>();
+        dispatcher
+    }
+
+    /// A dispatcher for channels shared with a running Milvus 2.x: inserts, deletes, time ticks,
+    /// and the messages that create and drop collections and partitions.
+    ///
+    /// Goes with [`MsgTypeNames::milvus_2x`](crate::MsgTypeNames::milvus_2x). Searches, their
+    /// results and statistics are other structs in Milvus, so they are unknown here.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, UnmarshalDispatcher};
+    /// assert!(UnmarshalDispatcher::milvus_2x().knows(MsgType::CREATE_COLLECTION));
+    /// ```
+    #[must_use]
+    pub fn milvus_2x() -> Self {
+        let mut dispatcher = Self::empty();
+        dispatcher
+            .add_msg_template::<InsertMsg>()
+            .add_msg_template::<DeleteMsg>()
+            .add_msg_template::<TimeTickMsg>()
+            .add_msg_template::<CreateCollectionMsg>()
+            .add_msg_template::<DropCollectionMsg>()
+            .add_msg_template::<CreatePartitionMsg>();
+        dispatcher
+    }
+
     /// A dispatcher that knows no type.
     #[must_use]
-    pub fn empty() -> Self {
-        Self { templates: HashMap::new() }
+    pub const fn empty() -> Self {
+        Self { templates: BTreeMap::new() }
     }
 
     /// Registers a message type under its own number; what was registered for the number before
     /// is replaced.
     pub fn add_msg_template<M: Unmarshal>(&mut self) -> &mut Self {
-        self.add_msg_template_fn(M::MSG_TYPE, |record| Ok(Box::new(M::unmarshal(record)?)))
+        self.add_msg_template_as::<M>(M::MSG_TYPE)
+    }
+
+    /// Registers a message type under another number.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, UnmarshalDispatcher, message::InsertMsg};
+    /// let mut dispatcher = UnmarshalDispatcher::new();
+    /// dispatcher.add_msg_template_as::<InsertMsg>(MsgType(404));
+    /// ```
+    pub fn add_msg_template_as<M: Unmarshal>(&mut self, msg_type: MsgType) -> &mut Self {
+        self.add_msg_template_fn(msg_type, |record| Ok(Box::new(M::unmarshal(record)?)))
     }
 
     /// Registers a function that decodes a type.
@@ -38,22 +112,79 @@ impl UnmarshalDispatcher {
         self
     }
 
+    /// Whether a type is registered.
+    #[must_use]
+    pub fn knows(&self, msg_type: MsgType) -> bool {
+        self.templates.contains_key(&msg_type)
+    }
+
     /// Decodes a record.
     ///
     /// # Errors
-    /// [`DecodeError::UnknownType`] for a type that isn't registered, else what the type's
-    /// decoder says.
+    /// [`DecodeError::UnknownType`] for a type that isn't registered,
+    /// [`DecodeError::Unreadable`] for a record whose metadata couldn't be read, else what the
+    /// type's decoder says.
     pub fn unmarshal(&self, record: &Record) -> Result<Box<dyn TsMsg>, DecodeError> {
         let msg_type = record.meta.msg_type;
-        let template = self.templates.get(&msg_type).ok_or(DecodeError::UnknownType { msg_type })?;
-        template(record)
+        match self.templates.get(&msg_type) {
+            Some(template) => template(record),
+            None if msg_type == MsgType::UNREADABLE => Err(DecodeError::Unreadable),
+            None => Err(DecodeError::UnknownType { msg_type }),
+        }
+    }
+}
+
+/// As [`UnmarshalDispatcher::new`].
+impl Default for UnmarshalDispatcher {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl fmt::Debug for UnmarshalDispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut types: Vec<_> = self.templates.keys().collect();
-        types.sort();
+        let types: Vec<_> = self.templates.keys().collect();
         f.debug_struct("UnmarshalDispatcher").field("types", &types).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::message::Timestamp;
+
+    fn tick() -> Record {
+        let tick: Box<dyn TsMsg> = Box::new(TimeTickMsg::new(Timestamp(5)));
+        tick.to_record()
+    }
+
+    #[test]
+    fn what_is_registered_last_counts() {
+        let mut dispatcher = UnmarshalDispatcher::new();
+        dispatcher.add_msg_template_fn(MsgType::TIME_TICK, |record| {
+            Ok(Box::new(TimeTickMsg::new(record.meta.timestamp.next())))
+        });
+        assert_eq!(dispatcher.unmarshal(&tick()).unwrap().end_ts(), Timestamp(6));
+    }
+
+    #[test]
+    fn a_type_read_under_another_number_keeps_the_number() {
+        let moved = MsgType(501);
+        let mut dispatcher = UnmarshalDispatcher::empty();
+        dispatcher.add_msg_template_as::<TimeTickMsg>(moved);
+        let mut record = tick();
+        assert!(dispatcher.unmarshal(&record).is_err());
+        record.meta.msg_type = moved;
+        assert_eq!(dispatcher.unmarshal(&record).unwrap().msg_type(), moved);
+    }
+
+    #[test]
+    fn a_truncated_payload_is_corrupt() {
+        let mut record = tick();
+        record.payload.truncate(3);
+        let refused = UnmarshalDispatcher::new().unmarshal(&record);
+        assert!(matches!(refused, Err(DecodeError::Corrupt { .. })));
     }
 }

@@ -1,6 +1,9 @@
 //! Errors of the streams.
 
 use crate::message::{DecodeError, Timestamp};
+use crate::registry::ConnectError;
+use crate::repack::RepackError;
+use crate::stream::ProduceError;
 use crate::transport::{Position, TransportError};
 
 /// The result of a stream's operation.
@@ -13,6 +16,9 @@ pub enum Error {
     /// The transport failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// A URL can't be connected to.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// A record can't be decoded.
     #[error("the record at {position} of channel `{channel}` can't be decoded: {source}")]
     Decode {
@@ -24,7 +30,9 @@ pub enum Error {
         source: DecodeError,
     },
     /// A record came after a tick that had promised that it wouldn't, and the policy is to stop.
-    #[error("the record at {position} of channel `{channel}` is late: its time {ts} is not after the tick {floor} before it; set another late policy to go on, or mend the producer")]
+    #[error(
+        "the record at {position} of channel `{channel}` is late: its time {ts} is not after the tick {floor} before it; set another late policy to go on, or mend the producer"
+    )]
     Late {
         /// The channel.
         channel: String,
@@ -48,7 +56,9 @@ pub enum Error {
         budget: usize,
     },
     /// A tick is so far in the future that it would stop its channel for good.
-    #[error("the tick {tick} at {position} of channel `{channel}` is past {limit}, the furthest that is allowed now: ignore that tick, or allow more")]
+    #[error(
+        "the tick {tick} at {position} of channel `{channel}` is past {limit}, the furthest that is allowed now: ignore that tick, or allow more"
+    )]
     TickTooFar {
         /// The channel.
         channel: String,
@@ -58,6 +68,59 @@ pub enum Error {
         tick: Timestamp,
         /// The greatest time allowed.
         limit: Timestamp,
+    },
+    /// A pack can't be split over the channels. Nothing of it was sent.
+    #[error(transparent)]
+    Repack(#[from] RepackError),
+    /// Not all of a pack is stored.
+    #[error(transparent)]
+    Produce(#[from] ProduceError),
+    /// A tick at the end of time would leave no time for any record after it.
+    #[error(
+        "a tick at Timestamp::MAX is refused, for nothing could follow it: end a channel with `end`, at a lesser time"
+    )]
+    LastTick,
+    /// The stream has ended the channel.
+    #[error("channel `{channel}` was ended, so nothing can follow there: write to another channel")]
+    Ended {
+        /// The channel.
+        channel: String,
+    },
+    /// The stream was not started.
+    #[error("`{operation}` needs a started stream: call `start` first")]
+    NotStarted {
+        /// The method.
+        operation: &'static str,
+    },
+    /// The stream was closed.
+    #[error("`{operation}` came after the stream was closed: make a new one")]
+    Closed {
+        /// The method.
+        operation: &'static str,
+    },
+    /// The stream has no channels for the operation.
+    #[error("`{operation}` has no channels: call `{create}` first")]
+    NoChannels {
+        /// The method.
+        operation: &'static str,
+        /// The method that gives it channels.
+        create: &'static str,
+    },
+    /// The stream doesn't consume the channel.
+    #[error(
+        "channel `{channel}` is not one that the stream consumes: name it in `create_consumers`"
+    )]
+    NotConsumed {
+        /// The channel.
+        channel: String,
+    },
+    /// The stream consumes the channel without a subscription.
+    #[error(
+        "channel `{channel}` is consumed without a subscription, so there is no cursor to move: name one in `create_consumers`"
+    )]
+    NoSubscription {
+        /// The channel.
+        channel: String,
     },
     /// The stream's configuration contradicts itself.
     #[error("the configuration can't work: {reason}")]

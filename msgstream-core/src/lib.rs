@@ -23,3 +23,7 @@ pub use self::message::{
     DecodeError, Message, MsgPack, MsgType, MsgTypeNames, StoredMessage, Timestamp, TimestampError,
     TsMsg, Unmarshal,
 };
+pub use self::repack::Repack;
+pub use self::service::MessageStreamService;
+pub use self::stream::MsgStream;
+pub use self::timetick::{LatePolicy, TickSource, TimeSync, TimeTicker, TtConfig, TtMsgStream};

@@ -1,1 +1,186 @@
 //! Connecting by URL: schemes and what answers to them.
+//!
+//! A transport registers a [`Scheme`]; a program connects by URL and names no transport in its
+//! code. The facade crate's registry holds those that are compiled in; a program's own transport
+//! is one [`Registry::register`] more.
+
+mod error;
+mod options;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+pub use url::Url;
+
+pub use self::error::ConnectError;
+pub use self::options::parse_options;
+use crate::transport::Transport;
+
+/// What answers to the URLs of one kind of broker.
+///
+/// ```
+/// use std::sync::Arc;
+/// use msgstream_core::registry::{ConnectError, Registry, Scheme, Url, parse_options};
+/// use msgstream_core::transport::Transport;
+///
+/// #[derive(Debug, Default, serde::Deserialize)]
+/// #[serde(default, deny_unknown_fields)]
+/// struct Options { window: Option<usize> }
+///
+/// #[derive(Debug)]
+/// struct Tape;
+///
+/// #[async_trait::async_trait]
+/// impl Scheme for Tape {
+///     fn schemes(&self) -> &'static [&'static str] { &["tape"] }
+///     fn help(&self) -> &'static str { "tape://DEVICE[?window=RECORDS]" }
+///     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
+///         let options: Options = parse_options(url)?;
+///         Err(ConnectError::address(url, format!("no tape in the drive, window {options:?}")))
+///     }
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.register(Tape);
+/// assert!(registry.schemes().eq(["tape"]));
+/// ```
+#[async_trait]
+pub trait Scheme: fmt::Debug + Send + Sync + 'static {
+    /// The URL schemes that it answers to, in lower case.
+    fn schemes(&self) -> &'static [&'static str];
+
+    /// The form of its URLs, with the options, on one line for a program's help text.
+    fn help(&self) -> &'static str;
+
+    /// Connects to what the URL names.
+    ///
+    /// # Errors
+    /// [`ConnectError`], without the URL's user, password or option values in its text.
+    ///
+    /// # Cancel safety
+    /// Nothing stays open after a cancelled call.
+    async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError>;
+}
+
+/// The schemes that a program can connect to.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    schemes: BTreeMap<&'static str, Arc<dyn Scheme>>,
+}
+
+impl Registry {
+    /// A registry that knows no scheme.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what answers to a scheme; what answered to it before is replaced.
+    pub fn register(&mut self, scheme: impl Scheme) -> &mut Self {
+        let scheme: Arc<dyn Scheme> = Arc::new(scheme);
+        for name in scheme.schemes() {
+            self.schemes.insert(name, Arc::clone(&scheme));
+        }
+        self
+    }
+
+    /// The schemes, sorted.
+    pub fn schemes(&self) -> impl Iterator<Item = &'static str> {
+        self.schemes.keys().copied()
+    }
+
+    /// The forms of URL that are understood, one line each.
+    pub fn help(&self) -> impl Iterator<Item = &'static str> {
+        // A scheme with several names has one line, at its first name.
+        let first = |(name, scheme): &(&&str, &Arc<dyn Scheme>)| {
+            scheme.schemes().iter().min() == Some(*name)
+        };
+        self.schemes.iter().filter(first).map(|(_, scheme)| scheme.help())
+    }
+
+    /// Connects to what the URL names.
+    ///
+    /// # Errors
+    /// [`ConnectError::InvalidUrl`], [`ConnectError::UnknownScheme`], else what the scheme says.
+    ///
+    /// # Cancel safety
+    /// Nothing stays open after a cancelled call.
+    pub async fn connect(&self, url: &str) -> Result<Arc<dyn Transport>, ConnectError> {
+        let known = || self.schemes().map(str::to_owned).collect();
+        let url = match Url::parse(url) {
+            // `host:9092` and `user:password@host` parse as a scheme and a path.
+            Ok(url) if !url.has_authority() => Err("it has no `//`".to_owned()),
+            other => other.map_err(|e| e.to_string()),
+        };
+        let url = url.map_err(|reason| ConnectError::InvalidUrl { reason, known: known() })?;
+        match self.schemes.get(url.scheme()) {
+            Some(scheme) => scheme.connect(&url).await,
+            None => {
+                Err(ConnectError::UnknownScheme { scheme: url.scheme().to_owned(), known: known() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Tape;
+
+    #[async_trait]
+    impl Scheme for Tape {
+        fn schemes(&self) -> &'static [&'static str] {
+            &["tape", "reel"]
+        }
+        fn help(&self) -> &'static str {
+            "tape://DEVICE"
+        }
+        async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
+            Err(ConnectError::address(url, "no tape in the drive"))
+        }
+    }
+
+    fn registry() -> Registry {
+        let mut registry = Registry::new();
+        registry.register(Tape);
+        registry
+    }
+
+    #[tokio::test]
+    async fn a_scheme_answers_to_all_its_names_in_any_case() {
+        for url in ["tape://a", "REEL://a"] {
+            let error = registry().connect(url).await.unwrap_err();
+            assert!(matches!(error, ConnectError::InvalidAddress { .. }), "{error}");
+        }
+        assert!(registry().schemes().eq(["reel", "tape"]));
+        assert!(registry().help().eq(["tape://DEVICE"]));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_scheme_lists_the_known_ones() {
+        let error = registry().connect("kafka://alice:secret@host").await.unwrap_err();
+        assert!(matches!(&error, ConnectError::UnknownScheme { scheme, .. } if scheme == "kafka"));
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("reel, tape"), "{text}");
+        assert!(!text.contains("secret") && !text.contains("alice"), "{text}");
+        let error = Registry::new().connect("kafka://host").await.unwrap_err();
+        assert!(error.to_string().contains("none is compiled in"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_url_is_refused_without_being_shown() {
+        for url in
+            ["", "secret", "secret:pass@host", "tape:secret", "tape://secret@", "tape://h:secret"]
+        {
+            let error = registry().connect(url).await.unwrap_err();
+            assert!(matches!(error, ConnectError::InvalidUrl { .. }), "{url}: {error}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+    }
+}

@@ -10,11 +10,16 @@ use super::MsgType;
 #[non_exhaustive]
 pub enum DecodeError {
     /// No template is registered for the type.
-    #[error("no template is registered for message type {msg_type}; add one with `add_msg_template`")]
+    #[error(
+        "no template is registered for message type {msg_type}; add one with `add_msg_template`"
+    )]
     UnknownType {
         /// The type.
         msg_type: MsgType,
     },
+    /// The record's metadata can't be read, so not even its type is known.
+    #[error("the record's metadata can't be read, neither from its headers nor from its payload")]
+    Unreadable,
     /// The payload is cut off or isn't a message of its type.
     #[error("the payload is truncated or corrupt")]
     Corrupt {

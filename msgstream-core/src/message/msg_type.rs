@@ -31,6 +31,8 @@ macro_rules! msg_types {
 }
 
 msg_types! {
+    /// No type: the record's metadata can't be read.
+    UNREADABLE = 0;
     /// A collection begins.
     CREATE_COLLECTION = 100;
     /// A collection ends.
@@ -166,11 +168,7 @@ impl MsgTypeNames {
 /// The design document's names.
 impl Default for MsgTypeNames {
     fn default() -> Self {
-        Self::shared_and(&[
-            (1000, "SearchResult"),
-            (1100, "SegStatistics"),
-            (1201, "TimeSync"),
-        ])
+        Self::shared_and(&[(1000, "SearchResult"), (1100, "SegStatistics"), (1201, "TimeSync")])
     }
 }
 

@@ -201,10 +201,6 @@ impl StoredMessage {
     }
 
     fn decode_error(&self, source: DecodeError) -> Error {
-        Error::Decode {
-            channel: self.channel.to_string(),
-            position: self.record.position,
-            source,
-        }
+        Error::Decode { channel: self.channel.to_string(), position: self.record.position, source }
     }
 }

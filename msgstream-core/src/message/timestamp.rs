@@ -1,7 +1,7 @@
 //! Hybrid timestamps: physical milliseconds and a logical counter in one `u64`.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,21 @@ impl Timestamp {
         Self::from_unix_millis(millis)
     }
 
+    /// A duration in timestamp units, cut to whole milliseconds; the greatest one where it
+    /// doesn't fit.
+    ///
+    /// ```
+    /// use msgstream_core::Timestamp;
+    /// let second = Timestamp::span(std::time::Duration::from_secs(1));
+    /// assert_eq!(Timestamp::from_unix_millis(1000)?.0, second);
+    /// # Ok::<(), msgstream_core::TimestampError>(())
+    /// ```
+    #[must_use]
+    pub fn span(duration: Duration) -> u64 {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        millis.saturating_mul(1 << Self::LOGICAL_BITS)
+    }
+
     /// The same millisecond with another logical counter, whose bits above 18 are cut off.
     ///
     /// ```
@@ -136,13 +151,18 @@ impl fmt::Debug for Timestamp {
 #[non_exhaustive]
 pub enum TimestampError {
     /// The time is before 1970.
-    #[error("{millis} ms is before 1970-01-01T00:00:00Z, the least timestamp; shift the times, or leave the message out")]
+    #[error(
+        "{millis} ms is before 1970-01-01T00:00:00Z, the least timestamp; shift the times, or leave the message out"
+    )]
     BeforeEpoch {
         /// Unix milliseconds.
         millis: i64,
     },
     /// The time needs more than 46 bits of milliseconds.
-    #[error("{millis} ms is past {}, the greatest timestamp in ms; is the unit milliseconds?", Timestamp::MAX_UNIX_MILLIS)]
+    #[error(
+        "{millis} ms is past {}, the greatest timestamp in ms; is the unit milliseconds?",
+        Timestamp::MAX_UNIX_MILLIS
+    )]
     TooLarge {
         /// Unix milliseconds.
         millis: i64,
@@ -151,8 +171,6 @@ pub enum TimestampError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

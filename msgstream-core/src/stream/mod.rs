@@ -1,1 +1,343 @@
-//! Streams without alignment in time: produce, broadcast, consume.
+//! [`MsgStream`]: packs to many channels, and packs from many channels, each in its own order.
+
+mod consumer;
+mod encode;
+mod fan_in;
+mod outcome;
+mod poison;
+mod producer;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use self::consumer::Consumer;
+pub(crate) use self::consumer::open as open_consumer;
+pub use self::outcome::{ChannelOutcome, PackReceipt, ProduceError, Produced, Rest};
+pub use self::poison::{PackDecoder, PoisonPolicy};
+use self::producer::Producer;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::message::{MsgPack, Timestamp};
+use crate::repack::{ByHashKey, Repack};
+use crate::transport::{Start, Transport};
+
+/// Produces packs to channels and consumes packs from channels, over any transport.
+///
+/// A pack that is produced is split over the channels by the stream's [`Repack`]. A pack that is
+/// consumed is one batch of one channel, undecoded; channels take turns. For packs that are
+/// aligned in time over all channels, see [`TtMsgStream`](crate::timetick::TtMsgStream).
+///
+/// ```
+/// # use std::sync::Arc;
+/// use msgstream_core::message::{MsgPack, SerdeMsg};
+/// use msgstream_core::stream::MsgStream;
+/// use msgstream_core::transport::{Start, Transport};
+/// use msgstream_core::{Error, MsgType, Timestamp};
+///
+/// async fn relay(transport: Arc<dyn Transport>) -> Result<(), Error> {
+///     let mut stream = MsgStream::new(transport);
+///     stream.create_producers(&["prices-0", "prices-1"]).await?;
+///     stream.create_consumers(Some("billing"), &["prices-0"], Start::Earliest).await?;
+///     stream.start()?;
+///
+///     stream.tick(Timestamp::from_unix_millis(1_700_000_000_000).unwrap_or_default()).await?;
+///     while let Some(pack) = stream.consume().await? {
+///         println!("{} messages", pack.msgs.len());
+///         stream.ack(&pack).await?;
+///     }
+///     stream.close().await
+/// }
+/// ```
+pub struct MsgStream {
+    transport: Arc<dyn Transport>,
+    repack: Box<dyn Repack>,
+    producer: Option<Producer>,
+    consumer: Option<Consumer>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    New,
+    Started,
+    Closed,
+}
+
+impl MsgStream {
+    /// A stream that has no channels yet and splits packs by hash key.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        let repack = Box::new(ByHashKey);
+        Self { transport, repack, producer: None, consumer: None, state: State::New }
+    }
+
+    /// Sets what splits packs over channels. [`ByHashKey`] unless it is called.
+    pub fn set_repack(&mut self, repack: impl Repack + 'static) -> &mut Self {
+        self.repack = Box::new(repack);
+        self
+    }
+
+    /// Opens writers on channels, in place of those that the stream has. Their order is what a
+    /// repack's indexes count by.
+    ///
+    /// After a failed write this is the way on: it opens new writers.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for no channel or one named twice, [`Error::Closed`], and
+    /// [`Error::Transport`], such as for a channel that isn't there.
+    ///
+    /// # Cancel safety
+    /// After a cancelled call the stream has its earlier writers; they may be closed.
+    pub async fn create_producers(&mut self, channels: &[&str]) -> Result<()> {
+        self.not_closed("create_producers")?;
+        distinct(channels)?;
+        if let Some(earlier) = &mut self.producer {
+            // What became of earlier packs is in their own receipts.
+            drop(earlier.close().await);
+        }
+        self.producer = Some(Producer::open(&*self.transport, channels).await?);
+        Ok(())
+    }
+
+    /// Opens readers on channels, in place of those that the stream has.
+    ///
+    /// With a subscription each starts at its acknowledged position, and at `start` where nothing
+    /// was acknowledged; without one, at `start`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for no channel or one named twice, [`Error::Closed`], and
+    /// [`Error::Transport`], such as for a channel that isn't there.
+    ///
+    /// # Cancel safety
+    /// After a cancelled call the stream has its earlier readers. New subscriptions may be there.
+    pub async fn create_consumers(
+        &mut self,
+        subscription: Option<&str>,
+        channels: &[&str],
+        start: Start,
+    ) -> Result<()> {
+        self.not_closed("create_consumers")?;
+        distinct(channels)?;
+        let consumer = Consumer::open(&*self.transport, subscription, channels, start).await?;
+        self.consumer = Some(consumer);
+        Ok(())
+    }
+
+    /// Starts the stream: from now on it produces and consumes. Starting twice is harmless.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn start(&mut self) -> Result<()> {
+        self.not_closed("start")?;
+        self.state = State::Started;
+        Ok(())
+    }
+
+    /// Splits a pack over the channels, writes it, and waits until all of it is stored.
+    ///
+    /// # Errors
+    /// [`Error::Produce`] where not all of it is stored, with each channel's outcome. With any
+    /// other error nothing of the pack was sent: [`Error::Repack`], [`Error::Transport`] for a
+    /// message over the transport's limit or for a writer that failed before, [`Error::LastTick`],
+    /// [`Error::Ended`], and as [`MsgStream::submit`].
+    ///
+    /// # Cancel safety
+    /// After a cancelled call the pack is stored, or will be, in whole, in part or not at all. To
+    /// be sure, wait with [`MsgStream::ready`], which may be cancelled, and then
+    /// [`submit`](MsgStream::submit).
+    pub async fn produce(&mut self, pack: MsgPack) -> Result<Produced> {
+        let (producer, repack) = self.producing("produce")?;
+        producer.produce(pack, repack).await
+    }
+
+    /// Waits until all writers take another pack: what is in flight is bounded.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] where a writer failed before, and as [`MsgStream::submit`].
+    ///
+    /// # Cancel safety
+    /// Cancelling has no effect.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.producing("ready")?.0.ready().await
+    }
+
+    /// Splits a pack over the channels and hands it to the writers. The receipt tells what became
+    /// of it; further packs may be submitted before it comes. Call [`ready`](Self::ready) first:
+    /// without it a pack over the bound is taken all the same.
+    ///
+    /// # Errors
+    /// Nothing of the pack was sent: [`Error::Repack`], [`Error::Transport`] for a message over
+    /// the transport's limit, [`Error::LastTick`], [`Error::Ended`], [`Error::NotStarted`],
+    /// [`Error::Closed`], [`Error::NoChannels`].
+    pub fn submit(&mut self, pack: MsgPack) -> Result<PackReceipt> {
+        let (producer, repack) = self.producing("submit")?;
+        producer.submit(pack, repack)
+    }
+
+    /// Writes every message of a pack to every channel, and waits until all are stored. It is not
+    /// atomic: the outcome is each channel's own.
+    ///
+    /// A pack that was consumed goes on as the bytes it came as.
+    ///
+    /// # Errors
+    /// As [`MsgStream::produce`].
+    ///
+    /// # Cancel safety
+    /// After a cancelled call each channel has the pack, or will have it, in whole, in part or not
+    /// at all.
+    pub async fn broadcast(&mut self, pack: &MsgPack) -> Result<Produced> {
+        self.producing("broadcast")?.0.broadcast(pack).await
+    }
+
+    /// Promises on every channel that nothing at or before `ts` follows: writes a time tick once
+    /// everything submitted so far is stored. A tick that repeats or goes back changes nothing for
+    /// readers.
+    ///
+    /// # Errors
+    /// [`Error::Produce`] where a pack before it is not all stored, and then no tick was sent; it
+    /// stays so until the producers are created again. [`Error::LastTick`] for
+    /// [`Timestamp::MAX`]. Else as [`MsgStream::produce`].
+    ///
+    /// # Cancel safety
+    /// After a cancelled call each channel may or may not have the tick.
+    pub async fn tick(&mut self, ts: Timestamp) -> Result<Produced> {
+        self.producing("tick")?.0.tick(ts, false).await
+    }
+
+    /// Ends every channel: like [`tick`](Self::tick), and a promise that nothing at all follows.
+    /// The end is a record in the channel. Where it fails, create the producers again and repeat
+    /// it: a second end is never read.
+    ///
+    /// # Errors
+    /// As [`MsgStream::tick`].
+    ///
+    /// # Cancel safety
+    /// After a cancelled call each channel may or may not have ended.
+    pub async fn end(&mut self, ts: Timestamp) -> Result<Produced> {
+        self.producing("end")?.0.tick(ts, true).await
+    }
+
+    /// The next batch of records of one channel, undecoded; `None` once every channel has ended.
+    ///
+    /// Order is kept in each channel, and there is none between channels. The pack's
+    /// [`start`](MsgPack::start) and [`end`](MsgPack::end) name its one channel.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] of one channel; it keeps its place, the others go on, and the next
+    /// call tries it again. [`Error::NotStarted`], [`Error::Closed`], [`Error::NoChannels`].
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    pub async fn consume(&mut self) -> Result<Option<MsgPack>> {
+        self.started("consume")?;
+        let consumer = self.consumer.as_mut().ok_or(no_consumers("consume"))?;
+        consumer.consume().await
+    }
+
+    /// Moves the subscription's cursor to the pack's end: everything before is done with. A cursor
+    /// never moves back. What is read again after a crash is what was not acknowledged: at least
+    /// once, not exactly once.
+    ///
+    /// # Errors
+    /// [`Error::NoSubscription`] where the channel is consumed without one,
+    /// [`Error::NotConsumed`], [`Error::Transport`], [`Error::Closed`], [`Error::NoChannels`].
+    ///
+    /// # Cancel safety
+    /// The cursor may or may not have moved after a cancelled call.
+    pub async fn ack(&mut self, pack: &MsgPack) -> Result<()> {
+        self.not_closed("ack")?;
+        self.consumer.as_mut().ok_or(no_consumers("ack"))?.ack(pack).await
+    }
+
+    /// Goes to another place in one channel. Allowed before and after the start.
+    ///
+    /// # Errors
+    /// [`Error::NotConsumed`], [`Error::Transport`], [`Error::Closed`], [`Error::NoChannels`]; the
+    /// place is the old one then.
+    ///
+    /// # Cancel safety
+    /// After a cancelled call the place is the old one.
+    pub async fn seek(&mut self, channel: &str, start: Start) -> Result<()> {
+        self.not_closed("seek")?;
+        let consumer = self.consumer.as_mut().ok_or(no_consumers("seek"))?;
+        consumer.seek(&*self.transport, channel, start).await
+    }
+
+    /// Goes to a checkpoint: each channel in it to its resume position, the others stay where they
+    /// are. [`MsgPack::start`] gives a pack again, [`MsgPack::end`] what follows it.
+    ///
+    /// # Errors
+    /// As [`MsgStream::seek`]; a channel that was deleted and created again is refused. No place
+    /// has changed then.
+    ///
+    /// # Cancel safety
+    /// After a cancelled call no place has changed.
+    pub async fn resume(&mut self, from: &Checkpoint) -> Result<()> {
+        self.not_closed("resume")?;
+        let consumer = self.consumer.as_mut().ok_or(no_consumers("resume"))?;
+        consumer.resume(&*self.transport, from).await
+    }
+
+    /// Waits until everything submitted is stored, and ends the stream. Closing twice is harmless.
+    /// The transport stays open.
+    ///
+    /// # Errors
+    /// [`Error::Produce`] for the first pack that was not all stored, also where its own receipt
+    /// said so already; [`Error::Transport`] where a writer can't be closed. The stream is closed
+    /// all the same.
+    ///
+    /// # Cancel safety
+    /// May be called again after a cancelled call.
+    pub async fn close(&mut self) -> Result<()> {
+        self.state = State::Closed;
+        self.consumer = None;
+        let closed = match &mut self.producer {
+            Some(producer) => producer.close().await,
+            None => Ok(()),
+        };
+        self.producer = None;
+        closed
+    }
+
+    fn producing(&mut self, operation: &'static str) -> Result<(&mut Producer, &dyn Repack)> {
+        self.started(operation)?;
+        let none = Error::NoChannels { operation, create: "create_producers" };
+        Ok((self.producer.as_mut().ok_or(none)?, &*self.repack))
+    }
+
+    fn started(&self, operation: &'static str) -> Result<()> {
+        self.not_closed(operation)?;
+        if self.state == State::New { Err(Error::NotStarted { operation }) } else { Ok(()) }
+    }
+
+    fn not_closed(&self, operation: &'static str) -> Result<()> {
+        if self.state == State::Closed { Err(Error::Closed { operation }) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for MsgStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MsgStream")
+            .field("transport", &self.transport)
+            .field("producer", &self.producer)
+            .field("consumer", &self.consumer)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+const fn no_consumers(operation: &'static str) -> Error {
+    Error::NoChannels { operation, create: "create_consumers" }
+}
+
+fn distinct(channels: &[&str]) -> Result<()> {
+    if channels.is_empty() {
+        return Err(Error::Config { reason: "there must be one channel at least".to_owned() });
+    }
+    let mut seen = BTreeSet::new();
+    match channels.iter().find(|channel| !seen.insert(**channel)) {
+        Some(twice) => Err(Error::Config { reason: format!("channel `{twice}` is named twice") }),
+        None => Ok(()),
+    }
+}

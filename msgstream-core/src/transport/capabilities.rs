@@ -2,8 +2,10 @@
 
 macro_rules! capabilities {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a transport can do. What is `false` here is refused with
-        /// [`Unsupported`](super::TransportErrorKind::Unsupported), never silently left undone.
+        /// What a transport can do. A call that needs what is `false` here is refused with
+        /// [`Unsupported`](super::TransportErrorKind::Unsupported), a header with
+        /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader): nothing is silently left
+        /// undone. `persistent` is a promise, which no call asks for.
         ///
         /// ```
         /// use msgstream_core::transport::Capabilities;
@@ -15,7 +17,10 @@ macro_rules! capabilities {
         #[non_exhaustive]
         pub struct Capabilities {
             $($(#[$doc])* pub $name: bool,)*
-            /// The greatest payload that a record may have, in bytes; `None` where memory is the only limit.
+            /// No channel takes a larger payload, in bytes; `None` where memory is the only limit.
+            ///
+            /// An upper bound: brokers limit each channel by itself, and headers may count.
+            /// [`ChannelWriter::check`](super::ChannelWriter::check) tells what one takes.
             pub max_payload: Option<usize>,
         }
 
@@ -59,14 +64,19 @@ capabilities! {
     list,
     /// Properties given to `create` come back from `describe`, in any process.
     properties,
-    /// A deleted and recreated channel is told from the old one.
+    /// A deleted and recreated channel is told from the old one. Without it every channel's
+    /// incarnation is [`Incarnation::UNKNOWN`](super::Incarnation::UNKNOWN), and a reader on any
+    /// other is refused.
     incarnations,
     /// Readers start at, after and seek to positions.
     seek_position,
     /// Readers start at and seek to wall-clock times.
     seek_time,
-    /// `subscription` gives durable cursors.
+    /// `subscription` gives durable cursors, and `unsubscribe` removes them.
     subscriptions,
+    /// The values of [`Record::extra`](super::Record::extra) may be any bytes. Without it they
+    /// are text: UTF-8 without control characters.
+    binary_headers,
     /// Acknowledged records and cursors survive a restart of the broker.
     persistent,
 }
@@ -86,7 +96,7 @@ impl Capabilities {
         self
     }
 
-    /// The same with a limit to the payload, in bytes.
+    /// The same with an upper bound of the payload, in bytes.
     #[must_use]
     pub const fn with_max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = Some(bytes);

@@ -23,6 +23,17 @@ pub trait ChannelWriter: fmt::Debug + Send {
     /// Cancelling has no effect.
     async fn ready(&mut self) -> Result<()>;
 
+    /// Whether these records could be written at all. It looks at the records alone, asks nobody
+    /// and stores nothing; the writer is afterwards what it was before.
+    ///
+    /// [`submit`](Self::submit) refuses the same records by itself, but is poisoned by it. Whoever
+    /// writes to several channels asks all writers before anything is submitted.
+    ///
+    /// # Errors
+    /// [`TooLarge`](super::TransportErrorKind::TooLarge),
+    /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader).
+    fn check(&self, records: &[Record]) -> Result<()>;
+
     /// Hands over a batch, in order, and gives a receipt for it. Batches are pipelined: the next
     /// one may be submitted before this one's receipt has come.
     ///
@@ -30,7 +41,14 @@ pub trait ChannelWriter: fmt::Debug + Send {
     /// [`ready`](Self::ready) a batch over the bound is taken all the same.
     ///
     /// Success is a contiguous prefix of all that was submitted. After a failed or unknown
-    /// outcome the writer is poisoned and stores nothing more.
+    /// outcome the writer is poisoned: it sends nothing more. What was in flight by then may still
+    /// be stored, with holes, and every later receipt is [`Fate::Unknown`](super::Fate::Unknown)
+    /// or [`Fate::NotStored`](super::Fate::NotStored).
+    ///
+    /// Positions grow from receipt to receipt. Where they go back, the channel was replaced under
+    /// the writer: the batch fails with
+    /// [`WrongIncarnation`](super::TransportErrorKind::WrongIncarnation), and the writer is
+    /// poisoned.
     fn submit(&mut self, records: Vec<Record>) -> Receipt;
 
     /// Waits until all receipts have come, and ends the writer. Closing twice is harmless.
@@ -95,10 +113,12 @@ impl Limit {
 pub struct ReadBatch {
     /// The records, in the order of the channel; empty where none came in time.
     pub records: Vec<Record>,
-    /// Where the reader goes on, good for [`Start::At`]. It moves over gaps that hold no record.
+    /// Where the reader goes on, good for [`Start::At`]: a real place also where the batch is
+    /// empty. It moves over gaps that hold no record.
     pub next: Position,
-    /// There was nothing more at some moment during the call, measured against the end of the
-    /// channel. Neither "idle" nor "disconnected" follows from it, nor from its absence.
+    /// The end of the channel was seen after everything before `next` was handed out, and nothing
+    /// has come since, as far as the reader knows. Neither "idle" nor "disconnected" follows from
+    /// it, nor from its absence.
     pub caught_up: bool,
 }
 
@@ -123,8 +143,10 @@ pub trait ChannelReader: fmt::Debug + Send {
     /// [`PositionTrimmed`](super::TransportErrorKind::PositionTrimmed) where retention passed the
     /// reader, [`WrongIncarnation`](super::TransportErrorKind::WrongIncarnation) or
     /// [`NotFound`](super::TransportErrorKind::NotFound) where the channel was replaced or
-    /// deleted, [`Unavailable`](super::TransportErrorKind::Unavailable) where the broker stays
-    /// away. The reader's place is kept over an error.
+    /// deleted, [`PositionBeyondEnd`](super::TransportErrorKind::PositionBeyondEnd) where the
+    /// channel became shorter than the reader's place, as in a failover that lost records,
+    /// [`Unavailable`](super::TransportErrorKind::Unavailable) where the broker stays away. The
+    /// reader's place is kept over an error.
     ///
     /// # Cancel safety
     /// Cancelling loses no record: the next call returns what this one would have.
@@ -146,14 +168,19 @@ pub trait ChannelReader: fmt::Debug + Send {
 /// A named, durable cursor on one channel.
 #[async_trait]
 pub trait Subscription: fmt::Debug + Send + Sync {
-    /// Moves the cursor: everything before the position is done with. It never moves back: an
-    /// earlier position is harmless. `Ok` means that the broker has it.
+    /// Moves the cursor: everything before the position is done with. `Ok` means that the broker
+    /// has it.
+    ///
+    /// One handle never moves it back: an earlier position is harmless. Of several handles on one
+    /// cursor the last to acknowledge may win.
     ///
     /// # Cancel safety
     /// The cursor may or may not have moved after a cancelled call.
     async fn ack(&self, before: Position) -> Result<()>;
 
-    /// Where the cursor stands, `None` where it was never moved.
+    /// Where the cursor stands: at the last position acknowledged, or earlier, for some brokers
+    /// keep only the boundaries of what was stored together. `None` where it was never moved, and
+    /// where it was moved in another incarnation of the channel.
     ///
     /// # Cancel safety
     /// Cancelling has no effect.

@@ -22,7 +22,11 @@ pub type Result<T, E = TransportError> = std::result::Result<T, E>;
 /// );
 /// ```
 #[derive(Debug)]
-pub struct TransportError {
+pub struct TransportError(Box<Inner>);
+
+// Boxed: an error is rare, and every result would be as large as it.
+#[derive(Debug)]
+struct Inner {
     operation: &'static str,
     channel: Option<String>,
     kind: TransportErrorKind,
@@ -32,47 +36,47 @@ pub struct TransportError {
 impl TransportError {
     /// An error of an operation.
     #[must_use]
-    pub const fn new(operation: &'static str, kind: TransportErrorKind) -> Self {
-        Self { operation, channel: None, kind, source: None }
+    pub fn new(operation: &'static str, kind: TransportErrorKind) -> Self {
+        Self(Box::new(Inner { operation, channel: None, kind, source: None }))
     }
 
     /// The same, naming the channel.
     #[must_use]
     pub fn on(mut self, channel: impl Into<String>) -> Self {
-        self.channel = Some(channel.into());
+        self.0.channel = Some(channel.into());
         self
     }
 
     /// The same, with what caused it.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// Why it failed.
     #[must_use]
-    pub const fn kind(&self) -> &TransportErrorKind {
-        &self.kind
+    pub fn kind(&self) -> &TransportErrorKind {
+        &self.0.kind
     }
 
     /// The channel, where the operation was on one.
     #[must_use]
     pub fn channel(&self) -> Option<&str> {
-        self.channel.as_deref()
+        self.0.channel.as_deref()
     }
 
     /// The operation, by the name of its method.
     #[must_use]
-    pub const fn operation(&self) -> &'static str {
-        self.operation
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
     }
 
     /// Whether the same call can succeed later with nothing changed but time.
     #[must_use]
-    pub const fn is_temporary(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         matches!(
-            self.kind,
+            self.0.kind,
             TransportErrorKind::Unavailable { .. }
                 | TransportErrorKind::TimedOut { .. }
                 | TransportErrorKind::Full { .. }
@@ -82,17 +86,17 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation)?;
-        if let Some(channel) = &self.channel {
+        f.write_str(self.0.operation)?;
+        if let Some(channel) = &self.0.channel {
             write!(f, " of channel `{channel}`")?;
         }
-        write!(f, " failed: {}", self.kind)
+        write!(f, " failed: {}", self.0.kind)
     }
 }
 
 impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|e| &**e as &(dyn StdError + 'static))
+        self.0.source.as_ref().map(|e| &**e as &(dyn StdError + 'static))
     }
 }
 
@@ -118,16 +122,30 @@ pub enum TransportErrorKind {
         /// The name of the capability.
         capability: &'static str,
     },
-    /// The payload is larger than the transport takes. Nothing was sent.
-    #[error("a payload of {bytes} bytes is over the limit of {limit} bytes; nothing was sent: split the message, or raise the limit")]
+    /// A record is larger than the channel takes. Nothing was sent.
+    #[error(
+        "a record of {bytes} bytes is over the channel's limit of {limit} bytes; nothing was sent: split the message, or raise the limit"
+    )]
     TooLarge {
-        /// The size of the payload, in bytes.
+        /// The size of the record, in bytes, as the limit counts them: the payload, and headers
+        /// where the broker counts them too. A payload that is smaller by the excess fits.
         bytes: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The position is past the end of the channel: of another channel, or of one since recreated.
-    #[error("position {position} is beyond the end of the channel, {end}: it belongs to another channel, or to an earlier one of this name")]
+    /// A header can't be written on this transport. Nothing was sent.
+    #[error("the header `{}` can't be written: {reason}; nothing was sent: change the header, or leave it out", name.escape_debug())]
+    InvalidHeader {
+        /// The name of the header.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The position is past the end of the channel: of another channel, or of one since recreated
+    /// or cut short.
+    #[error(
+        "position {position} is beyond the end of the channel, {end}: it belongs to another channel, or to an earlier one of this name, or the broker lost records"
+    )]
     PositionBeyondEnd {
         /// The position asked for.
         position: Position,
@@ -135,7 +153,9 @@ pub enum TransportErrorKind {
         end: Position,
     },
     /// The position is before the first record that is left.
-    #[error("the records from {position} on are gone (retention), the first left is {first}: start there and accept the gap, or keep records for longer")]
+    #[error(
+        "the records from {position} on are gone (retention), the first left is {first}: start there and accept the gap, or keep records for longer"
+    )]
     PositionTrimmed {
         /// The position asked for, or the reader's own.
         position: Position,
@@ -143,7 +163,9 @@ pub enum TransportErrorKind {
         first: Position,
     },
     /// The channel was deleted and created again.
-    #[error("the channel was deleted and created again: {expected} was expected, {found} is there; positions of the old one are void")]
+    #[error(
+        "the channel was deleted and created again: {expected} was expected, {found} is there; positions of the old one are void"
+    )]
     WrongIncarnation {
         /// The incarnation that the positions belong to.
         expected: Incarnation,
@@ -151,7 +173,9 @@ pub enum TransportErrorKind {
         found: Incarnation,
     },
     /// An earlier write of this writer failed; what follows would be out of order.
-    #[error("an earlier write of this writer failed, so this one was not sent: open a new writer and send again from the first record that is not known to be stored")]
+    #[error(
+        "an earlier write of this writer failed, so this one was not sent: open a new writer and send again from the first record that is not known to be stored"
+    )]
     Poisoned,
     /// The transport, reader or writer was closed.
     #[error("it was closed; open a new one")]

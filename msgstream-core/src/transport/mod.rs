@@ -116,6 +116,20 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The cursor may or may not be there after a cancelled call.
     async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>>;
 
+    /// Removes a durable cursor by name. One that isn't there is no error, so that cleaning up can
+    /// be repeated. A later [`subscription`](Self::subscription) of the name was never moved.
+    ///
+    /// Some brokers keep everything that a cursor hasn't passed, for as long as there is the
+    /// cursor: remove those that nobody will move any more. A [`Subscription`] of it that is still
+    /// in use fails, or makes the cursor again.
+    ///
+    /// # Errors
+    /// [`NotFound`](TransportErrorKind::NotFound) for the channel.
+    ///
+    /// # Cancel safety
+    /// The cursor may or may not be there after a cancelled call.
+    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()>;
+
     /// A position in the broker's own bytes, as other programs store it.
     ///
     /// # Errors
@@ -140,9 +154,11 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelInfo {
-    /// Which life of the channel this is; constant where the capability `incarnations` is false.
+    /// Which life of the channel this is; [`Incarnation::UNKNOWN`] where the broker gives none, as
+    /// everywhere where the capability `incarnations` is false.
     pub incarnation: Incarnation,
-    /// The first position that can be read, `None` where no record is left.
+    /// No record before this position is left; the first that is left may stand later. `None`
+    /// where it is known that no record is left.
     pub first: Option<Position>,
     /// Where the next record will stand at the earliest: greater than every record's position.
     pub end: Position,
@@ -194,6 +210,9 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
     }
     async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
         (**self).subscription(channel, name).await
+    }
+    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
+        (**self).unsubscribe(channel, name).await
     }
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         (**self).encode_position(position)

@@ -17,9 +17,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(a.to_string(), "7:3");
 /// assert_eq!(Position::new(7).to_string(), "7");
 /// ```
-#[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Position([u64; 3]);
 
@@ -86,9 +84,15 @@ pub enum Start {
 }
 
 /// One life of a channel. A channel that was deleted and created again has another one, and
-/// positions of the old one are refused.
+/// positions of the old one are refused. Where the broker gives none, all lives are
+/// [`UNKNOWN`](Self::UNKNOWN), and look like one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Incarnation(pub u128);
+
+impl Incarnation {
+    /// That of a channel whose broker gives none. No known incarnation is equal to it.
+    pub const UNKNOWN: Self = Self(0);
+}
 
 impl fmt::Display for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,12 +126,10 @@ mod tests {
 
     #[test]
     fn order_is_that_of_the_numbers_not_of_their_bytes() {
-        let mut positions = [[1, 0, 0], [0, 256, 0], [0, 2, 9], [0, 2, 1]].map(Position::from_words);
+        let mut positions =
+            [[1, 0, 0], [0, 256, 0], [0, 2, 9], [0, 2, 1]].map(Position::from_words);
         positions.sort();
-        assert_eq!(
-            positions.map(Position::words),
-            [[0, 2, 1], [0, 2, 9], [0, 256, 0], [1, 0, 0]]
-        );
+        assert_eq!(positions.map(Position::words), [[0, 2, 1], [0, 2, 9], [0, 256, 0], [1, 0, 0]]);
     }
 
     #[test]

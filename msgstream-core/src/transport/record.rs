@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Position;
+use super::{Position, TransportErrorKind};
 use crate::message::{MsgType, Timestamp};
 
 /// A record: payload, typed metadata, further headers and, once it is stored, its position.
@@ -22,6 +22,10 @@ pub struct Record {
     /// The metadata that every record has.
     pub meta: Meta,
     /// Headers that are not part of [`Meta`], in the order in which they came.
+    ///
+    /// Neither their order nor names that repeat need survive on every transport. Where a broker
+    /// has one value for a name, a repeated one is refused with
+    /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader).
     pub extra: Vec<Header>,
     /// The message, encoded.
     pub payload: Bytes,
@@ -82,7 +86,7 @@ impl Meta {
 pub struct Header {
     /// Its name.
     pub name: Arc<str>,
-    /// Its value; not every broker's headers are text.
+    /// Its value: any bytes where the transport has the capability `binary_headers`, else text.
     pub value: Bytes,
 }
 
@@ -91,6 +95,30 @@ impl Header {
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, value: impl Into<Bytes>) -> Self {
         Self { name: name.into(), value: value.into() }
+    }
+
+    /// The value as text, for transports whose headers are that: UTF-8 without control
+    /// characters.
+    ///
+    /// ```
+    /// use msgstream_core::transport::Header;
+    /// assert_eq!(Header::new("owner", "Jürgen").text(), Ok("Jürgen"));
+    /// assert!(Header::new("owner", b"\xff".as_slice()).text().is_err());
+    /// assert!(Header::new("owner", "two\nlines").text().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidHeader`](TransportErrorKind::InvalidHeader) for any other value.
+    pub fn text(&self) -> Result<&str, TransportErrorKind> {
+        let invalid = |reason: &str| TransportErrorKind::InvalidHeader {
+            name: self.name.to_string(),
+            reason: format!("its value {reason}, and this transport takes only text"),
+        };
+        match str::from_utf8(&self.value) {
+            Err(_) => Err(invalid("isn't UTF-8")),
+            Ok(text) if text.contains(char::is_control) => Err(invalid("has control characters")),
+            Ok(text) => Ok(text),
+        }
     }
 
     fn footprint(&self) -> usize {

@@ -1,1 +1,13 @@
-//! The record format: metadata as headers, and positions as bytes.
+//! How records look on a broker that has only bytes and strings: headers, positions, hash keys.
+//!
+//! It is the format of Milvus 2.x, and for the brokers' adapters to use; programs need only the
+//! hashes.
+
+mod hash;
+mod headers;
+pub mod positions;
+mod record;
+
+pub use self::hash::{hash_i64, hash_str};
+pub use self::headers::{decode_headers, encode_headers};
+pub use self::record::read_record;

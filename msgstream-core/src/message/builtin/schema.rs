@@ -1,0 +1,64 @@
+//! Collections and partitions.
+
+use super::{MsgBody, ProtoMsg};
+use crate::message::MsgType;
+use crate::message::proto::{
+    CreateCollectionRequest, CreatePartitionRequest, DropCollectionRequest, MsgBase,
+};
+
+/// A collection begins.
+pub type CreateCollectionMsg = ProtoMsg<CreateCollectionRequest>;
+
+/// A collection ends.
+pub type DropCollectionMsg = ProtoMsg<DropCollectionRequest>;
+
+/// A partition begins.
+pub type CreatePartitionMsg = ProtoMsg<CreatePartitionRequest>;
+
+impl MsgBody for CreateCollectionRequest {
+    const MSG_TYPE: MsgType = MsgType::CREATE_COLLECTION;
+
+    fn base(&self) -> &Option<MsgBase> {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Option<MsgBase> {
+        &mut self.base
+    }
+
+    fn collection_id(&self) -> i64 {
+        self.collection_id
+    }
+}
+
+impl MsgBody for DropCollectionRequest {
+    const MSG_TYPE: MsgType = MsgType::DROP_COLLECTION;
+
+    fn base(&self) -> &Option<MsgBase> {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Option<MsgBase> {
+        &mut self.base
+    }
+
+    fn collection_id(&self) -> i64 {
+        self.collection_id
+    }
+}
+
+impl MsgBody for CreatePartitionRequest {
+    const MSG_TYPE: MsgType = MsgType::CREATE_PARTITION;
+
+    fn base(&self) -> &Option<MsgBase> {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Option<MsgBase> {
+        &mut self.base
+    }
+
+    fn collection_id(&self) -> i64 {
+        self.collection_id
+    }
+}

@@ -1,0 +1,66 @@
+//! The protobuf structs of the built-in messages.
+//!
+//! Generated from the .proto files of this package. Fields of type `bytes` are [`bytes::Bytes`]
+//! that share the memory of the payload they were decoded from.
+
+#[rustfmt::skip]
+mod generated;
+
+pub use self::generated::*;
+use super::{MsgType, Timestamp};
+use crate::transport::Meta;
+
+impl MsgBase {
+    /// A base with a type and a time.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, Timestamp, message::proto::MsgBase};
+    /// assert_eq!(MsgBase::new(MsgType::INSERT, Timestamp(7)).timestamp, 7);
+    /// ```
+    #[must_use]
+    pub fn new(msg_type: MsgType, timestamp: Timestamp) -> Self {
+        Self { msg_type: msg_type.0, timestamp: timestamp.0, ..Self::default() }
+    }
+
+    /// The base of a message that has none, from its record's metadata.
+    pub(crate) fn of(meta: &Meta) -> Self {
+        Self { msg_id: meta.msg_id, ..Self::new(meta.msg_type, meta.timestamp) }
+    }
+}
+
+impl InsertRequest {
+    /// How many rows there are: what `num_rows` says, else what the row timestamps, the row ids
+    /// and a row-based request's rows say.
+    ///
+    /// ```
+    /// use msgstream_core::message::proto::InsertRequest;
+    /// assert_eq!(InsertRequest { row_ids: vec![4, 5], ..Default::default() }.rows(), 2);
+    /// ```
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        let row_data = match self.version() {
+            InsertDataVersion::RowBased => self.row_data.len(),
+            InsertDataVersion::ColumnBased => 0,
+        };
+        let lists = self.timestamps.len().max(self.row_ids.len()).max(row_data);
+        usize::try_from(self.num_rows).unwrap_or(usize::MAX).max(lists)
+    }
+}
+
+impl DeleteRequest {
+    /// How many keys there are, in the new form or else in the old one.
+    ///
+    /// ```
+    /// use msgstream_core::message::proto::DeleteRequest;
+    /// assert_eq!(DeleteRequest { int64_primary_keys: vec![4], ..Default::default() }.keys(), 1);
+    /// ```
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        match self.primary_keys.as_ref().map(|ids| &ids.id_field) {
+            None => self.int64_primary_keys.len(),
+            Some(None) => 0,
+            Some(Some(ids::IdField::IntId(keys))) => keys.data.len(),
+            Some(Some(ids::IdField::StrId(keys))) => keys.data.len(),
+        }
+    }
+}

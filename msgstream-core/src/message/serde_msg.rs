@@ -1,0 +1,208 @@
+//! Any `serde` type as a message.
+
+use std::fmt::Debug;
+
+use bytes::{Bytes, BytesMut};
+use prost::Message as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::proto::{Envelope, MsgBase};
+use super::{DecodeError, MsgType, Timestamp, TsMsg, Unmarshal};
+use crate::transport::Record;
+
+/// A `serde` type that [`SerdeMsg`] makes a message of: its number is all there is to say.
+pub trait SerdeBody: Serialize + DeserializeOwned + Debug + Send + Sync + 'static {
+    /// The type of the message.
+    const MSG_TYPE: MsgType;
+}
+
+/// A `serde` value as a message: JSON in a protobuf envelope, from which a reader without headers
+/// gets type, id and time.
+///
+/// ```
+/// use msgstream_core::message::{SerdeBody, SerdeMsg};
+/// use msgstream_core::wire::hash_str;
+/// use msgstream_core::{MsgType, Timestamp, TsMsg, UnmarshalDispatcher};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Serialize, Deserialize)]
+/// struct Price { item: String, cents: u64 }
+///
+/// impl SerdeBody for Price {
+///     const MSG_TYPE: MsgType = MsgType(70_001);
+/// }
+///
+/// let mut dispatcher = UnmarshalDispatcher::new();
+/// dispatcher.add_msg_template::<SerdeMsg<Price>>();
+///
+/// let price = Price { item: "tea".to_owned(), cents: 250 };
+/// let key = hash_str(&price.item);
+/// let message: Box<dyn TsMsg> =
+///     Box::new(SerdeMsg::new(Timestamp(7), price)?.with_hash_keys([key]));
+///
+/// let read = dispatcher.unmarshal(&message.to_record())?;
+/// assert_eq!(read.end_ts(), Timestamp(7));
+/// let price = read.downcast_ref::<SerdeMsg<Price>>().map(SerdeMsg::value);
+/// assert_eq!(price.map(|p| p.cents), Some(250));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct SerdeMsg<T> {
+    value: T,
+    msg_type: MsgType,
+    base: MsgBase,
+    /// The value, encoded: a value that can't be is refused before it is a message.
+    json: Bytes,
+    hash_keys: Vec<u32>,
+}
+
+impl<T: SerdeBody> SerdeMsg<T> {
+    /// A message with a time.
+    ///
+    /// # Errors
+    /// What `serde_json` says of a value that JSON can't hold, such as a map whose keys aren't
+    /// strings.
+    pub fn new(ts: Timestamp, value: T) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            json: serde_json::to_vec(&value)?.into(),
+            value,
+            msg_type: T::MSG_TYPE,
+            base: MsgBase::new(T::MSG_TYPE, ts),
+            hash_keys: Vec::new(),
+        })
+    }
+
+    /// The same with hash keys, of which a hashing repack needs one. They are not part of what is
+    /// encoded.
+    #[must_use]
+    pub fn with_hash_keys(mut self, hash_keys: impl Into<Vec<u32>>) -> Self {
+        self.hash_keys = hash_keys.into();
+        self
+    }
+
+    /// The same with another id.
+    #[must_use]
+    pub fn with_msg_id(mut self, msg_id: i64) -> Self {
+        self.base.msg_id = msg_id;
+        self
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The value, to keep.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        self.value
+    }
+}
+
+impl<T: SerdeBody> TsMsg for SerdeMsg<T> {
+    fn msg_type(&self) -> MsgType {
+        self.msg_type
+    }
+
+    fn begin_ts(&self) -> Timestamp {
+        Timestamp(self.base.timestamp)
+    }
+
+    fn end_ts(&self) -> Timestamp {
+        Timestamp(self.base.timestamp)
+    }
+
+    fn set_ts(&mut self, ts: Timestamp) {
+        self.base.timestamp = ts.0;
+    }
+
+    fn msg_id(&self) -> i64 {
+        self.base.msg_id
+    }
+
+    fn hash_keys(&self) -> &[u32] {
+        &self.hash_keys
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.envelope().encoded_len()
+    }
+
+    fn marshal(&self, buf: &mut BytesMut) {
+        self.envelope().encode_raw(buf);
+    }
+}
+
+impl<T> SerdeMsg<T> {
+    fn envelope(&self) -> Envelope {
+        Envelope { base: Some(self.base.clone()), json: self.json.clone() }
+    }
+}
+
+impl<T: SerdeBody> Unmarshal for SerdeMsg<T> {
+    const MSG_TYPE: MsgType = T::MSG_TYPE;
+
+    fn unmarshal(record: &Record) -> Result<Self, DecodeError> {
+        let Envelope { base, json } =
+            Envelope::decode(record.payload.clone()).map_err(DecodeError::corrupt)?;
+        let value = serde_json::from_slice(&json).map_err(DecodeError::corrupt)?;
+        let msg_type = record.meta.msg_type;
+        let base = base.unwrap_or_else(|| MsgBase::of(&record.meta));
+        Ok(Self { value, msg_type, base, json, hash_keys: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::message::proto::MsgHeader;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Price {
+        item: String,
+        cents: u64,
+    }
+
+    impl SerdeBody for Price {
+        const MSG_TYPE: MsgType = MsgType(70_001);
+    }
+
+    fn price() -> SerdeMsg<Price> {
+        let value = Price { item: "tea".to_owned(), cents: 250 };
+        SerdeMsg::new(Timestamp(7), value).unwrap().with_msg_id(3)
+    }
+
+    #[test]
+    fn type_id_and_time_are_in_the_payload_too() {
+        let mut message = price();
+        message.set_ts(Timestamp(8));
+        let record = (&message as &dyn TsMsg).to_record();
+        assert_eq!(SerdeMsg::<Price>::unmarshal(&record).unwrap(), message);
+        let base = MsgHeader::decode(record.payload).unwrap().base.unwrap();
+        assert_eq!((base.msg_type, base.msg_id, base.timestamp), (70_001, 3, 8));
+    }
+
+    #[test]
+    fn json_of_another_shape_is_corrupt() {
+        let mut record = (&price() as &dyn TsMsg).to_record();
+        record.payload = Envelope { base: None, json: "{}".into() }.encode_to_vec().into();
+        assert!(matches!(SerdeMsg::<Price>::unmarshal(&record), Err(DecodeError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_value_that_json_cannot_hold_is_refused_at_once() {
+        #[derive(Debug, Serialize, serde::Deserialize)]
+        struct Odd(BTreeMap<Vec<u8>, u8>);
+        impl SerdeBody for Odd {
+            const MSG_TYPE: MsgType = MsgType(70_002);
+        }
+        let odd = Odd(BTreeMap::from([(vec![1], 2)]));
+        assert!(SerdeMsg::new(Timestamp(1), odd).is_err());
+    }
+}

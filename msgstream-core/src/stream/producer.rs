@@ -1,0 +1,191 @@
+//! The producing side of a stream: writers, and what is in flight on them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use super::encode::encode;
+use super::outcome::{PackReceipt, ProduceError, Produced};
+use crate::error::{Error, Result};
+use crate::message::{MsgPack, MsgType, TimeTickMsg, Timestamp};
+use crate::repack::{HashKeys, Repack, RepackError};
+use crate::timetick::END_HEADER;
+use crate::transport::{ChannelWriter, Header, Record, Transport};
+
+/// How many channels are opened at a time.
+const OPENING: usize = 16;
+
+/// A batch for one channel, by the channel's index.
+type Batch = (usize, Vec<Record>);
+
+/// Writes packs to a fixed list of channels.
+#[derive(Debug)]
+pub(super) struct Producer {
+    channels: Vec<Channel>,
+    /// Receipts in the order of submission, from the first that isn't known to have come.
+    in_flight: VecDeque<PackReceipt>,
+    /// The first failure; the writers of its channels are poisoned.
+    failed: Option<ProduceError>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct Channel {
+    name: Arc<str>,
+    writer: Box<dyn ChannelWriter>,
+}
+
+impl Producer {
+    pub(super) async fn open(transport: &dyn Transport, channels: &[&str]) -> Result<Self> {
+        let open = |channel: &&str| {
+            let name = Arc::<str>::from(*channel);
+            // Boxed: a future of this very type keeps the caller's from being `Send`.
+            async move {
+                let writer = transport.writer(&name).await?;
+                Ok::<_, Error>(Channel { name, writer })
+            }
+            .boxed()
+        };
+        let opening: Vec<_> = channels.iter().map(open).collect();
+        let channels = stream::iter(opening).buffered(OPENING).try_collect().await?;
+        Ok(Self { channels, in_flight: VecDeque::new(), failed: None, ended: false })
+    }
+
+    /// Waits until every writer takes another batch.
+    pub(super) async fn ready(&mut self) -> Result<()> {
+        for channel in &mut self.channels {
+            channel.writer.ready().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn produce(&mut self, pack: MsgPack, repack: &dyn Repack) -> Result<Produced> {
+        let batches = self.split(pack, repack)?;
+        for (channel, _) in &batches {
+            self.channels[*channel].writer.ready().await?;
+        }
+        self.send(batches).await
+    }
+
+    pub(super) fn submit(&mut self, pack: MsgPack, repack: &dyn Repack) -> Result<PackReceipt> {
+        let batches = self.split(pack, repack)?;
+        Ok(self.send(batches))
+    }
+
+    pub(super) async fn broadcast(&mut self, pack: &MsgPack) -> Result<Produced> {
+        let batches = self.to_all(&encode(&pack.msgs))?;
+        self.ready().await?;
+        self.send(batches).await
+    }
+
+    /// Writes a tick to every channel once all that was submitted is stored; with `end`, as the
+    /// channels' last record.
+    pub(super) async fn tick(&mut self, ts: Timestamp, end: bool) -> Result<Produced> {
+        let mut records = encode(&[TimeTickMsg::new(ts).into()]);
+        if end {
+            records.iter_mut().for_each(|r| r.extra.push(Header::new(END_HEADER, "1")));
+        }
+        let batches = self.to_all(&records)?;
+        self.settle().await?;
+        self.ready().await?;
+        self.ended = end;
+        self.send(batches).await
+    }
+
+    /// Writes records to one channel, by its index.
+    pub(super) async fn write(&mut self, channel: usize, records: Vec<Record>) -> Result<Produced> {
+        self.check(channel, &records)?;
+        self.channels[channel].writer.ready().await?;
+        self.send(vec![(channel, records)]).await
+    }
+
+    /// Waits for all receipts and ends the writers.
+    pub(super) async fn close(&mut self) -> Result<()> {
+        let mut result = self.settle().await;
+        for channel in &mut self.channels {
+            result = result.and(channel.writer.close().await.map_err(Error::from));
+        }
+        result
+    }
+
+    /// Gives each message its channel, and encodes it. Nothing is sent yet.
+    fn split(&self, pack: MsgPack, repack: &dyn Repack) -> Result<Vec<Batch>> {
+        let keys = HashKeys::of_messages(&pack.msgs);
+        let messages = pack.msgs.len();
+        let channels = self.channels.len();
+        let mut batches = Vec::new();
+        for (channel, pack) in repack.repack(pack.msgs, &keys, channels)? {
+            if channel >= channels {
+                return Err(RepackError::NoSuchChannel { channel, channels }.into());
+            }
+            if !pack.msgs.is_empty() {
+                let records = encode(&pack.msgs);
+                no_last_tick(&records)?;
+                self.check(channel, &records)?;
+                batches.push((channel, records));
+            }
+        }
+        if batches.is_empty() && messages > 0 {
+            return Err(RepackError::NoChannel { messages }.into());
+        }
+        Ok(batches)
+    }
+
+    /// Every record to every channel.
+    fn to_all(&self, records: &[Record]) -> Result<Vec<Batch>> {
+        no_last_tick(records)?;
+        (0..self.channels.len())
+            .map(|channel| {
+                self.check(channel, records)?;
+                Ok((channel, records.to_vec()))
+            })
+            .collect()
+    }
+
+    /// Refuses, before anything is sent, what a reader wouldn't get or the writer wouldn't take.
+    fn check(&self, channel: usize, records: &[Record]) -> Result<()> {
+        let Channel { name, writer } = &self.channels[channel];
+        if self.ended {
+            return Err(Error::Ended { channel: name.to_string() });
+        }
+        Ok(writer.check(records)?)
+    }
+
+    fn send(&mut self, batches: Vec<Batch>) -> PackReceipt {
+        while let Some(outcome) = self.in_flight.front().and_then(|r| r.clone().now_or_never()) {
+            self.note(outcome);
+        }
+        let receipts = batches.into_iter().map(|(channel, records)| {
+            let Channel { name, writer } = &mut self.channels[channel];
+            (name.clone(), records.len(), writer.submit(records))
+        });
+        let receipt = PackReceipt::new(receipts.collect());
+        self.in_flight.push_back(receipt.clone());
+        receipt
+    }
+
+    /// Waits for all receipts, whether or not anybody else does.
+    async fn settle(&mut self) -> Result<()> {
+        while let Some(receipt) = self.in_flight.front() {
+            let outcome = receipt.clone().await;
+            self.note(outcome);
+        }
+        self.failed.clone().map_or(Ok(()), |error| Err(Error::Produce(error)))
+    }
+
+    /// Takes note of the outcome of what is first in flight.
+    fn note(&mut self, outcome: Result<Produced>) {
+        self.in_flight.pop_front();
+        if let Err(Error::Produce(error)) = outcome {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+/// Refuses a tick that would be the last of its channel for good.
+fn no_last_tick(records: &[Record]) -> Result<()> {
+    let last =
+        |r: &Record| r.meta.msg_type == MsgType::TIME_TICK && r.meta.timestamp == Timestamp::MAX;
+    if records.iter().any(last) { Err(Error::LastTick) } else { Ok(()) }
+}

@@ -1,0 +1,330 @@
+//! One channel of a merge: what was read of it, and what its ticks promise.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use super::TickSource;
+use super::budget::Account;
+use super::chunks::{Chunks, Seq};
+use crate::checkpoint::{Mark, Raise};
+use crate::message::Timestamp;
+use crate::transport::{Incarnation, Position, Record};
+
+/// A buffered record, in the order of packs. `eff` is its time, or just after its channel's floor
+/// where it was late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) eff: Timestamp,
+    pub(super) seq: Seq,
+}
+
+/// An accepted tick.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tick {
+    pub(super) ts: Timestamp,
+    pub(super) position: Position,
+    pub(super) seq: Seq,
+    pub(super) floor_before: Option<Timestamp>,
+}
+
+impl Tick {
+    /// The bytes that a tick counts beside its record's place, in the queues of its channel and
+    /// among the boundaries: with its place, as much as a record without a payload.
+    const COST: usize = Record::OVERHEAD - size_of::<Record>();
+}
+
+/// Whether a channel holds the frontier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// No pack ends after its floor.
+    Active,
+    /// It is silent, and packs go on without it.
+    Idle,
+    /// Its end record was read.
+    Ended,
+}
+
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) name: Arc<str>,
+    pub(super) source: TickSource,
+    pub(super) standing: Standing,
+    /// The greatest accepted tick.
+    pub(super) floor: Option<Timestamp>,
+    /// The frontier when the channel joined; records at or before it belong to no pack.
+    pub(super) joined: Option<Timestamp>,
+    pub(super) chunks: Chunks,
+    /// Records at or before the floor, ready for packs.
+    sealed: VecDeque<Key>,
+    /// Records since the last tick, as they came.
+    open: Vec<Key>,
+    /// `open` is in order, and all of it is at or before this time.
+    open_sorted: bool,
+    open_last: Option<Timestamp>,
+    /// Records that an earlier tick left behind: they are after the floor.
+    early: BinaryHeap<Reverse<Key>>,
+    /// Accepted ticks that are not behind the frontier.
+    pub(super) ticks: VecDeque<Tick>,
+    /// The first tick at or after the frontier, as of the last pack.
+    pub(super) cut: Option<Tick>,
+    /// From which record on which floor was in force; the first one covers the first live record.
+    floors: VecDeque<(Seq, Option<Timestamp>)>,
+    /// The last floor without a tick, from idleness.
+    pub(super) raised: Option<Raise>,
+    /// A floor that takes effect when reading gets there, from a checkpoint.
+    pub(super) raise_ahead: Option<Raise>,
+    /// The last record that was judged before the checkpoint, where it is read again.
+    pub(super) replay_to: Option<Position>,
+    /// The greatest timestamp seen, for ticks that follow from the data.
+    pub(super) greatest: Timestamp,
+    /// The end of the pack that holds the channel's last records, once its end was read.
+    pub(super) end_boundary: Option<Timestamp>,
+    pub(super) last_read: Option<Position>,
+    /// Where reading goes on.
+    pub(super) next: Option<Position>,
+    pub(super) incarnation: Option<Incarnation>,
+    pub(super) ignored_ticks: BTreeSet<Position>,
+    /// The earliest time at which a pack concerns this channel, as it is queued in the merge.
+    pub(super) event: Option<Timestamp>,
+    pub(super) touched: bool,
+    /// Bytes of live payloads and headers.
+    pub(super) payload_bytes: usize,
+    /// Bytes that a read in flight may bring.
+    pub(super) granted: usize,
+    pub(super) account: Account,
+}
+
+impl Channel {
+    pub(super) fn new(name: Arc<str>, source: TickSource, mark: Option<&Mark>) -> Self {
+        let mut floor = mark.and_then(|m| m.floor);
+        let mut raise_ahead = mark.and_then(|m| m.raised);
+        if let Some(raise) = raise_ahead.take_if(|r| mark.is_some_and(|m| r.at <= m.resume)) {
+            floor = floor.max(raise.floor);
+        }
+        Self {
+            name,
+            source,
+            standing: Standing::Active,
+            floor,
+            joined: None,
+            chunks: Chunks::default(),
+            sealed: VecDeque::new(),
+            open: Vec::new(),
+            open_sorted: true,
+            open_last: None,
+            early: BinaryHeap::new(),
+            ticks: VecDeque::new(),
+            cut: None,
+            floors: VecDeque::from([(Seq::FIRST, floor)]),
+            raised: None,
+            raise_ahead,
+            replay_to: mark.and_then(|m| m.cut.filter(|cut| m.resume <= *cut)),
+            greatest: Timestamp::MIN,
+            end_boundary: None,
+            last_read: None,
+            next: mark.map(|m| m.resume),
+            incarnation: mark.and_then(|m| m.incarnation),
+            ignored_ticks: BTreeSet::new(),
+            event: None,
+            touched: false,
+            payload_bytes: 0,
+            granted: 0,
+            account: Account::default(),
+        }
+    }
+
+    /// What the channel holds of the budget, in bytes.
+    pub(super) fn used(&self) -> usize {
+        let ticks = match self.source {
+            TickSource::Written => self.ticks.len(),
+            // Each came with a message, which pays for it while it is live.
+            TickSource::Synthetic { .. } => self.ticks.len().saturating_sub(self.chunks.live()),
+        };
+        self.payload_bytes + self.chunks.slot_bytes() + ticks * Tick::COST
+    }
+
+    /// The bytes that a live record counts beside its place.
+    pub(super) fn payload_cost(record: &Record) -> usize {
+        record.footprint() - size_of::<Record>()
+    }
+
+    /// The time at which a record counts: its own, or just after the floor where it is late.
+    pub(super) fn effective(&self, ts: Timestamp) -> Timestamp {
+        self.floor.map_or(ts, |floor| ts.max(floor.next()))
+    }
+
+    /// Whether what is read now was judged before the checkpoint.
+    pub(super) fn is_replaying(&self) -> bool {
+        self.last_read < self.replay_to
+    }
+
+    pub(super) fn hold(&mut self, key: Key) {
+        self.open_sorted &= self.open_last.is_none_or(|last| last <= key.eff);
+        self.open_last = self.open_last.max(Some(key.eff));
+        self.open.push(key);
+    }
+
+    /// Raises the floor from a place on. The caller knows that it rises.
+    pub(super) fn raise_floor(&mut self, from: Seq, floor: Timestamp) {
+        self.floor = Some(floor);
+        self.floors.push_back((from, Some(floor)));
+    }
+
+    /// Accepts a tick above the floor. Costs O(1) amortised per record on sorted data.
+    pub(super) fn tick(&mut self, tick: Tick) {
+        self.ticks.push_back(tick);
+        self.raise_floor(tick.seq.next(), tick.ts);
+        self.seal(tick.ts);
+    }
+
+    /// Makes everything at or before a time ready for packs. Nothing else at or before it follows.
+    pub(super) fn seal(&mut self, upto: Timestamp) {
+        let from = self.sealed.len();
+        while self.early.peek().is_some_and(|Reverse(key)| key.eff <= upto) {
+            if let Some(Reverse(key)) = self.early.pop() {
+                self.sealed.push_back(key);
+            }
+        }
+        let from_early = self.sealed.len() - from;
+        let sorted = self.open_sorted && from_early == 0;
+        if self.open_last.is_none_or(|last| last <= upto) {
+            self.sealed.extend(self.open.drain(..));
+        } else {
+            for key in self.open.drain(..) {
+                if key.eff <= upto {
+                    self.sealed.push_back(key);
+                } else {
+                    self.early.push(Reverse(key));
+                }
+            }
+        }
+        (self.open_sorted, self.open_last) = (true, None);
+        if !sorted {
+            // What was sealed before is at or before the floor, so all of it stays in front.
+            // The stable sort takes runs as they are: nearly sorted data costs little.
+            let (front, back) = self.sealed.as_mut_slices();
+            match from.checked_sub(front.len()) {
+                Some(from) => back[from..].sort(),
+                None if back.is_empty() => front[from..].sort(),
+                None => self.sealed.make_contiguous()[from..].sort(),
+            }
+        }
+    }
+
+    /// The greatest time of what is not ready for packs.
+    pub(super) fn last_unsealed(&self) -> Option<Timestamp> {
+        // The heap is asked once in a channel's life, at its end.
+        self.early.iter().map(|Reverse(key)| key.eff).max().max(self.open_last)
+    }
+
+    /// Takes back what was sealed without a tick, when an idle channel goes on.
+    pub(super) fn unseal(&mut self) {
+        let ready = self.sealed.partition_point(|key| Some(key.eff) <= self.floor);
+        self.early.extend(self.sealed.drain(ready..).map(Reverse));
+    }
+
+    /// What the channel would no longer hold after going back to a place, in bytes at most.
+    pub(super) fn bytes_after(&self, seq: Seq) -> usize {
+        let ticks = self.ticks.len() - self.ticks.partition_point(|tick| tick.seq <= seq);
+        self.chunks.bytes_after(seq) + ticks * Tick::COST
+    }
+
+    /// How many records are ready at or before a time.
+    pub(super) fn ready(&self, end: Timestamp) -> usize {
+        self.sealed.partition_point(|key| key.eff <= end)
+    }
+
+    /// Takes the next record that is ready at or before a time, and the time at which it counts.
+    #[inline]
+    pub(super) fn take_until(&mut self, end: Timestamp) -> Option<(Timestamp, Record)> {
+        let key = self.sealed.pop_front_if(|key| key.eff <= end)?;
+        let record = self.chunks.take(key.seq)?;
+        self.payload_bytes -= Self::payload_cost(&record);
+        Some((key.eff, record))
+    }
+
+    /// The earliest time at which a pack concerns this channel.
+    pub(super) fn next_event(&self) -> Option<Timestamp> {
+        let ready = self.sealed.front().map(|key| key.eff);
+        let tick = self.ticks.front().map(|tick| tick.ts);
+        ready.into_iter().chain(tick).min()
+    }
+
+    /// Moves the ticks on to the end of a pack, and `cut` with them.
+    pub(super) fn cut_at(&mut self, end: Timestamp) {
+        // Without a tick that far, as at a channel's end, its last one stays the cut.
+        while let Some(tick) = self.ticks.pop_front_if(|tick| tick.ts < end) {
+            self.cut = Some(tick);
+        }
+        if let Some(tick) = self.ticks.front() {
+            self.cut = Some(*tick);
+        }
+        self.ticks.pop_front_if(|tick| tick.ts == end);
+    }
+
+    /// Where the channel stands after the last pack; `None` where nothing is known of it yet.
+    pub(super) fn mark(&mut self, frontier: Timestamp) -> Option<Mark> {
+        let idle = self.standing == Standing::Idle;
+        let cut = self.cut.map(|tick| tick.position);
+        // An idle channel was judged up to where it was read, though no tick says so.
+        let judged = if idle { self.last_read.max(cut) } else { cut };
+        let live = self.chunks.first_live();
+        self.forget_floors(live.map(|(seq, _)| seq));
+        let before = |position: &Position| idle || judged.is_some_and(|cut| *position < cut);
+        let (resume, floor) = match live.filter(|(_, position)| before(position)) {
+            Some((_, position)) => (position, self.floors.front().and_then(|(_, floor)| *floor)),
+            None if idle => (self.next?, self.floor),
+            None => self.cut.map(|tick| (tick.position, tick.floor_before))?,
+        };
+        let raised = if idle && self.floor < Some(frontier) {
+            // Packs go on ending; the floor follows them without a new mark for each.
+            self.next.map(|at| Raise { at, floor: None })
+        } else {
+            self.raised.filter(|raise| resume < raise.at)
+        };
+        Some(Mark { resume, floor, cut: judged, raised, incarnation: self.incarnation })
+    }
+
+    /// Drops the history of floors before the first live record.
+    fn forget_floors(&mut self, live: Option<Seq>) {
+        let Some(live) = live else {
+            // Only the last one can matter to a record that is read later.
+            self.floors.drain(..self.floors.len().saturating_sub(1));
+            return;
+        };
+        while self.floors.get(1).is_some_and(|(from, _)| *from <= live) {
+            self.floors.pop_front();
+        }
+    }
+
+    /// Goes back to just after a tick: forgets what was read after it, and its ticks.
+    pub(super) fn rewind(&mut self, to: Tick) -> Vec<Tick> {
+        let payload_bytes = &mut self.payload_bytes;
+        self.chunks.truncate(to.seq, |record| *payload_bytes -= Self::payload_cost(record));
+        self.open.clear();
+        (self.open_sorted, self.open_last) = (true, None);
+        self.early.retain(|Reverse(key)| key.seq <= to.seq);
+        for key in std::mem::take(&mut self.sealed) {
+            if key.seq > to.seq {
+                continue;
+            }
+            if key.eff <= to.ts {
+                self.sealed.push_back(key)
+            } else {
+                self.early.push(Reverse(key))
+            }
+        }
+        // What covers the first live record stays; the tick's own floor is in force after it.
+        while self.floors.back().is_some_and(|(from, _)| *from >= to.seq.next()) {
+            self.floors.pop_back();
+        }
+        self.floors.push_back((to.seq.next(), Some(to.ts)));
+        let kept = self.ticks.iter().take_while(|tick| tick.seq <= to.seq).count();
+        self.floor = Some(to.ts);
+        self.greatest = Timestamp::MIN;
+        self.last_read = Some(to.position);
+        self.next = None;
+        self.ticks.split_off(kept).into()
+    }
+}

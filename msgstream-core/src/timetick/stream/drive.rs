@@ -1,0 +1,203 @@
+//! Reading, merging, waiting: what goes on until there is a pack.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::TtMsgStream;
+use super::input::Done;
+use crate::error::Result;
+use crate::message::{MsgPack, Timestamp};
+use crate::timetick::merge::Slot;
+use crate::transport::{Limit, ReadBatch};
+
+/// How long the stream waits before it says in the log what it waits for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl TtMsgStream {
+    /// Reads until a pack can be formed; `None` once every channel has ended.
+    pub(super) async fn drive(&mut self) -> Result<Option<MsgPack>> {
+        loop {
+            if let Some(pack) = self.merge.advance()? {
+                return Ok(Some(pack));
+            }
+            if self.merge.is_finished() {
+                return Ok(None);
+            }
+            self.retry_refused()?;
+            self.start_reads()?;
+            match self.reads.next().await {
+                Some(done) => self.take(done)?,
+                // Nothing can be read because of what was refused: that is tried again.
+                None => self.recheck = true,
+            }
+        }
+    }
+
+    /// Reads every channel that may be read.
+    fn start_reads(&mut self) -> Result<()> {
+        let mut index = if std::mem::take(&mut self.recheck) { 0 } else { self.checked };
+        self.checked = 0;
+        while let Some(&slot) = self.parked.get(index) {
+            if self.start_read(slot)? {
+                self.parked.swap_remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        self.checked = self.parked.len();
+        Ok(())
+    }
+
+    /// Reads a channel if it may be read; says whether it no longer waits for that.
+    fn start_read(&mut self, slot: Slot) -> Result<bool> {
+        let Some(input) = &mut self.inputs[slot.index()] else { return Ok(true) };
+        if input.refused.is_some() {
+            return Ok(false);
+        }
+        let mut bytes = self.merge.reserve(slot);
+        while bytes == 0 {
+            // Paused: silence doesn't count.
+            if let Some(input) = &mut self.inputs[slot.index()] {
+                input.silent_since = None;
+            }
+            if !self.merge.blocks(slot) {
+                return Ok(false);
+            }
+            match self.merge.relieve(slot) {
+                Ok(Some(eviction)) => {
+                    let Some(evicted) = &mut self.inputs[eviction.slot.index()] else { continue };
+                    evicted.back_to = Some(eviction.after);
+                    evicted.discard = evicted.reader.is_none();
+                    evicted.refused = None;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.recheck = true;
+                    return Err(error);
+                }
+            }
+            bytes = self.merge.reserve(slot);
+            if bytes == 0 && !self.reads.is_empty() {
+                // There will be room when reads in flight are over.
+                self.recheck = true;
+                return Ok(false);
+            }
+        }
+        let Some(input) = &mut self.inputs[slot.index()] else { return Ok(true) };
+        let Some(reader) = input.reader.take() else { return Ok(true) };
+        let mut limit =
+            Limit::default().with_records(self.config.batch).with_wait(self.config.wait);
+        limit.bytes = bytes;
+        if let (Some(idle), Some(since)) = (self.config.idle, input.silent_since) {
+            // Back in time to find that the channel is idle.
+            let left = (since + idle).saturating_sub(self.reads.polled());
+            limit.wait = limit.wait.min(left.max(Duration::from_millis(1)));
+        }
+        let back_to = input.back_to.take();
+        self.reads.start(slot, input.generation, reader, back_to, limit);
+        Ok(true)
+    }
+
+    /// Takes what a read brought.
+    fn take(&mut self, done: Done) -> Result<()> {
+        let slot = done.slot;
+        let input = self.inputs.get_mut(slot.index()).and_then(Option::as_mut);
+        // A read of a channel that was removed.
+        let Some(input) = input.filter(|i| i.generation == done.generation) else { return Ok(()) };
+        input.reader = Some(done.reader);
+        self.merge.release(slot);
+        let discard = std::mem::take(&mut input.discard);
+        if !discard {
+            input.back_to = done.back_to;
+        }
+        let batch = match done.batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                input.silent_since = None;
+                self.park(slot);
+                return Err(error.into());
+            }
+        };
+        let taken = if discard { Ok(()) } else { self.push(slot, batch) };
+        self.park(slot);
+        self.warn_of_silence();
+        taken
+    }
+
+    fn push(&mut self, slot: Slot, mut batch: ReadBatch) -> Result<()> {
+        let Some(input) = &mut self.inputs[slot.index()] else { return Ok(()) };
+        let polled = self.reads.polled();
+        if !batch.records.is_empty() {
+            input.heard = Instant::now();
+            input.silent_since = None;
+        }
+        if batch.caught_up {
+            input.silent_since = input.silent_since.or(Some(polled));
+        } else {
+            input.silent_since = None;
+        }
+        let silent = batch.records.is_empty()
+            && input
+                .silent_since
+                .zip(self.config.idle)
+                .is_some_and(|(since, idle)| polled - since >= idle);
+        if let Some(ahead) = self.config.max_tick_ahead {
+            self.merge.set_tick_limit(clock_plus(ahead));
+        }
+        if let Err(error) = self.merge.push(slot, &mut batch.records, batch.next) {
+            if let Some(input) = &mut self.inputs[slot.index()] {
+                input.refused = Some((batch.records, batch.next));
+            }
+            self.refused = true;
+            return Err(error);
+        }
+        if silent && self.merge.set_idle(slot)? {
+            tracing::debug!(channel = self.merge.name(slot).map(|n| &**n), "the channel is idle");
+        }
+        Ok(())
+    }
+
+    /// Reads the channel again where it may be read now, else later.
+    fn park(&mut self, slot: Slot) {
+        if self.merge.is_ended(slot) {
+            if let Some(input) = &mut self.inputs[slot.index()] {
+                input.reader = None;
+            }
+            return;
+        }
+        self.parked.push(slot);
+    }
+
+    /// Offers the merge again what it refused.
+    fn retry_refused(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.refused) {
+            return Ok(());
+        }
+        self.recheck = true;
+        for index in 0..self.parked.len() {
+            let slot = self.parked[index];
+            let Some(input) = &mut self.inputs[slot.index()] else { continue };
+            if let Some((records, next)) = input.refused.take() {
+                // Another channel's may be refused, too.
+                self.refused = true;
+                self.push(slot, ReadBatch::new(records, next, false))?;
+            }
+        }
+        self.refused = false;
+        Ok(())
+    }
+
+    fn warn_of_silence(&mut self) {
+        if !self.warned && self.last_pack.elapsed() > PATIENCE {
+            self.warned = true;
+            tracing::warn!("{}", self.status());
+        }
+    }
+}
+
+fn clock_plus(ahead: Duration) -> Timestamp {
+    let limit = SystemTime::now().checked_add(ahead);
+    // Past the end of time there is no bound, and a clock before 1970 lets nothing pass.
+    limit.map_or(Timestamp::MAX, |limit| Timestamp::from_system_time(limit).unwrap_or_default())
+}
