@@ -1,0 +1,227 @@
+//! A transport whose failures and delays a test decides.
+
+#![allow(clippy::unwrap_used)]
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use msgstream_core::message::{InsertMsg, proto::InsertRequest};
+use msgstream_core::transport::{
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Incarnation, Limit, Outcome,
+    Position, ReadBatch, Receipt, Record, Result, Start, Subscription, Transport, TransportError,
+    TransportErrorKind,
+};
+use msgstream_mem::{MemConfig, MemTransport};
+use tokio::sync::watch;
+
+/// A private in-process transport with these channels.
+pub(crate) async fn mem(channels: &[&str]) -> Arc<dyn Transport> {
+    let mem = MemTransport::new(MemConfig::default());
+    for channel in channels {
+        mem.create(channel, BTreeMap::new()).await.unwrap();
+    }
+    Arc::new(mem)
+}
+
+/// An insert of one row: one time, one hash key.
+pub(crate) fn insert(ts: u64, key: u32) -> InsertMsg {
+    let request = InsertRequest { timestamps: vec![ts], row_ids: vec![1], ..Default::default() };
+    InsertMsg::new(request).with_hash_keys([key])
+}
+
+/// What a [`Trick`] transport does other than the one it wraps.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The next batch on this channel ends after so many records, with this fate for the rest.
+    pub(crate) fail_write: BTreeMap<String, (usize, Fate)>,
+    /// These channels take no larger payload, in bytes.
+    pub(crate) max_payload: BTreeMap<String, usize>,
+    /// The next reads on these channels fail.
+    pub(crate) fail_read: BTreeSet<String>,
+    /// Creating fails once so many channels are there, whether or not it took effect.
+    pub(crate) create: Option<(usize, Fate)>,
+    /// Deleting these channels fails; all of them where the set holds the empty string.
+    pub(crate) no_delete: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Trick {
+    pub(crate) inner: Arc<dyn Transport>,
+    pub(crate) can: Capabilities,
+    pub(crate) plan: Arc<Mutex<Plan>>,
+    /// Receipts come when this is false.
+    pub(crate) hold: watch::Sender<bool>,
+    /// Writers are ready when this is false.
+    pub(crate) full: watch::Sender<bool>,
+}
+
+impl Trick {
+    pub(crate) async fn new(channels: &[&str]) -> Self {
+        let inner = mem(channels).await;
+        let can = inner.capabilities();
+        Self {
+            inner,
+            can,
+            plan: Arc::default(),
+            hold: watch::Sender::new(false),
+            full: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap()
+    }
+}
+
+pub(crate) fn unavailable(operation: &'static str, channel: &str) -> TransportError {
+    let kind = TransportErrorKind::Unavailable { reason: "the test says so".to_owned() };
+    TransportError::new(operation, kind).on(channel)
+}
+
+#[async_trait]
+impl Transport for Trick {
+    fn capabilities(&self) -> Capabilities {
+        self.can
+    }
+    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+        let there = self.inner.list("").await?.len();
+        let failing = self.plan().create.filter(|(limit, _)| there >= *limit);
+        if failing.is_none_or(|(_, fate)| fate == Fate::Unknown) {
+            self.inner.create(channel, properties).await?;
+        }
+        match failing {
+            None => Ok(()),
+            Some((_, Fate::Unknown)) => Err(unavailable("create", channel)),
+            Some((_, Fate::NotStored)) => {
+                let kind = TransportErrorKind::Denied { reason: "too many".to_owned() };
+                Err(TransportError::new("create", kind).on(channel))
+            }
+        }
+    }
+    async fn delete(&self, channel: &str) -> Result<()> {
+        if self.plan().no_delete.iter().any(|c| c.is_empty() || c == channel) {
+            return Err(unavailable("delete", channel));
+        }
+        self.inner.delete(channel).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.inner.list(prefix).await
+    }
+    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
+        self.inner.describe(channel).await
+    }
+    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
+        let inner = self.inner.writer(channel).await?;
+        let channel = channel.to_owned();
+        Ok(Box::new(TrickWriter { inner, channel, trick: self.clone(), poisoned: false }))
+    }
+    async fn reader(
+        &self,
+        channel: &str,
+        start: Start,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Box<dyn ChannelReader>> {
+        let inner = self.inner.reader(channel, start, incarnation).await?;
+        Ok(Box::new(TrickReader { inner, channel: channel.to_owned(), trick: self.clone() }))
+    }
+    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
+        self.inner.subscription(channel, name).await
+    }
+    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
+        self.inner.unsubscribe(channel, name).await
+    }
+    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
+        self.inner.encode_position(position)
+    }
+    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
+        self.inner.decode_position(bytes)
+    }
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+#[derive(Debug)]
+struct TrickWriter {
+    inner: Box<dyn ChannelWriter>,
+    channel: String,
+    trick: Trick,
+    poisoned: bool,
+}
+
+impl TrickWriter {
+    fn poisoned(&self) -> TransportError {
+        TransportError::new("submit", TransportErrorKind::Poisoned).on(&*self.channel)
+    }
+}
+
+#[async_trait]
+impl ChannelWriter for TrickWriter {
+    async fn ready(&mut self) -> Result<()> {
+        self.trick.full.subscribe().wait_for(|full| !full).await.unwrap();
+        if self.poisoned { Err(self.poisoned()) } else { self.inner.ready().await }
+    }
+    fn check(&self, records: &[Record]) -> Result<()> {
+        let limit = self.trick.plan().max_payload.get(&self.channel).copied();
+        let limit = limit.unwrap_or(usize::MAX);
+        match records.iter().map(|r| r.payload.len()).find(|bytes| *bytes > limit) {
+            Some(bytes) => {
+                let kind = TransportErrorKind::TooLarge { bytes, limit };
+                Err(TransportError::new("check", kind).on(&*self.channel))
+            }
+            None => self.inner.check(records),
+        }
+    }
+    fn submit(&mut self, mut records: Vec<Record>) -> Receipt {
+        if self.poisoned {
+            let error = self.poisoned();
+            return Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error));
+        }
+        let failing = self.trick.plan().fail_write.remove(&self.channel);
+        if let Some((stored, _)) = failing {
+            records.truncate(stored);
+            self.poisoned = true;
+        }
+        let channel = self.channel.clone();
+        let inner = self.inner.submit(records);
+        let mut hold = self.trick.hold.subscribe();
+        let (sender, receipt) = Receipt::pending();
+        tokio::spawn(async move {
+            let mut outcome = inner.await;
+            if let Some((_, fate)) = failing {
+                outcome.rest = Some((fate, unavailable("submit", &channel)));
+            }
+            hold.wait_for(|held| !held).await.unwrap();
+            sender.send(outcome);
+        });
+        receipt
+    }
+    async fn close(&mut self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+#[derive(Debug)]
+struct TrickReader {
+    inner: Box<dyn ChannelReader>,
+    channel: String,
+    trick: Trick,
+}
+
+#[async_trait]
+impl ChannelReader for TrickReader {
+    async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
+        if self.trick.plan().fail_read.remove(&self.channel) {
+            return Err(unavailable("read", &self.channel));
+        }
+        self.inner.read(limit).await
+    }
+    async fn seek(&mut self, start: Start) -> Result<()> {
+        self.inner.seek(start).await
+    }
+    fn incarnation(&self) -> Incarnation {
+        self.inner.incarnation()
+    }
+}

@@ -1,0 +1,88 @@
+//! The clock of idleness, on the paused clock of the runtime.
+
+use std::time::Duration;
+
+use msgstream_core::timetick::merge::ChannelState;
+use msgstream_core::transport::Record;
+use msgstream_core::{LatePolicy, TtConfig};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, advance, timeout};
+
+use crate::rig::Entry::{End, Msg, Tick};
+use crate::rig::{Entry, Rig, write};
+use crate::{consuming, no_pack_yet, once, to_end};
+
+const IDLE: Duration = Duration::from_secs(10);
+
+fn idling() -> TtConfig {
+    TtConfig::default().with_late(LatePolicy::Deliver).with_idle(IDLE)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_is_idle_after_so_much_silence_and_not_before() {
+    let rig = Rig::new(&[("a", &[Msg(1), Tick(5)]), ("b", &[])]).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], idling()).await;
+    let begin = Instant::now();
+    assert_eq!(stream.consume().await.unwrap().unwrap().end_ts.0, 5);
+    let silence = begin.elapsed();
+    assert!(silence >= IDLE && silence < 2 * IDLE, "{silence:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_in_which_nobody_polls_doesnt_count() {
+    let rig = Rig::new(&[("a", &[Msg(1), Tick(5)]), ("b", &[])]).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], idling()).await;
+    // Long enough for the stream to have seen that `b` is silent.
+    assert!(timeout(IDLE / 2, stream.consume()).await.is_err());
+    advance(20 * IDLE).await;
+    let begin = Instant::now();
+    assert_eq!(stream.consume().await.unwrap().unwrap().end_ts.0, 5);
+    let silence = begin.elapsed();
+    assert!(silence >= IDLE / 3, "idle after {silence:?} more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_on_its_way_is_no_silence() {
+    let rig = Rig::new(&[("a", &[Msg(1), Tick(5), End(9)]), ("b", &[Msg(2), End(9)])]).await;
+    let gate = rig.gate("b");
+    let mut stream = consuming(rig.shared(), &["a", "b"], idling()).await;
+    assert!(timeout(20 * IDLE, stream.consume()).await.is_err());
+    assert_eq!(stream.status().merge.counts.idled, 0);
+    gate.add_permits(Semaphore::MAX_PERMITS);
+    let packs = to_end(&mut stream).await;
+    assert!(!packs.iter().flat_map(|p| &p.msgs).any(|m| m.is_late()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_paused_isnt_silent() {
+    let mut ahead: Vec<_> = (1..=100).flat_map(|n| [Msg(n * 10 - 1), Tick(n * 10)]).collect();
+    ahead.push(End(1001));
+    let rig = Rig::new(&[("ahead", &ahead), ("behind", &[Msg(1), End(1001)])]).await;
+    let gate = rig.gate("behind");
+    let config = idling().with_budget(40 * (Record::OVERHEAD + 100));
+    let mut stream = consuming(rig.shared(), &["ahead", "behind"], config).await;
+    assert!(timeout(20 * IDLE, stream.consume()).await.is_err());
+    let status = stream.status();
+    assert_eq!(status.merge.channels[0].state, ChannelState::Paused);
+    assert_eq!(status.merge.counts.idled, 0);
+    gate.add_permits(Semaphore::MAX_PERMITS);
+    let packs = to_end(&mut stream).await;
+    assert_eq!(packs.iter().map(|p| p.msgs.len()).sum::<usize>(), 101);
+    assert!(!packs.iter().flat_map(|p| &p.msgs).any(|m| m.is_late()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_channel_is_read_however_much_it_holds() {
+    // So much that there is little room left, without a tick.
+    let messages: Vec<Entry> = (0..74).map(|n| Msg(100 + n)).collect();
+    let rig = Rig::new(&[("a", &messages)]).await;
+    let config = idling().with_budget(100 * (Record::OVERHEAD + 100));
+    let mut stream = consuming(rig.shared(), &["a"], config).await;
+    assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
+    assert_eq!(stream.status().merge.channels[0].state, ChannelState::Idle);
+    no_pack_yet(&mut stream).await;
+    write(&rig, "a", &[Tick(500)]).await;
+    let pack = stream.consume().await.unwrap().unwrap();
+    assert_eq!((pack.end_ts.0, pack.msgs.len()), (500, 74));
+    assert!(once(stream.consume()).await.is_none());
+}

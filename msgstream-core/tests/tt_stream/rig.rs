@@ -1,0 +1,185 @@
+//! A transport around the in-process one whose reads wait, fail and are counted as a test says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use msgstream_core::timetick::END_HEADER;
+use msgstream_core::transport::{
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Header, Incarnation, Limit, Meta,
+    Position, ReadBatch, Record, Result, Start, Subscription, Transport,
+};
+use msgstream_core::{MsgType, Timestamp};
+use tokio::sync::Semaphore;
+
+use crate::common::{mem, unavailable};
+
+/// What is written to a channel, with its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Msg(u64),
+    Tick(u64),
+    End(u64),
+}
+
+impl Entry {
+    pub(crate) fn record(self) -> Record {
+        let (msg_type, ts) = match self {
+            Self::Msg(ts) => (MsgType::INSERT, ts),
+            Self::Tick(ts) | Self::End(ts) => (MsgType::TIME_TICK, ts),
+        };
+        let payload = if msg_type == MsgType::INSERT { vec![7; 100] } else { Vec::new() };
+        let mut record = Record::new(Meta::new(msg_type, Timestamp(ts)), payload);
+        if matches!(self, Self::End(_)) {
+            record.extra.push(Header::new(END_HEADER, "1"));
+        }
+        record
+    }
+}
+
+/// Appends entries to a channel.
+pub(crate) async fn write(transport: &dyn Transport, channel: &str, log: &[Entry]) {
+    let mut writer = transport.writer(channel).await.unwrap();
+    let outcome = writer.submit(log.iter().map(|entry| entry.record()).collect()).await;
+    assert!(outcome.rest.is_none(), "{outcome:?}");
+    writer.close().await.unwrap();
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Each read of these channels takes a permit first.
+    pub(crate) gates: BTreeMap<String, Arc<Semaphore>>,
+    /// The next reads, or seeks, of these channels fail.
+    pub(crate) fail_read: BTreeSet<String>,
+    pub(crate) fail_seek: BTreeSet<String>,
+    /// The channels of the reads that were begun, in their order.
+    pub(crate) reads: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rig {
+    inner: Arc<dyn Transport>,
+    plan: Arc<Mutex<Plan>>,
+    /// Held by every reader.
+    readers: Arc<()>,
+}
+
+impl Rig {
+    /// With these logs.
+    pub(crate) async fn new(logs: &[(&str, &[Entry])]) -> Self {
+        let channels: Vec<&str> = logs.iter().map(|(channel, _)| *channel).collect();
+        let inner = mem(&channels).await;
+        for (channel, log) in logs {
+            write(&*inner, channel, log).await;
+        }
+        Self { inner, plan: Arc::default(), readers: Arc::default() }
+    }
+
+    pub(crate) fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap()
+    }
+
+    /// From now on reads of this channel take a permit each.
+    pub(crate) fn gate(&self, channel: &str) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.plan().gates.insert(channel.to_owned(), gate.clone());
+        gate
+    }
+
+    pub(crate) fn shared(&self) -> Arc<dyn Transport> {
+        Arc::new(self.clone())
+    }
+
+    /// How many readers there are.
+    pub(crate) fn readers(&self) -> usize {
+        let transports = Arc::strong_count(&self.plan);
+        Arc::strong_count(&self.readers) - transports
+    }
+}
+
+#[async_trait]
+impl Transport for Rig {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+        self.inner.create(channel, properties).await
+    }
+    async fn delete(&self, channel: &str) -> Result<()> {
+        self.inner.delete(channel).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.inner.list(prefix).await
+    }
+    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
+        self.inner.describe(channel).await
+    }
+    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
+        self.inner.writer(channel).await
+    }
+    async fn reader(
+        &self,
+        channel: &str,
+        start: Start,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Box<dyn ChannelReader>> {
+        let inner = self.inner.reader(channel, start, incarnation).await?;
+        let (plan, alive) = (Arc::downgrade(&self.plan), self.readers.clone());
+        Ok(Box::new(Reader { inner, channel: channel.to_owned(), plan, _alive: alive }))
+    }
+    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
+        self.inner.subscription(channel, name).await
+    }
+    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
+        self.inner.unsubscribe(channel, name).await
+    }
+    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
+        self.inner.encode_position(position)
+    }
+    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
+        self.inner.decode_position(bytes)
+    }
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+#[derive(Debug)]
+struct Reader {
+    inner: Box<dyn ChannelReader>,
+    channel: String,
+    plan: std::sync::Weak<Mutex<Plan>>,
+    _alive: Arc<()>,
+}
+
+impl Reader {
+    fn with<T>(&self, f: impl FnOnce(&mut Plan) -> T) -> T {
+        f(&mut self.plan.upgrade().unwrap().lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl ChannelReader for Reader {
+    async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
+        let gate = self.with(|plan| {
+            plan.reads.push(self.channel.clone());
+            plan.gates.get(&self.channel).cloned()
+        });
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        if self.with(|plan| plan.fail_read.remove(&self.channel)) {
+            return Err(unavailable("read", &self.channel));
+        }
+        self.inner.read(limit).await
+    }
+    async fn seek(&mut self, start: Start) -> Result<()> {
+        if self.with(|plan| plan.fail_seek.remove(&self.channel)) {
+            return Err(unavailable("seek", &self.channel));
+        }
+        self.inner.seek(start).await
+    }
+    fn incarnation(&self) -> Incarnation {
+        self.inner.incarnation()
+    }
+}
