@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+#[macro_use]
+mod failure;
+mod harness;
+mod kit;
+mod matrix;
+mod runner;
+mod scenario;
+pub mod scenarios;
+
+pub use self::failure::{Failure, Verdict};
+pub use self::harness::{Broker, BrokerError, Harness, unique_name};
+pub use self::matrix::matrix;
+pub use self::runner::{check, run};
+pub use self::scenario::{Need, Scenario};

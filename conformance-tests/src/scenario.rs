@@ -1,0 +1,149 @@
+//! Scenarios as values: a name, what it needs, and the function.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+use msgstream_core::transport::{Capabilities, Transport};
+
+use crate::harness::Harness;
+use crate::{Verdict, scenarios};
+
+type Run = for<'a> fn(&'a dyn Transport, &'a dyn Harness) -> BoxFuture<'a, Verdict>;
+
+/// One thing that a transport owes its caller, with the function that checks it.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) needs: &'static [Need],
+    pub(crate) run: Run,
+}
+
+/// What a scenario needs before it can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// The capability of this name.
+    Can(&'static str),
+    /// That the capability of this name is false: the scenario checks that it is refused.
+    Cannot(&'static str),
+    /// A limit to the payload.
+    PayloadLimit,
+    /// The hooks into the broker.
+    Broker,
+}
+
+impl Need {
+    /// Whether it is there.
+    #[must_use]
+    pub fn is_met(self, can: &Capabilities, has_broker: bool) -> bool {
+        let has = |name| can.iter().any(|(n, yes)| n == name && yes);
+        match self {
+            Self::Can(name) => has(name),
+            Self::Cannot(name) => !has(name),
+            Self::PayloadLimit => can.max_payload.is_some(),
+            Self::Broker => has_broker,
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Can(name) => f.write_str(name),
+            Self::Cannot(name) => write!(f, "no {name}"),
+            Self::PayloadLimit => f.write_str("max_payload"),
+            Self::Broker => f.write_str("broker hooks"),
+        }
+    }
+}
+
+impl Scenario {
+    /// Every scenario, in the order in which they are listed.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        scenarios::ALL.iter().copied().flatten()
+    }
+
+    /// Its name: the module in [`scenarios`] and the function.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it needs.
+    #[must_use]
+    pub const fn needs(&self) -> &'static [Need] {
+        self.needs
+    }
+
+    /// What it needs and doesn't find.
+    pub fn unmet(&self, can: Capabilities, has_broker: bool) -> impl Iterator<Item = Need> {
+        self.needs.iter().copied().filter(move |need| !need.is_met(&can, has_broker))
+    }
+
+    /// Whether it checks a refusal.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.needs.iter().any(|need| matches!(need, Need::Cannot(_)))
+    }
+
+    /// Checks a transport. There is no deadline: see [`check`](crate::check) for one.
+    ///
+    /// # Errors
+    /// What the transport broke.
+    ///
+    /// # Cancel safety
+    /// Cancelling ends the check; what it made on the broker stays there.
+    pub async fn run(&self, transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+        (self.run)(transport, harness).await
+    }
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.name).field("needs", &self.needs).finish()
+    }
+}
+
+/// The scenarios of a module: function names, each with what it needs.
+macro_rules! list {
+    ($module:literal: $($name:ident $([$($need:expr),+])?,)+) => {
+        &[$($crate::scenario::Scenario {
+            name: concat!($module, "::", stringify!($name)),
+            needs: &[$($($need),+)?],
+            run: |transport, harness| Box::pin($name(transport, harness)),
+        }),+]
+    };
+}
+pub(crate) use list;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = Scenario::all().map(Scenario::name).collect();
+        assert_eq!(names.len(), Scenario::all().count());
+    }
+
+    #[test]
+    fn every_need_is_a_capability_that_exists() {
+        for scenario in Scenario::all() {
+            for need in scenario.needs() {
+                if let Need::Can(name) | Need::Cannot(name) = need {
+                    assert!(Capabilities::NAMES.contains(name), "{}: {name}", scenario.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_capability_that_is_asked_for_by_a_call_has_a_refusal() {
+        // `persistent` is a promise about restarts; no call asks for it.
+        for name in Capabilities::NAMES.iter().filter(|name| **name != "persistent") {
+            let refused = |s: &Scenario| s.needs().contains(&Need::Cannot(name));
+            assert!(Scenario::all().any(refused), "{name}");
+        }
+    }
+}

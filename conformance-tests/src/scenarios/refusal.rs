@@ -1,0 +1,173 @@
+//! What a transport can't do is refused by name, never quietly left undone.
+
+use std::collections::BTreeMap;
+
+use msgstream_core::Timestamp;
+use msgstream_core::transport::{
+    Fate, Header, Incarnation, Start, Transport, TransportError, TransportErrorKind as Kind,
+};
+
+use crate::kit::{all, channel, drain, numbers, reader, record, write};
+use crate::scenario::Need::{Can, Cannot};
+use crate::scenario::{Scenario, list};
+use crate::{Failure, Harness, Verdict};
+
+pub(crate) const ALL: &[Scenario] = list!["refusal":
+    create [Cannot("create")],
+    delete [Cannot("delete")],
+    list [Cannot("list")],
+    properties [Can("create"), Cannot("properties")],
+    properties_where_nothing_is_created [Cannot("create"), Cannot("properties")],
+    incarnations [Cannot("incarnations")],
+    seek_position [Cannot("seek_position")],
+    seek_time [Cannot("seek_time")],
+    subscriptions [Cannot("subscriptions")],
+    unsubscribe [Cannot("subscriptions")],
+    binary_headers [Cannot("binary_headers")],
+];
+
+#[track_caller]
+fn unsupported<T>(result: Result<T, TransportError>, name: &'static str, what: &str) -> Verdict {
+    match result {
+        Err(e) if *e.kind() == (Kind::Unsupported { capability: name }) => Ok(()),
+        Err(e) => Err(Failure::new(format!("{what} is not Unsupported {{ {name} }} but {e}"))),
+        Ok(_) => Err(Failure::new(format!("{what} succeeds, though `{name}` is false"))),
+    }
+}
+
+/// `create` is refused.
+pub async fn create(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let created = transport.create(&harness.channel_name(), BTreeMap::new()).await;
+    unsupported(created, "create", "create")
+}
+
+/// `delete` is refused, and deletes nothing.
+pub async fn delete(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    write(transport, &channel, 0..3).await?;
+    unsupported(transport.delete(&channel).await, "delete", "delete")?;
+    let mut reader = reader(transport, &channel, Start::Earliest).await?;
+    ensure_eq!(numbers(&drain(&mut *reader).await?), all(0..3), "the records");
+    Ok(())
+}
+
+/// `list` is refused: an empty list would be a lie.
+pub async fn list(transport: &dyn Transport, _harness: &dyn Harness) -> Verdict {
+    unsupported(transport.list("").await, "list", "list")
+}
+
+/// `create` with properties is refused, and creates nothing; without any it works.
+pub async fn properties(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let name = harness.channel_name();
+    let some = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
+    unsupported(transport.create(&name, some).await, "properties", "create with properties")?;
+    let there = transport.describe(&name).await;
+    ensure_refused!(there, Kind::NotFound, "describe after the refused create");
+    transport.create(&name, BTreeMap::new()).await?;
+    let none = transport.describe(&name).await?.properties;
+    ensure!(none.is_empty(), "properties from nowhere: {none:?}");
+    Ok(())
+}
+
+/// `describe` makes up no properties.
+pub async fn properties_where_nothing_is_created(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let none = transport.describe(&channel).await?.properties;
+    ensure!(none.is_empty(), "properties from nowhere: {none:?}");
+    Ok(())
+}
+
+/// Every channel's incarnation is [`UNKNOWN`](Incarnation::UNKNOWN), which readers take. Any other
+/// is refused: the transport couldn't tell whether it is there.
+pub async fn incarnations(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let unknown = Incarnation::UNKNOWN;
+    ensure_eq!(transport.describe(&channel).await?.incarnation, unknown, "the incarnation");
+    let reader = transport.reader(&channel, Start::Earliest, Some(unknown)).await?;
+    ensure_eq!(reader.incarnation(), unknown, "the reader's incarnation");
+    let opened = transport.reader(&channel, Start::Earliest, Some(Incarnation(1))).await;
+    unsupported(opened, "incarnations", "a reader of another incarnation")
+}
+
+// A start is refused when a reader is opened and when it seeks, and the reader stays in place.
+async fn start(
+    transport: &dyn Transport,
+    channel: &str,
+    start: Start,
+    capability: &'static str,
+) -> Verdict {
+    let opened = transport.reader(channel, start, None).await;
+    unsupported(opened, capability, &format!("a reader at {start:?}"))?;
+    let mut reader = reader(transport, channel, Start::Earliest).await?;
+    unsupported(reader.seek(start).await, capability, &format!("a seek to {start:?}"))?;
+    let records = drain(&mut *reader).await?;
+    ensure_eq!(numbers(&records), all(0..3), "the records after a refused seek");
+    Ok(())
+}
+
+/// Starting at, after and seeking to a position is refused.
+pub async fn seek_position(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write(transport, &channel, 0..3).await?;
+    for place in [Start::At(positions[1]), Start::After(positions[1])] {
+        start(transport, &channel, place, "seek_position").await?;
+    }
+    Ok(())
+}
+
+/// Starting at and seeking to a time is refused.
+pub async fn seek_time(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    write(transport, &channel, 0..3).await?;
+    for time in [Timestamp::MIN, Timestamp::MAX] {
+        start(transport, &channel, Start::Time(time), "seek_time").await?;
+    }
+    Ok(())
+}
+
+/// `subscription` is refused.
+pub async fn subscriptions(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let opened = transport.subscription(&channel, "reader").await;
+    unsupported(opened, "subscriptions", "subscription")
+}
+
+/// `unsubscribe` is refused.
+pub async fn unsubscribe(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let removed = transport.unsubscribe(&channel, "reader").await;
+    unsupported(removed, "subscriptions", "unsubscribe")
+}
+
+/// A header that isn't text is refused by name, by `check` and by `submit`, and nothing of its
+/// batch is written.
+pub async fn binary_headers(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    for value in [b"\xff\xfe".as_slice(), b"line\r\nbreak", b"\0"] {
+        let mut binary = record(1);
+        binary.extra = vec![Header::new("x-text", "text"), Header::new("x-binary", value)];
+        let batch = vec![record(0), binary];
+        let mut writer = transport.writer(&channel).await?;
+        names_the_header(writer.check(&batch).err(), value)?;
+        writer.ready().await?;
+        let outcome = writer.submit(batch).await;
+        ensure!(outcome.stored.is_empty(), "a part of the batch was stored: {outcome:?}");
+        let rest = outcome.rest.filter(|(fate, _)| *fate == Fate::NotStored);
+        names_the_header(rest.map(|(_, error)| error), value)?;
+    }
+    write(transport, &channel, 5..8).await?;
+    let mut reader = reader(transport, &channel, Start::Earliest).await?;
+    ensure_eq!(numbers(&drain(&mut *reader).await?), all(5..8), "the records");
+    Ok(())
+}
+
+#[track_caller]
+fn names_the_header(refusal: Option<TransportError>, value: &[u8]) -> Verdict {
+    match refusal.as_ref().map(TransportError::kind) {
+        Some(Kind::InvalidHeader { name, .. }) if name == "x-binary" => Ok(()),
+        other => Err(Failure::new(format!("the value {value:?} isn't refused, but {other:?}"))),
+    }
+}

@@ -1,0 +1,175 @@
+//! Channels that are added, removed, end and begin while a stream runs.
+
+use std::time::Duration;
+
+use msgstream_core::transport::{Start, Transport};
+use msgstream_core::{Checkpoint, Error, TickSource, TtConfig, TtMsgStream};
+
+use super::stage::Entry::{End, Msg, Tick};
+use super::stage::{Stage, expected, next, take, times, waits_until};
+use crate::scenario::Need::Can;
+use crate::scenario::{Scenario, list};
+use crate::{Failure, Harness, Verdict};
+
+pub(crate) const ALL: &[Scenario] = list!["streams::membership":
+    an_empty_channel_holds_packs_until_it_ticks,
+    a_silent_channel_is_waited_for_and_named,
+    a_channel_added_joins_with_the_next_pack,
+    a_channel_removed_is_in_no_pack_any_more,
+    a_removed_channel_goes_on_elsewhere [Can("seek_position")],
+    a_channel_that_ends_holds_nothing_back,
+];
+
+// Short reads, so that a status that is waited for is seen soon.
+fn quick() -> TtConfig {
+    TtConfig::default().with_wait(Duration::from_millis(10))
+}
+
+/// A channel that is empty when the stream starts may still get messages of any time.
+pub async fn an_empty_channel_holds_packs_until_it_ticks(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::new(harness, 2).await?;
+    stage.write(0, &[Msg(2), Tick(5), Tick(10)]).await?;
+    let mut stream = stage.consumer(quick()).await?;
+    waits_until(&mut stream, |s| s.merge.next_end.is_some() && s.blocking.len() == 1).await?;
+    let blocking = stream.status().blocking;
+    ensure_eq!(*blocking[0].0, *stage.channels[1], "the channel that is waited for");
+    stage.write(1, &[Msg(1), Msg(7), Tick(10)]).await?;
+    let packs = take(&mut stream, 2).await?;
+    ensure_eq!(times(&packs), expected([(5, &[1, 2]), (10, &[7])]), "the packs");
+    Ok(())
+}
+
+/// One silent channel stops the packs at its last tick; the status names it, and only it.
+pub async fn a_silent_channel_is_waited_for_and_named(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::with(
+        harness,
+        &[&[Msg(1), Tick(5), Msg(6), Tick(10), Msg(11), Tick(15)], &[Msg(2), Tick(5)], &[Tick(15)]],
+    )
+    .await?;
+    let mut stream = stage.consumer(quick()).await?;
+    let packs = take(&mut stream, 1).await?;
+    ensure_eq!(times(&packs), expected([(5, &[1, 2])]), "the pack before the silence");
+    let ahead = |floor: u64| move |c: &&_| is_at(c, floor);
+    waits_until(&mut stream, |s| s.merge.channels.iter().filter(ahead(15)).count() == 2).await?;
+    let status = stream.status();
+    let named: Vec<_> = status.blocking.iter().map(|(name, _)| &**name).collect();
+    ensure_eq!(named, [&stage.channels[1]], "the channels that are waited for");
+    ensure!(status.to_string().contains(&stage.channels[1]), "`{status}` doesn't name it");
+    stage.write(1, &[Msg(7), Tick(15)]).await?;
+    let packs = take(&mut stream, 2).await?;
+    ensure_eq!(times(&packs), expected([(10, &[6, 7]), (15, &[11])]), "the packs after it");
+    Ok(())
+}
+
+fn is_at(channel: &msgstream_core::timetick::merge::ChannelStatus, floor: u64) -> bool {
+    channel.floor.is_some_and(|f| f.0 == floor)
+}
+
+/// A channel that is added is in the packs from the next on; what it has from before is in none,
+/// and counted.
+pub async fn a_channel_added_joins_with_the_next_pack(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::with(
+        harness,
+        &[
+            &[Msg(1), Tick(10), Msg(11), Tick(20)],
+            &[Msg(4), Tick(5), Msg(9), Msg(12), Tick(15), Msg(16), Tick(20)],
+        ],
+    )
+    .await?;
+    let mut stream = TtMsgStream::new(stage.transport.clone(), TtConfig::default())?;
+    stream.create_consumers(None, &[&stage.channels[0]], Start::Earliest).await?;
+    stream.start()?;
+    let first = take(&mut stream, 1).await?;
+    ensure_eq!(times(&first), expected([(10, &[1])]), "the pack before the channel is added");
+    let second = &stage.channels[1];
+    stream.add_channel(None, second, Start::Earliest, TickSource::Written).await?;
+    let twice = stream.add_channel(None, second, Start::Earliest, TickSource::Written).await;
+    ensure!(matches!(twice, Err(Error::Config { .. })), "adding it twice gave {twice:?}");
+    let packs = take(&mut stream, 2).await?;
+    let wanted: [(u64, &[u64]); _] = [(15, &[11, 12]), (20, &[16])];
+    ensure_eq!(times(&packs), expected(wanted), "the packs with it");
+    ensure_eq!(packs[1].end.channels.len(), 2, "the channels in the last checkpoint");
+    ensure_eq!(stream.status().merge.counts.before_join, 2, "what is from before");
+    Ok(())
+}
+
+/// A channel that is removed holds no pack back and is in no pack and no checkpoint any more.
+pub async fn a_channel_removed_is_in_no_pack_any_more(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::with(
+        harness,
+        &[
+            &[Msg(1), Tick(5), Msg(6), Tick(10), Tick(15)],
+            &[Msg(2), Tick(5), Msg(7), Tick(8), Msg(9)],
+        ],
+    )
+    .await?;
+    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let first = take(&mut stream, 1).await?;
+    ensure_eq!(times(&first), expected([(5, &[1, 2])]), "the pack with both");
+    let mark = stream.remove_channel(&stage.channels[1])?;
+    ensure_eq!(mark.as_ref(), first[0].end.channels.get(&*stage.channels[1]), "its mark");
+    let packs = take(&mut stream, 2).await?;
+    ensure_eq!(times(&packs), expected([(10, &[6]), (15, &[])]), "the packs without it");
+    ensure_eq!(packs[0].end.channels.len(), 1, "the channels in the checkpoint");
+    let again = stream.remove_channel(&stage.channels[1]);
+    ensure!(matches!(again, Err(Error::NotConsumed { .. })), "removing it twice gave {again:?}");
+    Ok(())
+}
+
+/// The mark of a removed channel is where another stream takes it over, without gap or repeat.
+pub async fn a_removed_channel_goes_on_elsewhere(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::with(
+        harness,
+        &[&[Msg(1), Tick(5), Msg(6), Tick(10)], &[Msg(2), Msg(9), Tick(5), Msg(7), Tick(10)]],
+    )
+    .await?;
+    let mut stream = stage.consumer(TtConfig::default()).await?;
+    take(&mut stream, 1).await?;
+    let mut taken = Checkpoint::default();
+    taken.frontier = stream.checkpoint().frontier;
+    let Some(mark) = stream.remove_channel(&stage.channels[1])? else {
+        return Err(Failure::new("a channel that is in a pack has no mark"));
+    };
+    taken.channels.insert(stage.channels[1].as_str().into(), mark);
+    let here = take(&mut stream, 1).await?;
+    let there = take(&mut stage.resumed(&taken).await?, 1).await?;
+    ensure_eq!(times(&here), expected([(10, &[6])]), "the stream that it left");
+    ensure_eq!(times(&there), expected([(10, &[7, 9])]), "the stream that took it over");
+    Ok(())
+}
+
+/// After a channel's end the packs go on without it; what it held comes in its time.
+pub async fn a_channel_that_ends_holds_nothing_back(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::with(
+        harness,
+        &[&[Msg(1), Tick(5), Msg(6), Tick(10)], &[Msg(2), Tick(5), Msg(7), Msg(12), End(8)]],
+    )
+    .await?;
+    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let packs = take(&mut stream, 2).await?;
+    ensure_eq!(times(&packs), expected([(5, &[1, 2]), (10, &[6, 7])]), "the first packs");
+    stage.write(0, &[Msg(11), Tick(15), End(20)]).await?;
+    let packs = take(&mut stream, 3).await?;
+    let wanted: [(u64, &[u64]); _] = [(12, &[11, 12]), (15, &[]), (20, &[])];
+    ensure_eq!(times(&packs), expected(wanted), "the packs after one end");
+    ensure!(next(&mut stream).await?.is_none(), "a pack after both ends");
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Ticks that are missing, come again, go back or run ahead.
+
+use std::time::{Duration, SystemTime};
+
+use msgstream_core::transport::Transport;
+use msgstream_core::{Error, Timestamp, TtConfig};
+
+use super::stage::Entry::{Msg, Tick};
+use super::stage::{Stage, expected, take, times};
+use crate::scenario::{Scenario, list};
+use crate::{Failure, Harness, Verdict};
+
+pub(crate) const ALL: &[Scenario] = list!["streams::ticks":
+    a_channel_may_leave_ticks_out,
+    repeated_ticks_are_harmless,
+    ticks_that_go_back_after_a_restart_are_harmless,
+    a_tick_far_in_the_future_is_refused_and_repaired,
+];
+
+/// Packs end at the ticks of the other channel; each message is in the pack of its time.
+pub async fn a_channel_may_leave_ticks_out(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let stage = Stage::with(
+        harness,
+        &[
+            &[Msg(1), Tick(5), Tick(10), Msg(11), Tick(15), Tick(20)],
+            &[Msg(3), Msg(7), Msg(14), Msg(16), Tick(20)],
+        ],
+    )
+    .await?;
+    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 4).await?;
+    let wanted: [(u64, &[u64]); _] = [(5, &[1, 3]), (10, &[7]), (15, &[11, 14]), (20, &[16])];
+    ensure_eq!(times(&packs), expected(wanted), "the packs");
+    Ok(())
+}
+
+/// A tick that comes again makes no pack and no message late.
+pub async fn repeated_ticks_are_harmless(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let stage = Stage::with(
+        harness,
+        &[&[Msg(1), Tick(5), Tick(5), Msg(6), Tick(5), Tick(10), Tick(10), Msg(11), Tick(15)]],
+    )
+    .await?;
+    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let packs = take(&mut stream, 3).await?;
+    ensure_eq!(times(&packs), expected([(5, &[1]), (10, &[6]), (15, &[11])]), "the packs");
+    ensure_eq!(stream.status().merge.counts.repeated_ticks, 3, "the ticks that are counted");
+    Ok(())
+}
+
+/// A producer that starts anew ticks behind its last tick for a while: no pack comes again, and
+/// what it writes after that tick is in time.
+pub async fn ticks_that_go_back_after_a_restart_are_harmless(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::with(harness, &[&[Msg(1), Tick(5), Msg(6), Tick(10)]]).await?;
+    // Each write is a producer of its own.
+    stage.write(0, &[Tick(3), Tick(8), Msg(12), Tick(15)]).await?;
+    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let packs = take(&mut stream, 3).await?;
+    ensure_eq!(times(&packs), expected([(5, &[1]), (10, &[6]), (15, &[12])]), "the packs");
+    ensure_eq!(stream.status().merge.counts.repeated_ticks, 2, "the ticks that are counted");
+    Ok(())
+}
+
+/// Where ticks may not run far ahead of the clock, one that does is an error that names it, again
+/// and again until it is ignored; then the stream goes on and nothing is lost.
+pub async fn a_tick_far_in_the_future_is_refused_and_repaired(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let now = Timestamp::from_system_time(SystemTime::now())
+        .map_err(|error| Failure::new(error.to_string()))?
+        .0;
+    let far = now + Timestamp::span(Duration::from_secs(1_000_000));
+    let log = [Msg(now - 9), Tick(now - 8), Msg(now - 7), Tick(far), Msg(now - 5), Tick(now - 1)];
+    let stage = Stage::new(harness, 1).await?;
+    let positions = stage.write(0, &log).await?;
+    let config = TtConfig::default().with_max_tick_ahead(Duration::from_secs(3600));
+    let mut stream = stage.consumer(config).await?;
+    let mut packs = Vec::new();
+    let mut refused = 0;
+    while refused < 2 {
+        match stream.consume().await {
+            Ok(pack) => packs.extend(pack),
+            Err(Error::TickTooFar { channel, position, tick, .. }) => {
+                let named = (channel, position, tick);
+                let wanted = (stage.channels[0].clone(), positions[3], Timestamp(far));
+                ensure_eq!(named, wanted, "the tick that is refused");
+                refused += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    stream.ignore_tick(&stage.channels[0], positions[3])?;
+    packs.extend(take(&mut stream, 2 - packs.len()).await?);
+    let wanted = expected([(now - 8, &[now - 9]), (now - 1, &[now - 7, now - 5])]);
+    ensure_eq!(times(&packs), wanted, "the packs with the tick ignored");
+    ensure_eq!(stream.status().merge.counts.ignored_ticks, 1, "the ticks that are counted");
+    Ok(())
+}

@@ -1,0 +1,315 @@
+//! Durable cursors.
+
+use std::ops::Range;
+
+use msgstream_core::transport::{Position, Start, Subscription, Transport};
+
+use crate::kit::{all, append, channel, drain, numbers, read_from, reader, write};
+use crate::scenario::Need::Can;
+use crate::scenario::{Scenario, list};
+use crate::{Failure, Harness, Verdict};
+
+pub(crate) const ALL: &[Scenario] = list!["subscription":
+    a_new_one_has_no_cursor [Can("subscriptions")],
+    ack_moves_the_cursor_so_far_and_no_further [Can("subscriptions")],
+    ack_within_a_batch_goes_no_further [Can("subscriptions")],
+    ack_twice_is_harmless [Can("subscriptions")],
+    ack_backwards_is_harmless [Can("subscriptions")],
+    reading_moves_nothing [Can("subscriptions")],
+    two_are_independent [Can("subscriptions")],
+    one_name_on_two_channels_is_two [Can("subscriptions")],
+    another_handle_has_the_cursor [Can("subscriptions")],
+    a_reader_goes_on_at_the_cursor [Can("subscriptions"), Can("seek_position")],
+    ack_works_while_a_read_waits [Can("subscriptions")],
+    a_deleted_channels_cursors_are_gone [Can("subscriptions"), Can("delete")],
+    unsubscribed_it_begins_again [Can("subscriptions")],
+    unsubscribing_leaves_the_others [Can("subscriptions")],
+    unsubscribing_what_isnt_there_is_harmless [Can("subscriptions")],
+];
+
+// Writes records each with a batch and a receipt of its own, and gives their positions. A broker may
+// keep its cursors at the boundaries of what was stored together: here that is every record.
+async fn write_apart(
+    transport: &dyn Transport,
+    channel: &str,
+    numbers: Range<u64>,
+) -> Result<Vec<Position>, Failure> {
+    let mut writer = transport.writer(channel).await?;
+    let mut positions = Vec::new();
+    for number in numbers {
+        positions.extend(append(&mut *writer, [number]).await?);
+    }
+    writer.close().await?;
+    Ok(positions)
+}
+
+// The cursor is before the record of an index and after the one in front of it. A broker may tell
+// the place between the two in more than one way.
+async fn stands_before(
+    subscription: &dyn Subscription,
+    positions: &[Position],
+    index: usize,
+) -> Verdict {
+    let acked = subscription.acked().await?;
+    let place = acked.map(|acked| positions.partition_point(|p| *p < acked));
+    ensure_eq!(place, Some(index), "the records before the cursor, which is at {acked:?}");
+    Ok(())
+}
+
+/// A subscription that never acknowledged has no cursor, even where there are records.
+pub async fn a_new_one_has_no_cursor(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let early = transport.subscription(&channel, "early").await?;
+    ensure_eq!(early.acked().await?, None, "the cursor on an empty channel");
+    write(transport, &channel, 0..3).await?;
+    let late = transport.subscription(&channel, "late").await?;
+    for subscription in [early, late] {
+        ensure_eq!(subscription.acked().await?, None, "a cursor that was never moved");
+    }
+    Ok(())
+}
+
+/// The cursor stands where the last `ack` put it: not before, and never past what wasn't
+/// acknowledged.
+pub async fn ack_moves_the_cursor_so_far_and_no_further(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    let subscription = transport.subscription(&channel, "reader").await?;
+    for index in [1, 2, 5, 9] {
+        subscription.ack(positions[index]).await?;
+        stands_before(&*subscription, &positions, index).await?;
+    }
+    subscription.ack(transport.describe(&channel).await?.end).await?;
+    stands_before(&*subscription, &positions, 10).await
+}
+
+/// In the middle of what was written together the cursor stands there or earlier, never further,
+/// and at the end of it there.
+pub async fn ack_within_a_batch_goes_no_further(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write(transport, &channel, 0..10).await?;
+    let subscription = transport.subscription(&channel, "reader").await?;
+    for index in [1, 4, 9] {
+        subscription.ack(positions[index]).await?;
+        let acked = subscription.acked().await?;
+        let earlier = acked.is_none_or(|acked| acked <= positions[index]);
+        ensure!(earlier, "the cursor is at {acked:?}, {} was acknowledged", positions[index]);
+    }
+    subscription.ack(transport.describe(&channel).await?.end).await?;
+    stands_before(&*subscription, &positions, 10).await
+}
+
+/// The same acknowledgement again succeeds and changes nothing.
+pub async fn ack_twice_is_harmless(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    let subscription = transport.subscription(&channel, "reader").await?;
+    for _ in 0..3 {
+        subscription.ack(positions[4]).await?;
+        stands_before(&*subscription, &positions, 4).await?;
+    }
+    Ok(())
+}
+
+/// An earlier position succeeds and doesn't move the cursor back.
+pub async fn ack_backwards_is_harmless(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    let subscription = transport.subscription(&channel, "reader").await?;
+    subscription.ack(positions[7]).await?;
+    for index in [3, 0] {
+        subscription.ack(positions[index]).await?;
+        stands_before(&*subscription, &positions, 7).await?;
+    }
+    Ok(())
+}
+
+/// A cursor moves by `ack` alone, whatever readers do.
+pub async fn reading_moves_nothing(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    let subscription = transport.subscription(&channel, "reader").await?;
+    subscription.ack(positions[2]).await?;
+    let mut reader = reader(transport, &channel, Start::Earliest).await?;
+    drain(&mut *reader).await?;
+    stands_before(&*subscription, &positions, 2).await?;
+    reader.seek(Start::Earliest).await?;
+    drop(reader);
+    stands_before(&*subscription, &positions, 2).await
+}
+
+/// Two names on one channel are two cursors.
+pub async fn two_are_independent(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    let one = transport.subscription(&channel, "one").await?;
+    let two = transport.subscription(&channel, "two").await?;
+    one.ack(positions[3]).await?;
+    ensure_eq!(two.acked().await?, None, "the cursor of the other");
+    two.ack(positions[8]).await?;
+    stands_before(&*one, &positions, 3).await?;
+    stands_before(&*two, &positions, 8).await
+}
+
+/// One name on two channels is two cursors.
+pub async fn one_name_on_two_channels_is_two(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let a = channel(transport, harness).await?;
+    let b = channel(transport, harness).await?;
+    let positions = write_apart(transport, &a, 0..10).await?;
+    write(transport, &b, 0..10).await?;
+    let on_a = transport.subscription(&a, "reader").await?;
+    let on_b = transport.subscription(&b, "reader").await?;
+    on_a.ack(positions[5]).await?;
+    stands_before(&*on_a, &positions, 5).await?;
+    ensure_eq!(on_b.acked().await?, None, "the cursor of the same name on another channel");
+    Ok(())
+}
+
+/// `Ok` means that the broker has it: a later handle finds the cursor where it was left.
+pub async fn another_handle_has_the_cursor(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    for index in [2, 6] {
+        let handle = harness.open().await?;
+        handle.subscription(&channel, "reader").await?.ack(positions[index]).await?;
+        let now = transport.subscription(&channel, "reader").await?;
+        stands_before(&*now, &positions, index).await?;
+        handle.close().await?;
+        let later = transport.subscription(&channel, "reader").await?;
+        stands_before(&*later, &positions, index).await?;
+    }
+    Ok(())
+}
+
+/// A reader that is opened at the cursor gets exactly what wasn't acknowledged.
+pub async fn a_reader_goes_on_at_the_cursor(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    let subscription = transport.subscription(&channel, "reader").await?;
+    for index in [0, 4, 9] {
+        subscription.ack(positions[index]).await?;
+        let acked = subscription.acked().await?;
+        let acked = acked.ok_or_else(|| Failure::new("the cursor is gone"))?;
+        let records = read_from(transport, &channel, Start::At(acked)).await?;
+        ensure_eq!(numbers(&records), all(index as u64..10), "the records at the cursor");
+    }
+    Ok(())
+}
+
+/// Acknowledging doesn't wait for a read, and doesn't end it.
+pub async fn ack_works_while_a_read_waits(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    let subscription = transport.subscription(&channel, "reader").await?;
+    let mut reader = reader(transport, &channel, Start::Latest).await?;
+    let reading = crate::kit::read(&mut *reader, 1);
+    let acking = async {
+        subscription.ack(positions[5]).await?;
+        stands_before(&*subscription, &positions, 5).await?;
+        write(transport, &channel, [10]).await
+    };
+    let (records, _) = futures::try_join!(reading, acking)?;
+    ensure_eq!(numbers(&records), all([10]), "what the waiting read got");
+    Ok(())
+}
+
+/// A channel that was deleted and made again has no cursor of before.
+pub async fn a_deleted_channels_cursors_are_gone(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    transport.subscription(&channel, "reader").await?.ack(positions[5]).await?;
+    transport.delete(&channel).await?;
+    harness.make_channel(transport, &channel).await?;
+    let fresh = transport.subscription(&channel, "reader").await?;
+    ensure_eq!(fresh.acked().await?, None, "the cursor on a channel that was made again");
+    Ok(())
+}
+
+/// A cursor that was removed is gone, for every handle: the name begins again as one that was never
+/// moved, and may move to before where it stood.
+pub async fn unsubscribed_it_begins_again(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write_apart(transport, &channel, 0..10).await?;
+    transport.subscription(&channel, "reader").await?.ack(positions[7]).await?;
+    let other = harness.open().await?;
+    other.unsubscribe(&channel, "reader").await?;
+    for handle in [transport, &*other] {
+        let again = handle.subscription(&channel, "reader").await?;
+        ensure_eq!(again.acked().await?, None, "the cursor after it was removed");
+    }
+    let again = transport.subscription(&channel, "reader").await?;
+    again.ack(positions[3]).await?;
+    stands_before(&*again, &positions, 3).await?;
+    let left = read_from(transport, &channel, Start::Earliest).await?;
+    ensure_eq!(numbers(&left), all(0..10), "the records");
+    Ok(other.close().await?)
+}
+
+/// Removing a cursor leaves those of other names, and that of its name on another channel.
+pub async fn unsubscribing_leaves_the_others(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let a = channel(transport, harness).await?;
+    let b = channel(transport, harness).await?;
+    let mut others = Vec::new();
+    for (channel, names) in [(&a, ["one", "two"]), (&b, ["one", "two"])] {
+        let positions = write_apart(transport, channel, 0..10).await?;
+        for name in names {
+            let subscription = transport.subscription(channel, name).await?;
+            subscription.ack(positions[5]).await?;
+            if (channel, name) != (&a, "one") {
+                others.push((subscription, positions.clone()));
+            }
+        }
+    }
+    transport.unsubscribe(&a, "one").await?;
+    for (subscription, positions) in others {
+        stands_before(&*subscription, &positions, 5).await?;
+    }
+    let one = transport.subscription(&a, "one").await?;
+    ensure_eq!(one.acked().await?, None, "the cursor that was removed");
+    Ok(())
+}
+
+/// Removing a cursor that never was, or that is removed already, succeeds.
+pub async fn unsubscribing_what_isnt_there_is_harmless(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    transport.unsubscribe(&channel, "nobody").await?;
+    let positions = write_apart(transport, &channel, 0..2).await?;
+    transport.subscription(&channel, "reader").await?.ack(positions[1]).await?;
+    for _ in 0..2 {
+        transport.unsubscribe(&channel, "reader").await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! A broker that goes away and comes back, as its clients see it: refused connections, failed
+//! reads, and writes of which nobody knows what became.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use msgstream_conformance::{Broker, BrokerError, Harness};
+use msgstream_core::transport::{
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Incarnation, Limit, Outcome,
+    Position, ReadBatch, Receipt, Record, Result, Start, Subscription, Transport, TransportError,
+    TransportErrorKind as Kind,
+};
+
+use crate::transport::MAX_PAYLOAD;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outage {
+    KeepsAll,
+    /// After each outage one batch is acknowledged and not stored.
+    LosesABatch,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Outages {
+    inner: Arc<dyn Transport>,
+    outage: Outage,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How often the broker went away. Connections of an earlier time are broken.
+    count: AtomicU64,
+    /// It is away: nobody can connect.
+    away: AtomicBool,
+    /// The next batch is acknowledged and not stored.
+    loses: AtomicBool,
+}
+
+impl Outages {
+    pub(crate) fn new(inner: Arc<dyn Transport>, outage: Outage) -> Self {
+        Self { inner, outage, state: Arc::default() }
+    }
+
+    async fn go_away_and_come_back(&self) {
+        self.state.away.store(true, Ordering::SeqCst);
+        self.state.count.fetch_add(1, Ordering::SeqCst);
+        // Lets the clients find out.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.state.loses.store(self.outage == Outage::LosesABatch, Ordering::SeqCst);
+        self.state.away.store(false, Ordering::SeqCst);
+    }
+
+    fn connection(&self) -> Connection {
+        Connection {
+            state: Arc::clone(&self.state),
+            made_at: self.state.count.load(Ordering::SeqCst),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Connection {
+    state: Arc<State>,
+    made_at: u64,
+}
+
+impl Connection {
+    // Tells once that it broke.
+    fn broke(&mut self) -> bool {
+        let count = self.state.count.load(Ordering::SeqCst);
+        std::mem::replace(&mut self.made_at, count) != count
+    }
+}
+
+fn unavailable(operation: &'static str) -> TransportError {
+    TransportError::new(operation, Kind::Unavailable { reason: "an outage".to_owned() })
+}
+
+#[async_trait]
+impl Broker for Outages {
+    async fn restart(&self) -> Result<(), BrokerError> {
+        self.go_away_and_come_back().await;
+        Ok(())
+    }
+
+    async fn kill(&self) -> Result<(), BrokerError> {
+        self.go_away_and_come_back().await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Harness for Outages {
+    async fn open(&self) -> Result<Arc<dyn Transport>> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    fn minimum(&self) -> Capabilities {
+        Capabilities::all().with_max_payload(MAX_PAYLOAD)
+    }
+
+    fn broker(&self) -> Option<&dyn Broker> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Transport for Outages {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities().with("persistent")
+    }
+
+    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+        self.inner.create(channel, properties).await
+    }
+
+    async fn delete(&self, channel: &str) -> Result<()> {
+        self.inner.delete(channel).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.inner.list(prefix).await
+    }
+
+    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
+        self.inner.describe(channel).await
+    }
+
+    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
+        if self.state.away.load(Ordering::SeqCst) {
+            return Err(unavailable("writer"));
+        }
+        let inner = self.inner.writer(channel).await?;
+        Ok(Box::new(Writer { inner, connection: self.connection(), poisoned: false }))
+    }
+
+    async fn reader(
+        &self,
+        channel: &str,
+        start: Start,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Box<dyn ChannelReader>> {
+        let inner = self.inner.reader(channel, start, incarnation).await?;
+        Ok(Box::new(Reader { inner, connection: self.connection() }))
+    }
+
+    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
+        self.inner.subscription(channel, name).await
+    }
+
+    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
+        self.inner.unsubscribe(channel, name).await
+    }
+
+    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
+        self.inner.encode_position(position)
+    }
+
+    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
+        self.inner.decode_position(bytes)
+    }
+
+    // Handles share what is underneath.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Writer {
+    inner: Box<dyn ChannelWriter>,
+    connection: Connection,
+    poisoned: bool,
+}
+
+#[async_trait]
+impl ChannelWriter for Writer {
+    async fn ready(&mut self) -> Result<()> {
+        if self.poisoned {
+            return Err(TransportError::new("ready", Kind::Poisoned));
+        }
+        // Lets the others move: what is underneath never waits.
+        tokio::task::yield_now().await;
+        self.inner.ready().await
+    }
+
+    fn check(&self, records: &[Record]) -> Result<()> {
+        self.inner.check(records)
+    }
+
+    fn submit(&mut self, mut records: Vec<Record>) -> Receipt {
+        if self.poisoned {
+            let error = TransportError::new("submit", Kind::Poisoned);
+            return Receipt::ready(Outcome::partial(vec![], Fate::NotStored, error));
+        }
+        if self.connection.broke() {
+            // Half of it was stored, which nobody heard of.
+            self.poisoned = true;
+            records.truncate(records.len() / 2);
+            drop(self.inner.submit(records));
+            let error = unavailable("submit");
+            return Receipt::ready(Outcome::partial(vec![], Fate::Unknown, error));
+        }
+        if self.connection.state.loses.swap(false, Ordering::SeqCst) {
+            let positions = records.iter().map(|_| Position::MAX).collect();
+            return Receipt::ready(Outcome::stored(positions));
+        }
+        self.inner.submit(records)
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+#[derive(Debug)]
+struct Reader {
+    inner: Box<dyn ChannelReader>,
+    connection: Connection,
+}
+
+#[async_trait]
+impl ChannelReader for Reader {
+    async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
+        if self.connection.broke() {
+            return Err(unavailable("read"));
+        }
+        self.inner.read(limit).await
+    }
+
+    async fn seek(&mut self, start: Start) -> Result<()> {
+        self.inner.seek(start).await
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.inner.incarnation()
+    }
+}
