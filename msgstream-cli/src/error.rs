@@ -1,0 +1,95 @@
+//! What can go wrong, and the exit code that it gives.
+
+use std::error::Error as StdError;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use msgstream::registry::ConnectError;
+use msgstream::service::ServiceError;
+use msgstream::transport::Position;
+
+use crate::replay::Time;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("`{}` is named as {role} and as {other}: each needs a file of its own", path.display())]
+    SameFile { path: PathBuf, role: &'static str, other: &'static str },
+    #[error("`{}` is not a plain file, which --verify needs: it reads the files a second time", path.display())]
+    NotPlain { path: PathBuf },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Stream(#[from] msgstream::Error),
+    #[error(transparent)]
+    Encode(#[from] serde_json::Error),
+    #[error("the program can't start its threads: {reason}")]
+    Runtime { reason: String },
+    #[error("`{}` can't be opened", path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("`{}` can't be read to its end, it may be truncated or damaged", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("`{}` can't be written", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("`{}` is empty: its first line must name the columns", path.display())]
+    NoHeader { path: PathBuf },
+    #[error("`{}` has a header that isn't UTF-8", path.display())]
+    HeaderNotUtf8 { path: PathBuf },
+    #[error("`{}` has no column `{column}`; its columns are: {}", path.display(), columns.join(", "))]
+    NoColumn { path: PathBuf, column: String, columns: Vec<String> },
+    #[error("`{}` has the column `{column}` twice", path.display())]
+    ColumnTwice { path: PathBuf, column: String },
+    #[error("`{}` has more lines than can be counted", path.display())]
+    TooLong { path: PathBuf },
+    #[error("`{}` line {line}: {reason}; mend the row, or set such rows aside with --bad-rows", path.display())]
+    BadRow { path: PathBuf, line: u64, reason: String },
+    #[error("`{}` line {line} is late: its time {ts} is not after the tick {floor}, which came before it on channel `{channel}` (position {position}); raise --max-delay, or set --late deliver or --late drop", path.display())]
+    Late { path: PathBuf, line: u64, ts: Time, floor: Time, channel: String, position: Position },
+    #[error(
+        "the rows up to the tick after {begin} need more than the {budget} bytes that may be buffered; choose a smaller --tick or --max-delay"
+    )]
+    Window { begin: String, budget: usize },
+    #[error("interrupted")]
+    Interrupted,
+    #[error("the reader of the output went away before the end, so there is nothing to verify")]
+    Unverifiable,
+    #[error(
+        "{read} rows were read, but {delivered} delivered, {dropped} dropped and {bad} set aside, with {duplicates} duplicates"
+    )]
+    Unbalanced { read: u64, delivered: u64, dropped: u64, bad: u64, duplicates: u64 },
+    #[error("the files and what was consumed differ in {count} places, first:\n  {}", first.join("\n  "))]
+    Differs { count: u64, first: Vec<String> },
+    /// The reader of stdout went away, which is no failure.
+    #[error("the reader of the output went away")]
+    OutputClosed,
+    /// Another part of the run stopped first, and knows why.
+    #[error("the run stopped")]
+    Stopped,
+}
+
+impl Error {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Connect(ConnectError::Transport(_)) => ExitCode::from(1),
+            Self::Connect(_) | Self::SameFile { .. } | Self::NotPlain { .. } => ExitCode::from(2),
+            _ => ExitCode::from(1),
+        }
+    }
+}
+
+/// An error with what caused it, on one line; a cause that the text has already is left out.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = source.source();
+    }
+    text
+}

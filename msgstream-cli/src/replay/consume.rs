@@ -1,0 +1,56 @@
+//! Channels to packs.
+
+use std::path::PathBuf;
+
+use msgstream::transport::{Limit, Position, Start, Transport};
+use msgstream::{MsgPack, TtMsgStream};
+use tokio::sync::mpsc::Sender;
+
+use super::line::Time;
+use super::row::Place;
+use crate::error::{Error, Result};
+
+/// Hands on all packs, until every channel has ended. `peak` becomes the most that was buffered
+/// when a pack was formed, in bytes.
+pub(crate) async fn consume(
+    stream: &mut TtMsgStream,
+    packs: &Sender<MsgPack>,
+    peak: &mut usize,
+) -> Result<()> {
+    while let Some(pack) = stream.consume().await? {
+        let formed: usize =
+            pack.msgs.iter().filter_map(|m| m.stored()).map(|m| m.record.footprint()).sum();
+        *peak = (*peak).max(stream.buffered_bytes() + formed);
+        packs.send(pack).await.map_err(|_| Error::Stopped)?;
+    }
+    Ok(())
+}
+
+/// An error of the stream in the words of the command line: the row that is late, the option that
+/// helps.
+pub(crate) async fn explain(transport: &dyn Transport, files: &[PathBuf], error: Error) -> Error {
+    let (channel, position, ts, floor) = match error {
+        Error::Stream(msgstream::Error::Late { channel, position, ts, floor }) => {
+            (channel, position, ts, floor)
+        }
+        Error::Stream(msgstream::Error::WindowTooLarge { begin, budget, .. }) => {
+            let begin = begin.map_or("the start".to_owned(), |begin| Time(begin).to_string());
+            return Error::Window { begin, budget };
+        }
+        error => return error,
+    };
+    let place = place_of(transport, &channel, position).await;
+    match place.and_then(|place| Some((files.get(place.file())?, place.line()))) {
+        Some((path, line)) => {
+            let (path, ts, floor) = (path.clone(), Time(ts), Time(floor));
+            Error::Late { path, line, ts, floor, channel, position }
+        }
+        None => msgstream::Error::Late { channel, position, ts, floor }.into(),
+    }
+}
+
+async fn place_of(transport: &dyn Transport, channel: &str, position: Position) -> Option<Place> {
+    let mut reader = transport.reader(channel, Start::At(position), None).await.ok()?;
+    let batch = reader.read(Limit::default().with_records(1)).await.ok()?;
+    Some(Place::from_id(batch.records.first()?.meta.msg_id))
+}

@@ -1,0 +1,269 @@
+//! `msgstream replay`: CSV rows through channels and back, as packs aligned in event time.
+//!
+//! ```text
+//! files -> rows -> batches -> produce ~ channels ~ consume -> output
+//! ```
+//!
+//! Reading and writing have a thread each; producing and consuming are one task, so that what
+//! stops one of them stops the other.
+
+mod batches;
+mod channels;
+mod consume;
+mod line;
+mod output;
+mod produce;
+mod records;
+mod row;
+mod rows;
+mod tally;
+mod time;
+mod verify;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use msgstream::stream::MsgStream;
+use msgstream::transport::{Start, Transport};
+use msgstream::{TimeTicker, TtConfig, TtMsgStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use self::batches::{BadRows, Batches};
+use self::channels::Channels;
+pub(crate) use self::line::Time;
+use self::output::{IdSet, Output, Sink};
+use self::rows::{Input, Rows};
+use self::tally::{Summary, Tally};
+pub(crate) use self::time::TimeFormat;
+use self::verify::{Rule, Seen, verify};
+use crate::args::{Late, ReplayArgs};
+use crate::error::{Error, Result};
+use crate::say;
+
+/// Batches that are read and not produced, and packs that are consumed and not written.
+const BATCHES: usize = 8;
+const PACKS: usize = 16;
+
+/// Runs the command: the summary, and what `--verify` finds, go to stderr.
+pub(crate) async fn run(args: &ReplayArgs) -> Result<()> {
+    usable_files(args)?;
+    let transport = msgstream::connect(&args.url).await?;
+    let result = run_on(&transport, args).await;
+    let closed = transport.close().await.map_err(|e| Error::Stream(e.into()));
+    result.and(closed)
+}
+
+async fn run_on(transport: &Arc<dyn Transport>, args: &ReplayArgs) -> Result<()> {
+    let run = Run::new(args)?;
+    let count = usize::try_from(args.channels.get()).unwrap_or(usize::MAX);
+    let channels = Channels::create(transport.clone(), count).await?;
+    let rule = Rule {
+        tick: args.tick,
+        max_delay: args.max_delay,
+        drop_late: args.late == Late::Drop,
+        channels: channels.names().into_iter().map(str::to_owned).collect(),
+    };
+    let mut summary = Summary::default();
+    let result = run.run(transport, &channels.names(), &mut summary).await;
+    let result = match result {
+        Err(error) => Err(consume::explain(transport, &args.files, error).await),
+        consumed => consumed,
+    };
+    let destroyed = channels.destroy().await;
+    say(&summary.to_string());
+    let consumed = match result {
+        Err(Error::OutputClosed) if args.verify => return Err(Error::Unverifiable),
+        Err(Error::OutputClosed) => return destroyed,
+        result => result?,
+    };
+    destroyed?;
+    summary.check()?;
+    let Some(consumed) = consumed else { return Ok(()) };
+    let input = input(args);
+    let written = written_file(args).map(Path::to_owned);
+    let verified =
+        spawn_blocking(move || verify(&input, &rule, &summary, &consumed, written.as_deref()));
+    tokio::select! {
+        done = joined(verified) => done?,
+        () = interrupt() => return Err(Error::Interrupted),
+    }
+    say("verified: the files, read again, give these packs, rows, intervals and order");
+    Ok(())
+}
+
+/// One run, ready to start.
+struct Run<'a> {
+    args: &'a ReplayArgs,
+    batches: Batches,
+    sink: Sink,
+    tally: Arc<Tally>,
+    bar: ProgressBar,
+}
+
+impl<'a> Run<'a> {
+    /// Opens all files, so that what is missing stops the run before it begins.
+    fn new(args: &'a ReplayArgs) -> Result<Self> {
+        let bar = progress_bar(args);
+        let tally = Arc::new(Tally::default());
+        let rows = Rows::new(input(args), bar.clone())?;
+        let bad_rows = args.bad_rows.as_deref().map(BadRows::create).transpose()?;
+        let output = args.output.as_deref().map(Output::create).transpose()?;
+        let ticker = TimeTicker::new(args.tick).with_delay(args.max_delay);
+        let seen = args.verify.then(Seen::default);
+        let rows_seen = written_file(args).is_none();
+        Ok(Self {
+            args,
+            batches: Batches { rows, ticker, bad_rows, tally: tally.clone() },
+            sink: Sink { output, seen, rows_seen, tally: tally.clone(), ids: IdSet::default() },
+            tally,
+            bar,
+        })
+    }
+
+    /// Runs to the end, to the first error or to Ctrl-C; fills in the summary in each case. Gives
+    /// what was consumed, for a verification.
+    async fn run(
+        self,
+        transport: &Arc<dyn Transport>,
+        channels: &[&str],
+        summary: &mut Summary,
+    ) -> Result<Option<Seen>> {
+        let mut producer = MsgStream::new(transport.clone());
+        producer.create_producers(channels).await?;
+        producer.start()?;
+        let config = TtConfig::default().with_late(self.args.late.into());
+        let mut consumer = TtMsgStream::new(transport.clone(), config)?;
+        consumer.create_consumers(None, channels, Start::Earliest).await?;
+        consumer.start()?;
+
+        let begun = Instant::now();
+        let (batch_sender, mut batches) = mpsc::channel(BATCHES);
+        let (packs, mut pack_receiver) = mpsc::channel(PACKS);
+        let (reading, sink) = (self.batches, self.sink);
+        let reading = spawn_blocking(move || reading.run(&batch_sender));
+        let writing = spawn_blocking(move || sink.run(&mut pack_receiver));
+        let mut peak = 0;
+        let streamed = tokio::select! {
+            // First, so that no row comes out before the signal is listened for.
+            biased;
+            () = interrupt() => Err(Error::Interrupted),
+            done = async {
+                tokio::try_join!(
+                    produce::produce(&mut producer, &mut batches),
+                    consume::consume(&mut consumer, &packs, &mut peak),
+                )
+            } => done.map(drop),
+        };
+        // Each thread ends when nobody is at the other end of its queue.
+        drop((batches, packs));
+        let written = joined(writing).await;
+        // A read that is stuck, of a pipe perhaps, must not hold up an interrupt.
+        let read = match streamed {
+            Err(Error::Interrupted) => Ok(()),
+            _ => joined(reading).await,
+        };
+        self.bar.finish_and_clear();
+
+        let counts = consumer.status().merge.counts;
+        *summary = Summary {
+            late: counts.late,
+            dropped: counts.dropped_late,
+            packs: counts.packs,
+            elapsed: begun.elapsed(),
+            peak,
+            ..Summary::of(&self.tally)
+        };
+        consumer.close();
+        let (seen, written) = written.map_or_else(|e| (None, Err(e)), |seen| (seen, Ok(())));
+        first_cause([streamed, read, written])?;
+        producer.close().await?;
+        Ok(seen)
+    }
+}
+
+/// The first error that says why the run stopped.
+fn first_cause(results: [Result<()>; 3]) -> Result<()> {
+    let mut stopped = Ok(());
+    for result in results {
+        match result {
+            Ok(()) => {}
+            Err(Error::Stopped) => stopped = Err(Error::Stopped),
+            Err(cause) => return Err(cause),
+        }
+    }
+    stopped
+}
+
+async fn joined<T>(thread: JoinHandle<Result<T>>) -> Result<T> {
+    thread.await.unwrap_or_else(|e| Err(Error::Runtime { reason: e.to_string() }))
+}
+
+fn input(args: &ReplayArgs) -> Input {
+    Input {
+        files: args.files.clone(),
+        time_column: args.time_column.clone(),
+        time_format: args.time_format.clone(),
+        key_column: args.key_column.clone(),
+    }
+}
+
+/// The output, where it is a file that can be read again: not stdout, a pipe or a device.
+fn written_file(args: &ReplayArgs) -> Option<&Path> {
+    let path = args.output.as_deref().filter(|path| *path != Path::new("-"))?;
+    std::fs::metadata(path).is_ok_and(|m| m.is_file()).then_some(path)
+}
+
+/// Refuses to write over an input, or two outputs over each other, and to read a pipe twice.
+fn usable_files(args: &ReplayArgs) -> Result<()> {
+    if args.verify {
+        let special = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|m| !m.is_file());
+        if let Some(path) = args.files.iter().find(special) {
+            return Err(Error::NotPlain { path: path.clone() });
+        }
+    }
+    let mut taken: Vec<(PathBuf, &'static str)> = Vec::new();
+    // A file that isn't there yet is the same as another by its name alone.
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let stdout = Path::new("-");
+    let outputs = [(args.output.as_deref(), "output"), (args.bad_rows.as_deref(), "bad rows")];
+    taken.extend(args.files.iter().map(|path| (real(path), "input")));
+    for (path, role) in outputs {
+        let Some(path) = path.filter(|path| *path != stdout) else { continue };
+        let found = real(path);
+        if let Some((_, other)) = taken.iter().find(|(taken, _)| *taken == found) {
+            return Err(Error::SameFile { path: path.to_owned(), role, other });
+        }
+        taken.push((found, role));
+    }
+    Ok(())
+}
+
+/// A bar on stderr, by the bytes of the files; hidden where stderr is no terminal, or where the
+/// output goes to the same one.
+fn progress_bar(args: &ReplayArgs) -> ProgressBar {
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && std::io::stdout().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let size = |path| std::fs::metadata(path).map_or(0, |m| m.len());
+    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {elapsed}");
+    let bar = ProgressBar::new(args.files.iter().map(size).sum());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Waits for Ctrl-C. A second one ends the process at once: a write may be stuck.
+async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // There is no such signal here.
+        std::future::pending::<()>().await;
+    }
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(1);
+        }
+    });
+}

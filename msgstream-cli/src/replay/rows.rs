@@ -1,0 +1,175 @@
+//! The rows of several CSV files, in order.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use indicatif::ProgressBar;
+use msgstream::Timestamp;
+
+use super::records::{Fields, Records};
+use super::row::Place;
+use super::time::TimeFormat;
+use crate::error::{Error, Result};
+
+/// What to read, and which columns matter.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) time_column: String,
+    pub(crate) time_format: TimeFormat,
+    pub(crate) key_column: String,
+}
+
+impl Input {
+    /// A place, in words.
+    pub(crate) fn name(&self, place: Place) -> String {
+        let file = self.files.get(place.file()).map(|path| path.display().to_string());
+        format!("`{}` line {}", file.unwrap_or_default(), place.line())
+    }
+}
+
+/// Reads the rows of all files, one after the other.
+pub(crate) struct Rows {
+    input: Input,
+    progress: ProgressBar,
+    /// The number of the file that is open, or comes next.
+    file: usize,
+    open: Option<OpenFile>,
+}
+
+/// A row, or what could have been one.
+pub(crate) enum RowOrBad<'a> {
+    Row(ParsedRow<'a>),
+    Bad(BadRow<'a>),
+}
+
+/// A row whose time and key could be read.
+pub(crate) struct ParsedRow<'a> {
+    pub(crate) place: Place,
+    pub(crate) ts: Timestamp,
+    pub(crate) key: &'a str,
+    pub(crate) columns: &'a [String],
+    pub(crate) fields: Fields<'a>,
+}
+
+/// A row that can't be used.
+pub(crate) struct BadRow<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) line: u64,
+    pub(crate) reason: String,
+    pub(crate) raw: &'a [u8],
+}
+
+impl Rows {
+    /// Checks that all files are there and have the columns. The bar is moved by the bytes read.
+    pub(crate) fn new(input: Input, progress: ProgressBar) -> Result<Self> {
+        let mut files = input.files.iter();
+        // The first one stays open: where there is but one, it may be a pipe.
+        let open = files.next().map(|path| OpenFile::new(path, &input, &progress)).transpose()?;
+        for path in files {
+            OpenFile::new(path, &input, &ProgressBar::hidden())?;
+        }
+        Ok(Self { input, progress, file: 0, open })
+    }
+
+    /// The next row; `None` after the last one of the last file.
+    pub(crate) fn next(&mut self) -> Result<Option<RowOrBad<'_>>> {
+        while !self.advance()? {
+            if self.file == self.input.files.len() {
+                return Ok(None);
+            }
+        }
+        // What was advanced is open, in the file of this number.
+        let (Some(open), Some(path)) = (&self.open, self.input.files.get(self.file)) else {
+            return Ok(None);
+        };
+        let line = open.records.line();
+        let place = Place::new(self.file, line).ok_or(Error::TooLong { path: path.clone() })?;
+        Ok(Some(match open.parse(&self.input.time_format) {
+            Ok((ts, key, fields)) => {
+                RowOrBad::Row(ParsedRow { place, ts, key, columns: &open.columns, fields })
+            }
+            Err(reason) => {
+                RowOrBad::Bad(BadRow { file: path, line, reason, raw: open.records.raw() })
+            }
+        }))
+    }
+
+    /// Goes to the next row of the file that is open; `false` where there is none, and then the
+    /// next file's turn has come.
+    fn advance(&mut self) -> Result<bool> {
+        let Some(path) = self.input.files.get(self.file) else { return Ok(false) };
+        let open = match &mut self.open {
+            Some(open) => open,
+            closed => closed.insert(OpenFile::new(path, &self.input, &self.progress)?),
+        };
+        let there =
+            open.records.advance().map_err(|e| Error::Read { path: path.clone(), source: e })?;
+        if !there {
+            self.open = None;
+            self.file += 1;
+        }
+        Ok(there)
+    }
+}
+
+/// A file whose header was read.
+struct OpenFile {
+    records: Records<Box<dyn BufRead + Send>>,
+    columns: Vec<String>,
+    time: usize,
+    key: usize,
+}
+
+impl OpenFile {
+    fn new(path: &Path, input: &Input, progress: &ProgressBar) -> Result<Self> {
+        let path = path.to_owned();
+        let mut records = Records::new(open(&path, progress)?);
+        match records.advance() {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::NoHeader { path }),
+            Err(source) => return Err(Error::Read { path, source }),
+        }
+        let Some(fields) = records.fields() else { return Err(Error::HeaderNotUtf8 { path }) };
+        let columns: Vec<_> = fields.iter().map(str::to_owned).collect();
+        for (index, column) in columns.iter().enumerate() {
+            if columns[..index].contains(column) {
+                return Err(Error::ColumnTwice { path, column: column.clone() });
+            }
+        }
+        let find = |column: &String| {
+            columns.iter().position(|c| c == column).ok_or_else(|| Error::NoColumn {
+                path: path.clone(),
+                column: column.clone(),
+                columns: columns.clone(),
+            })
+        };
+        let (time, key) = (find(&input.time_column)?, find(&input.key_column)?);
+        Ok(Self { records, columns, time, key })
+    }
+
+    fn parse(&self, format: &TimeFormat) -> Result<(Timestamp, &str, Fields<'_>), String> {
+        let fields = self.records.fields().ok_or("it isn't UTF-8")?;
+        let wanted = self.columns.len();
+        let (true, Some(time), Some(key)) =
+            (fields.len() == wanted, fields.get(self.time), fields.get(self.key))
+        else {
+            return Err(format!("it has {} fields, and the header {wanted}", fields.len()));
+        };
+        Ok((format.parse(time)?, key, fields))
+    }
+}
+
+/// Opens a file, and unpacks it where it begins as gzip does.
+fn open(path: &Path, progress: &ProgressBar) -> Result<Box<dyn BufRead + Send>> {
+    let file = File::open(path).map_err(|e| Error::Open { path: path.to_owned(), source: e })?;
+    let mut plain = BufReader::with_capacity(64 << 10, progress.wrap_read(file));
+    let start = plain.fill_buf().map_err(|e| Error::Read { path: path.to_owned(), source: e })?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        let unpacked: Box<dyn Read + Send> = Box::new(MultiGzDecoder::new(plain));
+        return Ok(Box::new(BufReader::with_capacity(64 << 10, unpacked)));
+    }
+    Ok(Box::new(plain))
+}
