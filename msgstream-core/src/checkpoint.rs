@@ -41,19 +41,11 @@ pub struct Mark {
     /// The first tick at or after the frontier; `None` on a channel that had none while it
     /// was idle.
     pub cut: Option<Position>,
-    /// Set on a channel that was idle: from this position on its floor is at least so much.
+    /// Set on a channel that is idle: from this position on its floor is at least the
+    /// checkpoint's frontier, though no tick says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub raised: Option<Raise>,
+    pub raised: Option<Position>,
     /// The life of the channel that the positions belong to, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Incarnation>,
-}
-
-/// A floor that a channel has without a tick of its own, because packs ended while it was idle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Raise {
-    /// The first position that the floor is in force for.
-    pub at: Position,
-    /// The floor; `None` is the frontier of the checkpoint.
-    pub floor: Option<Timestamp>,
 }

@@ -43,8 +43,9 @@ pub enum Error {
         /// The channel's greatest tick before it.
         floor: Timestamp,
     },
-    /// One interval alone needs more memory than the budget.
-    #[error("the interval after {} needs more than the budget of {budget} bytes ({buffered} are buffered, and channel `{channel}` has no tick at its end yet): raise the budget, or tick more often", begin.map_or("the start".to_owned(), |t| t.to_string()))]
+    /// One interval needs more memory than the budget has left, with everything given up that can
+    /// be read again later.
+    #[error("the interval after {} needs more than what is left of the budget of {budget} bytes ({buffered} are buffered, and channel `{channel}` has no tick at its end yet): raise the budget, or tick more often", begin.map_or("the start".to_owned(), |t| t.to_string()))]
     WindowTooLarge {
         /// The end of the last pack.
         begin: Option<Timestamp>,

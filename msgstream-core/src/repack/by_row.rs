@@ -81,11 +81,12 @@ impl Rows for InsertRequest {
         let mut row_data = deal(take(&mut self.row_data), to, requests);
         // 0 is "not given".
         let counted = self.num_rows != 0;
+        let counts = counts(to, requests);
         let request = |i: usize| Self {
             timestamps: take(&mut timestamps[i]),
             row_ids: take(&mut row_ids[i]),
             row_data: take(&mut row_data[i]),
-            num_rows: if counted { count(to, i) as u64 } else { 0 },
+            num_rows: if counted { counts[i] as u64 } else { 0 },
             ..self.clone()
         };
         (0..requests).map(request).collect()
@@ -120,11 +121,12 @@ impl Rows for DeleteRequest {
                 .collect(),
         };
         let counted = self.num_rows != 0;
+        let counts = counts(to, requests);
         let request = |i: usize| Self {
             timestamps: take(&mut timestamps[i]),
             int64_primary_keys: take(&mut legacy[i]),
             primary_keys: keys[i].take(),
-            num_rows: if counted { i64::try_from(count(to, i)).unwrap_or(i64::MAX) } else { 0 },
+            num_rows: if counted { i64::try_from(counts[i]).unwrap_or(i64::MAX) } else { 0 },
             ..self.clone()
         };
         (0..requests).map(request).collect()
@@ -144,8 +146,11 @@ fn deal<T>(column: Vec<T>, to: &[usize], lists: usize) -> Vec<Vec<T>> {
     dealt
 }
 
-fn count(to: &[usize], list: usize) -> usize {
-    to.iter().filter(|to| **to == list).count()
+/// How many values go to each list.
+fn counts(to: &[usize], lists: usize) -> Vec<usize> {
+    let mut counts = vec![0; lists];
+    to.iter().for_each(|to| counts[*to] += 1);
+    counts
 }
 
 fn by_row<B: Rows>(

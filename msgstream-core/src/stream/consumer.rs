@@ -3,21 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-
 use super::fan_in::{FanIn, Read, is_end};
+use super::open::{Begin, Cursor, Opened, open};
 use crate::checkpoint::{Checkpoint, Mark};
 use crate::error::{Error, Result};
 use crate::message::{Message, MsgPack, StoredMessage};
-use crate::transport::{
-    ChannelReader, Incarnation, Limit, Position, ReadBatch, Start, Subscription, Transport,
-};
-
-/// How many channels are opened at a time.
-const OPENING: usize = 16;
-
-/// A channel's subscription, where it has one.
-type Cursor = Option<Arc<dyn Subscription>>;
+use crate::transport::{Incarnation, Limit, Position, ReadBatch, Start, Transport};
 
 /// Reads packs from a fixed list of channels.
 #[derive(Debug)]
@@ -33,19 +24,9 @@ impl Consumer {
         channels: &[&str],
         start: Start,
     ) -> Result<Self> {
-        let open = |channel: &&str| {
-            let channel = Arc::<str>::from(*channel);
-            // Boxed: a future of this very type keeps the caller's from being `Send`.
-            async move {
-                let (reader, cursor) = open(transport, &channel, subscription, start).await?;
-                Ok::<_, Error>((channel, reader, cursor))
-            }
-            .boxed()
-        };
-        let opening: Vec<_> = channels.iter().map(open).collect();
-        let opened: Vec<_> = stream::iter(opening).buffered(OPENING).try_collect().await?;
+        let channels = channels.iter().map(|channel| (*channel, Begin::CursorOr(start)));
         let mut consumer = Self { reads: FanIn::new(Limit::default()), cursors: BTreeMap::new() };
-        for (channel, reader, cursor) in opened {
+        for Opened { channel, reader, cursor } in open(transport, subscription, channels).await? {
             consumer.cursors.insert(channel.clone(), cursor);
             consumer.reads.read(channel, reader);
         }
@@ -109,25 +90,6 @@ impl Consumer {
         let known = self.cursors.get_key_value(channel);
         known.ok_or_else(|| Error::NotConsumed { channel: channel.to_owned() })
     }
-}
-
-/// A reader at the subscription's acknowledged position where it has one, else at `start`.
-pub(crate) async fn open(
-    transport: &dyn Transport,
-    channel: &str,
-    subscription: Option<&str>,
-    start: Start,
-) -> Result<(Box<dyn ChannelReader>, Cursor)> {
-    let cursor = match subscription {
-        Some(name) => Some(transport.subscription(channel, name).await?),
-        None => None,
-    };
-    let acked = match &cursor {
-        Some(cursor) => cursor.acked().await?,
-        None => None,
-    };
-    let reader = transport.reader(channel, acked.map_or(start, Start::At), None).await?;
-    Ok((reader, cursor))
 }
 
 fn pack(channel: &Arc<str>, incarnation: Incarnation, batch: ReadBatch) -> MsgPack {

@@ -3,6 +3,7 @@
 mod consumer;
 mod encode;
 mod fan_in;
+pub(crate) mod open;
 mod outcome;
 mod poison;
 mod producer;
@@ -12,7 +13,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::consumer::Consumer;
-pub(crate) use self::consumer::open as open_consumer;
 pub use self::outcome::{ChannelOutcome, PackReceipt, ProduceError, Produced, Rest};
 pub use self::poison::{PackDecoder, PoisonPolicy};
 use self::producer::Producer;

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::encode::encode;
+use super::fan_in::is_end;
+use super::open::AT_A_TIME;
 use super::outcome::{PackReceipt, ProduceError, Produced};
 use crate::error::{Error, Result};
 use crate::message::{MsgPack, MsgType, TimeTickMsg, Timestamp};
 use crate::repack::{HashKeys, Repack, RepackError};
 use crate::timetick::END_HEADER;
 use crate::transport::{ChannelWriter, Header, Record, Transport};
-
-/// How many channels are opened at a time.
-const OPENING: usize = 16;
 
 /// A batch for one channel, by the channel's index.
 type Batch = (usize, Vec<Record>);
@@ -48,7 +47,7 @@ impl Producer {
             .boxed()
         };
         let opening: Vec<_> = channels.iter().map(open).collect();
-        let channels = stream::iter(opening).buffered(OPENING).try_collect().await?;
+        let channels = stream::iter(opening).buffered(AT_A_TIME).try_collect().await?;
         Ok(Self { channels, in_flight: VecDeque::new(), failed: None, ended: false })
     }
 
@@ -74,8 +73,11 @@ impl Producer {
     }
 
     pub(super) async fn broadcast(&mut self, pack: &MsgPack) -> Result<Produced> {
-        let batches = self.to_all(&encode(&pack.msgs))?;
+        let records = encode(&pack.msgs);
+        let batches = self.to_all(&records)?;
         self.ready().await?;
+        // A copied end ends here, too.
+        self.ended = records.iter().any(is_end);
         self.send(batches).await
     }
 

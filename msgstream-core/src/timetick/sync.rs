@@ -92,7 +92,8 @@ impl TimeSync {
         if progress.expired {
             return Err(SyncError::Expired { producer });
         }
-        progress.reported = progress.reported.max(Some(upto));
+        // A tick at the end of time is refused by every reader.
+        progress.reported = progress.reported.max(Some(upto.min(Timestamp(u64::MAX - 1))));
         progress.heard = now;
         Ok(())
     }

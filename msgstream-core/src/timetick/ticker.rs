@@ -28,7 +28,7 @@ use crate::message::Timestamp;
 pub struct TimeTicker {
     interval: u64,
     delay: u64,
-    greatest: Timestamp,
+    greatest: Option<Timestamp>,
     last: Option<Timestamp>,
 }
 
@@ -37,7 +37,7 @@ impl TimeTicker {
     #[must_use]
     pub fn new(interval: Duration) -> Self {
         let interval = Timestamp::span(interval.max(Duration::from_millis(1)));
-        Self { interval, delay: 0, greatest: Timestamp::MIN, last: None }
+        Self { interval, delay: 0, greatest: None, last: None }
     }
 
     /// Ticks so far behind the greatest time seen: how late a message may be.
@@ -57,14 +57,15 @@ impl TimeTicker {
     /// Takes note of a time, of a message that was produced or of a clock; gives the tick that is
     /// due now.
     pub fn observe(&mut self, ts: Timestamp) -> Option<Timestamp> {
-        self.greatest = self.greatest.max(ts);
-        let behind = self.greatest.0.checked_sub(self.delay)?.checked_sub(1)?;
+        let greatest = self.greatest.map_or(ts, |greatest| greatest.max(ts));
+        self.greatest = Some(greatest);
+        let behind = greatest.0.checked_sub(self.delay)?.checked_sub(1)?;
         self.moves_to(Timestamp(behind - behind % self.interval))
     }
 
-    /// The tick behind everything: the greatest time seen, at a producer's end.
+    /// The tick behind everything, at a producer's end: the greatest time seen, where one was.
     pub fn finish(&mut self) -> Option<Timestamp> {
-        self.moves_to(self.greatest)
+        self.moves_to(self.greatest?)
     }
 
     fn moves_to(&mut self, tick: Timestamp) -> Option<Timestamp> {
@@ -102,7 +103,9 @@ mod tests {
 
     #[test]
     fn ticks_only_grow_and_stay_below_the_end_of_time() {
-        let mut ticker = TimeTicker::new(Duration::ZERO).starting_after(Timestamp(1 << 20));
+        let mut ticker = TimeTicker::new(Duration::ZERO);
+        assert_eq!(ticker.finish(), None);
+        ticker = ticker.starting_after(Timestamp(1 << 20));
         assert_eq!(ticker.observe(Timestamp(1 << 20)), None);
         assert_eq!(ticker.observe(Timestamp((5 << 20) + 1)), Some(Timestamp(5 << 20)));
         assert_eq!(ticker.observe(Timestamp(4 << 20)), None);

@@ -27,7 +27,21 @@ pub use self::record::{Header, Meta, Record};
 
 /// A broker, or anything else that holds channels.
 ///
-/// No method has a default, so a layer around a transport that forgets one doesn't compile.
+/// No method has a default, so a layer around a transport that forgets one doesn't compile:
+///
+/// ```compile_fail,E0046
+/// # use std::sync::Arc;
+/// use msgstream_core::transport::{Capabilities, Transport};
+/// #[derive(Debug)]
+/// struct Layer(Arc<dyn Transport>);
+/// #[async_trait::async_trait]
+/// impl Transport for Layer {
+///     fn capabilities(&self) -> Capabilities {
+///         self.0.capabilities()
+///     }
+/// }
+/// ```
+///
 /// Each implementation does its own reconnecting, and every wait in it has a deadline.
 ///
 /// `Arc<dyn Transport>` is a `Transport` itself:

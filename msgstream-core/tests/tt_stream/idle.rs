@@ -86,3 +86,57 @@ async fn an_idle_channel_is_read_however_much_it_holds() {
     assert_eq!((pack.end_ts.0, pack.msgs.len()), (500, 74));
     assert!(once(stream.consume()).await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_channel_isnt_asked_more_often_than_any() {
+    let rig = Rig::new(&[("a", &[Msg(1), Tick(5)]), ("b", &[])]).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], idling()).await;
+    stream.consume().await.unwrap();
+    assert!(timeout(2 * IDLE, stream.consume()).await.is_err());
+    rig.plan().reads.clear();
+    assert!(timeout(6 * IDLE, stream.consume()).await.is_err());
+    let reads = rig.plan().reads.len();
+    assert!(reads < 300, "{reads} reads of two silent channels in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_channel_is_read_even_where_the_budget_is_used_up() {
+    let messages: Vec<Entry> = (0..50).map(|n| Msg(100 + n)).collect();
+    let rig = Rig::new(&[("a", &messages)]).await;
+    let cost = Record::OVERHEAD + 100;
+    let mut stream = consuming(rig.shared(), &["a"], idling().with_budget(100 * cost)).await;
+    assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
+    stream.set_budget(40 * cost);
+    assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
+    write(&rig, "a", &[Tick(500)]).await;
+    assert_eq!(stream.consume().await.unwrap().unwrap().msgs.len(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_of_any_length_may_be_asked_for() {
+    let rig = Rig::new(&[("a", &[Msg(1), Tick(5)])]).await;
+    let mut stream = consuming(rig.shared(), &["a"], idling().with_idle(Duration::MAX)).await;
+    stream.consume().await.unwrap();
+    assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_records_cant_become_errors_where_channels_may_be_idle() {
+    let rig = Rig::new(&[("a", &[Msg(1), Tick(5)])]).await;
+    let mut stream = consuming(rig.shared(), &["a"], idling()).await;
+    let refused = stream.set_late(LatePolicy::Error);
+    assert!(matches!(refused, Err(msgstream_core::Error::Config { .. })), "{refused:?}");
+    assert_eq!(stream.consume().await.unwrap().unwrap().msgs.len(), 1);
+}
+
+#[tokio::test]
+async fn a_bound_past_the_last_timestamp_is_none() {
+    let now = msgstream_core::Timestamp::from_system_time(std::time::SystemTime::now()).unwrap();
+    for years in [3000, 1_000_000_000] {
+        let rig = Rig::new(&[("a", &[Tick(now.0)])]).await;
+        let ahead = Duration::from_secs(years * 365 * 86_400);
+        let config = TtConfig::default().with_max_tick_ahead(ahead);
+        let mut stream = consuming(rig.shared(), &["a"], config).await;
+        assert_eq!(stream.consume().await.unwrap().unwrap().end_ts, now);
+    }
+}

@@ -49,7 +49,7 @@ pub async fn late_is_an_error_until_the_policy_changes(
             Ok(pack) => return Err(Failure::new(format!("no error, but {pack:?}"))),
         }
     }
-    stream.set_late(LatePolicy::Deliver);
+    stream.set_late(LatePolicy::Deliver)?;
     let rest = take(&mut stream, 2).await?;
     ensure_eq!(times(&rest), expected([(10, &[3, 7]), (15, &[12])]), "the packs after that");
     ensure_eq!(late(&rest[0]), [3], "what is flagged");

@@ -97,7 +97,7 @@ impl Merge {
     /// every channel does.
     #[must_use]
     pub fn blocks(&self, slot: Slot) -> bool {
-        self.slots.get(slot.0).and_then(Option::as_ref).is_some_and(|c| self.blocks_next(c))
+        self.channel(slot).is_some_and(|c| self.blocks_next(c))
     }
 
     pub(super) fn blocks_next(&self, channel: &Channel) -> bool {
@@ -108,16 +108,18 @@ impl Merge {
     /// How much may be read of a channel now, in bytes of [`Record::footprint`]; 0 is paused.
     #[must_use]
     pub fn wants(&self, slot: Slot) -> usize {
-        let Some(channel) = self.slots.get(slot.0).and_then(Option::as_ref) else { return 0 };
+        let Some(channel) = self.channel(slot) else { return 0 };
         if channel.standing == Standing::Ended || channel.granted > 0 {
             return 0;
         }
         let budget = &self.budget;
         let own = channel.account.unspent;
-        let room = match (self.blocks_next(channel), budget.starving) {
+        if channel.standing == Standing::Idle {
             // Its next record makes it hold the frontier, and where no pack may come before that,
-            // nothing else makes room for it.
-            _ if channel.standing == Standing::Idle => own.max(budget.least()),
+            // nothing else makes room for it: it gets the least there is, whatever others hold.
+            return own.min(budget.free()).max(budget.least());
+        }
+        let room = match (self.blocks_next(channel), budget.starving) {
             (true, true) => budget.free() / 2,
             (true, false) if own >= budget.least() => own,
             (true, false) => budget.free().saturating_sub(budget.unspent) / 4,
@@ -144,9 +146,10 @@ impl Merge {
 
     /// Ends a reservation: the read is over, and what it brought is pushed next.
     pub fn release(&mut self, slot: Slot) {
-        if let Some(channel) = self.slots.get_mut(slot.0).and_then(Option::as_mut) {
+        let Self { slots, budget, .. } = self;
+        if let Some(channel) = slots.get_mut(slot.0).and_then(Option::as_mut) {
             channel.granted = 0;
-            self.budget.settle(channel);
+            budget.settle(channel);
         }
     }
 
@@ -155,7 +158,8 @@ impl Merge {
     /// room now, or there will be when reads in flight are over.
     ///
     /// # Errors
-    /// [`Error::WindowTooLarge`] where the next pack alone exceeds the budget. Nothing is lost:
+    /// [`Error::WindowTooLarge`] where the next pack needs more than the budget has left, with
+    /// everything given up that can be: not what channels hold that have ended. Nothing is lost:
     /// after [`Merge::set_budget`] the stream goes on.
     pub fn relieve(&mut self, slot: Slot) -> Result<Option<Eviction>> {
         if !self.blocks(slot) || self.wants(slot) > 0 {
@@ -186,8 +190,9 @@ impl Merge {
         self.budget.held - self.budget.granted
     }
 
-    /// Changes the budget, in bytes.
+    /// Changes the budget, in bytes; 0 is taken as 1.
     pub fn set_budget(&mut self, bytes: usize) {
+        let bytes = bytes.max(1);
         self.config.budget = bytes;
         self.budget.total = bytes;
         self.budget.starving = false;
@@ -210,7 +215,7 @@ impl Merge {
             .filter(|(_, c)| c.standing == Standing::Active && !self.blocks_next(c))
             .filter_map(|(slot, c)| {
                 let tick = *c.ticks.iter().find(|tick| tick.ts >= end)?;
-                let freed = c.bytes_after(tick.seq);
+                let freed = c.bytes_after(&tick);
                 (freed > 0).then_some((freed, slot, tick))
             })
             .max_by_key(|(freed, ..)| *freed)

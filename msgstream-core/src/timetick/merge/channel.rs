@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::TickSource;
 use super::budget::Account;
 use super::chunks::{Chunks, Seq};
-use crate::checkpoint::{Mark, Raise};
+use crate::checkpoint::Mark;
 use crate::message::Timestamp;
 use crate::transport::{Incarnation, Position, Record};
 
@@ -70,10 +70,10 @@ pub(super) struct Channel {
     pub(super) cut: Option<Tick>,
     /// From which record on which floor was in force; the first one covers the first live record.
     floors: VecDeque<(Seq, Option<Timestamp>)>,
-    /// The last floor without a tick, from idleness.
-    pub(super) raised: Option<Raise>,
+    /// A record was kept under the last of them.
+    floor_used: bool,
     /// A floor that takes effect when reading gets there, from a checkpoint.
-    pub(super) raise_ahead: Option<Raise>,
+    pub(super) raise_ahead: Option<(Position, Timestamp)>,
     /// The last record that was judged before the checkpoint, where it is read again.
     pub(super) replay_to: Option<Position>,
     /// The greatest timestamp seen, for ticks that follow from the data.
@@ -96,18 +96,24 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(name: Arc<str>, source: TickSource, mark: Option<&Mark>) -> Self {
+    /// A channel that joins, or that goes on at its mark of a checkpoint with this frontier.
+    pub(super) fn new(
+        name: Arc<str>,
+        source: TickSource,
+        mark: Option<&Mark>,
+        frontier: Option<Timestamp>,
+    ) -> Self {
         let mut floor = mark.and_then(|m| m.floor);
-        let mut raise_ahead = mark.and_then(|m| m.raised);
-        if let Some(raise) = raise_ahead.take_if(|r| mark.is_some_and(|m| r.at <= m.resume)) {
-            floor = floor.max(raise.floor);
+        let mut raise_ahead = mark.and_then(|m| m.raised).zip(frontier);
+        if raise_ahead.take_if(|(at, _)| mark.is_some_and(|m| *at <= m.resume)).is_some() {
+            floor = floor.max(frontier);
         }
         Self {
             name,
             source,
             standing: Standing::Active,
             floor,
-            joined: None,
+            joined: if mark.is_none() { frontier } else { None },
             chunks: Chunks::default(),
             sealed: VecDeque::new(),
             open: Vec::new(),
@@ -117,7 +123,7 @@ impl Channel {
             ticks: VecDeque::new(),
             cut: None,
             floors: VecDeque::from([(Seq::FIRST, floor)]),
-            raised: None,
+            floor_used: false,
             raise_ahead,
             replay_to: mark.and_then(|m| m.cut.filter(|cut| m.resume <= *cut)),
             greatest: Timestamp::MIN,
@@ -163,19 +169,37 @@ impl Channel {
         self.open_sorted &= self.open_last.is_none_or(|last| last <= key.eff);
         self.open_last = self.open_last.max(Some(key.eff));
         self.open.push(key);
+        self.floor_used = true;
     }
 
     /// Raises the floor from a place on. The caller knows that it rises.
     pub(super) fn raise_floor(&mut self, from: Seq, floor: Timestamp) {
         self.floor = Some(floor);
+        if !self.floor_used {
+            self.floors.pop_back();
+        }
         self.floors.push_back((from, Some(floor)));
+        self.floor_used = false;
     }
 
-    /// Accepts a tick above the floor. Costs O(1) amortised per record on sorted data.
-    pub(super) fn tick(&mut self, tick: Tick) {
-        self.ticks.push_back(tick);
+    /// Accepts a tick above the floor. One that isn't above the frontier ends no pack and cuts
+    /// none. Costs O(1) amortised per record on sorted data.
+    pub(super) fn tick(&mut self, tick: Tick, frontier: Option<Timestamp>) {
+        if Some(tick.ts) > frontier {
+            self.ticks.push_back(tick);
+        }
         self.raise_floor(tick.seq.next(), tick.ts);
         self.seal(tick.ts);
+    }
+
+    /// Nothing of a batch is kept: its ticks stand just before what is read next.
+    pub(super) fn forget_batch(&mut self, began: Seq) {
+        for tick in self.ticks.iter_mut().rev().take_while(|tick| tick.seq >= began) {
+            tick.seq = began.before();
+        }
+        if let Some((from, _)) = self.floors.back_mut().filter(|(from, _)| *from > began) {
+            *from = began;
+        }
     }
 
     /// Makes everything at or before a time ready for packs. Nothing else at or before it follows.
@@ -225,9 +249,9 @@ impl Channel {
     }
 
     /// What the channel would no longer hold after going back to a place, in bytes at most.
-    pub(super) fn bytes_after(&self, seq: Seq) -> usize {
-        let ticks = self.ticks.len() - self.ticks.partition_point(|tick| tick.seq <= seq);
-        self.chunks.bytes_after(seq) + ticks * Tick::COST
+    pub(super) fn bytes_after(&self, to: &Tick) -> usize {
+        let kept = self.ticks.partition_point(|tick| tick.position <= to.position);
+        self.chunks.bytes_after(to.seq) + (self.ticks.len() - kept) * Tick::COST
     }
 
     /// How many records are ready at or before a time.
@@ -264,7 +288,7 @@ impl Channel {
     }
 
     /// Where the channel stands after the last pack; `None` where nothing is known of it yet.
-    pub(super) fn mark(&mut self, frontier: Timestamp) -> Option<Mark> {
+    pub(super) fn mark(&mut self) -> Option<Mark> {
         let idle = self.standing == Standing::Idle;
         let cut = self.cut.map(|tick| tick.position);
         // An idle channel was judged up to where it was read, though no tick says so.
@@ -277,12 +301,8 @@ impl Channel {
             None if idle => (self.next?, self.floor),
             None => self.cut.map(|tick| (tick.position, tick.floor_before))?,
         };
-        let raised = if idle && self.floor < Some(frontier) {
-            // Packs go on ending; the floor follows them without a new mark for each.
-            self.next.map(|at| Raise { at, floor: None })
-        } else {
-            self.raised.filter(|raise| resume < raise.at)
-        };
+        // Packs go on ending; the floor follows them without a new mark for each.
+        let raised = self.next.filter(|_| idle);
         Some(Mark { resume, floor, cut: judged, raised, incarnation: self.incarnation })
     }
 
@@ -320,7 +340,8 @@ impl Channel {
             self.floors.pop_back();
         }
         self.floors.push_back((to.seq.next(), Some(to.ts)));
-        let kept = self.ticks.iter().take_while(|tick| tick.seq <= to.seq).count();
+        self.floor_used = false;
+        let kept = self.ticks.partition_point(|tick| tick.position <= to.position);
         self.floor = Some(to.ts);
         self.greatest = Timestamp::MIN;
         self.last_read = Some(to.position);

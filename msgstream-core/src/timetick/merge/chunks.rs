@@ -28,11 +28,15 @@ impl Seq {
     pub(super) const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    pub(super) const fn before(self) -> Self {
+        Self(self.0 - 1)
+    }
 }
 
 /// Batches are kept as they came, so that a record moves once: out of here, into its pack. A
 /// record that was taken leaves a tombstone, and a batch goes when nothing before it is live.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chunks {
     chunks: VecDeque<Chunk>,
     /// The number of the first chunk.
@@ -47,6 +51,13 @@ pub(super) struct Chunks {
 struct Chunk {
     records: Vec<Record>,
     live: usize,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        // Not from 0: a place before the first record is needed, too.
+        Self { chunks: VecDeque::new(), first: 1, scanned: 0, live: 0, slots: 0 }
+    }
 }
 
 impl Chunks {
@@ -91,6 +102,10 @@ impl Chunks {
         let chunk = usize::try_from(seq.chunk().checked_sub(self.first)?).ok()?;
         let chunk = self.chunks.get_mut(chunk)?;
         let record = bury(chunk.records.get_mut(seq.index())?);
+        if seq == Seq::new(self.first, self.scanned) {
+            // In order, as mostly: no need to come back and look.
+            self.scanned += 1;
+        }
         chunk.live -= 1;
         self.live -= 1;
         if chunk.live == 0 {

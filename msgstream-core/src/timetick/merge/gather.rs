@@ -4,13 +4,13 @@ use crate::message::{Message, Timestamp};
 
 /// Messages of one channel after the other, each channel's in its order.
 ///
-/// A record is moved out of its channel first, along with its neighbours, and to its place in the
-/// pack then. Moving it once would jump between the channels for every message, through a few
-/// pointers each time.
+/// A record is moved out of its channel first, along with its neighbours, and then to its place in
+/// the pack. To move it only once would be to jump between the channels for every message, and
+/// through a few pointers each time: with many channels that costs more.
 #[derive(Debug)]
 pub(super) struct Gather {
     msgs: Vec<Message>,
-    /// The time of each, and where it is.
+    /// The time of each message, and where it stands.
     order: Vec<(Timestamp, usize)>,
 }
 
@@ -19,15 +19,17 @@ impl Gather {
         Self { msgs: Vec::with_capacity(msgs), order: Vec::with_capacity(msgs) }
     }
 
+    /// Adds a message that counts at a time.
     pub(super) fn push(&mut self, eff: Timestamp, msg: Message) {
         self.order.push((eff, self.msgs.len()));
         self.msgs.push(msg);
     }
 
-    /// The messages by time; those of equal times as they were pushed.
+    /// The messages by time; those of equal times as they were added.
     pub(super) fn sorted(mut self) -> Vec<Message> {
         self.order.sort_by_key(|(eff, _)| *eff);
-        // Each cycle of the permutation by itself: what stands at `to` belongs further along.
+        // In place, one cycle of the permutation after the other: the message for `to` stands at
+        // `from`, and what stood at `to` moves there, to be moved on.
         for start in 0..self.order.len() {
             let mut to = start;
             loop {
@@ -40,5 +42,33 @@ impl Gather {
             }
         }
         self.msgs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::TimeTickMsg;
+
+    proptest! {
+        #[test]
+        fn messages_are_sorted_as_a_stable_sort_does(times in prop::collection::vec(0..40_u64, 0..200)) {
+            let mut gather = Gather::with_capacity(times.len());
+            let mut expected = Vec::new();
+            for (id, time) in times.into_iter().enumerate() {
+                let msg = TimeTickMsg::new(Timestamp(time)).with_msg_id(id as i64);
+                gather.push(Timestamp(time), msg.into());
+                expected.push((time, id as i64));
+            }
+            expected.sort();
+            let sorted = gather.sorted();
+            let found = sorted.iter().map(|m| match m {
+                Message::Typed(m) => (m.end_ts().0, m.msg_id()),
+                Message::Stored(_) => (u64::MAX, 0),
+            });
+            prop_assert_eq!(found.collect::<Vec<_>>(), expected);
+        }
     }
 }

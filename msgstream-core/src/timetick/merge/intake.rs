@@ -22,6 +22,7 @@ impl Merge {
     /// rest was taken. After [`Merge::ignore_tick`] or [`Merge::set_tick_limit`] the same call
     /// goes on.
     pub fn push(&mut self, slot: Slot, records: &mut Vec<Record>, next: Position) -> Result<()> {
+        self.begin(slot, records.first().map_or(next, |record| record.position));
         if !records.is_empty() {
             self.rejoin(slot);
         }
@@ -34,10 +35,21 @@ impl Merge {
                 return Err(error);
             }
         }
-        if let Some(channel) = &mut self.slots[slot.0] {
+        if let Some(channel) = self.channel_mut(slot) {
             channel.next = Some(next);
         }
         Ok(())
+    }
+
+    /// Where a channel begins is known with its first read: going back to before the next pack
+    /// means there.
+    fn begin(&mut self, slot: Slot, resume: Position) {
+        let Some(channel) = self.channel(slot) else { return };
+        if channel.next.is_none() && !self.end.channels.contains_key(&channel.name) {
+            let incarnation = channel.incarnation;
+            let mark = Mark { resume, incarnation, ..Mark::default() };
+            self.end.channels.insert(channel.name.clone(), mark);
+        }
     }
 
     fn push_batch(
@@ -45,16 +57,11 @@ impl Merge {
         slot: usize,
         mut records: Vec<Record>,
     ) -> Result<(), (Error, Vec<Record>)> {
-        let Some(mut channel) = self.slots[slot].take() else { return Ok(()) };
-        if let Some(first) = records.first()
-            && !self.end.channels.contains_key(&channel.name)
-        {
-            // Where it begins is known now: going back to before the next pack means there.
-            let (resume, incarnation) = (first.position, channel.incarnation);
-            let mark = Mark { resume, incarnation, ..Mark::default() };
-            self.end.channels.insert(channel.name.clone(), mark);
-        }
-        let mut seq = channel.chunks.next_seq();
+        let Some(mut channel) = self.slots.get_mut(slot).and_then(Option::take) else {
+            return Ok(());
+        };
+        let began = channel.chunks.next_seq();
+        let mut seq = began;
         let mut live = 0;
         let mut refused = None;
         for (index, record) in records.iter_mut().enumerate() {
@@ -70,27 +77,46 @@ impl Merge {
                     break;
                 }
             } else {
-                live += usize::from(self.read_message(&mut channel, slot, record, seq));
+                match self.read_message(&mut channel, slot, record, seq) {
+                    Ok(kept) => live += usize::from(kept),
+                    Err(error) => {
+                        refused = Some((error, index));
+                        break;
+                    }
+                }
             }
             seq = seq.next();
         }
         let refused = refused.map(|(error, index)| (error, records.split_off(index)));
-        channel.chunks.push(records, live);
+        if live > 0 {
+            channel.chunks.push(records, live);
+        } else {
+            channel.forget_batch(began);
+        }
         self.budget.settle(&mut channel);
         self.slots[slot] = Some(channel);
         self.queue_event(slot);
         refused.map_or(Ok(()), Err)
     }
 
-    /// Takes a message in; says whether it is kept.
+    /// Takes a message in; says whether it is kept. Refuses one that would make its channel tick
+    /// too far ahead.
     fn read_message(
         &mut self,
         channel: &mut Channel,
         slot: usize,
         record: &mut Record,
         seq: Seq,
-    ) -> bool {
+    ) -> Result<bool> {
         let (ts, position) = (record.meta.timestamp, record.position);
+        let greatest = channel.greatest.max(ts);
+        let mut tick = channel.source.derive(greatest);
+        if tick.is_some_and(|tick| tick > self.tick_limit) {
+            self.refuse_tick(channel, position, tick.unwrap_or_default())?;
+            tick = None;
+        } else {
+            channel.greatest = greatest;
+        }
         channel.last_read = Some(position);
         let eff = channel.effective(ts);
         let late = eff > ts && record.meta.msg_type != MsgType::UNREADABLE;
@@ -111,31 +137,24 @@ impl Merge {
             }) += 1;
             bury(record);
         }
-        channel.greatest = channel.greatest.max(ts);
-        if let Some(tick) = channel.source.derive(channel.greatest) {
+        if let Some(tick) = tick {
             self.accept(channel, tick, position, seq);
         }
-        kept
+        Ok(kept)
     }
 
     fn read_tick(&mut self, channel: &mut Channel, record: &mut Record, seq: Seq) -> Result<()> {
         let (ts, position) = (record.meta.timestamp, record.position);
-        let ignored = channel.ignored_ticks.contains(&position);
-        if ts > self.tick_limit && !ignored {
-            return Err(Error::TickTooFar {
-                channel: channel.name.to_string(),
-                position,
-                tick: ts,
-                limit: self.tick_limit,
-            });
+        let too_far = ts > self.tick_limit;
+        if too_far || channel.ignored_ticks.contains(&position) {
+            self.refuse_tick(channel, position, ts)?;
+            channel.last_read = Some(position);
+            bury(record);
+            return Ok(());
         }
         channel.last_read = Some(position);
         let ends = !record.extra.is_empty() && record.header(END_HEADER).is_some();
         bury(record);
-        if ignored {
-            self.counts.ignored_ticks += 1;
-            return Ok(());
-        }
         if ends {
             self.end_channel(channel, ts, position, seq);
             return Ok(());
@@ -144,6 +163,21 @@ impl Merge {
             self.counts.repeated_ticks += 1;
         }
         Ok(())
+    }
+
+    /// Refuses a tick, unless it is to be ignored.
+    fn refuse_tick(
+        &mut self,
+        channel: &Channel,
+        position: Position,
+        tick: Timestamp,
+    ) -> Result<()> {
+        if channel.ignored_ticks.contains(&position) {
+            self.counts.ignored_ticks += 1;
+            return Ok(());
+        }
+        let (channel, limit) = (channel.name.to_string(), self.tick_limit);
+        Err(Error::TickTooFar { channel, position, tick, limit })
     }
 
     /// Nothing follows: whatever the channel still holds belongs to packs that end with it, on
@@ -178,15 +212,14 @@ impl Merge {
         if Some(boundary) > self.end.frontier {
             self.boundaries.add(boundary);
         }
-        channel.tick(Tick { ts, position, seq, floor_before });
+        channel.tick(Tick { ts, position, seq, floor_before }, self.end.frontier);
         true
     }
 
     /// Raises the floor of a channel that was idle before the checkpoint, once reading is there.
     fn reach_raise(&mut self, channel: &mut Channel, position: Position, seq: Seq) {
-        let Some(raise) = channel.raise_ahead.take_if(|raise| raise.at <= position) else { return };
-        channel.raised = Some(raise);
-        if let Some(floor) = raise.floor.filter(|floor| Some(*floor) > channel.floor) {
+        let reached = channel.raise_ahead.take_if(|(at, _)| *at <= position);
+        if let Some((_, floor)) = reached.filter(|(_, floor)| Some(*floor) > channel.floor) {
             self.floors.remove(channel.floor);
             self.floors.add(Some(floor));
             channel.raise_floor(seq, floor);
@@ -203,7 +236,7 @@ impl Merge {
 
     /// Repairs a channel with a tick that was refused: the tick at this position does nothing.
     pub fn ignore_tick(&mut self, slot: Slot, position: Position) {
-        if let Some(channel) = &mut self.slots[slot.0] {
+        if let Some(channel) = self.channel_mut(slot) {
             channel.ignored_ticks.insert(position);
         }
     }

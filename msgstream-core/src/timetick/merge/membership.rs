@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::channel::{Channel, Standing};
 use super::{LatePolicy, Merge, Slot, TickSource};
-use crate::checkpoint::{Mark, Raise};
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::transport::{Incarnation, Position};
 
@@ -21,14 +21,8 @@ impl Merge {
             return Err(Error::Config { reason: format!("channel `{name}` is there already") });
         }
         let frontier = self.end.frontier;
-        let mark = self.end.channels.get(&name).map(|mark| Mark {
-            raised: mark.raised.map(|r| Raise { floor: r.floor.or(frontier), ..r }),
-            ..mark.clone()
-        });
-        let mut channel = Channel::new(name, source, mark.as_ref());
-        if mark.is_none() {
-            channel.joined = frontier;
-        }
+        let mark = self.end.channels.get(&name);
+        let channel = Channel::new(name.clone(), source, mark, frontier);
         self.floors.add(channel.floor);
         let free = self.slots.iter().position(Option::is_none);
         let slot = free.unwrap_or_else(|| {
@@ -36,6 +30,7 @@ impl Merge {
             self.slots.len() - 1
         });
         self.slots[slot] = Some(channel);
+        self.names.insert(name, Slot(slot));
         self.retouch.push(slot);
         self.budget.resize(self.slots.iter_mut().flatten());
         Ok(Slot(slot))
@@ -44,27 +39,29 @@ impl Merge {
     /// The slot of a channel.
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {
-        let is_it = |c: &Option<Channel>| c.as_ref().is_some_and(|c| &*c.name == name);
-        self.slots.iter().position(is_it).map(Slot)
+        self.names.get(name).copied()
     }
 
     /// The name of a channel.
     #[must_use]
     pub fn name(&self, slot: Slot) -> Option<&Arc<str>> {
-        self.slots.get(slot.0)?.as_ref().map(|c| &c.name)
+        self.channel(slot).map(|c| &c.name)
     }
 
     /// Says which life of a channel is read, for the checkpoints.
     pub fn set_incarnation(&mut self, slot: Slot, incarnation: Incarnation) {
-        if let Some(channel) = &mut self.slots[slot.0] {
+        if let Some(channel) = self.channel_mut(slot) {
             channel.incarnation = Some(incarnation);
         }
     }
 
     /// Takes a channel out, from the end of the last pack on: the next pack has nothing of it.
-    /// Gives its mark, from which it can go on elsewhere; `None` where it was in no pack yet.
-    pub fn remove(&mut self, slot: Slot) -> Option<Mark> {
-        let channel = self.slots.get_mut(slot.0)?.take()?;
+    /// Gives a checkpoint of this one channel, from which it can go on elsewhere; without a mark
+    /// where it wasn't read yet.
+    pub fn remove(&mut self, slot: Slot) -> Checkpoint {
+        let Some(channel) = self.slots.get_mut(slot.0).and_then(Option::take) else {
+            return Checkpoint::default();
+        };
         if channel.standing == Standing::Active {
             self.floors.remove(channel.floor);
         }
@@ -77,7 +74,10 @@ impl Merge {
         self.late.retain(|Reverse((_, at, _))| *at != slot.0);
         self.retouch.retain(|at| *at != slot.0);
         self.budget.resize(self.slots.iter_mut().flatten());
-        self.end.channels.remove(&channel.name)
+        self.names.remove(&channel.name);
+        let mark = self.end.channels.remove(&channel.name);
+        let channels = mark.map(|mark| (channel.name, mark)).into_iter().collect();
+        Checkpoint { frontier: self.end.frontier, channels }
     }
 
     /// Lets packs go on without a channel that is caught up and has been silent. Says whether it
@@ -95,7 +95,7 @@ impl Merge {
             let reason = "idle channels go with late records delivered or dropped, not refused";
             return Err(Error::Config { reason: reason.into() });
         }
-        let Some(channel) = &mut self.slots[slot.0] else { return Ok(false) };
+        let Some(channel) = self.channel_mut(slot) else { return Ok(false) };
         if channel.standing != Standing::Active || channel.next.is_none() || channel.is_replaying()
         {
             return Ok(false);
@@ -104,7 +104,8 @@ impl Merge {
         // Coming back raises the floor at least as far.
         channel.raise_ahead = None;
         channel.seal(crate::Timestamp::MAX);
-        self.floors.remove(channel.floor);
+        let floor = channel.floor;
+        self.floors.remove(floor);
         self.counts.idled += 1;
         self.retouch.push(slot.0);
         self.queue_event(slot.0);
@@ -114,20 +115,19 @@ impl Merge {
     /// Makes an idle channel hold the frontier again, from the frontier on.
     pub(super) fn rejoin(&mut self, slot: Slot) {
         let frontier = self.end.frontier;
-        let Some(channel) = &mut self.slots[slot.0] else { return };
+        let Some(channel) = self.channel_mut(slot) else { return };
         if channel.standing != Standing::Idle {
             return;
         }
         channel.standing = Standing::Active;
-        if let (Some(floor), Some(at)) =
-            (frontier.filter(|f| Some(*f) > channel.floor), channel.next)
-        {
+        if let Some(floor) = frontier.filter(|frontier| Some(*frontier) > channel.floor) {
             channel.raise_floor(channel.chunks.next_seq(), floor);
-            channel.raised = Some(Raise { at, floor: Some(floor) });
         }
         channel.unseal();
-        self.floors.add(channel.floor);
+        let floor = channel.floor;
+        self.floors.add(floor);
         self.counts.rejoined += 1;
+        self.retouch.push(slot.0);
         self.queue_event(slot.0);
     }
 
@@ -141,13 +141,12 @@ impl Merge {
     /// Whether the end of a channel was read: nothing of it is left to read.
     #[must_use]
     pub fn is_ended(&self, slot: Slot) -> bool {
-        let channel = self.slots.get(slot.0).and_then(Option::as_ref);
-        channel.is_some_and(|c| c.standing == Standing::Ended)
+        self.channel(slot).is_some_and(|c| c.standing == Standing::Ended)
     }
 
     /// Where reading a channel goes on: `None` before anything is known of it.
     #[must_use]
     pub fn next_position(&self, slot: Slot) -> Option<Position> {
-        self.slots.get(slot.0)?.as_ref()?.next
+        self.channel(slot)?.next
     }
 }

@@ -44,7 +44,8 @@ mod multiset;
 mod status;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
 pub use self::budget::Eviction;
 pub use self::config::{LatePolicy, MergeConfig, TickSource};
@@ -77,6 +78,7 @@ pub struct Merge {
     /// Where every channel stands after the last pack.
     end: Checkpoint,
     slots: Vec<Option<Channel>>,
+    names: HashMap<Arc<str>, Slot>,
     /// The ends of packs to come, one for each tick above the frontier.
     boundaries: Multiset<Timestamp>,
     /// The floors of the channels that hold the frontier.
@@ -113,6 +115,7 @@ impl Merge {
             config,
             end: checkpoint,
             slots: Vec::new(),
+            names: HashMap::new(),
             boundaries: Multiset::new(),
             floors: Multiset::new(),
             events: BinaryHeap::new(),
@@ -229,13 +232,21 @@ impl Merge {
             if channel.cut.is_some_and(|cut| cut.ts == end) {
                 self.retouch.push(slot);
             }
-            if let Some(mark) = channel.mark(end) {
+            if let Some(mark) = channel.mark() {
                 self.end.channels.insert(channel.name.clone(), mark);
             }
             self.budget.settle(channel);
             self.queue_event(slot);
         }
         self.fed();
+    }
+
+    fn channel(&self, slot: Slot) -> Option<&Channel> {
+        self.slots.get(slot.0)?.as_ref()
+    }
+
+    fn channel_mut(&mut self, slot: Slot) -> Option<&mut Channel> {
+        self.slots.get_mut(slot.0)?.as_mut()
     }
 
     fn queue_event(&mut self, slot: usize) {

@@ -110,6 +110,10 @@ impl TtConfig {
             let reason = "idle channels go with late records delivered or dropped, not refused: what an idle channel brings later may be late by no fault of its producer";
             return Err(Error::Config { reason: reason.into() });
         }
+        if let Some(grid) = self.align.filter(|grid| Timestamp::span(*grid) == 0) {
+            let reason = format!("packs can't be aligned at {grid:?}: the least is 1 ms");
+            return Err(Error::Config { reason });
+        }
         Ok(MergeConfig::default()
             .with_late(self.late)
             .with_grid(self.align.map_or(1, Timestamp::span))

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::TtMsgStream;
 use super::input::Done;
 use crate::error::Result;
-use crate::message::{MsgPack, Timestamp};
+use crate::message::{MsgPack, Timestamp, TimestampError};
 use crate::timetick::merge::Slot;
 use crate::transport::{Limit, ReadBatch};
 
@@ -29,7 +29,10 @@ impl TtMsgStream {
             match self.reads.next().await {
                 Some(done) => self.take(done)?,
                 // Nothing can be read because of what was refused: that is tried again.
-                None => self.recheck = true,
+                None => {
+                    self.recheck = true;
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
@@ -91,7 +94,7 @@ impl TtMsgStream {
         limit.bytes = bytes;
         if let (Some(idle), Some(since)) = (self.config.idle, input.silent_since) {
             // Back in time to find that the channel is idle.
-            let left = (since + idle).saturating_sub(self.reads.polled());
+            let left = since.saturating_add(idle).saturating_sub(self.reads.polled());
             limit.wait = limit.wait.min(left.max(Duration::from_millis(1)));
         }
         let back_to = input.back_to.take();
@@ -137,11 +140,13 @@ impl TtMsgStream {
         } else {
             input.silent_since = None;
         }
-        let silent = batch.records.is_empty()
-            && input
-                .silent_since
-                .zip(self.config.idle)
-                .is_some_and(|(since, idle)| polled - since >= idle);
+        let idle =
+            |since| self.config.idle.is_some_and(|idle| polled.saturating_sub(since) >= idle);
+        let silent = batch.records.is_empty() && input.silent_since.is_some_and(idle);
+        if silent {
+            // From here on a silence begins anew: the next reads wait as long as any.
+            input.silent_since = None;
+        }
         if let Some(ahead) = self.config.max_tick_ahead {
             self.merge.set_tick_limit(clock_plus(ahead));
         }
@@ -174,18 +179,19 @@ impl TtMsgStream {
         if !std::mem::take(&mut self.refused) {
             return Ok(());
         }
-        self.recheck = true;
-        for index in 0..self.parked.len() {
-            let slot = self.parked[index];
-            let Some(input) = &mut self.inputs[slot.index()] else { continue };
-            if let Some((records, next)) = input.refused.take() {
-                // Another channel's may be refused, too.
-                self.refused = true;
-                self.push(slot, ReadBatch::new(records, next, false))?;
+        (self.recheck, self.checked) = (true, 0);
+        let mut first = None;
+        for slot in std::mem::take(&mut self.parked) {
+            let input = self.inputs[slot.index()].as_mut();
+            let refused = input.and_then(|input| input.refused.take());
+            let retried = refused
+                .map(|(records, next)| self.push(slot, ReadBatch::new(records, next, false)));
+            self.park(slot);
+            if let Some(Err(error)) = retried {
+                first = first.or(Some(error));
             }
         }
-        self.refused = false;
-        Ok(())
+        first.map_or(Ok(()), Err)
     }
 
     fn warn_of_silence(&mut self) {
@@ -199,5 +205,9 @@ impl TtMsgStream {
 fn clock_plus(ahead: Duration) -> Timestamp {
     let limit = SystemTime::now().checked_add(ahead);
     // Past the end of time there is no bound, and a clock before 1970 lets nothing pass.
-    limit.map_or(Timestamp::MAX, |limit| Timestamp::from_system_time(limit).unwrap_or_default())
+    limit.map_or(Timestamp::MAX, |limit| match Timestamp::from_system_time(limit) {
+        Ok(limit) => limit,
+        Err(TimestampError::BeforeEpoch { .. }) => Timestamp::MIN,
+        Err(_) => Timestamp::MAX,
+    })
 }

@@ -1,17 +1,15 @@
 //! One channel of a stream, and the reads that are on their way.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
+use crate::stream::open::Cursor;
 use crate::timetick::merge::Slot;
-use crate::transport::{
-    ChannelReader, Limit, Position, ReadBatch, Record, Result, Start, Subscription,
-};
+use crate::transport::{ChannelReader, Limit, Position, ReadBatch, Record, Result, Start};
 
 /// One channel of a stream.
 #[derive(Debug)]
@@ -20,7 +18,9 @@ pub(super) struct Input {
     pub(super) generation: u64,
     /// The reader, unless a read in flight has it.
     pub(super) reader: Option<Box<dyn ChannelReader>>,
-    pub(super) subscription: Option<Arc<dyn Subscription>>,
+    pub(super) cursor: Cursor,
+    /// How far the cursor was moved.
+    pub(super) acked: Option<Position>,
     /// Where the reader must go before it reads: its records were given up.
     pub(super) back_to: Option<Position>,
     /// What the read in flight brings was given up.

@@ -5,8 +5,12 @@ mod drive;
 mod input;
 mod status;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
 pub use self::config::TtConfig;
@@ -14,11 +18,11 @@ use self::input::{Input, Reads};
 pub use self::status::TtStatus;
 use super::merge::{Merge, Slot};
 use super::{LatePolicy, TickSource};
-use crate::checkpoint::{Checkpoint, Mark};
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::message::MsgPack;
-use crate::stream::open_consumer;
-use crate::transport::{ChannelReader, Position, Start, Subscription, Transport};
+use crate::message::{MsgPack, Timestamp};
+use crate::stream::open::{AT_A_TIME, Begin, Opened, open};
+use crate::transport::{Position, Start, Transport};
 
 /// Reads many channels as one stream of packs that are aligned in event time: a pack holds exactly
 /// the messages of one interval, of every channel. See [`merge`](super::merge) for the rules.
@@ -95,21 +99,19 @@ impl TtMsgStream {
     /// was acknowledged; without one, at `start`.
     ///
     /// # Errors
-    /// [`Error::Config`] for a channel that the stream has, [`Error::Transport`],
-    /// [`Error::Closed`]. Channels before the one that failed were added.
+    /// [`Error::Config`] for a channel that the stream has or that is named twice,
+    /// [`Error::Transport`], [`Error::Closed`]. No channel was added then.
     ///
     /// # Cancel safety
-    /// After a cancelled call some of the channels were added.
+    /// After a cancelled call no channel was added. New subscriptions may be there.
     pub async fn create_consumers(
         &mut self,
         subscription: Option<&str>,
         channels: &[&str],
         start: Start,
     ) -> Result<()> {
-        for channel in channels {
-            self.add_channel(subscription, channel, start, TickSource::Written).await?;
-        }
-        Ok(())
+        self.not_closed("create_consumers")?;
+        self.add(subscription, channels, start, TickSource::Written).await
     }
 
     /// Adds a channel, before the start or while the stream runs: from the next pack on, packs
@@ -120,7 +122,7 @@ impl TtMsgStream {
     /// As [`TtMsgStream::create_consumers`].
     ///
     /// # Cancel safety
-    /// After a cancelled call the channel was not added.
+    /// After a cancelled call the channel was not added. A new subscription may be there.
     pub async fn add_channel(
         &mut self,
         subscription: Option<&str>,
@@ -129,20 +131,36 @@ impl TtMsgStream {
         ticks: TickSource,
     ) -> Result<()> {
         self.not_closed("add_channel")?;
-        if self.merge.slot(channel).is_some() {
-            let reason = format!("the stream has channel `{channel}` already");
-            return Err(Error::Config { reason });
-        }
-        let (reader, cursor) =
-            open_consumer(&*self.transport, channel, subscription, start).await?;
-        self.attach(channel.into(), ticks, reader, cursor)
+        self.add(subscription, &[channel], start, ticks).await
     }
 
-    /// Takes a channel out: the next pack has nothing of it. Gives where it stood.
+    async fn add(
+        &mut self,
+        subscription: Option<&str>,
+        channels: &[&str],
+        start: Start,
+        ticks: TickSource,
+    ) -> Result<()> {
+        let mut names = BTreeSet::new();
+        if let Some(twice) =
+            channels.iter().find(|c| self.merge.slot(c).is_some() || !names.insert(**c))
+        {
+            let reason = format!("channel `{twice}` is there already; a stream has it once");
+            return Err(Error::Config { reason });
+        }
+        let channels = channels.iter().map(|channel| (*channel, Begin::CursorOr(start)));
+        for opened in open(&*self.transport, subscription, channels).await? {
+            self.attach(opened, ticks)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a channel out: the next pack has nothing of it. Gives a checkpoint of this one
+    /// channel, from which another stream can go on.
     ///
     /// # Errors
     /// [`Error::NotConsumed`], [`Error::Closed`].
-    pub fn remove_channel(&mut self, channel: &str) -> Result<Option<Mark>> {
+    pub fn remove_channel(&mut self, channel: &str) -> Result<Checkpoint> {
         self.not_closed("remove_channel")?;
         let slot = self.slot(channel)?;
         self.inputs[slot.index()] = None;
@@ -159,10 +177,11 @@ impl TtMsgStream {
     ///
     /// # Errors
     /// [`Error::Transport`], among them a channel that was deleted and created again, or whose
-    /// records are gone; [`Error::Closed`]. The stream is where it was then.
+    /// records are gone; [`Error::NoChannels`] for a checkpoint without channels;
+    /// [`Error::Closed`]. The stream is where it was then.
     ///
     /// # Cancel safety
-    /// After a cancelled call the stream is where it was.
+    /// After a cancelled call the stream is where it was. New subscriptions may be there.
     pub async fn resume(
         &mut self,
         subscription: Option<&str>,
@@ -170,41 +189,32 @@ impl TtMsgStream {
         ticks: impl Fn(&str) -> TickSource,
     ) -> Result<()> {
         self.not_closed("resume")?;
-        let mut opened = Vec::new();
-        for (channel, mark) in &checkpoint.channels {
-            let start = Start::At(mark.resume);
-            let cursor = match subscription {
-                Some(name) => Some(self.transport.subscription(channel, name).await?),
-                None => None,
-            };
-            let reader = self.transport.reader(channel, start, mark.incarnation).await?;
-            opened.push((channel.clone(), reader, cursor));
+        if checkpoint.channels.is_empty() {
+            return Err(Error::NoChannels { operation: "resume", create: "create_consumers" });
         }
+        let marks = checkpoint.channels.iter().map(|(name, mark)| (&**name, Begin::Mark(mark)));
+        let opened = open(&*self.transport, subscription, marks).await?;
         self.merge = Merge::resume(self.config.merge()?, checkpoint.clone())?;
         self.inputs.clear();
         self.parked.clear();
         self.reads = Reads::default();
-        for (channel, reader, cursor) in opened {
-            let source = ticks(&channel);
-            self.attach(channel, source, reader, cursor)?;
+        for opened in opened {
+            let source = ticks(&opened.channel);
+            self.attach(opened, source)?;
         }
         Ok(())
     }
 
-    fn attach(
-        &mut self,
-        channel: Arc<str>,
-        ticks: TickSource,
-        reader: Box<dyn ChannelReader>,
-        subscription: Option<Arc<dyn Subscription>>,
-    ) -> Result<()> {
+    fn attach(&mut self, opened: Opened, ticks: TickSource) -> Result<()> {
+        let Opened { channel, reader, cursor } = opened;
         let slot = self.merge.add(channel, ticks)?;
         self.merge.set_incarnation(slot, reader.incarnation());
         self.generation += 1;
         let input = Input {
             generation: self.generation,
             reader: Some(reader),
-            subscription,
+            cursor,
+            acked: None,
             back_to: None,
             discard: false,
             refused: None,
@@ -265,10 +275,11 @@ impl TtMsgStream {
     ///     stream.packs().try_fold(0, async |n, pack| Ok(n + pack.msgs.len())).await
     /// }
     /// ```
-    pub fn packs(&mut self) -> impl futures::Stream<Item = Result<MsgPack>> + '_ {
+    pub fn packs(&mut self) -> BoxStream<'_, Result<MsgPack>> {
         futures::stream::try_unfold(self, async |stream| {
             Ok(stream.consume().await?.map(|pack| (pack, stream)))
         })
+        .boxed()
     }
 
     /// What the stream is doing. Costs O(channels).
@@ -299,29 +310,53 @@ impl TtMsgStream {
     }
 
     /// Moves the subscriptions' cursors to a checkpoint, which must be durable by then: what is
-    /// before it may be deleted. A cursor alone gives at-least-once.
+    /// before it may be deleted. Channels of the checkpoint that the stream no longer has are
+    /// passed over. A cursor alone gives at-least-once.
     ///
     /// # Errors
-    /// [`Error::NoSubscription`], [`Error::NotConsumed`], [`Error::Transport`],
-    /// [`Error::Closed`].
+    /// [`Error::NoSubscription`], [`Error::Transport`], [`Error::Closed`].
     ///
     /// # Cancel safety
     /// After a cancelled call some of the cursors have moved.
     pub async fn ack(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.not_closed("ack")?;
+        let mut acks = Vec::new();
         for (channel, mark) in &checkpoint.channels {
-            let input = self.inputs[self.slot(channel)?.index()].as_ref();
-            let cursor = input.and_then(|input| input.subscription.as_ref());
+            let Some(slot) = self.merge.slot(channel) else { continue };
+            let Some(input) = &self.inputs[slot.index()] else { continue };
             let none = || Error::NoSubscription { channel: channel.to_string() };
-            cursor.ok_or_else(none)?.ack(mark.resume).await?;
+            let (cursor, before) = (input.cursor.clone().ok_or_else(none)?, mark.resume);
+            if input.acked < Some(before) {
+                acks.push(async move { (slot, before, cursor.ack(before).await) }.boxed());
+            }
+        }
+        let mut acks = futures::stream::iter(acks).buffer_unordered(AT_A_TIME);
+        while let Some((slot, before, acked)) = acks.next().await {
+            acked?;
+            if let Some(input) = &mut self.inputs[slot.index()] {
+                input.acked = Some(before);
+            }
         }
         Ok(())
     }
 
     /// Sets what happens to late records, after [`Error::Late`].
-    pub fn set_late(&mut self, late: LatePolicy) {
-        self.config.late = late;
+    ///
+    /// # Errors
+    /// [`Error::Config`] for [`LatePolicy::Error`] in a stream whose channels may be idle.
+    pub fn set_late(&mut self, late: LatePolicy) -> Result<()> {
+        let config = self.config.with_late(late);
+        config.merge()?;
+        self.config = config;
         self.merge.set_late(late);
+        Ok(())
+    }
+
+    /// Changes how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`];
+    /// `None` is any.
+    pub fn set_max_tick_ahead(&mut self, ahead: Option<Duration>) {
+        self.config.max_tick_ahead = ahead;
+        self.merge.set_tick_limit(Timestamp::MAX);
     }
 
     /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`].

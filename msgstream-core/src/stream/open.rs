@@ -1,0 +1,64 @@
+//! Opening the readers of many channels, several at a time.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use crate::checkpoint::Mark;
+use crate::error::{Error, Result};
+use crate::transport::{ChannelReader, Start, Subscription, Transport};
+
+/// How many channels are opened, or acknowledged, at a time.
+pub(crate) const AT_A_TIME: usize = 16;
+
+/// A channel's subscription, where it has one.
+pub(crate) type Cursor = Option<Arc<dyn Subscription>>;
+
+/// Where a channel's reader begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Begin<'a> {
+    /// At the subscription's acknowledged position where it has one, else here.
+    CursorOr(Start),
+    /// At the mark of a checkpoint, of the same life of the channel.
+    Mark(&'a Mark),
+}
+
+/// A channel that was opened.
+pub(crate) struct Opened {
+    pub(crate) channel: Arc<str>,
+    pub(crate) reader: Box<dyn ChannelReader>,
+    pub(crate) cursor: Cursor,
+}
+
+/// Opens channels, in their order. Subscriptions are made where they aren't there yet.
+pub(crate) async fn open(
+    transport: &dyn Transport,
+    subscription: Option<&str>,
+    channels: impl IntoIterator<Item = (&str, Begin<'_>)>,
+) -> Result<Vec<Opened>> {
+    // Boxed: a future of this very type keeps the caller's from being `Send`.
+    let open = |(channel, begin)| open_one(transport, subscription, channel, begin).boxed();
+    let opening: Vec<_> = channels.into_iter().map(open).collect();
+    stream::iter(opening).buffered(AT_A_TIME).try_collect().await
+}
+
+async fn open_one(
+    transport: &dyn Transport,
+    subscription: Option<&str>,
+    channel: &str,
+    begin: Begin<'_>,
+) -> Result<Opened, Error> {
+    let cursor = match subscription {
+        Some(name) => Some(transport.subscription(channel, name).await?),
+        None => None,
+    };
+    let (start, incarnation) = match (begin, &cursor) {
+        (Begin::Mark(mark), _) => (Start::At(mark.resume), mark.incarnation),
+        (Begin::CursorOr(start), None) => (start, None),
+        (Begin::CursorOr(start), Some(cursor)) => {
+            (cursor.acked().await?.map_or(start, Start::At), None)
+        }
+    };
+    let reader = transport.reader(channel, start, incarnation).await?;
+    Ok(Opened { channel: channel.into(), reader, cursor })
+}

@@ -1,0 +1,162 @@
+//! Single rules of the merge, each on the smallest log that shows it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use Entry::{Msg, Tick};
+use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
+use msgstream_core::timetick::{LatePolicy, TickSource};
+use msgstream_core::transport::{Meta, Position, Record};
+use msgstream_core::{Checkpoint, Error, MsgPack, MsgType, Timestamp};
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Msg(u64),
+    Tick(u64),
+}
+
+fn records(from: u64, log: &[Entry]) -> Vec<Record> {
+    let record = |(position, entry): (u64, &Entry)| {
+        let (msg_type, ts) = match *entry {
+            Msg(ts) => (MsgType::INSERT, ts),
+            Tick(ts) => (MsgType::TIME_TICK, ts),
+        };
+        let mut record = Record::new(Meta::new(msg_type, Timestamp(ts)), vec![7; 100]);
+        record.position = Position::new(position);
+        record
+    };
+    (from..).zip(log).map(record).collect()
+}
+
+fn push(merge: &mut Merge, slot: Slot, from: u64, log: &[Entry]) {
+    let next = Position::new(from + log.len() as u64);
+    merge.push(slot, &mut records(from, log), next).unwrap();
+}
+
+/// Pushes one batch as a driver does: within the budget.
+fn read(merge: &mut Merge, slot: Slot, from: u64, log: &[Entry]) {
+    while merge.reserve(slot) == 0 {
+        merge.relieve(slot).unwrap();
+    }
+    merge.release(slot);
+    push(merge, slot, from, log);
+}
+
+fn packs(merge: &mut Merge) -> Vec<MsgPack> {
+    std::iter::from_fn(|| merge.advance().unwrap()).collect()
+}
+
+fn count(packs: &[MsgPack]) -> usize {
+    packs.iter().map(|pack| pack.msgs.len()).sum()
+}
+
+fn config() -> MergeConfig {
+    MergeConfig::default().with_late(LatePolicy::Deliver)
+}
+
+fn with_channels(checkpoint: Checkpoint) -> (Merge, Slot, Slot) {
+    let mut merge = Merge::resume(config(), checkpoint).unwrap();
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    let b = merge.add("b".into(), TickSource::Written).unwrap();
+    (merge, a, b)
+}
+
+#[test]
+fn a_channel_that_is_idle_over_two_resumes_loses_nothing() {
+    let (mut merge, a, b) = with_channels(Checkpoint::default());
+    push(&mut merge, a, 0, &[Tick(20)]);
+    push(&mut merge, b, 0, &[Tick(5)]);
+    packs(&mut merge);
+    assert!(merge.set_idle(a).unwrap());
+    push(&mut merge, b, 1, &[Tick(7)]);
+    let at_7 = packs(&mut merge).pop().unwrap().end;
+
+    let (mut merge, a, b) = with_channels(at_7);
+    push(&mut merge, b, 1, &[Tick(7)]);
+    assert!(merge.set_idle(a).unwrap());
+    push(&mut merge, b, 2, &[Tick(8)]);
+    packs(&mut merge);
+    push(&mut merge, b, 3, &[Tick(30)]);
+    let at_30 = packs(&mut merge).pop().unwrap().end;
+    push(&mut merge, a, 1, &[Msg(15), Tick(40)]);
+    push(&mut merge, b, 4, &[Tick(40)]);
+    assert_eq!(count(&packs(&mut merge)), 1, "without a second resume");
+
+    let (mut merge, a, b) = with_channels(at_30);
+    push(&mut merge, b, 3, &[Tick(30), Tick(40)]);
+    push(&mut merge, a, 1, &[Msg(15), Tick(40)]);
+    assert_eq!(count(&packs(&mut merge)), 1, "with one");
+}
+
+#[test]
+fn the_history_of_a_joiner_costs_no_memory() {
+    let mut merge = Merge::new(config().with_budget(1 << 20)).unwrap();
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    push(&mut merge, a, 0, &[Tick(1_000_000)]);
+    packs(&mut merge);
+    let joiner = merge.add("b".into(), TickSource::Written).unwrap();
+    for n in 0..20_000 {
+        read(&mut merge, joiner, 2 * n, &[Msg(10 * n), Tick(10 * n + 5)]);
+        assert!(merge.buffered_bytes() < 10_000, "{}", merge.status());
+    }
+    assert_eq!(merge.counts().before_join, 20_000);
+}
+
+#[test]
+fn ticks_behind_a_message_from_the_far_future_cost_no_memory() {
+    let mut merge = Merge::new(config().with_budget(1 << 20)).unwrap();
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    push(&mut merge, a, 0, &[Msg(1 << 40), Tick(1)]);
+    for n in 2..50_000 {
+        assert_eq!(packs(&mut merge).len(), 1);
+        read(&mut merge, a, n, &[Tick(n)]);
+        assert!(merge.buffered_bytes() < 10_000, "{}", merge.status());
+    }
+    let resume = merge.status().channels[0].resume;
+    assert_eq!(resume, Some(Position::new(0)), "the message pins it");
+}
+
+#[test]
+fn one_time_too_far_ahead_doesnt_make_the_rest_of_a_tickless_topic_late() {
+    let mut merge = Merge::new(config()).unwrap();
+    let topic = TickSource::Synthetic { delay: 0, grid: 1 };
+    let a = merge.add("a".into(), topic).unwrap();
+    let mut batch = records(0, &[Msg(5), Msg(u64::MAX), Msg(6), Msg(7)]);
+    let refused = merge.push(a, &mut batch, Position::new(4));
+    let Err(Error::TickTooFar { position, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!((position, batch.len()), (Position::new(1), 3), "what is left to push");
+    assert_eq!(count(&packs(&mut merge)), 1);
+    merge.ignore_tick(a, position);
+    merge.push(a, &mut batch, Position::new(4)).unwrap();
+    let packs = packs(&mut merge);
+    assert_eq!(count(&packs), 2);
+    assert!(packs.iter().flat_map(|pack| &pack.msgs).all(|message| !message.is_late()));
+}
+
+#[test]
+fn the_first_pack_begins_where_every_channel_does() {
+    let (mut merge, a, b) = with_channels(Checkpoint::default());
+    push(&mut merge, b, 3, &[]);
+    assert!(merge.set_idle(b).unwrap());
+    push(&mut merge, a, 7, &[Msg(1), Tick(5)]);
+    let pack = packs(&mut merge).remove(0);
+    let begins: Vec<_> = pack.start.channels.values().map(|mark| mark.resume.offset()).collect();
+    assert_eq!(begins, [7, 3]);
+    assert_eq!((pack.start.frontier, pack.begin_ts), (None, None));
+}
+
+#[test]
+fn a_late_record_stops_the_stream_in_place_of_its_pack_and_not_before() {
+    let mut merge = Merge::new(MergeConfig::default()).unwrap();
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    push(&mut merge, a, 0, &[Msg(1), Tick(5), Msg(3), Msg(8), Tick(10)]);
+    assert_eq!(merge.advance().unwrap().unwrap().end_ts, Timestamp(5));
+    for _ in 0..2 {
+        let refused = merge.advance();
+        let Err(Error::Late { position, ts, floor, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!((position, ts, floor), (Position::new(2), Timestamp(3), Timestamp(5)));
+    }
+    merge.set_late(LatePolicy::Deliver);
+    let pack = merge.advance().unwrap().unwrap();
+    let late: Vec<_> = pack.msgs.iter().map(|m| (m.end_ts().0, m.is_late())).collect();
+    assert_eq!(late, [(3, true), (8, false)]);
+}
