@@ -1,0 +1,108 @@
+//! Running workloads and reading clocks.
+
+use std::fmt;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use msgstream_bench::{Error, Shape, Workload};
+use rustix::time::{ClockId, clock_gettime};
+
+/// A workload in a shape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) workload: Workload,
+    pub(crate) shape: Shape,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.workload, self.shape)
+    }
+}
+
+/// What a case costs.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) case: Case,
+    /// CPU time of the process for one message, in ns: the median of the runs, and their spread.
+    pub(crate) cpu_ns: Median,
+    /// Wall time for one message, in ns.
+    pub(crate) wall_ns: Median,
+    /// Allocations for one message.
+    pub(crate) allocations: f64,
+    /// By how much the heap grew at the most while the job ran, in bytes.
+    pub(crate) peak: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Median {
+    pub(crate) least: f64,
+    pub(crate) median: f64,
+    pub(crate) greatest: f64,
+}
+
+impl Median {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or_default();
+        let last = values.len().saturating_sub(1);
+        Self { least: at(0), median: at(last / 2), greatest: at(last) }
+    }
+}
+
+/// Runs all cases one after the other, and again as often as asked: what slows the machine down for
+/// a while slows some runs of every case, not all runs of one. Allocations are counted once more,
+/// apart from the runs that are timed.
+pub(crate) fn all(
+    cases: &[Case],
+    runs: u32,
+    messages: impl Fn(Case) -> usize,
+) -> Result<Vec<Measured>, Error> {
+    let mut times = vec![(Vec::new(), Vec::new()); cases.len()];
+    for run in 1..=runs {
+        for (case, (cpu, wall)) in cases.iter().zip(&mut times) {
+            eprintln!("run {run} of {runs}: {case}");
+            let took = time(*case, messages(*case))?;
+            cpu.push(took.0);
+            wall.push(took.1);
+        }
+    }
+    cases
+        .iter()
+        .zip(times)
+        .map(|(case, (cpu, wall))| {
+            let (allocations, peak) = count(*case, messages(*case))?;
+            let (cpu_ns, wall_ns) = (Median::of(cpu), Median::of(wall));
+            Ok(Measured { case: *case, cpu_ns, wall_ns, allocations, peak })
+        })
+        .collect()
+}
+
+/// CPU and wall time for one message, in ns.
+fn time(case: Case, messages: usize) -> Result<(f64, f64), Error> {
+    let job = case.workload.prepare(case.shape, messages)?;
+    let (cpu, wall) = (cpu_time(), Instant::now());
+    let done = job.run()?;
+    let (cpu, wall) = (cpu_time() - cpu, wall.elapsed());
+    let messages = done.messages() as f64;
+    done.check()?;
+    Ok((cpu.as_nanos() as f64 / messages, wall.as_nanos() as f64 / messages))
+}
+
+/// Allocations for one message, and by how many bytes the heap grew at the most.
+fn count(case: Case, messages: usize) -> Result<(f64, u64), Error> {
+    let job = case.workload.prepare(case.shape, messages)?;
+    let mut done = None;
+    let counted = allocation_counter::measure(|| done = Some(black_box(job.run())));
+    let Some(done) = done.transpose()? else { return Ok((0.0, 0)) };
+    let allocations = counted.count_total as f64 / done.messages() as f64;
+    done.check()?;
+    Ok((allocations, counted.bytes_max))
+}
+
+/// CPU time of all threads of the process so far.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    // The clock starts at 0 with the process.
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}

@@ -1,0 +1,106 @@
+//! The tables of docs/performance.md.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use msgstream_bench::{Rates, Shape, Workload};
+
+use crate::find;
+use crate::measure::Measured;
+
+const BEGIN: &str = "<!-- begin measured -->";
+const END: &str = "<!-- end measured -->";
+
+/// Least millions of messages per second of CPU time, with 2 channels and a 128 B blob.
+const TARGETS: [(Workload, f64); 3] =
+    [(Workload::Produce, 1.5), (Workload::Decoded, 1.2), (Workload::Undecoded, 5.0)];
+
+/// The most that a message may cost with 1,024 channels, in terms of its cost with 8.
+const RATIO: f64 = 2.0;
+
+/// Puts the tables between the file's markers. The text around them stays.
+pub(crate) fn write(path: &Path, tables: &str) -> Result<(), Box<dyn Error>> {
+    let said = |e| format!("{}: {e}", path.display());
+    let text = fs::read_to_string(path).map_err(said)?;
+    let parts = text.split_once(BEGIN).zip(text.split_once(END));
+    let Some(((before, _), (_, after))) = parts else {
+        return Err(format!("{} lacks the lines `{BEGIN}` and `{END}`", path.display()).into());
+    };
+    fs::write(path, format!("{before}{BEGIN}\n{tables}{END}{after}")).map_err(said)?;
+    Ok(())
+}
+
+/// All tables.
+pub(crate) fn tables(measured: &[Measured]) -> String {
+    let mut tables = targets(measured);
+    for workload in Workload::ALL {
+        let rows = measured.iter().filter(|m| m.case.workload == workload);
+        let rows: String = rows.map(row).collect();
+        if !rows.is_empty() {
+            let head = "| channels | blob, B | rates | M/s of CPU | M/s of wall | ns of CPU (least to greatest) | allocations | peak heap, MiB |\n| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |\n";
+            tables += &format!("\n### {workload}\n\n{head}{rows}");
+        }
+    }
+    tables
+}
+
+fn row(m: &Measured) -> String {
+    let Shape { payload, channels, rates } = m.case.shape;
+    format!(
+        "| {channels} | {payload} | {rates} | {:.2} | {:.2} | {:.0} ({:.0} to {:.0}) | {:.2} | {:.1} |\n",
+        millions(m.cpu_ns.median),
+        millions(m.wall_ns.median),
+        m.cpu_ns.median,
+        m.cpu_ns.least,
+        m.cpu_ns.greatest,
+        m.allocations,
+        m.peak as f64 / f64::from(1 << 20),
+    )
+}
+
+/// Millions in a second, at so many ns each.
+fn millions(ns: f64) -> f64 {
+    1_000.0 / ns
+}
+
+/// What should be reached, beside what was.
+pub(crate) fn targets(measured: &[Measured]) -> String {
+    let mut rows = String::new();
+    let mut row = |what: String, target: String, found: String, reached: bool| {
+        let reached = if reached { "yes" } else { "no" };
+        // Writing to a string can't fail.
+        let _ = writeln!(rows, "| {what} | {target} | {found} | {reached} |");
+    };
+    let shape = |channels| Shape { payload: 128, channels, rates: Rates::Equal };
+    for (workload, target) in TARGETS {
+        if let Some(m) = find(measured, workload, shape(2)) {
+            let found = millions(m.cpu_ns.median);
+            row(
+                format!("{workload}: M messages per second of CPU"),
+                format!("at least {target:.1}"),
+                format!("{found:.2}"),
+                found >= target,
+            );
+        }
+    }
+    for workload in Workload::ALL {
+        let [few, many] = [8, 1024].map(|channels| find(measured, workload, shape(channels)));
+        if let (Some(few), Some(many)) = (few, many) {
+            let found = many.cpu_ns.median / few.cpu_ns.median;
+            row(
+                format!("{workload}: cost of a message, 1,024 channels to 8"),
+                format!("at most {RATIO:.1}"),
+                format!("{found:.2}"),
+                found <= RATIO,
+            );
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "\n| 128 B, 100 messages per channel and tick | target | measured | reached |\n| --- | ---: | ---: | --- |\n{rows}"
+    )
+}

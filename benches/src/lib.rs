@@ -1,0 +1,26 @@
+//! Workloads that say what msgstream costs, shared by the criterion benchmarks and by the program
+//! `performance`.
+//!
+//! A [`Workload`] under a [`Shape`] gives a [`Job`]: everything that isn't measured is done before
+//! it runs, and what it computed is compared with what must come out after it ran.
+//!
+//! ```
+//! use msgstream_bench::{Rates, Shape, Workload};
+//! let shape = Shape { payload: 128, channels: 2, rates: Rates::Equal };
+//! for workload in Workload::ALL {
+//!     let job = workload.prepare(shape, 400)?;
+//!     job.run()?.check()?;
+//! }
+//! # Ok::<(), msgstream_bench::Error>(())
+//! ```
+
+mod checksum;
+mod consume;
+mod log;
+mod merge;
+mod produce;
+mod shape;
+mod workload;
+
+pub use self::shape::{MESSAGES_PER_TICK, Rates, Shape};
+pub use self::workload::{Done, Error, Job, Workload};
