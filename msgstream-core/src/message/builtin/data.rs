@@ -1,7 +1,7 @@
 //! Rows to insert and keys to delete.
 
 use super::{MsgBody, ProtoMsg};
-use crate::message::proto::{DeleteRequest, InsertDataVersion, InsertRequest, MsgBase};
+use crate::message::proto::{DeleteRequest, InsertDataVersion, InsertRequest};
 use crate::message::{DecodeError, MsgType};
 
 /// Rows to insert. The virtual channel is the request's `shard_name`.
@@ -42,13 +42,7 @@ pub type DeleteMsg = ProtoMsg<DeleteRequest>;
 impl MsgBody for InsertRequest {
     const MSG_TYPE: MsgType = MsgType::INSERT;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 
     fn row_timestamps(&self) -> &[u64] {
         &self.timestamps
@@ -83,13 +77,7 @@ impl MsgBody for InsertRequest {
 impl MsgBody for DeleteRequest {
     const MSG_TYPE: MsgType = MsgType::DELETE;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 
     fn row_timestamps(&self) -> &[u64] {
         &self.timestamps
@@ -136,6 +124,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+    use crate::message::proto::MsgBase;
     use crate::message::proto::{Blob, Ids, LongArray, ids::IdField};
     use crate::message::{Timestamp, TsMsg, Unmarshal};
 

@@ -1,5 +1,18 @@
 //! The built-in messages.
 
+/// The two methods of [`MsgBody`] that every built-in struct answers in the same way.
+macro_rules! has_base {
+    () => {
+        fn base(&self) -> &Option<$crate::message::proto::MsgBase> {
+            &self.base
+        }
+
+        fn base_mut(&mut self) -> &mut Option<$crate::message::proto::MsgBase> {
+            &mut self.base
+        }
+    };
+}
+
 mod data;
 mod proto_msg;
 mod query;

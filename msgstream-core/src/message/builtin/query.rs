@@ -2,7 +2,7 @@
 
 use super::{MsgBody, ProtoMsg};
 use crate::message::MsgType;
-use crate::message::proto::{MsgBase, SearchRequest, SearchResults, SegStatistics};
+use crate::message::proto::{SearchRequest, SearchResults, SegStatistics};
 
 /// A query.
 ///
@@ -34,13 +34,7 @@ pub type SegStatisticsMsg = ProtoMsg<SegStatistics>;
 impl MsgBody for SearchRequest {
     const MSG_TYPE: MsgType = MsgType::SEARCH;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 
     fn collection_id(&self) -> i64 {
         self.collection_id
@@ -50,13 +44,7 @@ impl MsgBody for SearchRequest {
 impl MsgBody for SearchResults {
     const MSG_TYPE: MsgType = MsgType::SEARCH_RESULT;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 
     fn collection_id(&self) -> i64 {
         self.collection_id
@@ -66,11 +54,5 @@ impl MsgBody for SearchResults {
 impl MsgBody for SegStatistics {
     const MSG_TYPE: MsgType = MsgType::SEG_STATISTICS;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 }

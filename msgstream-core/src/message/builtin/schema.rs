@@ -3,7 +3,7 @@
 use super::{MsgBody, ProtoMsg};
 use crate::message::MsgType;
 use crate::message::proto::{
-    CreateCollectionRequest, CreatePartitionRequest, DropCollectionRequest, MsgBase,
+    CreateCollectionRequest, CreatePartitionRequest, DropCollectionRequest,
 };
 
 /// A collection begins.
@@ -18,13 +18,7 @@ pub type CreatePartitionMsg = ProtoMsg<CreatePartitionRequest>;
 impl MsgBody for CreateCollectionRequest {
     const MSG_TYPE: MsgType = MsgType::CREATE_COLLECTION;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 
     fn collection_id(&self) -> i64 {
         self.collection_id
@@ -34,13 +28,7 @@ impl MsgBody for CreateCollectionRequest {
 impl MsgBody for DropCollectionRequest {
     const MSG_TYPE: MsgType = MsgType::DROP_COLLECTION;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 
     fn collection_id(&self) -> i64 {
         self.collection_id
@@ -50,13 +38,7 @@ impl MsgBody for DropCollectionRequest {
 impl MsgBody for CreatePartitionRequest {
     const MSG_TYPE: MsgType = MsgType::CREATE_PARTITION;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 
     fn collection_id(&self) -> i64 {
         self.collection_id

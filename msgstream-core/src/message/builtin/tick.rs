@@ -29,13 +29,7 @@ impl From<Timestamp> for TimeTick {
 impl MsgBody for TimeTick {
     const MSG_TYPE: MsgType = MsgType::TIME_TICK;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 }
 
 impl From<Timestamp> for TimeSync {
@@ -47,11 +41,5 @@ impl From<Timestamp> for TimeSync {
 impl MsgBody for TimeSync {
     const MSG_TYPE: MsgType = MsgType::TIME_SYNC;
 
-    fn base(&self) -> &Option<MsgBase> {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut Option<MsgBase> {
-        &mut self.base
-    }
+    has_base!();
 }
