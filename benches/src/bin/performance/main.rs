@@ -53,7 +53,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         println!("{tables}");
         return Ok(());
     }
-    report::write(&args.output, &format!("{}\n{tables}", machine::describe(args.runs)?))?;
+    report::write(&args.output, &format!("{}{tables}", machine::describe(args.runs)?))?;
     println!("{}", report::targets(&measured));
     eprintln!("wrote {}", args.output.display());
     Ok(())
