@@ -1,5 +1,6 @@
 //! One stream of typed, timestamped messages over any log broker: many channels are written by
-//! hash key, and read back as packs that are aligned in event time, each message exactly once.
+//! hash key, and read back as packs that are aligned in event time, the
+//! same packs on every run.
 //!
 //! The broker is chosen by cargo feature and URL, and a program has no line that names it:
 //!
