@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p msgstream-core --example merge_cases -- FILE...`
 //!
-//! A file, plain or `.gz`, has one case a line: what the channels hold, and the packs that must
+//! A file, plain text or `.gz`, with or without sessions, has one case a line: what the channels hold, and the packs that must
 //! come out, each with its checkpoint. A case passes when the packs and the marks come out the
 //! same in several interleavings, and when resuming from each checkpoint gives the packs after it.
 
@@ -11,11 +11,12 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use msgstream_core::checkpoint::Checkpoint;
 use msgstream_core::timetick::merge::{Merge, MergeConfig};
 use msgstream_core::timetick::{LatePolicy, TickSource};
-use msgstream_core::transport::{Meta, Position, Record};
+use msgstream_core::transport::{Header, Meta, Origin, Position, Record, Stamp};
 use msgstream_core::{MsgPack, MsgType, Timestamp};
 use serde::Deserialize;
 
@@ -31,9 +32,11 @@ struct Case {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Entry {
-    // The producer, epoch and number of a session, which these cases don't have.
-    Message(MessageTag, u64, (), (), ()),
+    /// Time, then producer, epoch and number where a session wrote it.
+    Message(MessageTag, u64, Option<String>, Option<u64>, Option<u64>),
     Tick(TickTag, u64),
+    /// Producer, epoch.
+    Fence(FenceTag, String, u64),
 }
 
 #[derive(Deserialize)]
@@ -45,6 +48,12 @@ enum MessageTag {
 #[derive(Deserialize)]
 enum TickTag {
     #[serde(rename = "t")]
+    Tag,
+}
+
+#[derive(Deserialize)]
+enum FenceTag {
+    #[serde(rename = "f")]
     Tag,
 }
 
@@ -68,17 +77,36 @@ struct ExpectedMark {
     resume: u64,
     floor: Option<u64>,
     cut: Option<u64>,
+    /// Epoch and last number of each producer at the cut; cases without sessions have none.
+    #[serde(default)]
+    producers: BTreeMap<String, (u64, u64)>,
+    #[serde(default)]
+    dropped: Vec<u64>,
+}
+
+fn record(msg_type: MsgType, ts: u64) -> Record {
+    Record::new(Meta::new(msg_type, Timestamp(ts)), Vec::new())
 }
 
 fn records(entries: &[Entry]) -> Vec<Record> {
     let mut records: Vec<_> = entries
         .iter()
         .map(|entry| match entry {
-            Entry::Message(_, ts, ..) => {
-                Record::new(Meta::new(MsgType::INSERT, Timestamp(*ts)), Vec::new())
+            Entry::Message(_, ts, producer, epoch, seq) => {
+                let mut record = record(MsgType::INSERT, *ts);
+                if let (Some(producer), Some(epoch), Some(seq)) = (producer, epoch, seq) {
+                    let (producer, epoch) = (producer.as_str().into(), Position::new(*epoch));
+                    let origin = Arc::new(Origin { producer, epoch });
+                    record.meta.stamp = Some(Stamp { origin, seq: *seq });
+                }
+                record
             }
-            Entry::Tick(_, ts) => {
-                Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(*ts)), Vec::new())
+            Entry::Tick(_, ts) => record(MsgType::TIME_TICK, *ts),
+            Entry::Fence(_, producer, epoch) => {
+                let mut record = record(MsgType::TIME_TICK, 0);
+                let fence = format!("{producer};{epoch};fence;0");
+                record.extra.push(Header::new(Stamp::HEADER, fence));
+                record
             }
         })
         .collect();
@@ -94,6 +122,12 @@ fn observed(pack: &MsgPack) -> Pack {
         resume: mark.resume.offset(),
         floor: mark.floor.map(|t| t.0),
         cut: mark.cut.map(Position::offset),
+        producers: mark
+            .producers
+            .iter()
+            .map(|(name, state)| (name.to_string(), (state.epoch.offset(), state.last)))
+            .collect(),
+        dropped: mark.dropped.iter().map(|position| position.offset()).collect(),
     };
     Pack {
         begin: pack.begin_ts.map(|t| t.0),

@@ -70,6 +70,30 @@ pub enum Error {
         /// The greatest time allowed.
         limit: Timestamp,
     },
+    /// More producers with sessions wrote to a channel than are remembered.
+    #[error(
+        "channel `{channel}` has a record of one producer more than the {limit} that are remembered, at {position}: close sessions that are done, or raise the limit with `set_producers`"
+    )]
+    TooManyProducers {
+        /// The channel.
+        channel: String,
+        /// Where the record stands.
+        position: Position,
+        /// How many producers are remembered.
+        limit: usize,
+    },
+    /// A message with a time far ahead holds back where a checkpoint resumes.
+    #[error(
+        "channel `{channel}` was read {records} records past {resume}, where a checkpoint would have to resume because of a message with a time far ahead: raise the limit with `set_max_span`, or start after that message"
+    )]
+    SpanTooLong {
+        /// The channel.
+        channel: String,
+        /// Where a checkpoint would resume.
+        resume: Position,
+        /// How many records were read since.
+        records: u64,
+    },
     /// A pack can't be split over the channels. Nothing of it was sent.
     #[error(transparent)]
     Repack(#[from] RepackError),

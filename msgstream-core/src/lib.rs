@@ -8,9 +8,14 @@ pub mod checkpoint;
 pub mod dispatcher;
 pub mod error;
 pub mod message;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 pub mod registry;
 pub mod repack;
 pub mod service;
+pub mod session;
 pub mod stream;
 pub mod timetick;
 pub mod transport;

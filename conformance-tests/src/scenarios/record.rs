@@ -130,7 +130,7 @@ pub async fn repeated_headers_come_back_or_are_refused(
     harness: &dyn Harness,
 ) -> Verdict {
     let mut record = Record::new(Meta::new(MsgType::INSERT, Timestamp(1)), "payload");
-    record.extra = vec![Header::new("x-twice", "1"), Header::new("x-twice", "2")];
+    record.extra = [Header::new("x-twice", "1"), Header::new("x-twice", "2")].into();
     let made = channel(transport, harness).await?;
     let writer = transport.writer(&made).await?;
     match writer.check(std::slice::from_ref(&record)) {

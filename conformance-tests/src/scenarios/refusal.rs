@@ -148,7 +148,7 @@ pub async fn binary_headers(transport: &dyn Transport, harness: &dyn Harness) ->
     let channel = channel(transport, harness).await?;
     for value in [b"\xff\xfe".as_slice(), b"line\r\nbreak", b"\0"] {
         let mut binary = record(1);
-        binary.extra = vec![Header::new("x-text", "text"), Header::new("x-binary", value)];
+        binary.extra = [Header::new("x-text", "text"), Header::new("x-binary", value)].into();
         let batch = vec![record(0), binary];
         let mut writer = transport.writer(&channel).await?;
         names_the_header(writer.check(&batch).err(), value)?;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 
 use crate::message::Timestamp;
+use crate::session::ProducerState;
 use crate::transport::{Incarnation, Position};
 
 /// Where a [`TtMsgStream`](crate::TtMsgStream) stands after a pack.
@@ -41,6 +42,12 @@ pub struct Mark {
     /// The first tick at or after the frontier; `None` on a channel that had none while it
     /// was idle.
     pub cut: Option<Position>,
+    /// Where the channel's producers stand at `cut`.
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub producers: OrdMap<Arc<str>, ProducerState>,
+    /// Where records from `resume` to `cut` were left out, as duplicates or void.
+    #[serde(default, skip_serializing_if = "Vector::is_empty")]
+    pub dropped: Vector<Position>,
     /// Set on a channel that is idle: from this position on its floor is at least the
     /// checkpoint's frontier, though no tick says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,14 +5,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use crate::message::{Message, TsMsg};
-use crate::transport::{Meta, Record};
+use crate::transport::{Meta, Record, Stamp};
 
 /// The payloads of a batch share buffers of at most this size, in bytes; a larger payload has one
 /// of its own. A payload that is kept keeps its whole buffer, so buffers stay small.
 const ARENA: usize = 64 << 10;
-
-/// The header with a producer's identity, epoch and sequence.
-const SESSION_HEADER: &str = "ms-session";
 
 /// Encodes the messages for one channel, in order.
 pub(super) fn encode(msgs: &[Message]) -> Vec<Record> {
@@ -93,10 +90,11 @@ fn meta(msg: &dyn TsMsg, last: &mut Option<Arc<str>>) -> Meta {
 }
 
 /// A record that was read, to be written to another channel: the same bytes and headers, but for
-/// the session's header, which is void on another channel.
+/// what a session wrote there, which is void on another channel.
 pub(super) fn passed_on(record: &Record) -> Record {
     let mut record = record.clone();
-    record.extra.retain(|header| &*header.name != SESSION_HEADER);
+    record.meta.stamp = None;
+    record.extra.retain(|header| &*header.name != Stamp::HEADER);
     record
 }
 
@@ -174,10 +172,12 @@ mod tests {
     #[test]
     fn a_record_passes_with_its_bytes_and_headers_but_not_its_session() {
         let mut record = Record::new(Meta::new(MsgType(9), Timestamp(3)), &b"\xff\x00raw"[..]);
-        record.extra = vec![Header::new("trace", "x"), Header::new(SESSION_HEADER, "1:2:3")];
+        record.meta.stamp = Some("p;1;2".parse().unwrap());
+        record.extra.extend([Header::new("trace", "x"), Header::new(Stamp::HEADER, "p;1;bye")]);
         let msgs = [blob("v", 3), StoredMessage::new("elsewhere".into(), record.clone()).into()];
         let records = encode(&msgs);
         record.extra.pop();
+        record.meta.stamp = None;
         assert_eq!(records[1], record);
         assert_eq!(records[0].payload.len(), 3);
     }

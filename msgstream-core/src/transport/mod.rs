@@ -11,6 +11,7 @@ mod error;
 mod position;
 mod receipt;
 mod record;
+pub(crate) mod stamp;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,9 +22,10 @@ use async_trait::async_trait;
 pub use self::capabilities::Capabilities;
 pub use self::channel::{ChannelReader, ChannelWriter, Limit, ReadBatch, Subscription};
 pub use self::error::{Result, TransportError, TransportErrorKind};
-pub use self::position::{Incarnation, Position, Start};
+pub use self::position::{Incarnation, Position, PositionError, Start};
 pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender};
-pub use self::record::{Header, Meta, Record};
+pub use self::record::{Header, Headers, Meta, Record};
+pub use self::stamp::{Origin, Stamp, StampError};
 
 /// A broker, or anything else that holds channels.
 ///

@@ -1,6 +1,7 @@
 //! Places in a channel.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// let a = Position::from_words([7, 3, 0]);
 /// assert!(a < Position::from_words([7, 4, 0]));
 /// assert_eq!(a.to_string(), "7:3");
-/// assert_eq!(Position::new(7).to_string(), "7");
+/// assert_eq!("7:3".parse(), Ok(Position::from_words([7, 3, 0])));
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -59,6 +60,25 @@ impl fmt::Display for Position {
         }
     }
 }
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let mut words = [0; 3];
+        for (n, word) in text.split(':').enumerate() {
+            let place = words.get_mut(n).ok_or(PositionError(()))?;
+            *place = word.parse().map_err(|_| PositionError(()))?;
+        }
+        Ok(Self(words))
+    }
+}
+
+/// A text that isn't a [`Position`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a position: it is up to three numbers with `:` between them")]
+pub struct PositionError(());
 
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Position, TransportErrorKind};
+use thin_vec::ThinVec;
+
+use super::{Position, Stamp, TransportErrorKind};
 use crate::message::{MsgType, Timestamp};
 
 /// A record: payload, typed metadata, further headers and, once it is stored, its position.
@@ -26,7 +28,7 @@ pub struct Record {
     /// Neither their order nor names that repeat need survive on every transport. Where a broker
     /// has one value for a name, a repeated one is refused with
     /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader).
-    pub extra: Vec<Header>,
+    pub extra: Headers,
     /// The message, encoded.
     pub payload: Bytes,
 }
@@ -39,7 +41,7 @@ impl Record {
     /// A record that is still to be written.
     #[must_use]
     pub fn new(meta: Meta, payload: impl Into<Bytes>) -> Self {
-        Self { position: Position::default(), meta, extra: Vec::new(), payload: payload.into() }
+        Self { position: Position::default(), meta, extra: Headers::new(), payload: payload.into() }
     }
 
     /// What the record costs in memory, in bytes. Byte limits and budgets count in this unit.
@@ -71,15 +73,21 @@ pub struct Meta {
     pub collection_id: i64,
     /// The virtual channel; `None` where it is empty.
     pub vchannel: Option<Arc<str>>,
+    /// The session that wrote it; `None` where no session did.
+    pub stamp: Option<Stamp>,
 }
 
 impl Meta {
     /// Metadata with a type and a time, and nothing else.
     #[must_use]
     pub const fn new(msg_type: MsgType, timestamp: Timestamp) -> Self {
-        Self { msg_type, msg_id: 0, timestamp, collection_id: 0, vchannel: None }
+        Self { msg_type, msg_id: 0, timestamp, collection_id: 0, vchannel: None, stamp: None }
     }
 }
+
+/// Headers that are not part of [`Meta`]: a vector that takes one word where it is empty, as it
+/// mostly is.
+pub type Headers = ThinVec<Header>;
 
 /// A header that is not part of [`Meta`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

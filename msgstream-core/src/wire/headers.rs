@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use crate::message::proto::MsgHeader;
 use crate::message::{DecodeError, MsgType, MsgTypeNames, Timestamp};
-use crate::transport::{Header, Meta, Record};
+use crate::transport::{Header, Headers, Meta, Record, Stamp};
 
 const MSG_TYPE: &str = "msg_type";
 const MSG_ID: &str = "msg_id";
@@ -16,9 +16,10 @@ const TIMESTAMP: &str = "timestamp";
 const VCHANNEL: &str = "vchannel";
 const COLLECTION_ID: &str = "collection_id";
 
-/// The headers of a record: five of its metadata, then its extra headers in their order.
+/// The headers of a record: five of its metadata, a sixth where a session stamped it, then its
+/// extra headers in their order.
 ///
-/// The five are text; an extra header may be any bytes.
+/// Those of the metadata are text; an extra header may be any bytes.
 ///
 /// ```
 /// use msgstream_core::transport::{Meta, Record};
@@ -48,8 +49,9 @@ pub fn encode_headers<'a>(
         (COLLECTION_ID, meta.collection_id.to_string().into()),
     ];
     let of_meta = of_meta.into_iter().map(|(name, value)| (name, into_bytes(value)));
+    let stamp = meta.stamp.as_ref().map(|s| (Stamp::HEADER, into_bytes(s.to_string().into())));
     let extra = record.extra.iter().map(|h| (&*h.name, Cow::Borrowed(&*h.value)));
-    of_meta.chain(extra)
+    of_meta.chain(stamp).chain(extra)
 }
 
 fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
@@ -73,17 +75,26 @@ pub fn decode_headers<'a>(
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     payload: &Bytes,
     names: &MsgTypeNames,
-) -> Result<(Meta, Vec<Header>), DecodeError> {
+) -> Result<(Meta, Headers), DecodeError> {
     let mut found = Found::default();
-    let mut extra = Vec::new();
+    let mut stamp = None;
+    let mut extra = Headers::new();
     for (name, value) in headers {
         if let Some(place) = found.place(name) {
             *place = Some(value);
+        } else if let Some(read) = read_stamp(name, value).filter(|_| stamp.is_none()) {
+            stamp = Some(read);
         } else {
             extra.push(Header::new(name, Bytes::copy_from_slice(value)));
         }
     }
-    Ok((found.meta(payload, names)?, extra))
+    Ok((Meta { stamp, ..found.meta(payload, names)? }, extra))
+}
+
+/// A header of that name that isn't a stamp is an extra one: sessions have other uses for it, and
+/// what is no session's means nothing here.
+fn read_stamp(name: &str, value: &[u8]) -> Option<Stamp> {
+    (name == Stamp::HEADER).then(|| str::from_utf8(value).ok()?.parse().ok())?
 }
 
 /// The headers that are metadata.
@@ -165,8 +176,11 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::message::{TimeTickMsg, TsMsg};
+    use crate::transport::{Origin, Position};
 
     const FIVE: [(&str, &[u8]); 5] = [
         (MSG_TYPE, b"70001"),
@@ -176,10 +190,7 @@ mod tests {
         (COLLECTION_ID, b"42"),
     ];
 
-    fn decode(
-        headers: &[(&str, &[u8])],
-        payload: &Bytes,
-    ) -> Result<(Meta, Vec<Header>), DecodeError> {
+    fn decode(headers: &[(&str, &[u8])], payload: &Bytes) -> Result<(Meta, Headers), DecodeError> {
         decode_headers(headers.iter().copied(), payload, &MsgTypeNames::default())
     }
 
@@ -196,7 +207,7 @@ mod tests {
             (MsgType(70_001), -3, Timestamp::MAX)
         );
         assert_eq!((meta.vchannel.as_deref(), meta.collection_id), (Some("v"), 42));
-        assert_eq!(extra, []);
+        assert!(extra.is_empty());
     }
 
     #[test]
@@ -210,7 +221,7 @@ mod tests {
             assert_eq!(meta.msg_type, header_or(MsgType(70_001), MsgType::TIME_TICK));
             assert_eq!(meta.vchannel.is_none(), name == VCHANNEL);
             assert_eq!(meta.collection_id == 0, name == COLLECTION_ID);
-            assert_eq!(extra, []);
+            assert!(extra.is_empty());
         }
         assert!(matches!(decode(&FIVE[1..], &Bytes::new()), Err(DecodeError::Inconsistent { .. })));
         assert!(matches!(decode(&FIVE[1..], &tick().slice(..3)), Err(DecodeError::Corrupt { .. })));
@@ -250,10 +261,15 @@ mod tests {
             timestamp: u64,
             collection_id: i64,
             vchannel in "\\PC{0,12}",
+            stamp: Option<([u64; 3], u64)>,
         ) -> Meta {
             let vchannel = Some(vchannel).filter(|v| !v.is_empty()).map(Into::into);
+            let stamp = stamp.map(|(words, seq)| {
+                let (producer, epoch) = ("p".into(), Position::from_words(words));
+                Stamp { origin: Arc::new(Origin { producer, epoch }), seq }
+            });
             let meta = Meta::new(MsgType(msg_type), Timestamp(timestamp));
-            Meta { msg_id, collection_id, vchannel, ..meta }
+            Meta { msg_id, collection_id, vchannel, stamp, ..meta }
         }
     }
 

@@ -16,7 +16,7 @@ async fn poisoned() -> (Trick, MsgPack) {
     let trick = Trick::new(&["a", "dead"]).await;
     let mut unknown = Record::new(Meta::new(MsgType(77), Timestamp(3)), "what?");
     unknown.meta.msg_id = -5;
-    unknown.extra = vec![Header::new("trace", &b"\xff"[..]), Header::new("ms-session", "1")];
+    unknown.extra = [Header::new("trace", &b"\xff"[..]), Header::new("ms-session", "1")].into();
     let corrupt = Record::new(Meta::new(MsgType::INSERT, Timestamp(4)), &b"\xff\xff\xff"[..]);
     let stored = |record| StoredMessage::new("elsewhere".into(), record).into();
     let msgs = vec![
@@ -77,7 +77,7 @@ async fn a_dead_letter_is_the_record_as_it_came_with_the_reason() {
     for (letter, msg) in letters.iter().zip(&pack.msgs[2..]) {
         let original = &msg.stored().unwrap().record;
         assert_eq!((&letter.meta, &letter.payload), (&original.meta, &original.payload));
-        assert_eq!(letter.extra[..original.extra.len()], original.extra);
+        assert_eq!(letter.extra[..original.extra.len()], original.extra[..]);
         assert_eq!(letter.header(PackDecoder::CHANNEL_HEADER).unwrap(), "a");
         let position = letter.header(PackDecoder::POSITION_HEADER).unwrap();
         assert_eq!(position, original.position.to_string().as_bytes());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::try_join;
-use msgstream_core::transport::{Header, Meta, Start, Transport};
+use msgstream_core::transport::{Headers, Meta, Start, Transport};
 use msgstream_core::{MsgPack, TickSource, TtConfig, TtMsgStream};
 
 use super::stage::Entry::{self, End, Msg, Tick};
@@ -115,7 +115,7 @@ fn contents() -> [Vec<Entry>; 3] {
 
 /// What packs hold but for the names and positions of channels, which other channels have others
 /// of.
-type Bytes = (Option<u64>, u64, Vec<(Option<usize>, Meta, Vec<Header>, bytes::Bytes, bool)>);
+type Bytes = (Option<u64>, u64, Vec<(Option<usize>, Meta, Headers, bytes::Bytes, bool)>);
 
 fn bytes(stage: &Stage, packs: &[MsgPack]) -> Vec<Bytes> {
     let index = |name: &str| stage.channels.iter().position(|c| c == name);

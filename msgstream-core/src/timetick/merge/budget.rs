@@ -134,6 +134,10 @@ impl Merge {
     /// Sets aside what [`Merge::wants`] allows, for a read of so many bytes; 0 is no read.
     pub fn reserve(&mut self, slot: Slot) -> usize {
         let bytes = self.wants(slot);
+        let paused = |c: &Channel| c.standing != Standing::Ended && !self.blocks_next(c);
+        if bytes == 0 && self.channel(slot).is_some_and(paused) {
+            self.counts.paused += 1;
+        }
         if let Some(channel) =
             self.slots.get_mut(slot.0).and_then(Option::as_mut).filter(|_| bytes > 0)
         {

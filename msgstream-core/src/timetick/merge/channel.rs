@@ -8,7 +8,10 @@ use super::TickSource;
 use super::budget::Account;
 use super::chunks::{Chunks, Seq};
 use crate::checkpoint::Mark;
+use crate::error::{Error, Result};
 use crate::message::Timestamp;
+use crate::planted::{Bug, planted};
+use crate::session::dedup::Dedup;
 use crate::transport::{Incarnation, Position, Record};
 
 /// A buffered record, in the order of packs. `eff` is its time, or just after its channel's floor
@@ -76,6 +79,14 @@ pub(super) struct Channel {
     pub(super) raise_ahead: Option<(Position, Timestamp)>,
     /// The last record that was judged before the checkpoint, where it is read again.
     pub(super) replay_to: Option<Position>,
+    /// Which stamped records are taken.
+    pub(super) dedup: Dedup,
+    /// How many records were read since `resume` of the last mark moved.
+    span: u64,
+    /// `resume` of the last mark.
+    resume: Option<Position>,
+    /// A record that dedup took and that was refused after all: it comes again.
+    pub(super) taken: Option<Position>,
     /// The greatest timestamp seen, for ticks that follow from the data.
     pub(super) greatest: Timestamp,
     /// The end of the pack that holds the channel's last records, once its end was read.
@@ -126,6 +137,12 @@ impl Channel {
             floor_used: false,
             raise_ahead,
             replay_to: mark.and_then(|m| m.cut.filter(|cut| m.resume <= *cut)),
+            dedup: mark
+                .map(|m| Dedup::resume(m.producers.clone(), m.dropped.clone()))
+                .unwrap_or_default(),
+            span: 0,
+            resume: mark.map(|m| m.resume),
+            taken: None,
             greatest: Timestamp::MIN,
             end_boundary: None,
             last_read: None,
@@ -147,7 +164,7 @@ impl Channel {
             // Each came with a message, which pays for it while it is live.
             TickSource::Synthetic { .. } => self.ticks.len().saturating_sub(self.chunks.live()),
         };
-        self.payload_bytes + self.chunks.slot_bytes() + ticks * Tick::COST
+        self.payload_bytes + self.chunks.slot_bytes() + ticks * Tick::COST + self.dedup.bytes()
     }
 
     /// The bytes that a live record counts beside its place.
@@ -158,6 +175,21 @@ impl Channel {
     /// The time at which a record counts: its own, or just after the floor where it is late.
     pub(super) fn effective(&self, ts: Timestamp) -> Timestamp {
         self.floor.map_or(ts, |floor| ts.max(floor.next()))
+    }
+
+    /// Counts records that are read, unless too many would follow `resume`.
+    pub(super) fn spans(&mut self, records: usize, max: u64) -> Result<()> {
+        if let Some(resume) = self.resume.filter(|_| self.span > max) {
+            let (channel, records) = (self.name.to_string(), self.span);
+            return Err(Error::SpanTooLong { channel, resume, records });
+        }
+        self.span += records as u64;
+        Ok(())
+    }
+
+    /// Whether the record at a position was judged before the checkpoint.
+    pub(super) fn is_replay(&self, position: Position) -> bool {
+        Some(position) <= self.replay_to
     }
 
     /// Whether what is read now was judged before the checkpoint.
@@ -303,7 +335,17 @@ impl Channel {
         };
         // Packs go on ending; the floor follows them without a new mark for each.
         let raised = self.next.filter(|_| idle);
-        Some(Mark { resume, floor, cut: judged, raised, incarnation: self.incarnation })
+        let settle_at = if planted(Bug::StateAtResume) { Some(resume) } else { cut };
+        if let Some(cut) = settle_at {
+            self.dedup.settle(cut);
+        }
+        if self.resume != Some(resume) {
+            (self.resume, self.span) = (Some(resume), 0);
+        }
+        let producers = if idle { self.dedup.at_head() } else { self.dedup.at_cut() };
+        let dropped = self.dedup.dropped(resume, judged.unwrap_or(resume));
+        let incarnation = self.incarnation;
+        Some(Mark { resume, floor, cut: judged, producers, dropped, raised, incarnation })
     }
 
     /// Drops the history of floors before the first live record.
@@ -345,6 +387,8 @@ impl Channel {
         self.floor = Some(to.ts);
         self.greatest = Timestamp::MIN;
         self.last_read = Some(to.position);
+        self.dedup.rewind(to.position, self.replay_to);
+        self.taken = None;
         self.next = None;
         self.ticks.split_off(kept).into()
     }

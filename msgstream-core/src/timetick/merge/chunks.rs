@@ -184,7 +184,11 @@ impl Chunks {
 pub(super) fn bury(record: &mut Record) -> Record {
     Record {
         position: mem::replace(&mut record.position, Position::MAX),
-        meta: Meta { vchannel: record.meta.vchannel.take(), ..record.meta },
+        meta: Meta {
+            vchannel: record.meta.vchannel.take(),
+            stamp: record.meta.stamp.take(),
+            ..record.meta
+        },
         extra: mem::take(&mut record.extra),
         payload: mem::take(&mut record.payload),
     }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::message::Timestamp;
+use crate::session::ProducerLimits;
 
 /// How a [`Merge`](super::Merge) behaves.
 ///
@@ -22,12 +23,24 @@ pub struct MergeConfig {
     /// [`Record::footprint`](crate::transport::Record::footprint), reads in flight included. One
     /// record per channel may exceed it.
     pub budget: usize,
+    /// How many producers with sessions a channel may have, and how long they are remembered.
+    pub producers: ProducerLimits,
+    /// How many records may be between where a checkpoint resumes and where its channel was read
+    /// to. A message with a time far in the future holds `resume` back until then, and a resumed
+    /// stream reads everything since again.
+    pub max_span: u64,
 }
 
 impl Default for MergeConfig {
-    /// Late records are an error, packs end at every tick, 64 MiB.
+    /// Late records are an error, packs end at every tick, 64 MiB, 10 million records.
     fn default() -> Self {
-        Self { late: LatePolicy::Error, grid: 1, budget: 64 << 20 }
+        Self {
+            late: LatePolicy::Error,
+            grid: 1,
+            budget: 64 << 20,
+            producers: ProducerLimits::default(),
+            max_span: 10_000_000,
+        }
     }
 }
 
@@ -50,6 +63,20 @@ impl MergeConfig {
     #[must_use]
     pub const fn with_budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
+        self
+    }
+
+    /// The same with other limits for producers.
+    #[must_use]
+    pub const fn with_producers(mut self, producers: ProducerLimits) -> Self {
+        self.producers = producers;
+        self
+    }
+
+    /// The same with another span that a checkpoint may hold back, in records.
+    #[must_use]
+    pub const fn with_max_span(mut self, records: u64) -> Self {
+        self.max_span = records;
         self
     }
 

@@ -9,6 +9,8 @@ use super::{LatePolicy, Merge, Slot};
 use crate::checkpoint::Mark;
 use crate::error::{Error, Result};
 use crate::message::{MsgType, Timestamp};
+use crate::planted::{Bug, planted};
+use crate::session::ProducerLimits;
 use crate::timetick::END_HEADER;
 use crate::transport::{Position, Record};
 
@@ -18,9 +20,10 @@ impl Merge {
     /// frontier again.
     ///
     /// # Errors
-    /// [`Error::TickTooFar`]; `records` then holds the refused tick and what follows it, and the
-    /// rest was taken. After [`Merge::ignore_tick`] or [`Merge::set_tick_limit`] the same call
-    /// goes on.
+    /// [`Error::TickTooFar`], [`Error::TooManyProducers`], [`Error::SpanTooLong`]; `records` then
+    /// holds the refused record and what follows it, and the rest was taken. The same call goes on
+    /// after [`Merge::ignore_tick`] or [`Merge::set_tick_limit`], [`Merge::set_producers`],
+    /// [`Merge::set_max_span`].
     pub fn push(&mut self, slot: Slot, records: &mut Vec<Record>, next: Position) -> Result<()> {
         self.begin(slot, records.first().map_or(next, |record| record.position));
         if !records.is_empty() {
@@ -60,6 +63,10 @@ impl Merge {
         let Some(mut channel) = self.slots.get_mut(slot).and_then(Option::take) else {
             return Ok(());
         };
+        if let Err(error) = channel.spans(records.len(), self.config.max_span) {
+            self.slots[slot] = Some(channel);
+            return Err((error, records));
+        }
         let began = channel.chunks.next_seq();
         let mut seq = began;
         let mut live = 0;
@@ -68,21 +75,11 @@ impl Merge {
             if channel.raise_ahead.is_some() {
                 self.reach_raise(&mut channel, record.position, seq);
             }
-            if channel.standing == Standing::Ended {
-                self.counts.after_end += 1;
-                bury(record);
-            } else if record.meta.msg_type == MsgType::TIME_TICK {
-                if let Err(error) = self.read_tick(&mut channel, record, seq) {
+            match self.read(&mut channel, slot, record, seq) {
+                Ok(kept) => live += usize::from(kept),
+                Err(error) => {
                     refused = Some((error, index));
                     break;
-                }
-            } else {
-                match self.read_message(&mut channel, slot, record, seq) {
-                    Ok(kept) => live += usize::from(kept),
-                    Err(error) => {
-                        refused = Some((error, index));
-                        break;
-                    }
                 }
             }
             seq = seq.next();
@@ -97,6 +94,32 @@ impl Merge {
         self.slots[slot] = Some(channel);
         self.queue_event(slot);
         refused.map_or(Ok(()), Err)
+    }
+
+    /// Takes a record in; says whether it is kept.
+    fn read(
+        &mut self,
+        channel: &mut Channel,
+        slot: usize,
+        record: &mut Record,
+        seq: Seq,
+    ) -> Result<bool> {
+        let position = record.position;
+        let kept = if channel.standing == Standing::Ended {
+            self.counts.after_end += 1;
+            bury(record);
+            false
+        } else if !self.admit(channel, record)? {
+            bury(record);
+            channel.last_read = Some(position);
+            false
+        } else if record.meta.msg_type == MsgType::TIME_TICK {
+            self.read_tick(channel, record, seq)?;
+            false
+        } else {
+            self.read_message(channel, slot, record, seq)?
+        };
+        Ok(kept)
     }
 
     /// Takes a message in; says whether it is kept. Refuses one that would make its channel tick
@@ -118,7 +141,11 @@ impl Merge {
             channel.greatest = greatest;
         }
         channel.last_read = Some(position);
-        let eff = channel.effective(ts);
+        let eff = if planted(Bug::LateByFrontier) {
+            self.end.frontier.map_or(ts, |frontier| ts.max(frontier.next()))
+        } else {
+            channel.effective(ts)
+        };
         let late = eff > ts && record.meta.msg_type != MsgType::UNREADABLE;
         let kept = Some(eff) > self.end.frontier;
         if kept {
@@ -212,6 +239,9 @@ impl Merge {
         if Some(boundary) > self.end.frontier {
             self.boundaries.add(boundary);
         }
+        if !channel.is_replay(position) {
+            channel.dedup.ticked(position, floor_before, ts, &self.config.producers);
+        }
         channel.tick(Tick { ts, position, seq, floor_before }, self.end.frontier);
         true
     }
@@ -225,6 +255,16 @@ impl Merge {
             channel.raise_floor(seq, floor);
             channel.seal(floor);
         }
+    }
+
+    /// Changes how many producers a channel may have and how long they are remembered.
+    pub fn set_producers(&mut self, producers: ProducerLimits) {
+        self.config.producers = producers;
+    }
+
+    /// Changes how many records a checkpoint may hold back.
+    pub fn set_max_span(&mut self, records: u64) {
+        self.config.max_span = records;
     }
 
     /// The greatest time that a tick may have from now on; what is past it is refused. Whoever

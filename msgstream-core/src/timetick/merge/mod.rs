@@ -33,6 +33,7 @@
 //! # Ok::<(), msgstream_core::Error>(())
 //! ```
 
+mod admit;
 mod budget;
 mod channel;
 mod chunks;
@@ -58,6 +59,7 @@ use self::multiset::Multiset;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::message::{Message, MsgPack, MsgType, StoredMessage, Timestamp};
+use crate::planted::{Bug, planted};
 
 /// A channel's number in a [`Merge`], from [`Merge::add`] until [`Merge::remove`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -160,9 +162,15 @@ impl Merge {
     /// [`LatePolicy::Error`]. Nothing is lost: the error comes again until the policy changes,
     /// see [`Merge::set_late`].
     pub fn advance(&mut self) -> Result<Option<MsgPack>> {
-        let Some(end) = self.boundaries.first().filter(|_| self.is_ready()) else {
+        let Some(mut end) = self.boundaries.first().filter(|_| self.is_ready()) else {
             return Ok(None);
         };
+        if let (Some(Some(least)), true) = (self.floors.first(), planted(Bug::CutAtLeastFloor)) {
+            end = end.max(self.config.boundary(least));
+            while self.boundaries.first() < Some(end) {
+                self.boundaries.remove_first();
+            }
+        }
         self.refuse_late(end)?;
         self.boundaries.remove_first();
         self.touch(end);

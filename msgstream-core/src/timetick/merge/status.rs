@@ -30,6 +30,17 @@ pub struct MergeCounts {
     pub ignored_ticks: u64,
     /// Records after their channel's end, left out.
     pub after_end: u64,
+    /// Records of sessions that were there already, left out.
+    pub duplicates: u64,
+    /// Records of sessions that came before an earlier one, left out; they come again after it.
+    pub gaps: u64,
+    /// Records of sessions from an epoch that isn't the newest, left out.
+    pub fenced: u64,
+    /// Control records of sessions.
+    pub control: u64,
+    /// Messages that their producer knows to be stored and that were not in the channel: lost by
+    /// the broker, or gone before the channel was read.
+    pub missing: u64,
     /// Times that a channel became idle.
     pub idled: u64,
     /// Times that an idle channel came back.
@@ -38,6 +49,8 @@ pub struct MergeCounts {
     pub evictions: u64,
     /// Times that one interval alone exceeded the budget.
     pub refused_windows: u64,
+    /// Times that a channel was ahead and got no more to read.
+    pub paused: u64,
 }
 
 /// What a channel of a [`Merge`] is doing.
@@ -89,6 +102,8 @@ pub struct ChannelStatus {
     pub resume: Option<Position>,
     /// Where reading goes on.
     pub next: Option<Position>,
+    /// How many producers with sessions are remembered.
+    pub producers: usize,
 }
 
 /// What a [`Merge`] is doing. Printed, it is a line for the merge and one for each channel.
@@ -189,6 +204,7 @@ impl Merge {
                 bytes: c.used(),
                 resume: self.end.channels.get(&c.name).map(|mark| mark.resume),
                 next: c.next,
+                producers: c.dedup.producers(),
             })
             .collect();
         channels.sort_by(|a, b| a.channel.cmp(&b.channel));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::message::Timestamp;
+use crate::session::ProducerLimits;
 use crate::timetick::LatePolicy;
 use crate::timetick::merge::MergeConfig;
 
@@ -28,6 +29,12 @@ pub struct TtConfig {
     pub align: Option<Duration>,
     /// Memory for what is read ahead, in bytes, see [`MergeConfig::budget`]. 64 MiB unless set.
     pub budget: usize,
+    /// How many producers with sessions a channel may have, and how long they are remembered, see
+    /// [`MergeConfig::producers`].
+    pub producers: ProducerLimits,
+    /// How many records a checkpoint may hold back, see [`MergeConfig::max_span`]. 10 million
+    /// unless set.
+    pub max_span: u64,
     /// A channel that is caught up and silent for so long no longer holds packs back. Off unless
     /// set: the stream waits.
     pub idle: Option<Duration>,
@@ -47,6 +54,8 @@ impl Default for TtConfig {
             late: merge.late,
             align: None,
             budget: merge.budget,
+            producers: merge.producers,
+            max_span: merge.max_span,
             idle: None,
             max_tick_ahead: None,
             batch: 1024,
@@ -74,6 +83,20 @@ impl TtConfig {
     #[must_use]
     pub const fn with_budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
+        self
+    }
+
+    /// The same with other limits for producers.
+    #[must_use]
+    pub const fn with_producers(mut self, producers: ProducerLimits) -> Self {
+        self.producers = producers;
+        self
+    }
+
+    /// The same with another span that a checkpoint may hold back, in records.
+    #[must_use]
+    pub const fn with_max_span(mut self, records: u64) -> Self {
+        self.max_span = records;
         self
     }
 
@@ -117,6 +140,8 @@ impl TtConfig {
         Ok(MergeConfig::default()
             .with_late(self.late)
             .with_grid(self.align.map_or(1, Timestamp::span))
-            .with_budget(self.budget))
+            .with_budget(self.budget)
+            .with_producers(self.producers)
+            .with_max_span(self.max_span))
     }
 }

@@ -8,6 +8,7 @@ use super::TtMsgStream;
 use super::input::Done;
 use crate::error::Result;
 use crate::message::{MsgPack, Timestamp, TimestampError};
+use crate::planted::{Bug, planted};
 use crate::timetick::merge::Slot;
 use crate::transport::{Limit, ReadBatch};
 
@@ -135,7 +136,7 @@ impl TtMsgStream {
             input.heard = Instant::now();
             input.silent_since = None;
         }
-        if batch.caught_up {
+        if batch.caught_up && !planted(Bug::LostCaughtUp) {
             input.silent_since = input.silent_since.or(Some(polled));
         } else {
             input.silent_since = None;

@@ -21,6 +21,8 @@ use super::{LatePolicy, TickSource};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::message::{MsgPack, Timestamp};
+use crate::planted::{Bug, planted};
+use crate::session::ProducerLimits;
 use crate::stream::open::{AT_A_TIME, Begin, Opened, open};
 use crate::transport::{Position, Start, Transport};
 
@@ -245,10 +247,12 @@ impl TtMsgStream {
     /// The next pack; `None` once every channel has ended and all of it was handed out.
     ///
     /// # Errors
-    /// [`Error::Late`], [`Error::TickTooFar`], [`Error::WindowTooLarge`], and
-    /// [`Error::Transport`] of one channel. Nothing is lost: the next call tries again, after
-    /// [`set_late`](Self::set_late), [`ignore_tick`](Self::ignore_tick) or
-    /// [`set_budget`](Self::set_budget) with success. [`Error::NotStarted`], [`Error::Closed`].
+    /// [`Error::Late`], [`Error::TickTooFar`], [`Error::WindowTooLarge`],
+    /// [`Error::TooManyProducers`], [`Error::SpanTooLong`], and [`Error::Transport`] of one
+    /// channel. Nothing is lost: the next call tries again, with success after
+    /// [`set_late`](Self::set_late), [`ignore_tick`](Self::ignore_tick),
+    /// [`set_budget`](Self::set_budget), [`set_producers`](Self::set_producers) or
+    /// [`set_max_span`](Self::set_max_span). [`Error::NotStarted`], [`Error::Closed`].
     ///
     /// # Cancel safety
     /// Cancelling loses nothing.
@@ -325,7 +329,10 @@ impl TtMsgStream {
             let Some(slot) = self.merge.slot(channel) else { continue };
             let Some(input) = &self.inputs[slot.index()] else { continue };
             let none = || Error::NoSubscription { channel: channel.to_string() };
-            let (cursor, before) = (input.cursor.clone().ok_or_else(none)?, mark.resume);
+            let (cursor, mut before) = (input.cursor.clone().ok_or_else(none)?, mark.resume);
+            if planted(Bug::AckPastResume) {
+                before = mark.cut.unwrap_or(before);
+            }
             if input.acked < Some(before) {
                 acks.push(async move { (slot, before, cursor.ack(before).await) }.boxed());
             }
@@ -364,6 +371,19 @@ impl TtMsgStream {
         self.config.budget = bytes;
         self.merge.set_budget(bytes);
         self.recheck = true;
+    }
+
+    /// Changes how many producers with sessions a channel may have and how long they are
+    /// remembered, after [`Error::TooManyProducers`].
+    pub fn set_producers(&mut self, producers: ProducerLimits) {
+        self.config.producers = producers;
+        self.merge.set_producers(producers);
+    }
+
+    /// Changes how many records a checkpoint may hold back, after [`Error::SpanTooLong`].
+    pub fn set_max_span(&mut self, records: u64) {
+        self.config.max_span = records;
+        self.merge.set_max_span(records);
     }
 
     /// Repairs a channel after [`Error::TickTooFar`]: the tick at this position does nothing. A

@@ -1,0 +1,78 @@
+//! Bugs that can be planted, so that a test can show that it finds them. Only with the feature
+//! `planted-bugs`, which no release build can have.
+
+#![cfg_attr(not(feature = "planted-bugs"), allow(dead_code, unreachable_pub))]
+
+#[cfg(all(feature = "planted-bugs", not(debug_assertions)))]
+compile_error!("the feature `planted-bugs` is for tests: a release build can't have it");
+
+/// A mistake that someone could make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bug {
+    /// A pack ends at the least floor there is when the merge looks.
+    CutAtLeastFloor,
+    /// A record is late where it is behind the frontier, not behind its channel's floor.
+    LateByFrontier,
+    /// Every number above the greatest that was seen is taken.
+    HighWaterDedup,
+    /// A checkpoint has the producers as of the place up to which was read.
+    StateAtReadHead,
+    /// A checkpoint has the producers as of its `resume`.
+    StateAtResume,
+    /// A subscription is acknowledged up to the cut.
+    AckPastResume,
+    /// A tick is sent though the messages before it are not acknowledged.
+    EarlyTick,
+    /// After a failure only the failed batch is sent again.
+    RetryAlone,
+    /// A channel that is caught up doesn't say so.
+    LostCaughtUp,
+    /// Records of an earlier epoch are taken after a fence.
+    IgnoredFence,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::CutAtLeastFloor,
+        Self::LateByFrontier,
+        Self::HighWaterDedup,
+        Self::StateAtReadHead,
+        Self::StateAtResume,
+        Self::AckPastResume,
+        Self::EarlyTick,
+        Self::RetryAlone,
+        Self::LostCaughtUp,
+        Self::IgnoredFence,
+    ];
+}
+
+#[cfg(feature = "planted-bugs")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local!(static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) });
+
+    /// Plants a bug, or removes it, in what runs on this thread.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    pub(crate) fn planted(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+pub use self::switch::plant;
+#[cfg(feature = "planted-bugs")]
+pub(crate) use self::switch::planted;
+
+#[cfg(not(feature = "planted-bugs"))]
+#[inline(always)]
+pub(crate) const fn planted(_: Bug) -> bool {
+    false
+}
