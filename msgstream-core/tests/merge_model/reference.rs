@@ -1,0 +1,182 @@
+//! The rules, applied to whole logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use msgstream_core::session::ProducerLimits;
+use msgstream_core::timetick::{LatePolicy, TickSource};
+use msgstream_core::{MsgPack, Timestamp};
+
+use crate::contents::{Contents, Entry, Tag};
+
+/// Channel, position, time, late.
+pub(crate) type Out = (String, u64, u64, bool);
+pub(crate) type OutPack = (Option<u64>, u64, Vec<Out>);
+
+pub(crate) fn reference(contents: &Contents) -> Vec<OutPack> {
+    let mut boundaries = BTreeSet::new();
+    let mut messages = Vec::new();
+    let mut floors = Vec::new();
+    let cut = |t: u64| t - t % contents.grid;
+    for (index, (source, log)) in contents.channels.iter().enumerate() {
+        let (mut floor, mut greatest, mut held) = (None::<u64>, 0, Vec::new());
+        let mut ended = false;
+        let mut producers = Producers::new(contents.limits);
+        let mut accept = |producers: &mut Producers, floor: &mut Option<u64>, t: u64| {
+            if floor.is_none_or(|f| t > f) {
+                producers.ticked(*floor, t);
+                *floor = Some(t);
+                boundaries.insert(cut(t));
+            }
+        };
+        for (position, entry) in (0..).zip(log) {
+            if !producers.take(entry) {
+                continue;
+            }
+            match *entry {
+                Entry::Message(ts, _) => {
+                    let eff = floor.map_or(ts, |f| ts.max(f + 1));
+                    held.push(eff);
+                    messages.push((eff, Contents::name(index), position, ts));
+                    greatest = greatest.max(ts);
+                    if let TickSource::Synthetic { delay, grid } = *source
+                        && let Some(behind) = greatest.checked_sub(delay)
+                    {
+                        accept(&mut producers, &mut floor, behind - behind % grid);
+                    }
+                }
+                Entry::Tick(t, _) => accept(&mut producers, &mut floor, t),
+                Entry::End(t) => {
+                    let above = |f: &u64| floor.is_none_or(|floor| *f > floor);
+                    let last = held.iter().copied().filter(above).max().unwrap_or(t).max(t);
+                    accept(&mut producers, &mut floor, last);
+                    boundaries.insert(floor.unwrap().next_multiple_of(contents.grid));
+                    ended = true;
+                    break;
+                }
+                Entry::Fence(..) | Entry::Base(_) | Entry::Bye(..) => {}
+            }
+        }
+        floors.push(if ended { Some(u64::MAX) } else { floor });
+    }
+    let Some(reached) = floors.iter().min().copied().flatten() else { return Vec::new() };
+    messages.sort();
+    let mut packs = Vec::new();
+    let mut begin = None;
+    for end in boundaries.into_iter().filter(|b| *b <= reached) {
+        let inside = messages.iter().filter(|m| begin.is_none_or(|b| m.0 > b) && m.0 <= end);
+        let out = inside
+            .map(|(eff, name, position, ts)| (name.clone(), *position, *ts, eff > ts))
+            .filter(|out| !(out.3 && contents.late == LatePolicy::Drop))
+            .collect();
+        packs.push((begin, end, out));
+        begin = Some(end);
+    }
+    packs
+}
+
+/// What a pack holds, in the same form.
+pub(crate) fn out(pack: &MsgPack) -> OutPack {
+    let message = |m: &msgstream_core::Message| {
+        let m = m.stored().unwrap();
+        (m.channel.to_string(), m.record.position.offset(), m.record.meta.timestamp.0, m.late)
+    };
+    (pack.begin_ts.map(|t| t.0), pack.end_ts.0, pack.msgs.iter().map(message).collect())
+}
+
+/// The positions of all messages that count.
+pub(crate) fn all_messages(contents: &Contents) -> Vec<(String, u64)> {
+    let mut all = Vec::new();
+    for (index, (_, log)) in contents.channels.iter().enumerate() {
+        let mut producers = Producers::new(contents.limits);
+        let taken = (0..).zip(log).filter(|(_, entry)| producers.take(entry));
+        let messages = taken.filter(|(_, entry)| matches!(entry, Entry::Message(..)));
+        all.extend(messages.map(|(position, _)| (Contents::name(index), position)));
+    }
+    all.sort();
+    all
+}
+
+struct Producers {
+    limits: ProducerLimits,
+    known: BTreeMap<char, Known>,
+}
+
+struct Known {
+    epoch: u64,
+    last: u64,
+    closed: bool,
+    /// Whether something was heard since the last tick, and the first tick after it else.
+    active: bool,
+    heard: u64,
+}
+
+impl Producers {
+    fn new(limits: ProducerLimits) -> Self {
+        Self { limits, known: BTreeMap::new() }
+    }
+
+    /// Whether an entry counts.
+    fn take(&mut self, entry: &Entry) -> bool {
+        match *entry {
+            Entry::Message(_, Some(Tag { producer, epoch, seq })) => {
+                let Some(known) = self.known.get_mut(&producer) else {
+                    return self.know(producer, epoch, seq);
+                };
+                let next = known.epoch == epoch && known.last + 1 == seq;
+                if next {
+                    (known.last, known.active) = (seq, true);
+                }
+                next
+            }
+            Entry::Tick(_, Some(tag)) => self.learn(tag),
+            Entry::Base(tag) => {
+                self.learn(tag);
+                true
+            }
+            Entry::Fence(producer, epoch) => {
+                if let Some(known) = self.known.get_mut(&producer) {
+                    known.closed &= epoch <= known.epoch;
+                    (known.epoch, known.active) = (known.epoch.max(epoch), true);
+                    return true;
+                }
+                self.know(producer, epoch, 0)
+            }
+            Entry::Bye(producer, epoch) => {
+                if let Some(known) = self.known.get_mut(&producer).filter(|k| k.epoch == epoch) {
+                    (known.closed, known.active) = (true, true);
+                }
+                true
+            }
+            Entry::Message(_, None) | Entry::Tick(_, None) | Entry::End(_) => true,
+        }
+    }
+
+    fn learn(&mut self, Tag { producer, epoch, seq }: Tag) -> bool {
+        let Some(known) = self.known.get_mut(&producer) else {
+            return self.know(producer, epoch, seq);
+        };
+        let counts = epoch >= known.epoch;
+        if counts {
+            (known.epoch, known.last, known.active) = (epoch, known.last.max(seq), true);
+        }
+        counts
+    }
+
+    fn know(&mut self, producer: char, epoch: u64, last: u64) -> bool {
+        let known = Known { epoch, last, closed: false, active: true, heard: 0 };
+        self.known.insert(producer, known);
+        true
+    }
+
+    fn ticked(&mut self, before: Option<u64>, tick: u64) {
+        for known in self.known.values_mut().filter(|known| known.active) {
+            (known.active, known.heard) = (false, tick);
+        }
+        let (closed, silent) =
+            (Timestamp::span(self.limits.closed), Timestamp::span(self.limits.silent));
+        let grid = (closed.min(silent) / 8).max(1);
+        if before.is_none_or(|before| before / grid != tick / grid) {
+            self.known.retain(|_, k| tick - k.heard <= if k.closed { closed } else { silent });
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What the merge does with the records of sessions, each rule on the smallest log that shows it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+use Entry::{Control, Msg, Stamped, StampedTick, Tick};
+use msgstream_core::session::ProducerLimits;
+use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
+use msgstream_core::timetick::{LatePolicy, TickSource};
+use msgstream_core::transport::{Header, Meta, Position, Record, Stamp};
+use msgstream_core::{Checkpoint, Error, MsgPack, MsgType, Timestamp};
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Msg(u64),
+    Tick(u64),
+    /// Time and stamp.
+    Stamped(u64, &'static str),
+    StampedTick(u64, &'static str),
+    Control(&'static str),
+}
+
+fn record(position: u64, entry: Entry) -> Record {
+    let (msg_type, ts) = match entry {
+        Msg(ts) | Stamped(ts, _) => (MsgType::INSERT, ts),
+        Tick(ts) | StampedTick(ts, _) => (MsgType::TIME_TICK, ts),
+        Control(_) => (MsgType::TIME_TICK, 0),
+    };
+    let mut record = Record::new(Meta::new(msg_type, Timestamp(ts)), vec![7; 100]);
+    record.position = Position::new(position);
+    match entry {
+        Stamped(_, stamp) | StampedTick(_, stamp) => {
+            record.meta.stamp = Some(stamp.parse().unwrap())
+        }
+        Control(text) => record.extra.push(Header::new(Stamp::HEADER, text)),
+        Msg(_) | Tick(_) => {}
+    }
+    record
+}
+
+fn records(from: u64, log: &[Entry]) -> Vec<Record> {
+    (from..).zip(log).map(|(position, entry)| record(position, *entry)).collect()
+}
+
+fn push(merge: &mut Merge, slot: Slot, from: u64, log: &[Entry]) {
+    let next = Position::new(from + log.len() as u64);
+    merge.push(slot, &mut records(from, log), next).unwrap();
+}
+
+fn config() -> MergeConfig {
+    MergeConfig::default().with_late(LatePolicy::Deliver)
+}
+
+fn with_channel(config: MergeConfig, checkpoint: Checkpoint) -> (Merge, Slot) {
+    let mut merge = Merge::resume(config, checkpoint).unwrap();
+    let slot = merge.add("a".into(), TickSource::Written).unwrap();
+    (merge, slot)
+}
+
+fn packs(merge: &mut Merge) -> Vec<MsgPack> {
+    std::iter::from_fn(|| merge.advance().unwrap()).collect()
+}
+
+fn positions(packs: &[MsgPack]) -> Vec<u64> {
+    let positions = packs.iter().flat_map(|pack| &pack.msgs).filter_map(|m| m.position());
+    positions.map(Position::offset).collect()
+}
+
+#[test]
+fn a_fenced_producers_ticks_promise_nothing() {
+    let (mut merge, a) = with_channel(config(), Checkpoint::default());
+    let log = [
+        StampedTick(5, "p;1;0"),
+        Control("p;2;fence;0"),
+        StampedTick(90, "p;1;0"),
+        Stamped(50, "p;2;1"),
+        StampedTick(60, "p;2;1"),
+    ];
+    push(&mut merge, a, 0, &log);
+    let first = packs(&mut merge);
+    assert_eq!(first.iter().map(|pack| pack.end_ts.0).collect::<Vec<_>>(), [5, 60]);
+    assert!(first.iter().flat_map(|pack| &pack.msgs).all(|message| !message.is_late()));
+    assert_eq!((merge.counts().fenced, merge.counts().control), (1, 1));
+
+    let (mut merge, a) = with_channel(config(), first[0].end.clone());
+    push(&mut merge, a, 0, &log);
+    let again = packs(&mut merge);
+    assert_eq!((again[0].end_ts, again[0].msgs.len()), (Timestamp(60), 1));
+}
+
+#[test]
+fn one_producer_too_many_is_refused_until_there_may_be_more() {
+    let limits = ProducerLimits::default().with_max(1);
+    let (mut merge, a) = with_channel(config().with_producers(limits), Checkpoint::default());
+    let log = [Stamped(1, "p;1;1"), Stamped(2, "q;1;1"), Tick(5)];
+    let mut batch = records(0, &log);
+    let refused = merge.push(a, &mut batch, Position::new(3));
+    let Err(Error::TooManyProducers { position, limit, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((position, limit, batch.len()), (Position::new(1), 1, 2));
+    merge.set_producers(limits.with_max(2));
+    merge.push(a, &mut batch, Position::new(3)).unwrap();
+    assert_eq!(positions(&packs(&mut merge)), [0, 1]);
+    assert_eq!(merge.status().channels[0].producers, 2);
+}
+
+#[test]
+fn producers_that_said_goodbye_make_room_for_others() {
+    let limits = ProducerLimits::default().with_max(2).with_closed(Duration::from_millis(1));
+    let (mut merge, a) = with_channel(config().with_producers(limits), Checkpoint::default());
+    let mut position = 0;
+    for n in 1..100 {
+        let mut batch = vec![record(position, Msg(n << 20))];
+        let mut stamped = record(position + 1, Msg(n << 20));
+        stamped.meta.stamp = Some(format!("p{n};1;1").parse().unwrap());
+        let mut bye = record(position + 2, Tick(0));
+        bye.extra.push(Header::new(Stamp::HEADER, format!("p{n};1;bye;")));
+        batch.extend([stamped, bye, record(position + 3, Tick(n << 20))]);
+        position += 4;
+        merge.push(a, &mut batch, Position::new(position)).unwrap();
+        assert!(merge.status().channels[0].producers <= 2);
+    }
+    assert_eq!(positions(&packs(&mut merge)).len(), 198);
+}
+
+#[test]
+fn a_message_that_is_refused_for_its_time_is_still_the_next_of_its_session() {
+    let mut merge = Merge::new(config()).unwrap();
+    let topic = TickSource::Synthetic { delay: 0, grid: 1 };
+    let a = merge.add("a".into(), topic).unwrap();
+    let mut batch =
+        records(0, &[Stamped(5, "p;1;1"), Stamped(u64::MAX, "p;1;2"), Stamped(6, "p;1;3")]);
+    let refused = merge.push(a, &mut batch, Position::new(3));
+    assert!(matches!(refused, Err(Error::TickTooFar { .. })), "{refused:?}");
+    merge.ignore_tick(a, Position::new(1));
+    merge.push(a, &mut batch, Position::new(3)).unwrap();
+    assert_eq!(positions(&packs(&mut merge)), [0, 2]);
+    assert_eq!((merge.counts().duplicates, merge.counts().gaps), (0, 0));
+}
+
+#[test]
+fn what_a_tick_knows_to_be_stored_and_isnt_there_is_counted() {
+    let (mut merge, a) = with_channel(config(), Checkpoint::default());
+    push(&mut merge, a, 0, &[Stamped(1, "p;1;1"), StampedTick(5, "p;1;4"), Stamped(7, "p;1;5")]);
+    assert_eq!(merge.counts().missing, 3);
+    push(&mut merge, a, 3, &[StampedTick(9, "p;1;5")]);
+    assert_eq!((positions(&packs(&mut merge)), merge.counts().missing), (vec![0, 2], 3));
+}
+
+#[test]
+fn a_log_that_begins_in_its_middle_goes_on_with_the_base_of_a_session() {
+    let (mut merge, a) = with_channel(config(), Checkpoint::default());
+    // 6 is stored first, and sent again after 5.
+    let log = [
+        Control("p;1;fence;0"),
+        Control("p;1;base;4"),
+        Stamped(3, "p;1;6"),
+        Stamped(2, "p;1;5"),
+        Stamped(3, "p;1;6"),
+        Tick(9),
+    ];
+    push(&mut merge, a, 0, &log);
+    assert_eq!(positions(&packs(&mut merge)), [3, 4]);
+    assert_eq!((merge.counts().gaps, merge.counts().missing), (1, 0));
+}
+
+#[test]
+fn a_message_from_the_far_future_holds_a_bounded_span() {
+    let (mut merge, a) = with_channel(config().with_max_span(10), Checkpoint::default());
+    push(&mut merge, a, 0, &[Msg(1 << 40), Tick(1)]);
+    packs(&mut merge);
+    let mut next = 2;
+    let refused = loop {
+        let mut batch = records(next, &[Msg(next), Tick(next)]);
+        if let Err(error) = merge.push(a, &mut batch, Position::new(next + 2)) {
+            break error;
+        }
+        assert_eq!(packs(&mut merge).len(), 1);
+        next += 2;
+        assert!(next < 100, "it was to be refused");
+    };
+    let Error::SpanTooLong { resume, records, .. } = refused else { panic!("{refused}") };
+    assert_eq!(resume, Position::new(0));
+    assert!((11..20).contains(&records), "{records}");
+    merge.set_max_span(1000);
+    push(&mut merge, a, next, &[Msg(next), Tick(next)]);
+    assert_eq!(positions(&packs(&mut merge)), [next]);
+}
+
+#[test]
+fn duplicates_behind_a_pinned_message_are_within_the_budget() {
+    let budget = 32 << 10;
+    let (mut merge, a) = with_channel(config().with_budget(budget), Checkpoint::default());
+    push(&mut merge, a, 0, &[Msg(1 << 40), Stamped(1, "p;1;1"), Tick(1)]);
+    let mut next = 3;
+    let refused = loop {
+        packs(&mut merge);
+        match merge.relieve(a) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+        assert!(merge.reserve(a) > 0, "{}", merge.status());
+        merge.release(a);
+        push(&mut merge, a, next, &[Stamped(1, "p;1;1"), Tick(next)]);
+        next += 2;
+        assert!(merge.buffered_bytes() <= budget, "{}", merge.status());
+        assert!(next < 10_000, "it was to be refused");
+    };
+    assert!(matches!(refused, Error::WindowTooLarge { .. }), "{refused}");
+    merge.set_budget(2 * budget);
+    push(&mut merge, a, next, &[Stamped(5, "p;1;2"), Tick(next)]);
+    assert_eq!(positions(&packs(&mut merge)), [next]);
+}
