@@ -26,7 +26,8 @@ pub enum PoisonPolicy {
     ///
     /// It is written as it came, with its bytes and headers, and with three headers more:
     /// [`PackDecoder::CHANNEL_HEADER`], [`PackDecoder::POSITION_HEADER`] and
-    /// [`PackDecoder::REASON_HEADER`].
+    /// [`PackDecoder::REASON_HEADER`]. A session's stamp, which is void on another channel, is in
+    /// [`PackDecoder::SESSION_HEADER`].
     DeadLetter(String),
 }
 
@@ -63,6 +64,9 @@ impl PackDecoder {
     pub const POSITION_HEADER: &str = "ms-dead-position";
     /// The header of a dead letter that says why it couldn't be decoded.
     pub const REASON_HEADER: &str = "ms-dead-reason";
+
+    /// The header of a dead letter with the stamp of the session that wrote it, where one did.
+    pub const SESSION_HEADER: &str = "ms-dead-session";
 
     /// A decoder. The channel for dead letters must be there.
     ///
@@ -150,6 +154,9 @@ fn dead_letter(channel: &str, position: Position, record: &Record, why: &DecodeE
         cause = error.source();
     }
     let mut letter = passed_on(record);
+    let stamp = record.meta.stamp.as_ref();
+    let session = stamp.map(|s| Header::new(PackDecoder::SESSION_HEADER, s.to_string()));
+    letter.extra.extend(session);
     letter.extra.extend([
         Header::new(PackDecoder::CHANNEL_HEADER, channel.to_owned()),
         Header::new(PackDecoder::POSITION_HEADER, position.to_string()),

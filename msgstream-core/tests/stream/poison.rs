@@ -5,7 +5,7 @@ use std::sync::Arc;
 use msgstream_core::stream::{PackDecoder, PoisonPolicy};
 use msgstream_core::transport::{Fate, Header, Meta, Record, Transport, TransportErrorKind};
 use msgstream_core::{
-    DecodeError, Error, MsgPack, MsgType, StoredMessage, Timestamp, UnmarshalDispatcher,
+    DecodeError, Error, Message, MsgPack, MsgType, StoredMessage, Timestamp, UnmarshalDispatcher,
 };
 
 use crate::common::{Trick, insert};
@@ -29,7 +29,12 @@ async fn poisoned() -> (Trick, MsgPack) {
     let mut stream = producing(Arc::new(trick.clone()), &["a"]).await;
     stream.broadcast(&MsgPack::new(msgs)).await.unwrap();
     let read = consuming(Arc::new(trick.clone()), &["a"]).await.consume().await;
-    (trick, read.unwrap().unwrap())
+    let mut pack = read.unwrap().unwrap();
+    // As a session wrote it.
+    if let Message::Stored(corrupt) = &mut pack.msgs[3] {
+        corrupt.record.meta.stamp = Some("p;7;3".parse().unwrap());
+    }
+    (trick, pack)
 }
 
 async fn decoder(trick: &Trick, policy: PoisonPolicy) -> PackDecoder {
@@ -76,7 +81,9 @@ async fn a_dead_letter_is_the_record_as_it_came_with_the_reason() {
     assert_eq!(letters.len(), 2);
     for (letter, msg) in letters.iter().zip(&pack.msgs[2..]) {
         let original = &msg.stored().unwrap().record;
-        assert_eq!((&letter.meta, &letter.payload), (&original.meta, &original.payload));
+        let mut meta = original.meta.clone();
+        meta.stamp = None;
+        assert_eq!((&letter.meta, &letter.payload), (&meta, &original.payload));
         assert_eq!(letter.extra[..original.extra.len()], original.extra[..]);
         assert_eq!(letter.header(PackDecoder::CHANNEL_HEADER).unwrap(), "a");
         let position = letter.header(PackDecoder::POSITION_HEADER).unwrap();
@@ -84,6 +91,8 @@ async fn a_dead_letter_is_the_record_as_it_came_with_the_reason() {
     }
     assert_eq!(letters[0].header("trace").unwrap(), &b"\xff"[..]);
     assert_eq!(letters[0].header("ms-session"), None);
+    assert_eq!(letters[0].header(PackDecoder::SESSION_HEADER), None);
+    assert_eq!(letters[1].header(PackDecoder::SESSION_HEADER).unwrap(), "p;7;3");
     let reason = |i: usize| {
         let reason = letters[i].header(PackDecoder::REASON_HEADER).unwrap();
         std::str::from_utf8(reason).unwrap().to_owned()
