@@ -1,5 +1,6 @@
 //! Errors of the streams.
 
+use crate::checkpoint::{Generation, StoreError};
 use crate::message::{DecodeError, Timestamp};
 use crate::registry::ConnectError;
 use crate::repack::RepackError;
@@ -111,6 +112,34 @@ pub enum Error {
         /// The channel.
         channel: String,
     },
+    /// A newer session of the same producer began. What this one writes from then on is void.
+    #[error(
+        "the session of producer `{producer}` with epoch {epoch} was fenced by one with epoch {by}: leave its work to that one, or open another session, which fences that one"
+    )]
+    Fenced {
+        /// The producer.
+        producer: String,
+        /// The epoch of the session that was fenced.
+        epoch: Position,
+        /// The newer epoch.
+        by: Position,
+    },
+    /// A session can't tell what its producer wrote last.
+    #[error(
+        "channel `{channel}` has messages of producer `{producer}`, and nothing is left there that tells their last number: go on as another producer, and keep records for longer"
+    )]
+    NumbersLost {
+        /// The channel.
+        channel: String,
+        /// The producer.
+        producer: String,
+    },
+    /// The stream produces without a session.
+    #[error("`{operation}` needs a session: call `create_session`")]
+    NoSession {
+        /// The method.
+        operation: &'static str,
+    },
     /// The stream was not started.
     #[error("`{operation}` needs a started stream: call `start` first")]
     NotStarted {
@@ -146,6 +175,20 @@ pub enum Error {
     NoSubscription {
         /// The channel.
         channel: String,
+    },
+    /// The store of checkpoints failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another consumer has opened the store of checkpoints, or somebody emptied it.
+    #[error(
+        "another consumer took over: the store has {}, and this consumer's is {held}; nothing was saved or acknowledged, so stop this one",
+        found.map_or("nothing".to_owned(), |found| found.to_string())
+    )]
+    TakenOver {
+        /// The newest of this consumer's own.
+        held: Generation,
+        /// What is in the store.
+        found: Option<Generation>,
     },
     /// The stream's configuration contradicts itself.
     #[error("the configuration can't work: {reason}")]

@@ -1,10 +1,79 @@
 //! Where a stream stands: everything needed to go on exactly where a pack ended.
+//!
+//! A [`Checkpoint`] comes with every pack. A consumer that keeps it together with what the pack led
+//! to has each message's effect exactly once, however often it crashes:
+//!
+//! 1. **Open** the store with [`Committer::open`]. That takes it over: a consumer that was believed
+//!    dead and isn't can't commit any more. It gives the last checkpoint and the program's state.
+//! 2. **Resume** the stream there, or create its consumers where there is no checkpoint yet.
+//! 3. **Consume** a pack and work it into the state.
+//! 4. **Commit** [`MsgPack::end`](crate::MsgPack::end) and the state with [`Committer::commit`]: both
+//!    are saved in one step, and once they are durable the subscriptions are acknowledged. Then the
+//!    next pack. Not every pack needs a commit: what wasn't committed is consumed again.
+//!
+//! A crash before the save gives the pack again, to the state of before. A crash after it goes on
+//! with the next pack.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use msgstream_core::checkpoint::{CheckpointStore, Committer};
+//! use msgstream_core::transport::{Start, Transport};
+//! use msgstream_core::{Error, TickSource, TtConfig, TtMsgStream};
+//! # struct Totals(Vec<u8>);
+//! # impl Totals {
+//! #     fn read(state: &[u8]) -> Self { Self(state.to_vec()) }
+//! #     fn add(&mut self, _: &msgstream_core::MsgPack) {}
+//! #     fn write(&self) -> Vec<u8> { self.0.clone() }
+//! # }
+//!
+//! /// Adds up orders, and goes on where the run before ended.
+//! async fn add_up(
+//!     transport: Arc<dyn Transport>,
+//!     store: Arc<dyn CheckpointStore>,
+//! ) -> Result<Totals, Error> {
+//!     let (mut committer, stored) = Committer::open(store).await?;
+//!     let mut totals = Totals::read(&stored.state);
+//!     let mut stream = TtMsgStream::new(transport, TtConfig::default())?;
+//!     match &stored.checkpoint {
+//!         Some(end) => stream.resume(Some("totals"), end, |_| TickSource::Written).await?,
+//!         None => stream.create_consumers(Some("totals"), &["orders"], Start::Earliest).await?,
+//!     }
+//!     stream.start()?;
+//!     while let Some(pack) = stream.consume().await? {
+//!         totals.add(&pack);
+//!         committer.commit(&mut stream, &pack.end, totals.write()).await?;
+//!     }
+//!     Ok(totals)
+//! }
+//! ```
+//!
+//! **A subscription's cursor alone is at-least-once.** It moves after the work was done, so a crash
+//! in between repeats the work; and it says of a channel where to read on, but not which messages
+//! read from there on were part of packs before, nor which are a producer's repetitions. The cursor
+//! tells the broker what may be deleted. The checkpoint says where the stream stands.
+//!
+//! **What leaves the program** must be part of the state, or come out the same when a pack comes
+//! again: packs do, to the byte, so a file that is named after a pack's end and replaced is as good.
+//! A program with a database of its own needs no store: it keeps the checkpoint in the transaction
+//! that has what the pack led to, and calls [`TtMsgStream::ack`](crate::TtMsgStream::ack) after it.
+//!
+//! A store of one's own is a few lines, see [`CheckpointStore`].
+
+mod committer;
+mod file;
+mod format;
+mod memory;
+mod store;
 
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 
+pub use self::committer::{CommitCounts, Committer};
+pub use self::file::FileStore;
+pub use self::memory::MemoryStore;
+pub use self::store::{CheckpointStore, Generation, StoreError, Stored};
 use crate::message::Timestamp;
 use crate::session::ProducerState;
 use crate::transport::{Incarnation, Position};

@@ -347,6 +347,13 @@ impl TtMsgStream {
         Ok(())
     }
 
+    /// Whether the stream has the channel, with a subscription.
+    pub(crate) fn has_cursor(&self, channel: &str) -> bool {
+        let slot = self.merge.slot(channel);
+        let input = slot.and_then(|slot| self.inputs.get(slot.index())?.as_ref());
+        input.is_some_and(|input| input.cursor.is_some())
+    }
+
     /// Sets what happens to late records, after [`Error::Late`].
     ///
     /// # Errors
