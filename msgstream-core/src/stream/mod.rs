@@ -20,6 +20,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::message::{MsgPack, Timestamp};
 use crate::repack::{ByHashKey, Repack};
+use crate::session::{Counts, Opened, SessionConfig, SessionCounts};
 use crate::transport::{Start, Transport};
 
 /// Produces packs to channels and consumes packs from channels, over any transport.
@@ -54,6 +55,7 @@ pub struct MsgStream {
     repack: Box<dyn Repack>,
     producer: Option<Producer>,
     consumer: Option<Consumer>,
+    counts: Counts,
     state: State,
 }
 
@@ -69,7 +71,8 @@ impl MsgStream {
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>) -> Self {
         let repack = Box::new(ByHashKey);
-        Self { transport, repack, producer: None, consumer: None, state: State::New }
+        let counts = Counts::default();
+        Self { transport, repack, producer: None, consumer: None, counts, state: State::New }
     }
 
     /// Sets what splits packs over channels. [`ByHashKey`] unless it is called.
@@ -92,12 +95,65 @@ impl MsgStream {
     pub async fn create_producers(&mut self, channels: &[&str]) -> Result<()> {
         self.not_closed("create_producers")?;
         distinct(channels)?;
-        if let Some(earlier) = &mut self.producer {
-            // What became of earlier packs is in their own receipts.
-            drop(earlier.close().await);
-        }
+        self.close_producer().await;
         self.producer = Some(Producer::open(&*self.transport, channels).await?);
         Ok(())
+    }
+
+    /// Opens a session on channels, in place of the writers that the stream has: what fails is
+    /// written again, and a [`TtMsgStream`](crate::TtMsgStream) takes each message once. Their
+    /// order is what a repack's indexes count by. See [`session`](crate::session).
+    ///
+    /// The home channel is one of them, or another one. It must be there, as all of them.
+    ///
+    /// The program goes on with what follows [`Opened::last`] in its own source. After
+    /// [`Error::Produce`] this is the way on, too.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] where a newer session was opened meanwhile, [`Error::NumbersLost`],
+    /// [`Error::Config`] for no channel or one named twice, or outside of a tokio runtime,
+    /// [`Error::Closed`], and [`Error::Transport`], such as for a channel that isn't there, or
+    /// where it fails for [`retry_for`](SessionConfig::with_retry_for).
+    ///
+    /// # Cancel safety
+    /// After a cancelled call the stream has its earlier writers; they may be closed. An earlier
+    /// session of the producer may be fenced.
+    pub async fn create_session(
+        &mut self,
+        config: SessionConfig,
+        channels: &[&str],
+    ) -> Result<Opened> {
+        self.not_closed("create_session")?;
+        distinct(channels)?;
+        self.close_producer().await;
+        let open = Producer::with_session(&self.transport, config, channels, &self.counts);
+        let (producer, opened) = open.await?;
+        self.producer = Some(producer);
+        Ok(opened)
+    }
+
+    /// Makes sure that everything that was acknowledged before the call counts: that no newer
+    /// session of the producer had begun. A program that is to forget what it wrote confirms
+    /// first.
+    ///
+    /// It writes one record to the home channel and reads up to it.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] where a newer session began: what was acknowledged since the last
+    /// successful call may be void, and the stream produces nothing more. [`Error::NoSession`],
+    /// [`Error::Transport`] where the home channel fails, [`Error::Closed`],
+    /// [`Error::NotStarted`], [`Error::NoChannels`].
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing; the call may be repeated.
+    pub async fn confirm(&mut self) -> Result<()> {
+        self.producing("confirm")?.0.confirm().await
+    }
+
+    /// What the stream's sessions did so far, all in all.
+    #[must_use]
+    pub fn session_counts(&self) -> SessionCounts {
+        self.counts.get()
     }
 
     /// Opens readers on channels, in place of those that the stream has.
@@ -298,6 +354,13 @@ impl MsgStream {
         };
         self.producer = None;
         closed
+    }
+
+    async fn close_producer(&mut self) {
+        if let Some(earlier) = &mut self.producer {
+            // What became of earlier packs is in their own receipts.
+            drop(earlier.close().await);
+        }
     }
 
     fn producing(&mut self, operation: &'static str) -> Result<(&mut Producer, &dyn Repack)> {

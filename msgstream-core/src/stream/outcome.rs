@@ -105,7 +105,9 @@ impl fmt::Display for ProduceError {
             let (channel, stored, records) = (&outcome.channel, outcome.stored.len(), rest.records);
             write!(f, "; of channel `{channel}` {stored} records are stored, {records} {fate}")?;
         }
-        f.write_str(": create the producers again, and send again what isn't stored")
+        f.write_str(
+            ": create the producers again, and send again what isn't stored; a session knows what is",
+        )
     }
 }
 
@@ -175,7 +177,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "1 of 2 channels failed; of channel `b` 2 records are stored, 3 may be stored: create \
-             the producers again, and send again what isn't stored"
+             the producers again, and send again what isn't stored; a session knows what is"
         );
         assert!(error.source().unwrap().to_string().contains("closed"));
     }

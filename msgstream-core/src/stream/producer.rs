@@ -11,7 +11,9 @@ use super::open::AT_A_TIME;
 use super::outcome::{PackReceipt, ProduceError, Produced};
 use crate::error::{Error, Result};
 use crate::message::{MsgPack, MsgType, TimeTickMsg, Timestamp};
+use crate::planted::{Bug, planted};
 use crate::repack::{HashKeys, Repack, RepackError};
+use crate::session::{Counts, Opened, Session, SessionConfig, open};
 use crate::timetick::END_HEADER;
 use crate::transport::{ChannelWriter, Header, Record, Transport};
 
@@ -27,6 +29,7 @@ pub(super) struct Producer {
     /// The first failure; the writers of its channels are poisoned.
     failed: Option<ProduceError>,
     ended: bool,
+    session: Option<Session>,
 }
 
 #[derive(Debug)]
@@ -48,11 +51,37 @@ impl Producer {
         };
         let opening: Vec<_> = channels.iter().map(open).collect();
         let channels = stream::iter(opening).buffered(AT_A_TIME).try_collect().await?;
-        Ok(Self { channels, in_flight: VecDeque::new(), failed: None, ended: false })
+        Ok(Self::new(channels, None))
+    }
+
+    /// Opens a session on channels; it writes again what fails.
+    pub(super) async fn with_session(
+        transport: &Arc<dyn Transport>,
+        config: SessionConfig,
+        channels: &[&str],
+        counts: &Counts,
+    ) -> Result<(Self, Opened)> {
+        let (session, writers, opened) = open::open(transport, config, channels, counts).await?;
+        let channels = writers.into_iter().map(|(name, writer)| {
+            let writer: Box<dyn ChannelWriter> = Box::new(writer);
+            Channel { name, writer }
+        });
+        Ok((Self::new(channels.collect(), Some(session)), opened))
+    }
+
+    const fn new(channels: Vec<Channel>, session: Option<Session>) -> Self {
+        Self { channels, in_flight: VecDeque::new(), failed: None, ended: false, session }
+    }
+
+    /// Makes sure that what was acknowledged counts.
+    pub(super) async fn confirm(&mut self) -> Result<()> {
+        let none = Error::NoSession { operation: "confirm" };
+        self.session.as_mut().ok_or(none)?.confirm().await
     }
 
     /// Waits until every writer takes another batch.
     pub(super) async fn ready(&mut self) -> Result<()> {
+        self.alive()?;
         for channel in &mut self.channels {
             channel.writer.ready().await?;
         }
@@ -73,8 +102,8 @@ impl Producer {
     }
 
     pub(super) async fn broadcast(&mut self, pack: &MsgPack) -> Result<Produced> {
-        let records = encode(&pack.msgs);
-        let batches = self.to_all(&records)?;
+        let mut records = encode(&pack.msgs);
+        let batches = self.to_all(&mut records)?;
         self.ready().await?;
         // A copied end ends here, too.
         self.ended = records.iter().any(is_end);
@@ -88,8 +117,10 @@ impl Producer {
         if end {
             records.iter_mut().for_each(|r| r.extra.push(Header::new(END_HEADER, "1")));
         }
-        let batches = self.to_all(&records)?;
-        self.settle().await?;
+        let batches = self.to_all(&mut records)?;
+        if !planted(Bug::EarlyTick) {
+            self.settle().await?;
+        }
         self.ready().await?;
         self.ended = end;
         self.send(batches).await
@@ -105,14 +136,21 @@ impl Producer {
     /// Waits for all receipts and ends the writers.
     pub(super) async fn close(&mut self) -> Result<()> {
         let mut result = self.settle().await;
-        for channel in &mut self.channels {
-            result = result.and(channel.writer.close().await.map_err(Error::from));
+        let closing: Vec<_> = self.channels.iter_mut().map(|c| c.writer.close()).collect();
+        let mut closing = stream::iter(closing).buffered(AT_A_TIME);
+        while let Some(closed) = closing.next().await {
+            result = result.and(closed.map_err(Error::from));
+        }
+        drop(closing);
+        if let Some(session) = &mut self.session {
+            result = result.and(session.close().await);
         }
         result
     }
 
     /// Gives each message its channel, and encodes it. Nothing is sent yet.
     fn split(&self, pack: MsgPack, repack: &dyn Repack) -> Result<Vec<Batch>> {
+        self.alive()?;
         let keys = HashKeys::of_messages(&pack.msgs);
         let messages = pack.msgs.len();
         let channels = self.channels.len();
@@ -122,8 +160,9 @@ impl Producer {
                 return Err(RepackError::NoSuchChannel { channel, channels }.into());
             }
             if !pack.msgs.is_empty() {
-                let records = encode(&pack.msgs);
+                let mut records = encode(&pack.msgs);
                 no_last_tick(&records)?;
+                self.stamp(&mut records);
                 self.check(channel, &records)?;
                 batches.push((channel, records));
             }
@@ -135,14 +174,27 @@ impl Producer {
     }
 
     /// Every record to every channel.
-    fn to_all(&self, records: &[Record]) -> Result<Vec<Batch>> {
+    fn to_all(&self, records: &mut [Record]) -> Result<Vec<Batch>> {
+        self.alive()?;
         no_last_tick(records)?;
+        self.stamp(records);
         (0..self.channels.len())
             .map(|channel| {
                 self.check(channel, records)?;
                 Ok((channel, records.to_vec()))
             })
             .collect()
+    }
+
+    fn stamp(&self, records: &mut [Record]) {
+        if let Some(session) = &self.session {
+            session.stamp(records);
+        }
+    }
+
+    /// A session that was fenced takes nothing more.
+    fn alive(&self) -> Result<()> {
+        self.session.as_ref().map_or(Ok(()), Session::alive)
     }
 
     /// Refuses, before anything is sent, what a reader wouldn't get or the writer wouldn't take.

@@ -1,0 +1,410 @@
+//! What was handed over for one channel and isn't acknowledged: in order, with its numbers. No
+//! waiting and no clock of its own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::counts::Counts;
+use super::{Control, Kind};
+use crate::message::{MsgType, Timestamp};
+use crate::planted::{Bug, planted};
+use crate::transport::{
+    Fate, Meta, Origin, Outcome, Position, Receipt, ReceiptSender, Record, Stamp, TransportError,
+    TransportErrorKind,
+};
+
+/// After so many messages, or so long, without a tick a base tells the last number, so that a
+/// producer that doesn't tick is found in a log whose beginning is gone.
+const BASE_EVERY: u64 = 100_000;
+const BASE_AFTER: Duration = Duration::from_secs(60);
+
+pub(super) struct Line {
+    channel: Arc<str>,
+    origin: Arc<Origin>,
+    counts: Counts,
+    /// The time that control records bear: one that is no news to any reader.
+    floor: Timestamp,
+    /// The number of the last message that was handed over.
+    last: u64,
+    /// The last number that a tick or a base told, and when.
+    told: (u64, Instant),
+    batches: VecDeque<Batch>,
+    /// The first batch of which something isn't sent.
+    next: usize,
+    /// How many records are in each piece in flight. A piece is of one batch.
+    pieces: VecDeque<usize>,
+    receipts: VecDeque<Receipt>,
+    bytes: usize,
+    /// A tick waits for what is before it.
+    held: bool,
+}
+
+struct Batch {
+    /// They bear the session's stamp, but not their own numbers yet.
+    records: Vec<Record>,
+    /// The number of the last message before.
+    before: u64,
+    bytes: usize,
+    sent: usize,
+    stored: Vec<Position>,
+    /// An outcome of it was unknown.
+    unknown: bool,
+    /// When it failed first.
+    failed: Option<Instant>,
+    reply: ReceiptSender,
+}
+
+impl Line {
+    pub(super) fn new(
+        channel: Arc<str>,
+        origin: Arc<Origin>,
+        last: u64,
+        floor: Timestamp,
+        now: Instant,
+        counts: Counts,
+    ) -> Self {
+        Self {
+            channel,
+            origin,
+            counts,
+            floor,
+            last,
+            told: (last, now),
+            batches: VecDeque::new(),
+            next: 0,
+            pieces: VecDeque::new(),
+            receipts: VecDeque::new(),
+            bytes: 0,
+            held: false,
+        }
+    }
+
+    pub(super) const fn channel(&self) -> &Arc<str> {
+        &self.channel
+    }
+
+    /// How many bytes wait for their acknowledgement.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether everything is acknowledged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.next == self.batches.len()
+    }
+
+    /// Since when the first batch fails.
+    pub(super) fn fails_since(&self) -> Option<Instant> {
+        self.batches.front()?.failed
+    }
+
+    /// The first receipt that is still to come.
+    pub(super) fn receipt(&mut self) -> Option<&mut Receipt> {
+        self.receipts.front_mut()
+    }
+
+    /// Takes a batch in, and a base before it where one is due.
+    pub(super) fn take(&mut self, records: Vec<Record>, reply: ReceiptSender, now: Instant) {
+        let (told, at) = self.told;
+        if self.last > told && (self.last - told >= BASE_EVERY || now - at >= BASE_AFTER) {
+            // Nobody waits for it: where it fails, so does what follows it.
+            self.take_base(Receipt::pending().0, now);
+        }
+        self.put(records, reply, now);
+    }
+
+    /// Takes a base in, which tells the number of the last message before it.
+    pub(super) fn take_base(&mut self, reply: ReceiptSender, now: Instant) {
+        self.counts.lock().bases_sent += 1;
+        let base = self.control(Kind::Base { last: self.last });
+        self.put(vec![base], reply, now);
+    }
+
+    fn put(&mut self, records: Vec<Record>, reply: ReceiptSender, now: Instant) {
+        let (before, mut bytes, mut ticks) = (self.last, 0, 0);
+        for record in &records {
+            bytes += record.footprint();
+            ticks += u64::from(is_tick(record));
+        }
+        self.last += records.len() as u64 - ticks;
+        if ticks > 0 {
+            self.told = (self.last, now);
+        }
+        self.bytes += bytes;
+        self.batches.push_back(Batch {
+            records,
+            before,
+            bytes,
+            sent: 0,
+            stored: Vec::new(),
+            unknown: false,
+            failed: None,
+            reply,
+        });
+    }
+
+    /// The last record of the session here.
+    pub(super) fn goodbye(&self) -> Record {
+        self.control(Kind::Goodbye)
+    }
+
+    fn control(&self, kind: Kind) -> Record {
+        let mut record = Record::new(Meta::new(MsgType::TIME_TICK, self.floor), Vec::new());
+        let Origin { producer, epoch } = &*self.origin;
+        Control { producer: producer.clone(), epoch: Some(*epoch), kind }.write(&mut record);
+        record
+    }
+
+    /// The records to send next, stamped; the caller sends them and gives [`Self::sent`] the
+    /// receipt. `None` where there is nothing, and where a tick waits: it may only follow what is
+    /// stored, for it says that it is.
+    pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
+        let batch = loop {
+            let batch = self.batches.get_mut(self.next)?;
+            if batch.sent < batch.records.len() {
+                break batch;
+            }
+            self.next += 1;
+        };
+        let (sent, rest) = batch.records.split_at_mut(batch.sent);
+        if is_tick(&rest[0]) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
+            if !std::mem::replace(&mut self.held, true) {
+                self.counts.lock().held_back += 1;
+            }
+            return None;
+        }
+        self.held = false;
+        let mut seq = batch.before + sent.iter().filter(|record| !is_tick(record)).count() as u64;
+        let mut piece = Vec::with_capacity(rest.len());
+        let mut messages = false;
+        for record in rest {
+            let tick = is_tick(record);
+            if tick && messages {
+                break;
+            }
+            messages |= !tick;
+            seq += u64::from(!tick);
+            piece.push(stamped(record, &self.origin, seq));
+        }
+        if batch.failed.is_some() {
+            let mut counts = self.counts.lock();
+            counts.resent_batches += 1;
+            counts.resent_records += piece.len() as u64;
+        }
+        batch.sent += piece.len();
+        if batch.sent == batch.records.len() {
+            self.next += 1;
+        }
+        self.pieces.push_back(piece.len());
+        Some(piece)
+    }
+
+    /// Keeps the receipt of the last piece.
+    pub(super) fn sent(&mut self, receipt: Receipt) {
+        self.receipts.push_back(receipt);
+    }
+
+    /// Takes note of the outcome of the first piece in flight.
+    ///
+    /// # Errors
+    /// What became of the piece's rest, and why.
+    pub(super) fn settle(&mut self, outcome: Outcome) -> Result<(), (Fate, TransportError)> {
+        self.receipts.pop_front();
+        let (Some(count), Some(batch)) = (self.pieces.pop_front(), self.batches.front_mut()) else {
+            return Ok(());
+        };
+        let mut stored = outcome.stored;
+        stored.truncate(count);
+        let complete = stored.len() == count;
+        if batch.stored.is_empty() {
+            batch.stored = stored;
+        } else {
+            batch.stored.append(&mut stored);
+        }
+        self.finish();
+        match outcome.rest {
+            Some(rest) => Err(rest),
+            None if complete => Ok(()),
+            None => {
+                let reason = "records have no position".to_owned();
+                let kind = TransportErrorKind::Protocol { reason };
+                Err((Fate::Unknown, TransportError::new("submit", kind).on(&*self.channel)))
+            }
+        }
+    }
+
+    /// Tells of the batches that are all acknowledged.
+    fn finish(&mut self) {
+        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.records.len()) {
+            self.next = self.next.saturating_sub(1);
+            self.bytes -= batch.bytes;
+            if batch.unknown {
+                self.counts.lock().unknown_resolved += 1;
+            }
+            batch.reply.send(Outcome::stored(batch.stored));
+        }
+    }
+
+    /// The writer failed: all that isn't acknowledged is to be sent again, in order. What was in
+    /// flight behind the failure may be stored, too, so sending the failed batch alone would put
+    /// it behind what follows it.
+    pub(super) fn rewind(&mut self, fate: Fate, now: Instant) {
+        for (n, batch) in self.batches.iter_mut().enumerate() {
+            let in_flight = batch.sent > batch.stored.len();
+            if planted(Bug::RetryAlone) && n > 0 && in_flight {
+                batch.stored.resize(batch.records.len(), Position::default());
+                batch.sent = batch.records.len();
+                continue;
+            }
+            batch.unknown |= in_flight && (n > 0 || fate == Fate::Unknown);
+            batch.failed.get_or_insert(now);
+            batch.sent = batch.stored.len();
+        }
+        self.next = 0;
+        self.pieces.clear();
+        self.receipts.clear();
+        self.held = false;
+    }
+
+    /// Gives up: tells of each batch what is known of it, the first one with the error.
+    pub(super) fn end(&mut self, error: TransportError) {
+        self.pieces.clear();
+        self.receipts.clear();
+        (self.next, self.bytes) = (0, 0);
+        let mut error = Some(error);
+        for batch in self.batches.drain(..) {
+            let unknown = batch.unknown || batch.sent > batch.stored.len();
+            let fate = if unknown { Fate::Unknown } else { Fate::NotStored };
+            let error = error.take().unwrap_or_else(|| {
+                TransportError::new("submit", TransportErrorKind::Poisoned).on(&*self.channel)
+            });
+            batch.reply.send(Outcome::partial(batch.stored, fate, error));
+        }
+    }
+}
+
+/// Ticks and control records, which take no number.
+fn is_tick(record: &Record) -> bool {
+    record.meta.msg_type == MsgType::TIME_TICK
+}
+
+/// A copy with its number, on a tick that of the last message before.
+fn stamped(record: &mut Record, origin: &Arc<Origin>, number: u64) -> Record {
+    // The stamp goes along with what is sent: a second one would have to be counted, too.
+    let stamp = record.meta.stamp.take();
+    let mut record = record.clone();
+    // A control record says itself what it is.
+    if record.header(Stamp::HEADER).is_none() {
+        let origin = stamp.map_or_else(|| origin.clone(), |stamp| stamp.origin);
+        record.meta.stamp = Some(Stamp { origin, seq: number });
+    }
+    record
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn line() -> Line {
+        let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
+        Line::new("a".into(), origin, 4, Timestamp(1), Instant::now(), Counts::default())
+    }
+
+    fn batch(types: &str) -> Vec<Record> {
+        let record = |c| match c {
+            't' => Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(7)), Vec::new()),
+            _ => Record::new(Meta::new(MsgType::INSERT, Timestamp(8)), vec![1, 2]),
+        };
+        types.chars().map(record).collect()
+    }
+
+    fn take(line: &mut Line, types: &str) -> Receipt {
+        let (reply, receipt) = Receipt::pending();
+        line.take(batch(types), reply, Instant::now());
+        receipt
+    }
+
+    /// The numbers of the next piece.
+    fn piece(line: &mut Line) -> Option<Vec<u64>> {
+        let piece = line.piece()?;
+        line.sent(Receipt::pending().1);
+        Some(piece.iter().map(|r| r.meta.stamp.as_ref().unwrap().seq).collect())
+    }
+
+    fn stored(positions: impl IntoIterator<Item = u64>) -> Outcome {
+        Outcome::stored(positions.into_iter().map(Position::new).collect())
+    }
+
+    #[test]
+    fn pieces_end_before_ticks_that_wait_for_them() {
+        let mut line = line();
+        let (mut first, mut second) = (take(&mut line, "mmtm"), take(&mut line, "m"));
+        assert_eq!(piece(&mut line), Some(vec![5, 6]));
+        assert_eq!(piece(&mut line), None);
+        line.settle(stored([1, 2])).unwrap();
+        assert_eq!(piece(&mut line), Some(vec![6, 7]));
+        assert_eq!(piece(&mut line), Some(vec![8]));
+        assert!(line.is_sent() && !line.is_empty());
+        line.settle(stored([3, 4])).unwrap();
+        assert_eq!((&mut first).now_or_never().unwrap().stored.len(), 4);
+        assert!((&mut second).now_or_never().is_none());
+        line.settle(stored([5])).unwrap();
+        assert!(line.is_empty() && line.bytes() == 0);
+    }
+
+    #[test]
+    fn what_isnt_acknowledged_is_sent_again_with_the_same_numbers() {
+        let mut line = line();
+        let receipts = [take(&mut line, "mmm"), take(&mut line, "mm")];
+        assert_eq!(piece(&mut line), Some(vec![5, 6, 7]));
+        assert_eq!(piece(&mut line), Some(vec![8, 9]));
+        let error = TransportError::new("submit", TransportErrorKind::Closed);
+        let partial = Outcome::partial(vec![Position::new(1)], Fate::NotStored, error);
+        let (fate, _) = line.settle(partial).unwrap_err();
+        line.rewind(fate, Instant::now());
+        assert_eq!(piece(&mut line), Some(vec![6, 7]));
+        line.rewind(Fate::Unknown, Instant::now());
+        assert_eq!(piece(&mut line), Some(vec![6, 7]));
+        assert_eq!(piece(&mut line), Some(vec![8, 9]));
+        line.settle(stored([5, 6])).unwrap();
+        line.settle(stored([7, 8])).unwrap();
+        let stored = receipts.map(|r| r.now_or_never().unwrap().stored);
+        assert_eq!(stored[0], [1, 5, 6].map(Position::new));
+        assert_eq!(stored[1], [7, 8].map(Position::new));
+        assert_eq!(line.counts.get().unknown_resolved, 2);
+    }
+
+    #[test]
+    fn the_end_tells_what_was_never_sent() {
+        let mut line = line();
+        let receipts = [take(&mut line, "mm"), take(&mut line, "m")];
+        assert_eq!(piece(&mut line), Some(vec![5, 6]));
+        line.end(TransportError::new("submit", TransportErrorKind::NotFound));
+        let [first, second] = receipts.map(|r| r.now_or_never().unwrap().rest.unwrap());
+        assert_eq!((first.0, first.1.kind()), (Fate::Unknown, &TransportErrorKind::NotFound));
+        assert_eq!((second.0, second.1.kind()), (Fate::NotStored, &TransportErrorKind::Poisoned));
+        assert_eq!(line.bytes(), 0);
+    }
+
+    #[test]
+    fn a_receipt_without_all_positions_is_a_failure() {
+        let mut line = line();
+        let _receipt = take(&mut line, "mm");
+        assert_eq!(piece(&mut line), Some(vec![5, 6]));
+        let (fate, error) = line.settle(stored([1])).unwrap_err();
+        assert_eq!(fate, Fate::Unknown);
+        assert!(matches!(error.kind(), TransportErrorKind::Protocol { .. }));
+    }
+}
