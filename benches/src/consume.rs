@@ -5,19 +5,20 @@ use msgstream_core::transport::{Record, Start};
 use msgstream_core::{Message, MsgPack, Timestamp, TtConfig, TtMsgStream};
 
 use crate::checksum::{Checksum, of_insert, of_undecoded};
-use crate::log::{Input, write};
+use crate::log::{Input, Writer, write};
 use crate::produce::runtime;
 use crate::workload::Result;
 use crate::{Done, Error, Job, MESSAGES_PER_TICK, Shape};
 
-pub(crate) fn prepare_undecoded(shape: Shape, messages: usize) -> Result<Job> {
-    prepare(shape, messages, |input| input.headers, |message| Ok(of_undecoded(message)))
+pub(crate) fn prepare_undecoded(shape: Shape, messages: usize, writer: Writer) -> Result<Job> {
+    prepare(shape, messages, writer, |input| input.headers, |message| Ok(of_undecoded(message)))
 }
 
 pub(crate) fn prepare_decoded(shape: Shape, messages: usize) -> Result<Job> {
     prepare(
         shape,
         messages,
+        Writer::Plain,
         |input| input.contents,
         |message| Ok(of_insert(&message.channel, message.decode_as::<InsertMsg>()?.body())),
     )
@@ -26,6 +27,7 @@ pub(crate) fn prepare_decoded(shape: Shape, messages: usize) -> Result<Job> {
 fn prepare(
     shape: Shape,
     messages: usize,
+    writer: Writer,
     expected: impl Fn(&Input) -> Checksum,
     hash: impl Fn(&StoredMessage) -> Result<u64> + 'static,
 ) -> Result<Job> {
@@ -33,7 +35,7 @@ fn prepare(
     let mut input = Input::new(shape, messages);
     let expected = expected(&input);
     let mut stream = runtime.block_on(async {
-        let (transport, mut writer) = input.open().await?;
+        let (transport, mut writer) = input.open(writer).await?;
         write(&mut writer, std::mem::take(&mut input.packs)).await?;
         let names: Vec<_> = input.names.iter().map(String::as_str).collect();
         let mut stream =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{Blob, InsertRequest, MsgBase};
+use msgstream_core::session::SessionConfig;
 use msgstream_core::stream::MsgStream;
 use msgstream_core::transport::Transport;
 use msgstream_core::{Message, MsgPack, MsgType, Timestamp, TsMsg};
@@ -14,6 +15,13 @@ use crate::Shape;
 use crate::checksum::{Checksum, of_headers, of_insert};
 use crate::shape::random;
 use crate::workload::Result;
+
+/// What writes the channels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Writer {
+    Plain,
+    Session,
+}
 
 /// The names of the channels, in the order of their numbers.
 pub(crate) fn names(shape: Shape) -> Vec<String> {
@@ -80,14 +88,20 @@ impl Input {
     }
 
     /// A transport with the channels, all empty, and a stream that writes to them.
-    pub(crate) async fn open(&self) -> Result<(Arc<dyn Transport>, MsgStream)> {
+    pub(crate) async fn open(&self, writer: Writer) -> Result<(Arc<dyn Transport>, MsgStream)> {
         let transport: Arc<dyn Transport> = Arc::new(MemTransport::new(MemConfig::default()));
         for name in &self.names {
             transport.create(name, Default::default()).await?;
         }
         let mut stream = MsgStream::new(Arc::clone(&transport));
         let names: Vec<_> = self.names.iter().map(String::as_str).collect();
-        stream.create_producers(&names).await?;
+        match writer {
+            Writer::Plain => stream.create_producers(&names).await?,
+            Writer::Session => {
+                transport.create("home", Default::default()).await?;
+                stream.create_session(SessionConfig::new("bench", "home")?, &names).await?;
+            }
+        }
         stream.start()?;
         Ok((transport, stream))
     }

@@ -8,7 +8,7 @@ use msgstream_core::transport::{Limit, Position, Record, Start};
 
 use crate::checksum::{Checksum, of_undecoded};
 use crate::consume::{add_pack, budget};
-use crate::log::{Input, write};
+use crate::log::{Input, Writer, write};
 use crate::produce::runtime;
 use crate::workload::Result;
 use crate::{Done, Error, Job, Shape};
@@ -42,7 +42,7 @@ type Batch = (Vec<Record>, Position);
 /// The records of each interval, its tick included, for each channel, as they were read.
 async fn batches(shape: Shape, input: &mut Input) -> Result<Vec<Vec<Batch>>> {
     let intervals = input.packs.len();
-    let (transport, mut stream) = input.open().await?;
+    let (transport, mut stream) = input.open(Writer::Plain).await?;
     write(&mut stream, std::mem::take(&mut input.packs)).await?;
     let counts = shape.counts();
     let mut readers = Vec::new();

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use msgstream_core::message::{InsertMsg, StoredMessage};
-use msgstream_core::transport::{Limit, Start, Transport};
+use msgstream_core::transport::{Limit, Stamp, Start, Transport};
 use msgstream_core::{MsgType, Timestamp};
 use tokio::runtime::Runtime;
 
 use crate::checksum::{Checksum, of_insert};
-use crate::log::{Input, write};
+use crate::log::{Input, Writer, write};
 use crate::workload::{Result, compare};
 use crate::{Done, Error, Job, Shape};
 
@@ -16,10 +16,10 @@ pub(crate) fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_time().build()?)
 }
 
-pub(crate) fn prepare(shape: Shape, messages: usize) -> Result<Job> {
+pub(crate) fn prepare(shape: Shape, messages: usize, writer: Writer) -> Result<Job> {
     let runtime = runtime()?;
     let mut input = Input::new(shape, messages);
-    let (transport, mut stream) = runtime.block_on(input.open())?;
+    let (transport, mut stream) = runtime.block_on(input.open(writer))?;
     let packs = std::mem::take(&mut input.packs);
     Ok(Job::new(move || {
         runtime.block_on(write(&mut stream, packs))?;
@@ -39,6 +39,10 @@ async fn check(transport: &Arc<dyn Transport>, input: &Input, ticks: u64) -> Res
         loop {
             let batch = reader.read(Limit::default()).await?;
             for record in batch.records {
+                if record.header(Stamp::HEADER).is_some() {
+                    // What a session writes beside messages and ticks.
+                    continue;
+                }
                 let ts = record.meta.timestamp;
                 if ts <= floor {
                     return Err(Error::Order);

@@ -6,6 +6,7 @@ use std::fmt;
 use msgstream_core::transport::TransportError;
 
 use crate::checksum::Checksum;
+use crate::log::Writer;
 use crate::{Shape, consume, merge, produce};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,15 +20,33 @@ pub enum Workload {
     /// Typed inserts are split by hash key, encoded and written to memory, and a tick follows on
     /// every channel.
     Produce,
+    /// The same through a session, which numbers the messages and keeps them until they are
+    /// acknowledged.
+    ProduceSession,
     /// Channels in memory are read and merged. Order and headers are checked, nothing is decoded.
     Undecoded,
-    /// The same, and every field of every message is decoded and checked.
+    /// The same with channels that a session wrote, so that each message is judged by its number.
+    UndecodedSession,
+    /// Like without a session, and every field of every message is decoded and checked.
     Decoded,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Merge, Self::Produce, Self::Undecoded, Self::Decoded];
+    pub const ALL: [Self; 6] = [
+        Self::Merge,
+        Self::Produce,
+        Self::ProduceSession,
+        Self::Undecoded,
+        Self::UndecodedSession,
+        Self::Decoded,
+    ];
+
+    /// Whether a session wrote or writes the messages.
+    #[must_use]
+    pub const fn has_session(self) -> bool {
+        matches!(self, Self::ProduceSession | Self::UndecodedSession)
+    }
 
     /// Does everything that isn't measured: builds the messages, and the log where one is read.
     ///
@@ -36,8 +55,10 @@ impl Workload {
     pub fn prepare(self, shape: Shape, messages: usize) -> Result<Job> {
         match self {
             Self::Merge => merge::prepare(shape, messages),
-            Self::Produce => produce::prepare(shape, messages),
-            Self::Undecoded => consume::prepare_undecoded(shape, messages),
+            Self::Produce => produce::prepare(shape, messages, Writer::Plain),
+            Self::ProduceSession => produce::prepare(shape, messages, Writer::Session),
+            Self::Undecoded => consume::prepare_undecoded(shape, messages, Writer::Plain),
+            Self::UndecodedSession => consume::prepare_undecoded(shape, messages, Writer::Session),
             Self::Decoded => consume::prepare_decoded(shape, messages),
         }
     }
@@ -48,7 +69,9 @@ impl fmt::Display for Workload {
         f.write_str(match self {
             Self::Merge => "merge",
             Self::Produce => "produce",
+            Self::ProduceSession => "session-produce",
             Self::Undecoded => "consume-undecoded",
+            Self::UndecodedSession => "session-consume-undecoded",
             Self::Decoded => "consume-decoded",
         })
     }

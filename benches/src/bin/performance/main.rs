@@ -60,27 +60,38 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 fn cases() -> impl Iterator<Item = Case> {
-    Workload::ALL.into_iter().flat_map(|workload| {
-        [128, 1024].into_iter().flat_map(move |payload| {
-            [Rates::Equal, Rates::Skewed].into_iter().flat_map(move |rates| {
-                [1, 2, 8, 64, 1024]
-                    .into_iter()
-                    // A single channel has nothing to be faster than.
-                    .filter(move |channels| rates == Rates::Equal || *channels > 1)
-                    .map(move |channels| Case {
-                        workload,
-                        shape: Shape { payload, channels, rates },
-                    })
+    Workload::ALL
+        .into_iter()
+        .flat_map(|workload| {
+            [128, 1024].into_iter().flat_map(move |payload| {
+                [Rates::Equal, Rates::Skewed].into_iter().flat_map(move |rates| {
+                    [1, 2, 8, 64, 1024]
+                        .into_iter()
+                        // A single channel has nothing to be faster than.
+                        .filter(move |channels| rates == Rates::Equal || *channels > 1)
+                        .map(move |channels| Case {
+                            workload,
+                            shape: Shape { payload, channels, rates },
+                        })
+                })
             })
         })
-    })
+        .filter(|case| !case.workload.has_session() || SESSIONS.contains(&case.shape))
+}
+
+/// The shapes in which workloads with sessions are measured.
+const SESSIONS: [Shape; 2] = [shape(2), shape(8)];
+
+/// Small messages, equal rates.
+const fn shape(channels: usize) -> Shape {
+    Shape { payload: 128, channels, rates: Rates::Equal }
 }
 
 /// Enough messages for a run of some tenths of a second.
 const fn messages(case: Case) -> usize {
     let small = match case.workload {
-        Workload::Produce | Workload::Decoded => 500_000,
-        Workload::Merge | Workload::Undecoded => 1_500_000,
+        Workload::Produce | Workload::ProduceSession | Workload::Decoded => 500_000,
+        Workload::Merge | Workload::Undecoded | Workload::UndecodedSession => 1_500_000,
     };
     if case.shape.payload > 128 { small / 2 } else { small }
 }

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use msgstream_bench::{Rates, Shape, Workload};
+use msgstream_bench::{Shape, Workload};
 
-use crate::find;
 use crate::measure::Measured;
+use crate::{SESSIONS, find, shape};
 
 const BEGIN: &str = "<!-- begin measured -->";
 const END: &str = "<!-- end measured -->";
@@ -19,6 +19,9 @@ const TARGETS: [(Workload, f64); 3] =
 
 /// The most that a message may cost with 1,024 channels, in terms of its cost with 8.
 const RATIO: f64 = 2.0;
+
+/// The most that a session may add to a message, produced and consumed.
+const SESSION_NS: f64 = 60.0;
 
 /// Puts the tables between the file's markers. The text around them stays.
 pub(crate) fn write(path: &Path, tables: &str) -> Result<(), Box<dyn Error>> {
@@ -73,7 +76,6 @@ pub(crate) fn targets(measured: &[Measured]) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(rows, "| {what} | {target} | {found} | {reached} |");
     };
-    let shape = |channels| Shape { payload: 128, channels, rates: Rates::Equal };
     for (workload, target) in TARGETS {
         if let Some(m) = find(measured, workload, shape(2)) {
             let found = millions(m.cpu_ns.median);
@@ -94,6 +96,23 @@ pub(crate) fn targets(measured: &[Measured]) -> String {
                 format!("at most {RATIO:.1}"),
                 format!("{found:.2}"),
                 found <= RATIO,
+            );
+        }
+    }
+    for shape in SESSIONS {
+        let cost = |workload| find(measured, workload, shape).map(|m| m.cpu_ns.median);
+        let more = |with, without| Some(cost(with)? - cost(without)?);
+        let produce = more(Workload::ProduceSession, Workload::Produce);
+        let consume = more(Workload::UndecodedSession, Workload::Undecoded);
+        if let (Some(produce), Some(consume)) = (produce, consume) {
+            row(
+                format!("session and dedup: ns of CPU for a message, {} channels", shape.channels),
+                format!("at most {SESSION_NS:.0}"),
+                format!(
+                    "{:.0} ({produce:.0} to produce, {consume:.0} to consume)",
+                    produce + consume
+                ),
+                produce + consume <= SESSION_NS,
             );
         }
     }
