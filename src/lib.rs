@@ -19,12 +19,16 @@
 //! | feature | URL | transport |
 //! | --- | --- | --- |
 //! | `mem` (default) | `mem://[NAME]` | in the process |
+//! | `nats` | `nats://HOST[:PORT][/PREFIX]` | NATS JetStream |
+//! | `nats-tls` | `tls://HOST[:PORT][/PREFIX]` | the same, encrypted |
 
 use std::sync::Arc;
 
 pub use msgstream_core::*;
 #[cfg(feature = "mem")]
 pub use msgstream_mem as mem;
+#[cfg(feature = "nats")]
+pub use msgstream_nats as nats;
 
 use crate::registry::{ConnectError, Registry};
 use crate::transport::Transport;
@@ -33,6 +37,8 @@ use crate::transport::Transport;
 const COMPILED_IN: &[fn(&mut Registry)] = &[
     #[cfg(feature = "mem")]
     msgstream_mem::register,
+    #[cfg(feature = "nats")]
+    msgstream_nats::register,
 ];
 
 /// The registry of the transports that are compiled in, to which a program may add its own.

@@ -29,7 +29,11 @@ fn scenarios() -> String {
 #[test]
 fn the_tables_are_up_to_date() {
     let old = fs::read_to_string(FILE).unwrap();
-    let new = with_section(&old, "capabilities", &matrix(&[("mem", minimum::mem())]));
+    let new = with_section(
+        &old,
+        "capabilities",
+        &matrix(&[("mem", minimum::mem()), ("nats", minimum::nats())]),
+    );
     let new = with_section(&new, "scenarios", &scenarios());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(FILE, &new).unwrap();

@@ -1,8 +1,15 @@
 //! What each backend must be able to do at the least: a capability that gets lost fails its run.
 
+#![allow(dead_code, reason = "each test uses one of these")]
+
 use msgstream_core::transport::Capabilities;
 
 /// In memory: everything but outliving the process.
 pub(crate) fn mem() -> Capabilities {
     Capabilities::all().without("persistent")
+}
+
+/// NATS JetStream, with the streams in files, and what a server takes without being told more.
+pub(crate) fn nats() -> Capabilities {
+    Capabilities::all().with_max_payload(1 << 20)
 }

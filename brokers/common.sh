@@ -1,0 +1,133 @@
+# What `up`, `down`, `kill` and `restart` share. Each broker has a folder with a `broker.sh` that
+# defines:
+#
+#   service_port          the port in the container that compose.yaml publishes
+#   service_variable      the variable of compose.yaml that holds the port on this machine
+#   broker_fetch          installs the server where it is missing
+#   broker_command PORT   replaces this shell by the server, with its port on 127.0.0.1
+#   broker_ready          succeeds once the server that was started last answers
+#   broker_environment PORT   prints the lines to evaluate for tests
+#
+# They find $home (this folder), $state (the broker's), $data and $log.
+# shellcheck shell=sh disable=SC2034,SC2154
+
+set -eu
+
+home=$(cd "$(dirname "$0")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/msgstream-brokers
+
+fail() {
+    echo "brokers: $*" >&2
+    exit 1
+}
+
+# The broker that the command line names.
+choose() {
+    known=$(cd "$home" && for file in */broker.sh; do printf ' %s' "${file%/*}"; done)
+    if [ $# -ne 1 ] || [ ! -f "$home/$1/broker.sh" ]; then
+        fail "usage: $0 NAME, where NAME is one of:$known"
+    fi
+    name=$1
+    state=${MSGSTREAM_BROKERS_STATE:-${TMPDIR:-/tmp}/msgstream-brokers-$(id -u)}/$name
+    data=$state/data
+    log=$state/log
+    # shellcheck source=/dev/null
+    . "$home/$name/broker.sh"
+}
+
+# Whether a docker engine answers. MSGSTREAM_BROKERS=process does without it.
+has_docker() {
+    [ "${MSGSTREAM_BROKERS:-}" != process ] && docker compose version >/dev/null 2>&1 &&
+        docker info >/dev/null 2>&1
+}
+
+compose() {
+    env "$service_variable=$(cat "$state/port")" docker compose \
+        --file "$home/compose.yaml" --project-name "$(cat "$state/project")" "$@"
+}
+
+is_docker() {
+    [ -f "$state/project" ]
+}
+
+# Whether the process of the state folder lives. One that has ended may stay as a zombie where
+# nobody collects it.
+is_alive() {
+    [ -f "$state/pid" ] || return 1
+    case $(ps -o stat= -p "$(cat "$state/pid")" 2>/dev/null) in
+    '' | Z*) return 1 ;;
+    esac
+}
+
+# Whether that is the server: its number may be another's by now.
+is_running() {
+    is_alive && ps -o args= -p "$(cat "$state/pid")" | grep -qF "$state"
+}
+
+# Waits up to 60 seconds for a command to succeed.
+await() {
+    left=600
+    until "$@"; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+is_gone() {
+    ! is_running
+}
+
+# Ready, or dead.
+is_settled() {
+    broker_ready || ! is_alive
+}
+
+# Below the ports that the system gives to connections: one of those could take the place of a
+# broker that is down for a moment.
+any_port() {
+    echo $((15000 + $(od -An -N2 -tu2 /dev/urandom) % 15000))
+}
+
+start_process() {
+    broker_fetch
+    mkdir -p "$data"
+    tries=10
+    while :; do
+        if [ -f "$state/port" ]; then port=$(cat "$state/port"); else port=$(any_port); fi
+        : >"$log"
+        # The server takes the place of the shell that is started here, and its number.
+        (
+            trap '' HUP
+            broker_command "$port"
+        ) >>"$log" 2>&1 </dev/null &
+        echo $! >"$state/pid"
+        await is_settled || true
+        ! broker_ready || break
+        tries=$((tries - 1))
+        # Somebody else has the port: at the first start another one will do.
+        if [ -f "$state/port" ] || [ "$tries" -eq 0 ] || ! grep -qi 'already in use' "$log"; then
+            tail -n 20 "$log" >&2
+            fail "$name doesn't start; its log is $log"
+        fi
+    done
+    echo "$port" >"$state/port"
+}
+
+start() {
+    mkdir -p "$state"
+    if is_docker; then
+        compose up --detach --wait "$name"
+    else
+        start_process
+    fi
+}
+
+stop() {
+    if is_docker; then
+        compose stop "$name"
+    elif is_running; then
+        kill "$(cat "$state/pid")"
+        await is_gone || fail "$name doesn't stop"
+    fi
+}

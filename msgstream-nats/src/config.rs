@@ -1,0 +1,386 @@
+//! Options, and the schemes `nats` and `tls`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use msgstream_core::registry::{ConnectError, Registry, Scheme, Url, parse_options};
+use msgstream_core::transport::Transport;
+use serde::{Deserialize, Serialize};
+
+use crate::NatsTransport;
+use crate::credentials::Credentials;
+use crate::tls::Tls;
+
+/// The port of a URL that names none.
+const PORT: u16 = 4222;
+
+/// Where the servers are, who we are to them, and how the streams are made.
+///
+/// ```
+/// use msgstream_core::registry::Url;
+/// use msgstream_nats::NatsConfig;
+/// let url = Url::parse("nats://alice:secret@localhost/shop-?replicas=3").unwrap();
+/// let config = NatsConfig::from_url(&url)?;
+/// assert!(!format!("{config:?}").contains("secret"));
+/// # Ok::<(), msgstream_core::registry::ConnectError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct NatsConfig {
+    /// Host and port of each, tried in no order.
+    pub(crate) servers: Vec<(String, u16)>,
+    /// What the names of our streams begin with.
+    pub(crate) prefix: String,
+    pub(crate) credentials: Credentials,
+    pub(crate) tls: Tls,
+    pub(crate) options: Options,
+}
+
+/// The options of the URL that are neither addresses nor secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The longest wait for an answer.
+    pub(crate) timeout: Duration,
+    /// Records in flight per writer.
+    pub(crate) window: usize,
+    /// What a reader asks for in advance, in bytes.
+    pub(crate) prefetch: usize,
+    pub(crate) storage: Storage,
+    pub(crate) replicas: usize,
+    /// Of each channel; `None` for no limit.
+    pub(crate) max_bytes: Option<i64>,
+    pub(crate) max_age: Duration,
+    pub(crate) discard: Discard,
+}
+
+/// Where the server keeps a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Storage {
+    #[default]
+    File,
+    Memory,
+}
+
+/// What a full stream does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Discard {
+    /// It drops its oldest records.
+    #[default]
+    Old,
+    /// It refuses new ones.
+    New,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct UrlOptions {
+    servers: String,
+    creds: Option<String>,
+    nkey: Option<String>,
+    ca: Option<String>,
+    cert: Option<String>,
+    key: Option<String>,
+    timeout_ms: u64,
+    window: usize,
+    prefetch: usize,
+    storage: Storage,
+    replicas: usize,
+    max_bytes: Option<u64>,
+    max_age_ms: u64,
+    discard: Discard,
+}
+
+impl Default for UrlOptions {
+    fn default() -> Self {
+        Self {
+            servers: String::new(),
+            creds: None,
+            nkey: None,
+            ca: None,
+            cert: None,
+            key: None,
+            timeout_ms: 5_000,
+            window: 1_024,
+            prefetch: 4 << 20,
+            storage: Storage::default(),
+            replicas: 1,
+            max_bytes: None,
+            max_age_ms: 0,
+            discard: Discard::default(),
+        }
+    }
+}
+
+impl NatsConfig {
+    /// Reads a URL, and where it has no credentials the environment: `NATS_USER` and
+    /// `NATS_PASSWORD`, `NATS_TOKEN`, `NATS_NKEY` and `NATS_CREDS` (files), and for TLS `NATS_CA`,
+    /// `NATS_CERT` and `NATS_KEY` (files).
+    ///
+    /// # Errors
+    /// [`ConnectError`] for an address or option that can't be used.
+    pub fn from_url(url: &Url) -> Result<Self, ConnectError> {
+        Self::from_url_and(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn from_url_and(
+        url: &Url,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConnectError> {
+        let read: UrlOptions = parse_options(url)?;
+        let positive = |name: &str, value: u64| match value {
+            0 => Err(ConnectError::option(url, name, "it must be greater than 0")),
+            value => Ok(value),
+        };
+        positive("timeout_ms", read.timeout_ms)?;
+        positive("window", read.window as u64)?;
+        positive("prefetch", read.prefetch as u64)?;
+        if !(1..=5).contains(&read.replicas) {
+            return Err(ConnectError::option(url, "replicas", "it must be from 1 to 5"));
+        }
+        let max_bytes = match read.max_bytes.map(i64::try_from) {
+            None => None,
+            Some(Ok(bytes)) if bytes > 0 => Some(bytes),
+            Some(_) => {
+                let reason = format!("it must be from 1 to {}", i64::MAX);
+                return Err(ConnectError::option(url, "max_bytes", reason));
+            }
+        };
+        let tls = tls(url, &read, environment)?;
+        Ok(Self {
+            servers: servers(url, &read.servers)?,
+            prefix: prefix(url)?,
+            credentials: credentials(url, &read, environment)?,
+            tls,
+            options: Options {
+                timeout: Duration::from_millis(read.timeout_ms),
+                window: read.window,
+                prefetch: read.prefetch,
+                storage: read.storage,
+                replicas: read.replicas,
+                max_bytes,
+                max_age: Duration::from_millis(read.max_age_ms),
+                discard: read.discard,
+            },
+        })
+    }
+}
+
+fn servers(url: &Url, more: &str) -> Result<Vec<(String, u16)>, ConnectError> {
+    let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
+        return Err(ConnectError::address(url, "it has no host: write nats://HOST:PORT"));
+    };
+    let mut servers = vec![(bare(host), url.port().unwrap_or(PORT))];
+    for server in more.split(',').filter(|server| !server.is_empty()) {
+        // The scheme is one whose hosts have to be plain.
+        let parsed = Url::parse(&format!("http://{server}/"));
+        let plain = parsed.ok().filter(|u| {
+            u.path() == "/"
+                && u.username().is_empty()
+                && u.password().is_none()
+                && !server.contains('/')
+        });
+        match plain.as_ref().and_then(Url::host_str) {
+            Some(host) => {
+                // A port that is the scheme's own doesn't show.
+                let port = server.ends_with(":80").then_some(80);
+                let port = plain.as_ref().and_then(Url::port).or(port).unwrap_or(PORT);
+                servers.push((bare(host), port));
+            }
+            None => {
+                let reason = "it must be addresses HOST or HOST:PORT with commas between them";
+                return Err(ConnectError::option(url, "servers", reason));
+            }
+        }
+    }
+    Ok(servers)
+}
+
+/// An IPv6 address without its brackets.
+fn bare(host: &str) -> String {
+    host.trim_start_matches('[').trim_end_matches(']').to_owned()
+}
+
+fn prefix(url: &Url) -> Result<String, ConnectError> {
+    let prefix = url.path().strip_prefix('/').unwrap_or_default();
+    if url.fragment().is_some()
+        || prefix.len() > 64
+        || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    {
+        return Err(ConnectError::address(
+            url,
+            "what follows the host is the prefix of the streams' names: up to 64 letters A-Z and a-z, digits, `-` and `_`",
+        ));
+    }
+    Ok(prefix.to_owned())
+}
+
+fn credentials(
+    url: &Url,
+    read: &UrlOptions,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Credentials, ConnectError> {
+    let file = |option: &str, read: fn(&str) -> Result<Credentials, String>, path: &str| {
+        read(path).map_err(|reason| ConnectError::option(url, option, reason))
+    };
+    let mut given = Vec::new();
+    if !url.username().is_empty() {
+        let wrong = || ConnectError::address(url, "user and password must be UTF-8");
+        let decode = |text| crate::name::unescape_bytes(text).ok_or_else(wrong);
+        let text = |bytes| String::from_utf8(bytes).map_err(|_| wrong());
+        let name = text(decode(url.username())?)?;
+        given.push(match url.password() {
+            None => Credentials::Token(name),
+            Some(password) => Credentials::User { name, password: text(decode(password)?)? },
+        });
+    }
+    if let Some(path) = &read.creds {
+        given.push(file("creds", Credentials::credentials_file, path)?);
+    }
+    if let Some(path) = &read.nkey {
+        given.push(file("nkey", Credentials::nkey_file, path)?);
+    }
+    let from = if given.is_empty() { "in the environment" } else { "in the URL" };
+    if given.is_empty() {
+        if let Some(name) = environment("NATS_USER") {
+            let password = environment("NATS_PASSWORD").unwrap_or_default();
+            given.push(Credentials::User { name, password });
+        }
+        given.extend(environment("NATS_TOKEN").map(Credentials::Token));
+        if let Some(path) = environment("NATS_CREDS") {
+            given.push(file("creds", Credentials::credentials_file, &path)?);
+        }
+        if let Some(path) = environment("NATS_NKEY") {
+            given.push(file("nkey", Credentials::nkey_file, &path)?);
+        }
+    }
+    if given.len() > 1 {
+        let reason = format!("there are several kinds of credentials {from}: leave one");
+        return Err(ConnectError::address(url, reason));
+    }
+    Ok(given.pop().unwrap_or_default())
+}
+
+fn tls(
+    url: &Url,
+    read: &UrlOptions,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Tls, ConnectError> {
+    let required = url.scheme() == "tls";
+    // Without TLS what the environment has for it is meant for another connection.
+    let or_environment = |option: &Option<String>, name: &str| {
+        option.clone().or_else(|| environment(name).filter(|_| required))
+    };
+    let certificate =
+        match (or_environment(&read.cert, "NATS_CERT"), or_environment(&read.key, "NATS_KEY")) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (Some(_), None) => {
+                return Err(ConnectError::option(url, "cert", "it needs `key` beside it"));
+            }
+            (None, Some(_)) => {
+                return Err(ConnectError::option(url, "key", "it needs `cert` beside it"));
+            }
+        };
+    let tls = Tls { required, ca: or_environment(&read.ca, "NATS_CA"), certificate };
+    tls.check().map_err(|reason| ConnectError::address(url, reason))?;
+    Ok(tls)
+}
+
+/// Answers to `nats://` and `tls://`.
+#[derive(Clone, Copy, Debug)]
+pub struct NatsScheme;
+
+/// Adds [`NatsScheme`] to a registry.
+pub fn register(registry: &mut Registry) {
+    registry.register(NatsScheme);
+}
+
+#[async_trait]
+impl Scheme for NatsScheme {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["nats", "tls"]
+    }
+
+    fn help(&self) -> &'static str {
+        "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][/PREFIX][?servers=HOST:PORT,…&creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE&timeout_ms=N&window=N&prefetch=N&storage=file|memory&replicas=N&max_bytes=N&max_age_ms=N&discard=old|new], or tls://…"
+    }
+
+    async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
+        Ok(Arc::new(NatsTransport::connect(NatsConfig::from_url(url)?).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn config(url: &str) -> Result<NatsConfig, ConnectError> {
+        NatsConfig::from_url_and(&Url::parse(url).unwrap(), &|_| None)
+    }
+
+    #[test]
+    fn addresses_and_prefix_are_read() {
+        let read = config("nats://h/shop-?servers=a,b:80,[::1]:7").unwrap();
+        let servers = [("h", 4222), ("a", 4222), ("b", 80), ("::1", 7)];
+        assert_eq!(read.servers, servers.map(|(host, port)| (host.to_owned(), port)));
+        assert_eq!(read.prefix, "shop-");
+        assert_eq!(config("nats://h").unwrap().prefix, "");
+        assert_eq!(config("nats://[::1]:5").unwrap().servers, [("::1".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn what_can_t_be_used_is_refused() {
+        for url in [
+            "nats://",
+            "nats://h/a/b",
+            "nats://h/a.b",
+            "nats://h/a%20b",
+            "nats://h#f",
+            "nats://h?servers=u:p@a",
+            "nats://h?servers=a/b",
+            "nats://h?window=0",
+            "nats://h?timeout_ms=0",
+            "nats://h?replicas=6",
+            "nats://h?max_bytes=0",
+            "nats://h?max_bytes=9223372036854775808",
+            "nats://h?discard=some",
+            "nats://h?creds=/no/such/file",
+        ] {
+            assert!(config(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn credentials_come_from_the_url_or_else_the_environment() {
+        let read = |url: &str, names: &'static [&'static str]| {
+            let url = Url::parse(url).unwrap();
+            NatsConfig::from_url_and(&url, &|name| {
+                names.contains(&name).then(|| "secret".to_owned())
+            })
+        };
+        let shown = |url, names| format!("{:?}", read(url, names).unwrap().credentials);
+        assert_eq!(shown("nats://h", &[]), "None");
+        assert_eq!(shown("nats://alice:secret@h", &["NATS_TOKEN"]), "User(..)");
+        assert_eq!(shown("nats://secret@h", &[]), "Token(..)");
+        assert_eq!(shown("nats://h", &["NATS_USER", "NATS_PASSWORD"]), "User(..)");
+        assert_eq!(shown("nats://h", &["NATS_TOKEN"]), "Token(..)");
+        let error = read("nats://h", &["NATS_TOKEN", "NATS_USER"]).unwrap_err().to_string();
+        assert!(error.contains("several") && !error.contains("secret"), "{error}");
+        let escaped = read("nats://a%40b:p%3Aq@h", &[]).unwrap().credentials;
+        let Credentials::User { name, password } = escaped else { panic!("{escaped:?}") };
+        assert_eq!((&*name, &*password), ("a@b", "p:q"));
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn tls_that_is_not_compiled_in_is_refused() {
+        for url in ["tls://h", "nats://h?ca=/some/file"] {
+            let error = config(url).unwrap_err().to_string();
+            assert!(error.contains("nats-tls"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Records as messages.
+
+use std::borrow::Cow;
+
+use async_nats::HeaderMap;
+use async_nats::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use msgstream_core::MsgTypeNames;
+use msgstream_core::transport::{Position, Record, TransportErrorKind};
+use msgstream_core::wire::{encode_headers, read_record};
+
+use crate::name::{escape, unescape_bytes};
+
+/// In front of a header's value that is written with escapes, for the protocol would change it.
+const ESCAPED: &str = "%ms:";
+
+/// What begins with this tells the server what to do.
+const RESERVED: &str = "Nats-";
+
+/// The headers of a record, and what the message counts against the server's limit, in bytes.
+pub(crate) fn encode(
+    record: &Record,
+    names: &MsgTypeNames,
+) -> Result<(HeaderMap, usize), TransportErrorKind> {
+    let mut map = HeaderMap::new();
+    let mut size = "NATS/1.0\r\n\r\n".len() + record.payload.len();
+    for (name, value) in encode_headers(record, names) {
+        let invalid = |reason: &str| TransportErrorKind::InvalidHeader {
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let reserved = name.get(..RESERVED.len()).is_some_and(|n| n.eq_ignore_ascii_case(RESERVED));
+        if reserved {
+            return Err(invalid("names that begin with `Nats-` are instructions to the server"));
+        }
+        let key = name.parse::<HeaderName>().ok().filter(|_| !name.is_empty());
+        let key = key.ok_or_else(|| {
+            invalid("its name may have ASCII letters, digits and signs other than `:` only")
+        })?;
+        let value = spell(&value);
+        size += name.len() + ": \r\n".len() + value.len();
+        // What was spelled has no line breaks, so this can't fail.
+        let value = value.parse::<HeaderValue>().map_err(|e| invalid(&e.to_string()))?;
+        map.append(key, value);
+    }
+    Ok((map, size))
+}
+
+/// The record of a message. Its payload is a copy: that of the message keeps all of the network
+/// buffer which it came in.
+pub(crate) fn decode(
+    position: Position,
+    headers: Option<&HeaderMap>,
+    payload: &[u8],
+    names: &MsgTypeNames,
+) -> Record {
+    let mut read: Vec<(&str, Cow<'_, [u8]>)> = Vec::new();
+    for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
+        let name: &str = name.as_ref();
+        if !name.starts_with(RESERVED) {
+            read.extend(values.iter().map(|value| (name, read_value(value.as_str()))));
+        }
+    }
+    // The map has another order at each read, and a record must not. The sort is stable: values of
+    // one name keep their order.
+    read.sort_by_key(|(name, _)| *name);
+    let headers = read.iter().map(|(name, value)| (*name, &**value));
+    read_record(position, headers, Bytes::copy_from_slice(payload), names)
+}
+
+/// A value in the form in which it survives: readers trim it, and a line break ends it.
+fn spell(value: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(value) {
+        Ok(text)
+            if text.trim() == text
+                && !text.contains(char::is_control)
+                && !text.starts_with(ESCAPED) =>
+        {
+            Cow::Borrowed(text)
+        }
+        _ => {
+            let mut spelled = ESCAPED.to_owned();
+            for &byte in value {
+                match byte {
+                    b'%' => escape(b"%", &mut spelled),
+                    b if b.is_ascii_graphic() => spelled.push(char::from(b)),
+                    b => escape(&[b], &mut spelled),
+                }
+            }
+            Cow::Owned(spelled)
+        }
+    }
+}
+
+fn read_value(spelled: &str) -> Cow<'_, [u8]> {
+    match spelled.strip_prefix(ESCAPED).and_then(unescape_bytes) {
+        Some(bytes) => Cow::Owned(bytes),
+        None => Cow::Borrowed(spelled.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use msgstream_core::transport::{Header, Meta};
+    use msgstream_core::{MsgType, Timestamp};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(extra: Vec<Header>) -> Record {
+        let mut record = Record::new(Meta::new(MsgType::INSERT, Timestamp(7)), "payload");
+        record.extra = extra.into_iter().collect();
+        record
+    }
+
+    #[test]
+    fn plain_values_are_written_as_they_are() {
+        for value in ["", "text", "a: b; c=\"d\"", "Ünïcode 頻道", "%41"] {
+            assert_eq!(spell(value.as_bytes()), value);
+        }
+    }
+
+    #[test]
+    fn what_the_protocol_would_change_is_escaped() {
+        assert_eq!(spell(b" around "), "%ms:%20around%20");
+        assert_eq!(spell(b"two\r\nlines"), "%ms:two%0D%0Alines");
+        assert_eq!(spell(b"%ms:%41"), "%ms:%25ms:%2541");
+        assert_eq!(spell(b"\xff"), "%ms:%FF");
+    }
+
+    #[test]
+    fn another_programs_value_that_looks_escaped_is_left_alone() {
+        assert_eq!(&*read_value("%ms:100%"), b"%ms:100%");
+    }
+
+    #[test]
+    fn names_that_can_t_be_written_are_refused() {
+        for name in ["", "a b", "a:b", "ä", "a\r\nb", "Nats-Rollup", "nats-msg-id"] {
+            match encode(&record(vec![Header::new(name, "x")]), &MsgTypeNames::default()) {
+                Err(TransportErrorKind::InvalidHeader { name: refused, .. }) => {
+                    assert_eq!(refused, name);
+                }
+                other => panic!("{name:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn instructions_to_the_server_are_no_headers_of_a_record() {
+        let names = MsgTypeNames::default();
+        let (mut map, _) = encode(&record(vec![]), &names).unwrap();
+        map.insert("Nats-Msg-Id", "1");
+        let read = decode(Position::new(1), Some(&map), b"payload", &names);
+        assert!(read.extra.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_comes_back(
+            extra in vec(("[!-9;-~]{1,8}", vec(any::<u8>(), 0..12)), 0..4),
+            vchannel in ".{0,6}",
+        ) {
+            let names = MsgTypeNames::default();
+            let extra = extra.into_iter().map(|(name, value)| Header::new(name, value));
+            let mut wrote = record(extra.collect());
+            wrote.meta.vchannel = Some(vchannel).filter(|v| !v.is_empty()).map(Into::into);
+            wrote.extra.sort_by(|a, b| a.name.cmp(&b.name));
+            let (map, size) = encode(&wrote, &names).unwrap();
+            for (name, value) in map.iter().flat_map(|(n, vs)| vs.iter().map(move |v| (n, v))) {
+                prop_assert_eq!(value.as_str().trim(), value.as_str(), "{}", name);
+            }
+            prop_assert!(size > wrote.payload.len());
+            let read = decode(Position::default(), Some(&map), &wrote.payload, &names);
+            prop_assert_eq!(read, wrote);
+        }
+    }
+}

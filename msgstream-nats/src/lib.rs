@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod admin;
+mod api;
+mod config;
+mod credentials;
+mod error;
+mod feed;
+mod handle;
+mod headers;
+mod link;
+mod name;
+mod reader;
+mod subscription;
+mod tls;
+mod writer;
+
+pub use self::admin::NatsTransport;
+pub use self::config::{NatsConfig, NatsScheme, register};

@@ -1,0 +1,221 @@
+//! Durable cursors.
+//!
+//! The cursors of all channels are in one stream of their own, one message for each, so that an
+//! acknowledgement is as durable as a record is.
+
+use std::sync::Arc;
+
+use async_nats::HeaderMap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use msgstream_core::transport::{
+    Incarnation, Position, Result, Subscription, TransportError, TransportErrorKind,
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::NatsConfig;
+use crate::api::ApiError;
+use crate::error::ServerError;
+use crate::handle::Handle;
+use crate::name::token;
+use crate::reader::sequence;
+
+/// No channel's stream is called so: after a `%` theirs have hexadecimal digits.
+const CURSORS: &str = "%cursors";
+
+/// The server refuses a message whose subject has another last sequence.
+const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
+
+/// Where the cursors of a prefix are.
+pub(crate) fn stream_of_cursors(config: &NatsConfig) -> String {
+    format!("{}{CURSORS}", config.prefix)
+}
+
+/// The subjects of all cursors of one life of a channel.
+pub(crate) fn cursors_of(config: &NatsConfig, channel: &str, incarnation: Incarnation) -> String {
+    format!("{}.{}.{incarnation}.*", stream_of_cursors(config), token(channel))
+}
+
+fn cursor(config: &NatsConfig, channel: &str, incarnation: Incarnation, name: &str) -> String {
+    format!("{}.{}.{incarnation}.{}", stream_of_cursors(config), token(channel), token(name))
+}
+
+/// A subscription's name that can't be part of a subject.
+pub(crate) fn check_name(name: &str) -> Result<(), TransportErrorKind> {
+    if (1..=255).contains(&name.len()) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let reason = "the subscription's name can't be used: 1 to 255 bytes without control characters are allowed";
+    Err(TransportErrorKind::Config { reason: reason.to_owned() })
+}
+
+/// Removes a cursor.
+pub(crate) async fn remove(
+    handle: &Handle,
+    channel: &str,
+    incarnation: Incarnation,
+    name: &str,
+) -> Result<(), TransportErrorKind> {
+    purge(handle, &cursor(&handle.config, channel, incarnation, name)).await
+}
+
+/// Removes the cursors whose subjects fit a pattern.
+pub(crate) async fn purge(handle: &Handle, subjects: &str) -> Result<(), TransportErrorKind> {
+    match handle.purge(&stream_of_cursors(&handle.config), subjects).await {
+        // There was never a cursor.
+        Err(error) if error.is(ServerError::STREAM_NOT_FOUND) => Ok(()),
+        purged => Ok(purged?),
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NatsSubscription {
+    handle: Arc<Handle>,
+    channel: String,
+    stream: String,
+    incarnation: Incarnation,
+    subject: String,
+    /// The cursor when this handle saw it last.
+    seen: Mutex<Seen>,
+}
+
+/// A cursor as it is stored.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// The sequence of its message; 0 where there is none.
+    sequence: u64,
+    position: Option<Position>,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    seq: u64,
+}
+
+impl NatsSubscription {
+    pub(crate) fn new(
+        handle: Arc<Handle>,
+        channel: &str,
+        stream: String,
+        incarnation: Incarnation,
+        name: &str,
+    ) -> Self {
+        let subject = cursor(&handle.config, channel, incarnation, name);
+        let channel = channel.to_owned();
+        Self { handle, channel, stream, incarnation, subject, seen: Mutex::default() }
+    }
+
+    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
+        TransportError::new(operation, kind).on(&self.channel)
+    }
+
+    async fn look(&self) -> Result<Seen, TransportErrorKind> {
+        let cursors = stream_of_cursors(&self.handle.config);
+        match self.handle.last_message(&cursors, &self.subject).await {
+            Ok((sequence, payload)) => {
+                let text = String::from_utf8(payload).ok();
+                let position = text.and_then(|text| text.parse().ok());
+                let Some(position) = position else {
+                    let reason = format!("the message at `{}` is no cursor", self.subject);
+                    return Err(TransportErrorKind::Protocol { reason });
+                };
+                Ok(Seen { sequence, position: Some(position) })
+            }
+            Err(error)
+                if error.is(ServerError::NO_MESSAGE) || error.is(ServerError::STREAM_NOT_FOUND) =>
+            {
+                Ok(Seen::default())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores the cursor, where it still is as it was seen.
+    async fn store(&self, before: Position, seen: Seen) -> Result<Seen, ApiError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(EXPECTED, seen.sequence.to_string());
+        let body = Bytes::from(before.to_string());
+        let stored: Stored = self.handle.request(&self.subject, headers, body).await?;
+        Ok(Seen { sequence: stored.seq, position: Some(before) })
+    }
+
+    async fn move_to(&self, before: Position) -> Result<(), TransportErrorKind> {
+        sequence(before)?;
+        self.handle.check_open()?;
+        let mut seen = self.seen.lock().await;
+        if seen.sequence == 0 {
+            self.begin().await?;
+            *seen = self.look().await?;
+        }
+        let mut is_begun = false;
+        // Another handle may move it too: each turn sees a cursor that is further, or fails.
+        while seen.position.is_none_or(|position| position < before) {
+            match self.store(before, *seen).await {
+                Ok(stored) => *seen = stored,
+                Err(error) if error.is(ServerError::WRONG_LAST_SEQUENCE) => {
+                    *seen = self.look().await?;
+                    if seen.sequence == 0 {
+                        self.begin().await?;
+                    }
+                }
+                // The stream of the cursors was deleted.
+                Err(ApiError::NobodyListens(_)) if !is_begun => {
+                    is_begun = true;
+                    self.begin().await?;
+                    *seen = self.look().await?;
+                }
+                Err(error) => {
+                    // It may be stored or not, so the next call looks.
+                    *seen = Seen::default();
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Before a first cursor: the channel is still there, and so is the stream for cursors.
+    async fn begin(&self) -> Result<(), TransportErrorKind> {
+        let found = self.handle.stream_info(&self.stream).await?.incarnation();
+        if found != self.incarnation {
+            let expected = self.incarnation;
+            return Err(TransportErrorKind::WrongIncarnation { expected, found });
+        }
+        let cursors = stream_of_cursors(&self.handle.config);
+        match self.handle.stream_info(&cursors).await {
+            Err(error) if error.is(ServerError::STREAM_NOT_FOUND) => {}
+            found => return found.map(drop).map_err(Into::into),
+        }
+        let options = &self.handle.config.options;
+        let config = json!({
+            "name": cursors,
+            "description": "cursors of msgstream's subscriptions: CHANNEL.INCARNATION.NAME",
+            "subjects": [format!("{cursors}.>")],
+            "retention": "limits",
+            "max_msgs_per_subject": 1,
+            "storage": options.storage,
+            "num_replicas": options.replicas,
+        });
+        match self.handle.create_stream(&cursors, config).await.map_err(TransportErrorKind::from) {
+            // Another handle was faster, with other options.
+            Err(TransportErrorKind::AlreadyExists) => Ok(()),
+            created => created,
+        }
+    }
+}
+
+#[async_trait]
+impl Subscription for NatsSubscription {
+    async fn ack(&self, before: Position) -> Result<()> {
+        self.move_to(before).await.map_err(|kind| self.error("ack", kind))
+    }
+
+    async fn acked(&self) -> Result<Option<Position>> {
+        match self.look().await {
+            Ok(seen) => Ok(seen.position),
+            Err(kind) => Err(self.error("acked", kind)),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! TLS, where it is compiled in.
+
+use async_nats::ConnectOptions;
+use msgstream_core::transport::TransportErrorKind;
+
+/// Whom to trust, and what to show, beside the machine's own certificates. Paths of PEM files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tls {
+    /// The scheme is `tls`: no connection without it.
+    pub(crate) required: bool,
+    pub(crate) ca: Option<String>,
+    pub(crate) certificate: Option<(String, String)>,
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    /// The provider is named here, for the client library would take the process's default one,
+    /// and panics where there is none or where two are compiled in.
+    pub(crate) fn apply(
+        &self,
+        options: ConnectOptions,
+    ) -> Result<ConnectOptions, TransportErrorKind> {
+        use std::sync::Arc;
+
+        use async_nats::rustls::crypto::ring;
+        use async_nats::rustls::pki_types::pem::PemObject as _;
+        use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        use async_nats::rustls::{ClientConfig, RootCertStore};
+
+        let wrong = |what: &str, path: &str, error: &dyn std::fmt::Display| {
+            let reason = format!("the {what} in `{path}` can't be used: {error}");
+            TransportErrorKind::Config { reason }
+        };
+        let certificates = |what: &str, path: &str| {
+            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+            let read: Vec<CertificateDer<'static>> = read.map_err(|e| wrong(what, path, &e))?;
+            match read.is_empty() {
+                true => Err(wrong(what, path, &"there is no certificate in it")),
+                false => Ok(read),
+            }
+        };
+        let mut roots = RootCertStore::empty();
+        match &self.ca {
+            Some(path) => {
+                for certificate in certificates("authority", path)? {
+                    roots.add(certificate).map_err(|e| wrong("authority", path, &e))?;
+                }
+            }
+            None => {
+                let native = rustls_native_certs::load_native_certs();
+                roots.add_parsable_certificates(native.certs);
+            }
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| TransportErrorKind::Config { reason: format!("TLS: {e}") })?
+            .with_root_certificates(roots);
+        let config = match &self.certificate {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates("certificate", certificate)?;
+                let der = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong("key", key, &e))?;
+                config
+                    .with_client_auth_cert(chain, der)
+                    .map_err(|e| wrong("certificate", certificate, &e))?
+            }
+        };
+        Ok(options.tls_client_config(config).require_tls(self.required))
+    }
+
+    pub(crate) const fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+impl Tls {
+    pub(crate) fn apply(
+        &self,
+        options: ConnectOptions,
+    ) -> Result<ConnectOptions, TransportErrorKind> {
+        Ok(options)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.required || self.ca.is_some() || self.certificate.is_some() {
+            return Err(MISSING);
+        }
+        Ok(())
+    }
+}
+
+/// What to do where TLS is wanted and not there.
+#[cfg(not(feature = "tls"))]
+const MISSING: &str = "TLS is not compiled in: enable the feature `tls` of `msgstream-nats`, which is `nats-tls` of `msgstream`";
+
+/// Refuses a server that demands TLS, before the client library sees it: it panics where it has to
+/// encrypt and nothing is compiled in that could.
+#[cfg(not(feature = "tls"))]
+pub(crate) async fn refuse_if_demanded(host: &str, port: u16) -> Result<(), TransportErrorKind> {
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+    use tokio::net::TcpStream;
+
+    #[derive(serde::Deserialize)]
+    struct Info {
+        #[serde(default)]
+        tls_required: bool,
+    }
+    /// Greetings have some hundred bytes.
+    const LONGEST: u64 = 64 << 10;
+
+    let failed = |error: std::io::Error| TransportErrorKind::Unavailable {
+        reason: format!("connecting to the server failed: {error}"),
+    };
+    let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+    let mut greeting = String::new();
+    BufReader::new(stream.take(LONGEST)).read_line(&mut greeting).await.map_err(failed)?;
+    let info = greeting.strip_prefix("INFO ").and_then(|json| serde_json::from_str(json).ok());
+    match info {
+        Some(Info { tls_required: true }) => {
+            Err(TransportErrorKind::Config { reason: format!("the server demands TLS. {MISSING}") })
+        }
+        Some(_) => Ok(()),
+        // A server that is going away closes what it has just accepted.
+        None if greeting.is_empty() => Err(TransportErrorKind::Unavailable {
+            reason: "the server closed the connection before its greeting".to_owned(),
+        }),
+        None => Err(TransportErrorKind::Protocol {
+            reason: "the greeting is not that of a NATS server; one that begins with TLS needs a `tls://` URL".to_owned(),
+        }),
+    }
+}
