@@ -63,13 +63,16 @@ impl SessionConfig {
         self
     }
 
-    /// A wall-clock time since when the producer surely wrote a tick or a base on each channel:
-    /// opening reads the channels from there, not from their beginning. A base is written at each
-    /// opening, and with messages that are a minute or more after the last tick or base. So it may
-    /// be two minutes before the last message that the producer is known to have written.
+    /// A wall-clock time since when the producer surely wrote a tick or a base on each channel that
+    /// was acknowledged: opening reads the channels from there, not from their beginning. A base is
+    /// written at each opening, and with messages that are a minute or more after the last tick or
+    /// base. So it may be two minutes before the last message that the producer is known to have
+    /// written.
     ///
-    /// Where that is wrong, or the transport can't seek by time, opening reads from the beginning
-    /// all the same. Without it opening always does.
+    /// It is a promise. Where nothing is found, or what is found is void, opening reads from the
+    /// beginning all the same; but where only a late copy of an older tick is there, it tells a
+    /// number that is too low. Without a time, or where the transport can't seek by one, opening
+    /// reads from the beginning. The home channel it always does.
     #[must_use]
     pub const fn with_scan_since(mut self, since: Timestamp) -> Self {
         self.scan_since = Some(since);

@@ -215,10 +215,12 @@ impl Dedup {
         if epoch < state.epoch {
             return Ok(Verdict::Fenced);
         }
-        if !state.fresh {
+        if epoch > state.epoch {
+            // Its fence wasn't seen, so of what was taken last some may have been void.
+            (state.epoch, state.last) = (epoch, last);
+        } else if !state.fresh {
             self.missing += last.saturating_sub(state.last);
         }
-        state.epoch = epoch;
         state.last = state.last.max(last);
         state.fresh = false;
         self.head.touch(at);

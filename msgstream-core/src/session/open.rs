@@ -167,7 +167,9 @@ impl<'a> Opener<'a> {
 
     /// Fences a channel, and reads it up to the fence; one that has messages, for their number.
     async fn enter(&self, channel: &str, begun: Option<Begun>, messages: bool) -> Result<Entered> {
-        let since = self.config.scan_since.filter(|_| self.transport.capabilities().seek_time);
+        // The home channel is read whole: a fence that voids the last epoch tells it nowhere else.
+        let can_seek = begun.is_some() && self.transport.capabilities().seek_time;
+        let since = self.config.scan_since.filter(|_| can_seek);
         let start = since.map_or(Start::Earliest, Start::Time);
         let mut scan = self.scan(channel, start).await?;
         let info = self.again(|| self.transport.describe(channel)).await?;
@@ -177,7 +179,8 @@ impl<'a> Opener<'a> {
         let floor = scan.seen.floor();
         let (fence, writer) = self.fence(channel, floor, begun.map(|begun| begun.epoch)).await?;
         scan.read_to(fence, self.deadline).await?;
-        if since.is_some() && !is_enough(&scan, begun, messages) {
+        let prior = begun.and_then(|begun| begun.prior);
+        if since.is_some() && !scan.seen.is_enough(prior) {
             self.counts.lock().scans_restarted += 1;
             scan = self.scan(channel, Start::Earliest).await?;
             scan.read_to(fence, self.deadline).await?;
@@ -251,15 +254,4 @@ impl<'a> Opener<'a> {
             }
         }
     }
-}
-
-/// Whether a scan that began in the middle tells what is needed: at home the epoch before, which
-/// says what is newest elsewhere, and the last number, from no older epoch.
-fn is_enough(scan: &Scan, begun: Option<Begun>, messages: bool) -> bool {
-    let prior = match begun {
-        Some(begun) => begun.prior,
-        None if scan.seen.prior().is_none() => return false,
-        None => scan.seen.prior(),
-    };
-    !messages || scan.seen.last().is_some() && scan.seen.told() >= prior
 }

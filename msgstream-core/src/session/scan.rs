@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::dedup::Dedup;
+use super::dedup::{Dedup, Verdict};
 use super::retry::Retry;
 use super::{Control, Kind};
 use crate::message::{MsgType, Timestamp};
@@ -27,6 +27,8 @@ pub(super) struct Seen {
     /// A tick or a base of the newest epoch told a number. A message before one doesn't: where 5
     /// failed and 6 was stored, 6 isn't the last one that was taken.
     known: bool,
+    /// The greatest number of a message that came before an earlier one.
+    ahead: u64,
     /// There were messages that told nothing.
     unclear: bool,
     floor: Timestamp,
@@ -41,6 +43,7 @@ impl Seen {
             prior: None,
             told: None,
             known: false,
+            ahead: 0,
             unclear: false,
             floor: Timestamp::MIN,
         }
@@ -59,10 +62,11 @@ impl Seen {
         self.prior
     }
 
-    /// The epoch that told the number. Where reading began in the middle it may be one that was
-    /// fenced before, and ticks all the same.
-    pub(super) const fn told(&self) -> Option<Position> {
-        self.told
+    /// Whether reading from the middle on told the last number, where `prior` is the newest epoch
+    /// by the home channel. What an epoch tells that was fenced before is void; and messages ahead
+    /// of the number may mean that it is a late copy of an older one.
+    pub(super) fn is_enough(&self, prior: Option<Position>) -> bool {
+        self.told >= prior && self.last().is_some_and(|last| self.ahead <= last)
     }
 
     /// Whether there were messages, and nothing that told their numbers.
@@ -126,7 +130,9 @@ impl Seen {
             (self.dedup, self.known) = (Dedup::default(), false);
         }
         if self.known {
-            let _ = self.dedup.message(stamp, usize::MAX);
+            if let Ok(Verdict::Gap) = self.dedup.message(stamp, usize::MAX) {
+                self.ahead = self.ahead.max(stamp.seq);
+            }
         } else {
             self.unclear = true;
         }

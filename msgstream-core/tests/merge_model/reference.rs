@@ -157,7 +157,8 @@ impl Producers {
         };
         let counts = epoch >= known.epoch;
         if counts {
-            (known.epoch, known.last, known.active) = (epoch, known.last.max(seq), true);
+            let last = if epoch > known.epoch { seq } else { known.last.max(seq) };
+            (known.epoch, known.last, known.active) = (epoch, last, true);
         }
         counts
     }

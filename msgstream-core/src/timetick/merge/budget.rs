@@ -117,7 +117,8 @@ impl Merge {
         if channel.standing == Standing::Idle {
             // Its next record makes it hold the frontier, and where no pack may come before that,
             // nothing else makes room for it: it gets the least there is, whatever others hold.
-            return own.min(budget.free()).max(budget.least());
+            // More would be kept from those that packs wait for.
+            return budget.least();
         }
         let room = match (self.blocks_next(channel), budget.starving) {
             (true, true) => budget.free() / 2,

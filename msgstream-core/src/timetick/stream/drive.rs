@@ -61,13 +61,15 @@ impl TtMsgStream {
         }
         let mut bytes = self.merge.reserve(slot);
         while bytes == 0 {
-            // Paused: silence doesn't count.
-            if let Some(input) = &mut self.inputs[slot.index()] {
-                input.silent_since = None;
-            }
             if !self.merge.blocks(slot) {
+                // Paused: silence doesn't count.
+                if let Some(input) = &mut self.inputs[slot.index()] {
+                    input.silent_since = None;
+                }
                 return Ok(false);
             }
+            // One that packs wait for only waits for its turn, and a read will tell whether
+            // something came meanwhile. Were its silence forgotten, it might never be idle.
             match self.merge.relieve(slot) {
                 Ok(Some(eviction)) => {
                     let Some(evicted) = &mut self.inputs[eviction.slot.index()] else { continue };
