@@ -8,6 +8,7 @@ mod matrix;
 mod runner;
 mod scenario;
 pub mod scenarios;
+pub mod sim;
 
 pub use self::failure::{Failure, Verdict};
 pub use self::harness::{Broker, BrokerError, Harness, unique_name};

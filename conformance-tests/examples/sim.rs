@@ -1,0 +1,160 @@
+//! Runs simulated worlds of many seeds, on all processors, and says what they proved.
+//!
+//! ```text
+//! cargo run --release -p msgstream-conformance --example sim -- --seeds 2000
+//! cargo run --release -p msgstream-conformance --example sim -- --for 3600
+//! cargo run --release -p msgstream-conformance --example sim -- --seed 42 --trace
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use msgstream_conformance::sim::Fault;
+use msgstream_conformance::sim::world::{RARE_PATHS, Report, run};
+
+/// Runs simulated worlds and checks the laws of the library in them.
+#[derive(Parser)]
+struct Options {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 2000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Runs seeds for so many seconds, however many they are.
+    #[arg(long = "for", value_name = "SECONDS", conflicts_with = "seeds")]
+    seconds: Option<u64>,
+    /// Runs this seed alone.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seconds"])]
+    seed: Option<u64>,
+    /// Prints every event of the seed to the standard error.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// In how many seeds each rare path must be taken.
+    #[arg(long, default_value_t = 20)]
+    rare: u64,
+    /// How many threads run seeds; one for each processor unless given.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+/// What all seeds came to.
+#[derive(Default)]
+struct Totals {
+    seeds: u64,
+    failed: Vec<Report>,
+    /// In how many seeds each rare path was taken.
+    rare: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<Fault, u64>,
+    events: u64,
+    acknowledged: u64,
+    packs: u64,
+    told: u64,
+    time: Duration,
+}
+
+impl Totals {
+    fn add(&mut self, report: Report) {
+        self.seeds += 1;
+        for (path, times) in &report.rare {
+            *self.rare.entry(path).or_default() += u64::from(*times > 0);
+        }
+        for (fault, times) in &report.faults {
+            *self.faults.entry(*fault).or_default() += times;
+        }
+        self.events += report.events;
+        self.acknowledged += report.acknowledged;
+        self.packs += report.packs;
+        self.told += u64::from(report.told > 0);
+        self.time += report.time;
+        if let Some(violation) = &report.violation {
+            println!("seed {} FAILED: {violation:.2000}", report.seed);
+            println!("replay it with: {}", replay(report.seed));
+            self.failed.push(report);
+        }
+    }
+
+    /// Rare paths that too few seeds took.
+    fn unproved(&self, least: u64) -> Vec<&'static str> {
+        let times = |path: &&str| self.rare.get(path).copied().unwrap_or(0);
+        RARE_PATHS.into_iter().filter(|path| times(path) < least).collect()
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seeds, events, acknowledged, packs, told, .. } = self;
+        writeln!(f, "{seeds} seeds, {} failed", self.failed.len())?;
+        writeln!(f, "{events} events in {:.1} virtual hours", self.time.as_secs_f64() / 3600.0)?;
+        writeln!(f, "{acknowledged} messages acknowledged, {packs} packs given")?;
+        writeln!(f, "in {told} seeds consumers were told what an administrator had destroyed")?;
+        writeln!(f, "faults: {:?}", self.faults)?;
+        write!(f, "seeds that took each rare path: {:?}", self.rare)
+    }
+}
+
+fn replay(seed: u64) -> String {
+    format!("cargo run --release -p msgstream-conformance --example sim -- --seed {seed} --trace")
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if let Some(seed) = options.seed {
+        return run_one(seed, options.trace);
+    }
+    let began = Instant::now();
+    let totals = run_many(&options, began);
+    println!("{totals}\nin {:.1} s", began.elapsed().as_secs_f64());
+    let unproved = totals.unproved(options.rare);
+    if !unproved.is_empty() {
+        println!("FAILED: taken in fewer than {} seeds: {unproved:?}", options.rare);
+    }
+    if unproved.is_empty() && totals.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn run_one(seed: u64, trace: bool) -> ExitCode {
+    let report = run(seed, trace);
+    println!("{report:#?}");
+    if report.violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Each thread takes the next seed, and runs its world alone.
+fn run_many(options: &Options, began: Instant) -> Totals {
+    let next = AtomicU64::new(options.from);
+    let stop = AtomicBool::new(false);
+    let totals = Mutex::new(Totals::default());
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let over = match options.seconds {
+                Some(seconds) => began.elapsed() >= Duration::from_secs(seconds),
+                None => seed - options.from >= options.seeds,
+            };
+            if over {
+                return;
+            }
+            let report = run(seed, false);
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.add(report);
+            // More of them tell nothing more.
+            stop.fetch_or(totals.failed.len() >= 20, Ordering::Relaxed);
+        }
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..options.threads.unwrap_or(processors).max(1) {
+            scope.spawn(work);
+        }
+    });
+    totals.into_inner().unwrap_or_else(PoisonError::into_inner)
+}

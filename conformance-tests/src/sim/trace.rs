@@ -1,0 +1,73 @@
+//! What happened, as a running hash.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// Hashes every event and its virtual time, and prints them where that is wanted. Two runs of one
+/// seed did the same exactly if their hashes are equal.
+#[derive(Debug)]
+pub(super) struct Trace {
+    hash: u64,
+    events: u64,
+    print: bool,
+}
+
+impl Trace {
+    pub(super) const fn new(print: bool) -> Self {
+        // FNV-1a: the same in every process and every version of Rust, unlike the standard hashers.
+        Self { hash: 0xcbf2_9ce4_8422_2325, events: 0, print }
+    }
+
+    pub(super) fn note(&mut self, at: Duration, event: fmt::Arguments<'_>) {
+        self.events += 1;
+        if self.print {
+            eprintln!("{:>12.3} {event}", at.as_secs_f64());
+        }
+        self.bytes(&at.as_nanos().to_le_bytes());
+        // Writing to a hash can't fail.
+        let _: fmt::Result = self.write_fmt(event);
+        self.bytes(b"\n");
+    }
+
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub(super) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
+impl Write for Trace {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_when_and_in_which_order_all_count() {
+        let hash = |events: &[(u64, &str)]| {
+            let mut trace = Trace::new(false);
+            for (ms, event) in events {
+                trace.note(Duration::from_millis(*ms), format_args!("{event}"));
+            }
+            trace.hash()
+        };
+        let one = hash(&[(1, "a"), (2, "b")]);
+        assert_eq!(one, hash(&[(1, "a"), (2, "b")]));
+        for other in [&[(1, "b"), (2, "a")], &[(1, "a"), (3, "b")], &[(1, "ab"), (2, "")]] {
+            assert_ne!(one, hash(other));
+        }
+    }
+}
