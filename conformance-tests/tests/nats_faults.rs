@@ -168,6 +168,28 @@ async fn a_short_outage_is_not_seen_by_readers() {
 }
 
 #[tokio::test]
+async fn a_read_that_nobody_polls_keeps_no_other_call_from_the_connection() {
+    let server = Server::start().await;
+    let transport = server.open().await;
+    create(&*transport, "orders").await;
+    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    drain(&mut *reader).await;
+    server.run("kill").await;
+    // In the server's place is somebody who says nothing, so the read stays where it connects.
+    let address = server.url.strip_prefix("nats://").unwrap();
+    let silent = tokio::net::TcpListener::bind(address).await.unwrap();
+    let mut read = reader.read(Limit::default());
+    let connection = tokio::select! {
+        read = &mut read => panic!("it was to connect: {read:?}"),
+        connection = silent.accept() => connection.unwrap(),
+    };
+    drop((connection, silent));
+    server.run("restart").await;
+    transport.describe("orders").await.unwrap();
+    assert!(read.await.unwrap().records.is_empty());
+}
+
+#[tokio::test]
 async fn a_server_that_comes_back_without_its_data_has_no_channel() {
     let server = Server::start().await;
     let transport = server.open().await;

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::NatsConfig;
-use crate::error::is_temporary;
+use crate::error::{is_temporary, lost};
 use crate::link::Link;
 
 /// The connections, and whether the handle is closed.
@@ -26,7 +26,7 @@ pub(crate) struct Handle {
     writers: watch::Sender<usize>,
 }
 
-type Slot = Mutex<Option<Arc<Link>>>;
+type Slot = Arc<Mutex<Option<Arc<Link>>>>;
 
 impl Handle {
     /// Connects once. A server that isn't there is told at once.
@@ -42,8 +42,8 @@ impl Handle {
         Ok(Arc::new(Self {
             config,
             max_payload: link.client.max_payload(),
-            asking: Mutex::new(Some(Arc::new(link))),
-            writing: Mutex::default(),
+            asking: Arc::new(Mutex::new(Some(Arc::new(link)))),
+            writing: Slot::default(),
             closed: watch::Sender::new(false),
             writers: watch::Sender::new(0),
         }))
@@ -95,22 +95,44 @@ impl Handle {
     async fn link(&self, slot: &Slot) -> Result<Arc<Link>, TransportErrorKind> {
         let mut retry = Retry::new(self.timeout());
         loop {
-            let attempt = async {
-                let mut slot = slot.lock().await;
-                if let Some(link) = slot.as_ref().filter(|link| link.is_alive()) {
-                    return Ok(Arc::clone(link));
-                }
-                *slot = None;
-                let link = Arc::new(Link::open(&self.config).await?);
-                *slot = Some(Arc::clone(&link));
-                Ok(link)
-            };
-            let attempt = timeout_at(retry.deadline, attempt).await;
-            match attempt.unwrap_or(Err(TransportErrorKind::TimedOut { after: self.timeout() })) {
+            // Mostly nobody holds it.
+            if let Ok(slot) = slot.try_lock()
+                && let Some(link) = slot.as_ref().filter(|link| link.is_alive())
+            {
+                return Ok(Arc::clone(link));
+            }
+            match self.open_link(slot, retry.deadline).await {
                 Err(kind) => retry.after(kind).await?,
                 linked => return linked,
             }
         }
+    }
+
+    /// Opens a connection, in a task of its own: a caller that nobody polls for a while, such as a
+    /// read of a stream that acknowledges, must not keep all others from the connection.
+    async fn open_link(
+        &self,
+        slot: &Slot,
+        deadline: Instant,
+    ) -> Result<Arc<Link>, TransportErrorKind> {
+        let (slot, config, closed) =
+            (Arc::clone(slot), self.config.clone(), self.closed.subscribe());
+        let attempt = async move {
+            let mut slot = slot.lock_owned().await;
+            if let Some(link) = slot.as_ref().filter(|link| link.is_alive()) {
+                return Ok(Arc::clone(link));
+            }
+            *slot = None;
+            if *closed.borrow() {
+                return Err(TransportErrorKind::Closed);
+            }
+            let link = Arc::new(Link::open(&config).await?);
+            *slot = Some(Arc::clone(&link));
+            Ok(link)
+        };
+        let opened = tokio::spawn(timeout_at(deadline, attempt)).await;
+        let late = Err(TransportErrorKind::TimedOut { after: self.timeout() });
+        opened.map_err(|_| lost())?.unwrap_or(late)
     }
 
     /// Counts a writer until what it returns is dropped.
