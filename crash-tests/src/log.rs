@@ -1,0 +1,128 @@
+//! What the channels hold, as it is read back.
+
+use bytes::Bytes;
+use msgstream::message::SerdeMsg;
+use msgstream::timetick::END_HEADER;
+use msgstream::transport::{Limit, Position, Record, Stamp, Start, Transport};
+use msgstream::{MsgType, StoredMessage};
+
+use crate::error::Result;
+use crate::plan::{Body, Plan};
+
+/// A channel and its records.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) channel: String,
+    pub(crate) producer: u32,
+    pub(crate) index: u32,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// A record.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) position: Position,
+    pub(crate) ts: u64,
+    pub(crate) what: What,
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "for a plain client"))]
+    pub(crate) payload: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A message of a session.
+    Message { number: u64, tag: Tag },
+    /// A time tick of a session, with the number of the last message before it.
+    Tick(Tag),
+    /// The last record of its channel.
+    End(Tag),
+    /// From here on, records of older epochs are void.
+    Fence { producer: String, epoch: Position },
+    /// The number of the last message before it.
+    Base(Tag),
+    /// A session's last record.
+    Goodbye,
+    /// None of these: nobody of ours writes it.
+    Strange(String),
+}
+
+/// Producer, epoch and number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(crate) producer: String,
+    pub(crate) epoch: Position,
+    pub(crate) seq: u64,
+}
+
+/// Reads every channel of a plan from its beginning to its end.
+pub(crate) async fn read(transport: &dyn Transport, plan: &Plan) -> Result<Vec<Log>> {
+    let mut logs = Vec::new();
+    for (channel, producer, index) in plan.all_channels() {
+        let mut reader = transport.reader(&channel, Start::Earliest, None).await?;
+        let mut entries = Vec::new();
+        loop {
+            let batch = reader.read(Limit::default()).await?;
+            entries.extend(batch.records.into_iter().map(|record| {
+                let (position, ts) = (record.position, record.meta.timestamp.0);
+                let payload = record.payload.clone();
+                Entry {
+                    position,
+                    ts,
+                    what: what(&channel, record, plan, (producer, index)),
+                    payload,
+                }
+            }));
+            if batch.caught_up {
+                break;
+            }
+        }
+        logs.push(Log { channel, producer, index, entries });
+    }
+    Ok(logs)
+}
+
+fn what(channel: &str, record: Record, plan: &Plan, (producer, index): (u32, u32)) -> What {
+    let tag = record.meta.stamp.as_ref().map(|stamp| Tag {
+        producer: stamp.origin.producer.to_string(),
+        epoch: stamp.origin.epoch,
+        seq: stamp.seq,
+    });
+    if record.meta.msg_type == MsgType::TIME_TICK {
+        return match tag {
+            Some(tag) if record.header(END_HEADER).is_some() => What::End(tag),
+            Some(tag) => What::Tick(tag),
+            None => control(&record).unwrap_or_else(|| What::Strange(format!("{record:?}"))),
+        };
+    }
+    let ts = record.meta.timestamp;
+    let message = StoredMessage::new(channel.into(), record);
+    let body = match message.decode_as::<SerdeMsg<Body>>() {
+        Ok(message) => message.into_value(),
+        Err(error) => return What::Strange(error.to_string()),
+    };
+    let number = body.number;
+    match tag {
+        Some(tag)
+            if body == plan.body(producer, index, number)
+                && ts == plan.ts(producer, index, number)
+                && tag.seq == number =>
+        {
+            What::Message { number, tag }
+        }
+        tag => What::Strange(format!("{body:?} at {ts} of {tag:?}")),
+    }
+}
+
+/// A control record, written as `producer;epoch;kind;value`.
+fn control(record: &Record) -> Option<What> {
+    let text = str::from_utf8(record.header(Stamp::HEADER)?).ok()?;
+    let parts: Vec<_> = text.split(';').collect();
+    let [producer, epoch, kind, value] = parts[..] else { return None };
+    let (producer, epoch) = (producer.to_owned(), epoch.parse().ok()?);
+    match kind {
+        "fence" => Some(What::Fence { producer, epoch }),
+        "base" => Some(What::Base(Tag { producer, epoch, seq: value.parse().ok()? })),
+        "bye" => Some(What::Goodbye),
+        _ => None,
+    }
+}

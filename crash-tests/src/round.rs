@@ -1,0 +1,241 @@
+//! One round: processes are started, somebody is killed and started again, and when all is done
+//! everything is checked.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use msgstream::transport::Transport;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use crate::broker::Broker;
+use crate::check::{Found, check, keep};
+use crate::error::{Error, Result};
+use crate::folder::{self, Folder, Lines};
+use crate::journal::{self, Noted};
+use crate::plan::Plan;
+use crate::process::Process;
+use crate::{log, raw};
+
+/// How often the progress of the processes is looked at.
+const LOOK: Duration = Duration::from_micros(100);
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Broker,
+    Consumer,
+    Producer,
+}
+
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Consumer => "consumer",
+            Self::Producer => "producer",
+        }
+    }
+}
+
+/// What a round was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// At each kill something was on its way.
+    pub(crate) counts: bool,
+    /// Messages that were sent and not acknowledged at the kills.
+    pub(crate) unacknowledged: u64,
+    /// Packs that were emitted and not committed at the kills.
+    pub(crate) uncommitted: u64,
+    /// Records that the plain client read, where there is one.
+    pub(crate) raw: Option<u64>,
+    pub(crate) found: Found,
+    pub(crate) took: Duration,
+}
+
+/// Where a round takes place.
+#[derive(Clone, Debug)]
+pub(crate) struct Round<'a> {
+    pub(crate) url: &'a str,
+    /// Whose scripts kill it, where it is the one to be killed.
+    pub(crate) broker: Option<&'a Broker>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) folder: &'a Folder,
+}
+
+impl Round<'_> {
+    /// Runs the round, with a kill after each of these shares of the victim's work. Its channels are
+    /// gone afterwards, unless it failed.
+    pub(crate) async fn run(&self, kind: Kind, kills: &[f64]) -> Result<Outcome> {
+        let began = Instant::now();
+        self.folder.write_plan(self.plan)?;
+        let transport = msgstream::connect(self.url).await?;
+        for channel in self.channels() {
+            transport.create(&channel, BTreeMap::new()).await?;
+        }
+        transport.close().await?;
+
+        let mut outcome = self.within("the work of a round", self.work(kind, kills)).await?;
+
+        let transport = msgstream::connect(self.url).await?;
+        let logs = self.within("reading back", log::read(&*transport, self.plan)).await?;
+        outcome.found = check(self.plan, self.folder, &logs).await?;
+        let wrong = &mut outcome.found.wrong;
+        outcome.raw = self.within("the plain client", raw::compare(self.url, &logs, wrong)).await?;
+        if outcome.found.wrong.count == 0 {
+            for channel in self.channels() {
+                transport.delete(&channel).await?;
+            }
+        } else {
+            keep(self.folder, &logs)?;
+        }
+        transport.close().await?;
+        outcome.took = began.elapsed();
+        Ok(outcome)
+    }
+
+    async fn work(&self, kind: Kind, kills: &[f64]) -> Result<Outcome> {
+        let mut outcome = Outcome { counts: true, ..Outcome::default() };
+        let producers = (0..self.plan.producers)
+            .map(|producer| Process::producer(self.url, self.folder, producer));
+        let mut work = Work {
+            round: self,
+            consumer: Process::consumer(self.url, self.folder)?,
+            producers: producers.collect::<Result<_>>()?,
+            packs: Lines::new(self.folder.output()),
+        };
+        let mut emitted = Vec::new();
+        for share in kills {
+            if !work.comes_to(kind, *share).await? {
+                outcome.counts = false;
+                break;
+            }
+            outcome.counts &= work.kill(kind, &mut outcome, &mut emitted).await?;
+        }
+        while !work.is_done(None)? {
+            pause().await;
+        }
+        // A pack that comes again must be the same.
+        if !folder::read(&self.folder.output())?.starts_with(&emitted) {
+            outcome
+                .found
+                .wrong
+                .add("what was emitted before the kill differs from what came again");
+        }
+        Ok(outcome)
+    }
+
+    fn channels(&self) -> impl Iterator<Item = String> {
+        let homes = (0..self.plan.producers).map(|producer| self.plan.home(producer));
+        self.plan.all_channels().map(|(channel, ..)| channel).chain(homes)
+    }
+
+    async fn within<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let after = self.plan.deadline();
+        let late = |_| Error::Deadline { what: what.to_owned(), after };
+        timeout(after, work).await.map_err(late)?
+    }
+}
+
+/// The processes of a round. Of several producers, the first is the one to be killed.
+struct Work<'a> {
+    round: &'a Round<'a>,
+    producers: Vec<Process>,
+    consumer: Process,
+    packs: Lines,
+}
+
+impl Work<'_> {
+    /// Waits until so much of the work is done; says whether there still is any to do.
+    async fn comes_to(&mut self, kind: Kind, share: f64) -> Result<bool> {
+        let plan = self.round.plan;
+        let of_one = journal::bytes(plan.messages() / u64::from(plan.producers.max(1)));
+        loop {
+            if self.is_done(Some(kind))? {
+                return Ok(false);
+            }
+            let length = |producer| folder::length(&self.round.folder.journal(producer));
+            let packs = self.packs.count()?;
+            let (now, all) = match kind {
+                Kind::Consumer => (packs, plan.packs()),
+                Kind::Producer => (length(0), of_one),
+                // Where the consumer isn't there yet, it is none that runs.
+                Kind::Broker if packs == 0 => (0, 1),
+                Kind::Broker => {
+                    ((0..plan.producers).map(length).sum(), of_one * u64::from(plan.producers))
+                }
+            };
+            if now as f64 >= share * all as f64 && now > 0 {
+                return Ok(true);
+            }
+            pause().await;
+        }
+    }
+
+    /// Whether all processes are done, or those whose work the kill is to hit.
+    fn is_done(&mut self, kind: Option<Kind>) -> Result<bool> {
+        let mut producers = Vec::new();
+        for producer in &mut self.producers {
+            producers.push(producer.is_done()?);
+        }
+        let consumer = self.consumer.is_done()?;
+        Ok(match kind {
+            Some(Kind::Producer) => producers.first() == Some(&true),
+            Some(Kind::Consumer) => consumer,
+            Some(Kind::Broker) => !producers.contains(&false),
+            None => consumer && !producers.contains(&false),
+        })
+    }
+
+    /// Kills, looks at what was on its way, and starts again; says whether the kill counts.
+    async fn kill(
+        &mut self,
+        kind: Kind,
+        outcome: &mut Outcome,
+        emitted: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let Round { broker, plan, folder, .. } = *self.round;
+        let on_the_way = |producer| Ok(Noted::read(&folder.journal(producer))?.on_the_way() as u64);
+        let (unacknowledged, uncommitted) = match kind {
+            Kind::Producer => {
+                let Some(producer) = self.producers.first_mut() else { return Ok(false) };
+                if !producer.kill().await? {
+                    return Ok(false);
+                }
+                let unacknowledged = on_the_way(0)?;
+                *producer = producer.again()?;
+                (unacknowledged, 0)
+            }
+            Kind::Consumer => {
+                if !self.consumer.kill().await? {
+                    return Ok(false);
+                }
+                *emitted = folder::read(&folder.output())?;
+                let committed = folder.committed().await?.bytes as usize;
+                let rest = emitted.get(committed..).unwrap_or_default();
+                let uncommitted = rest.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.consumer = self.consumer.again()?;
+                (0, uncommitted)
+            }
+            Kind::Broker => {
+                let Some(broker) = broker else { return Ok(false) };
+                broker.kill().await?;
+                let unacknowledged = (0..plan.producers).map(on_the_way).sum::<Result<u64>>()?;
+                broker.restart().await?;
+                (unacknowledged, 0)
+            }
+        };
+        outcome.unacknowledged += unacknowledged;
+        outcome.uncommitted += uncommitted;
+        Ok(unacknowledged + uncommitted > 0)
+    }
+}
+
+/// Waits for less than the runtime can: a consumer commits within a millisecond. Nothing else runs
+/// in this process meanwhile.
+async fn pause() {
+    thread::sleep(LOOK);
+    yield_now().await;
+}
