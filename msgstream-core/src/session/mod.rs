@@ -80,6 +80,7 @@ mod counts;
 pub(crate) mod dedup;
 mod line;
 pub(crate) mod open;
+mod producers;
 mod retry;
 mod scan;
 mod shared;
@@ -90,7 +91,7 @@ use std::sync::Arc;
 
 pub use self::config::SessionConfig;
 pub use self::counts::SessionCounts;
-pub use self::dedup::{ProducerLimits, ProducerState};
+pub use self::producers::{ProducerLimits, ProducerState};
 
 pub(crate) use self::confirm::Session;
 pub(crate) use self::control::{Control, Kind};
