@@ -14,7 +14,7 @@ use crate::transport::stamp::is_producer_id;
 /// use msgstream_core::session::SessionConfig;
 /// let config = SessionConfig::new("billing-3", "billing-3-home")?
 ///     .with_retry_for(Duration::from_secs(20));
-/// assert_eq!(config.producer(), "billing-3");
+/// assert_eq!((config.producer(), config.home()), ("billing-3", "billing-3-home"));
 /// assert!(SessionConfig::new("billing 3", "home").is_err());
 /// # Ok::<(), msgstream_core::Error>(())
 /// ```

@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::writer::SessionWriter;
 use crate::error::{Error, Result};
 use crate::transport::{
-    ChannelWriter, Origin, Position, Record, Stamp, TransportError, TransportErrorKind,
+    ChannelWriter, Origin, Position, Stamp, TransportError, TransportErrorKind,
 };
 
 /// A session that was opened.
@@ -43,12 +43,10 @@ impl Session {
         Self { origin, retry_for, counts, home, fenced: None }
     }
 
-    /// Puts the session's stamp on records that are to be written, so that checking them counts
-    /// it. The number is the longest there is; the writer puts in the right one.
-    pub(crate) fn stamp(&self, records: &mut [Record]) {
-        for record in records {
-            record.meta.stamp = Some(Stamp { origin: self.origin.clone(), seq: u64::MAX });
-        }
+    /// The session's stamp, for records that are to be written, so that checking them counts it.
+    /// The number is the longest there is; the writer puts in the right one.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp { origin: self.origin.clone(), seq: u64::MAX }
     }
 
     /// # Errors

@@ -11,15 +11,15 @@ use crate::transport::{Meta, Record, Stamp};
 /// of its own. A payload that is kept keeps its whole buffer, so buffers stay small.
 const ARENA: usize = 64 << 10;
 
-/// Encodes the messages for one channel, in order.
-pub(super) fn encode(msgs: &[Message]) -> Vec<Record> {
+/// Encodes the messages for one channel, in order, each with the stamp.
+pub(super) fn encode(msgs: &[Message], stamp: Option<&Stamp>) -> Vec<Record> {
     let lens: Vec<usize> = msgs.iter().map(encoded_len).collect();
     let mut records = Vec::with_capacity(msgs.len());
     let mut vchannel = None;
     let mut from = 0;
     while from < msgs.len() {
         let (count, capacity) = arena(&lens[from..]);
-        encode_arena(&msgs[from..from + count], capacity, &mut vchannel, &mut records);
+        encode_arena(&msgs[from..from + count], capacity, stamp, &mut vchannel, &mut records);
         from += count;
     }
     records
@@ -50,6 +50,7 @@ fn arena(lens: &[usize]) -> (usize, usize) {
 fn encode_arena(
     msgs: &[Message],
     capacity: usize,
+    stamp: Option<&Stamp>,
     vchannel: &mut Option<Arc<str>>,
     records: &mut Vec<Record>,
 ) {
@@ -57,13 +58,15 @@ fn encode_arena(
     let mut arena = BytesMut::with_capacity(capacity);
     let mut ends = Vec::with_capacity(msgs.len());
     for msg in msgs {
-        records.push(match msg {
+        let mut record = match msg {
             Message::Typed(m) => {
                 m.marshal(&mut arena);
                 Record::new(meta(&**m, vchannel), bytes::Bytes::new())
             }
             Message::Stored(m) => passed_on(&m.record),
-        });
+        };
+        record.meta.stamp = stamp.cloned();
+        records.push(record);
         ends.push(arena.len());
     }
     let arena = arena.freeze();
@@ -142,7 +145,7 @@ mod tests {
     fn payloads_are_those_of_their_messages_wherever_buffers_end() {
         let sizes = [0, 1, ARENA, ARENA + 1, 7, ARENA - 7, 1, 0, ARENA / 2, ARENA / 2, 5];
         let msgs: Vec<_> = sizes.iter().map(|len| blob("", *len)).collect();
-        let records = encode(&msgs);
+        let records = encode(&msgs, None);
         assert_eq!(records.len(), msgs.len());
         for (msg, record) in msgs.iter().zip(&records) {
             let Message::Typed(m) = msg else { panic!("all are typed") };
@@ -162,7 +165,7 @@ mod tests {
 
     #[test]
     fn equal_neighbours_share_their_virtual_channel() {
-        let records = encode(&["a", "a", "", "b", "a"].map(|v| blob(v, 1)));
+        let records = encode(&["a", "a", "", "b", "a"].map(|v| blob(v, 1)), None);
         let names: Vec<_> = records.iter().map(|r| r.meta.vchannel.clone()).collect();
         let expected = [Some("a"), Some("a"), None, Some("b"), Some("a")];
         assert_eq!(names.iter().map(|n| n.as_deref()).collect::<Vec<_>>(), expected);
@@ -175,7 +178,7 @@ mod tests {
         record.meta.stamp = Some("p;1;2".parse().unwrap());
         record.extra.extend([Header::new("trace", "x"), Header::new(Stamp::HEADER, "p;1;bye")]);
         let msgs = [blob("v", 3), StoredMessage::new("elsewhere".into(), record.clone()).into()];
-        let records = encode(&msgs);
+        let records = encode(&msgs, None);
         record.extra.pop();
         record.meta.stamp = None;
         assert_eq!(records[1], record);

@@ -15,7 +15,7 @@ use crate::planted::{Bug, planted};
 use crate::repack::{HashKeys, Repack, RepackError};
 use crate::session::{Counts, Opened, Session, SessionConfig, open};
 use crate::timetick::END_HEADER;
-use crate::transport::{ChannelWriter, Header, Record, Transport};
+use crate::transport::{ChannelWriter, Header, Record, Stamp, Transport};
 
 /// A batch for one channel, by the channel's index.
 type Batch = (usize, Vec<Record>);
@@ -102,8 +102,8 @@ impl Producer {
     }
 
     pub(super) async fn broadcast(&mut self, pack: &MsgPack) -> Result<Produced> {
-        let mut records = encode(&pack.msgs);
-        let batches = self.to_all(&mut records)?;
+        let records = encode(&pack.msgs, self.stamp().as_ref());
+        let batches = self.to_all(&records)?;
         self.ready().await?;
         // A copied end ends here, too.
         self.ended = records.iter().any(is_end);
@@ -113,11 +113,11 @@ impl Producer {
     /// Writes a tick to every channel once all that was submitted is stored; with `end`, as the
     /// channels' last record.
     pub(super) async fn tick(&mut self, ts: Timestamp, end: bool) -> Result<Produced> {
-        let mut records = encode(&[TimeTickMsg::new(ts).into()]);
+        let mut records = encode(&[TimeTickMsg::new(ts).into()], self.stamp().as_ref());
         if end {
             records.iter_mut().for_each(|r| r.extra.push(Header::new(END_HEADER, "1")));
         }
-        let batches = self.to_all(&mut records)?;
+        let batches = self.to_all(&records)?;
         if !planted(Bug::EarlyTick) {
             self.settle().await?;
         }
@@ -160,9 +160,8 @@ impl Producer {
                 return Err(RepackError::NoSuchChannel { channel, channels }.into());
             }
             if !pack.msgs.is_empty() {
-                let mut records = encode(&pack.msgs);
+                let records = encode(&pack.msgs, self.stamp().as_ref());
                 no_last_tick(&records)?;
-                self.stamp(&mut records);
                 self.check(channel, &records)?;
                 batches.push((channel, records));
             }
@@ -174,10 +173,9 @@ impl Producer {
     }
 
     /// Every record to every channel.
-    fn to_all(&self, records: &mut [Record]) -> Result<Vec<Batch>> {
+    fn to_all(&self, records: &[Record]) -> Result<Vec<Batch>> {
         self.alive()?;
         no_last_tick(records)?;
-        self.stamp(records);
         (0..self.channels.len())
             .map(|channel| {
                 self.check(channel, records)?;
@@ -186,10 +184,9 @@ impl Producer {
             .collect()
     }
 
-    fn stamp(&self, records: &mut [Record]) {
-        if let Some(session) = &self.session {
-            session.stamp(records);
-        }
+    /// What the session puts on its records.
+    fn stamp(&self) -> Option<Stamp> {
+        self.session.as_ref().map(Session::stamp)
     }
 
     /// A session that was fenced takes nothing more.

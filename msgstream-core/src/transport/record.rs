@@ -46,6 +46,7 @@ impl Record {
 
     /// What the record costs in memory, in bytes. Byte limits and budgets count in this unit.
     #[must_use]
+    #[inline]
     pub fn footprint(&self) -> usize {
         let extra: usize = self.extra.iter().map(Header::footprint).sum();
         Self::OVERHEAD + self.payload.len() + extra

@@ -1,12 +1,15 @@
 //! What was handed over for one channel and isn't acknowledged: in order, with its numbers. No
 //! waiting and no clock of its own.
 
+mod vchannels;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::vchannels::Vchannels;
 use super::counts::Counts;
 use super::{Control, Kind};
 use crate::message::{MsgType, Timestamp};
@@ -43,8 +46,10 @@ pub(super) struct Line {
 }
 
 struct Batch {
-    /// They bear the session's stamp, but not their own numbers yet.
+    /// They bear the session's stamp, but not their own numbers; once they were sent, no stamp and
+    /// no virtual channel.
     records: Vec<Record>,
+    vchannels: Vchannels,
     /// The number of the last message before.
     before: u64,
     bytes: usize,
@@ -141,6 +146,7 @@ impl Line {
         self.bytes += bytes;
         self.batches.push_back(Batch {
             records,
+            vchannels: Vchannels::default(),
             before,
             bytes,
             sent: 0,
@@ -185,14 +191,25 @@ impl Line {
         let mut seq = batch.before + sent.iter().filter(|record| !is_tick(record)).count() as u64;
         let mut piece = Vec::with_capacity(rest.len());
         let mut messages = false;
-        for record in rest {
+        for (at, record) in (batch.sent..).zip(rest) {
             let tick = is_tick(record);
             if tick && messages {
                 break;
             }
             messages |= !tick;
             seq += u64::from(!tick);
-            piece.push(stamped(record, &self.origin, seq));
+            // What is shared goes along with what is sent: another share of it would have to be
+            // counted, too.
+            let stamp = record.meta.stamp.take();
+            let vchannel = batch.vchannels.take(at, record);
+            let mut record = record.clone();
+            record.meta.vchannel = vchannel;
+            // A control record says itself what it is.
+            if record.header(Stamp::HEADER).is_none() {
+                let origin = stamp.map_or_else(|| self.origin.clone(), |stamp| stamp.origin);
+                record.meta.stamp = Some(Stamp { origin, seq });
+            }
+            piece.push(record);
         }
         if batch.failed.is_some() {
             let mut counts = self.counts.lock();
@@ -296,115 +313,5 @@ fn is_tick(record: &Record) -> bool {
     record.meta.msg_type == MsgType::TIME_TICK
 }
 
-/// A copy with its number, on a tick that of the last message before.
-fn stamped(record: &mut Record, origin: &Arc<Origin>, number: u64) -> Record {
-    // The stamp goes along with what is sent: a second one would have to be counted, too.
-    let stamp = record.meta.stamp.take();
-    let mut record = record.clone();
-    // A control record says itself what it is.
-    if record.header(Stamp::HEADER).is_none() {
-        let origin = stamp.map_or_else(|| origin.clone(), |stamp| stamp.origin);
-        record.meta.stamp = Some(Stamp { origin, seq: number });
-    }
-    record
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
-    use futures::FutureExt;
-
-    use super::*;
-
-    fn line() -> Line {
-        let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
-        Line::new("a".into(), origin, 4, Timestamp(1), Instant::now(), Counts::default())
-    }
-
-    fn batch(types: &str) -> Vec<Record> {
-        let record = |c| match c {
-            't' => Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(7)), Vec::new()),
-            _ => Record::new(Meta::new(MsgType::INSERT, Timestamp(8)), vec![1, 2]),
-        };
-        types.chars().map(record).collect()
-    }
-
-    fn take(line: &mut Line, types: &str) -> Receipt {
-        let (reply, receipt) = Receipt::pending();
-        line.take(batch(types), reply, Instant::now());
-        receipt
-    }
-
-    /// The numbers of the next piece.
-    fn piece(line: &mut Line) -> Option<Vec<u64>> {
-        let piece = line.piece()?;
-        line.sent(Receipt::pending().1);
-        Some(piece.iter().map(|r| r.meta.stamp.as_ref().unwrap().seq).collect())
-    }
-
-    fn stored(positions: impl IntoIterator<Item = u64>) -> Outcome {
-        Outcome::stored(positions.into_iter().map(Position::new).collect())
-    }
-
-    #[test]
-    fn pieces_end_before_ticks_that_wait_for_them() {
-        let mut line = line();
-        let (mut first, mut second) = (take(&mut line, "mmtm"), take(&mut line, "m"));
-        assert_eq!(piece(&mut line), Some(vec![5, 6]));
-        assert_eq!(piece(&mut line), None);
-        line.settle(stored([1, 2])).unwrap();
-        assert_eq!(piece(&mut line), Some(vec![6, 7]));
-        assert_eq!(piece(&mut line), Some(vec![8]));
-        assert!(line.is_sent() && !line.is_empty());
-        line.settle(stored([3, 4])).unwrap();
-        assert_eq!((&mut first).now_or_never().unwrap().stored.len(), 4);
-        assert!((&mut second).now_or_never().is_none());
-        line.settle(stored([5])).unwrap();
-        assert!(line.is_empty() && line.bytes() == 0);
-    }
-
-    #[test]
-    fn what_isnt_acknowledged_is_sent_again_with_the_same_numbers() {
-        let mut line = line();
-        let receipts = [take(&mut line, "mmm"), take(&mut line, "mm")];
-        assert_eq!(piece(&mut line), Some(vec![5, 6, 7]));
-        assert_eq!(piece(&mut line), Some(vec![8, 9]));
-        let error = TransportError::new("submit", TransportErrorKind::Closed);
-        let partial = Outcome::partial(vec![Position::new(1)], Fate::NotStored, error);
-        let (fate, _) = line.settle(partial).unwrap_err();
-        line.rewind(fate, Instant::now());
-        assert_eq!(piece(&mut line), Some(vec![6, 7]));
-        line.rewind(Fate::Unknown, Instant::now());
-        assert_eq!(piece(&mut line), Some(vec![6, 7]));
-        assert_eq!(piece(&mut line), Some(vec![8, 9]));
-        line.settle(stored([5, 6])).unwrap();
-        line.settle(stored([7, 8])).unwrap();
-        let stored = receipts.map(|r| r.now_or_never().unwrap().stored);
-        assert_eq!(stored[0], [1, 5, 6].map(Position::new));
-        assert_eq!(stored[1], [7, 8].map(Position::new));
-        assert_eq!(line.counts.get().unknown_resolved, 2);
-    }
-
-    #[test]
-    fn the_end_tells_what_was_never_sent() {
-        let mut line = line();
-        let receipts = [take(&mut line, "mm"), take(&mut line, "m")];
-        assert_eq!(piece(&mut line), Some(vec![5, 6]));
-        line.end(TransportError::new("submit", TransportErrorKind::NotFound));
-        let [first, second] = receipts.map(|r| r.now_or_never().unwrap().rest.unwrap());
-        assert_eq!((first.0, first.1.kind()), (Fate::Unknown, &TransportErrorKind::NotFound));
-        assert_eq!((second.0, second.1.kind()), (Fate::NotStored, &TransportErrorKind::Poisoned));
-        assert_eq!(line.bytes(), 0);
-    }
-
-    #[test]
-    fn a_receipt_without_all_positions_is_a_failure() {
-        let mut line = line();
-        let _receipt = take(&mut line, "mm");
-        assert_eq!(piece(&mut line), Some(vec![5, 6]));
-        let (fate, error) = line.settle(stored([1])).unwrap_err();
-        assert_eq!(fate, Fate::Unknown);
-        assert!(matches!(error.kind(), TransportErrorKind::Protocol { .. }));
-    }
-}
+mod tests;
