@@ -37,6 +37,34 @@ enum Trouble {
     IsLate,
 }
 
+/// Refuses every save, as if somebody else had saved: found is what was expected, or another one.
+#[derive(Debug)]
+struct Refusing {
+    inner: MemoryStore,
+    own: bool,
+    saves: Mutex<usize>,
+}
+
+#[async_trait]
+impl CheckpointStore for Refusing {
+    async fn load(&self) -> Result<Option<Stored>, StoreError> {
+        self.inner.load().await
+    }
+
+    async fn save(&self, expected: Option<Generation>, new: &Stored) -> Result<(), StoreError> {
+        *self.saves.lock().unwrap() += 1;
+        if self.own && expected.is_none() {
+            return self.inner.save(expected, new).await;
+        }
+        let found = if self.own { expected } else { Some(Generation::claim(expected)) };
+        Err(StoreError::Conflict { expected, found })
+    }
+}
+
+fn refusing(own: bool) -> Arc<Refusing> {
+    Arc::new(Refusing { inner: MemoryStore::default(), own, saves: Mutex::default() })
+}
+
 const TROUBLES: [Trouble; 5] =
     [Trouble::Fails, Trouble::FailsStored, Trouble::Hangs, Trouble::HangsStored, Trouble::IsLate];
 
@@ -319,6 +347,25 @@ async fn a_claim_of_unknown_fate_can_be_made_again() {
         let pack = next(&mut consumer).await;
         committer.commit(&mut consumer, &pack.end, "").await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_store_that_others_take_all_the_time_is_given_up() {
+    let store = refusing(false);
+    let refused = Committer::open(store.clone()).await;
+    assert!(matches!(refused, Err(Error::Store(StoreError::Conflict { .. }))), "{refused:?}");
+    assert_eq!(*store.saves.lock().unwrap(), 100);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_what_it_has_is_not_asked_for_ever() {
+    let (transport, store) = (log().await, refusing(true));
+    let (mut committer, stored) = Committer::open(store.clone()).await.unwrap();
+    let mut stream = stream(&transport, None, stored.checkpoint.as_ref()).await;
+    let pack = next(&mut stream).await;
+    let refused = committer.commit(&mut stream, &pack.end, "").await;
+    assert!(matches!(refused, Err(Error::Store(StoreError::Conflict { .. }))), "{refused:?}");
+    assert_eq!(*store.saves.lock().unwrap(), 2);
 }
 
 #[tokio::test]

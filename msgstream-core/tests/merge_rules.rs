@@ -160,3 +160,21 @@ fn a_late_record_stops_the_stream_in_place_of_its_pack_and_not_before() {
     let late: Vec<_> = pack.msgs.iter().map(|m| (m.end_ts().0, m.is_late())).collect();
     assert_eq!(late, [(3, true), (8, false)]);
 }
+
+#[test]
+fn what_was_done_is_counted() {
+    for late in [LatePolicy::Deliver, LatePolicy::Drop] {
+        let mut merge = Merge::resume(config().with_late(late), Checkpoint::default()).unwrap();
+        let a = merge.add("a".into(), TickSource::Written).unwrap();
+        let log = [Msg(3), Tick(5), Msg(4), Msg(5), Msg(6), Tick(8), Msg(7), Tick(9), Msg(12)];
+        push(&mut merge, a, 0, &log);
+        assert_eq!((merge.frontier(), merge.next_end()), (None, Some(Timestamp(5))));
+        let packs = packs(&mut merge);
+        let counts = merge.counts();
+        assert_eq!((counts.packs, counts.late), (3, 3));
+        let dropped = if late == LatePolicy::Drop { 3 } else { 0 };
+        assert_eq!((counts.dropped_late, counts.delivered), (dropped, 5 - dropped));
+        assert_eq!(count(&packs) as u64, counts.delivered);
+        assert_eq!((merge.frontier(), merge.next_end()), (Some(Timestamp(9)), None));
+    }
+}

@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_cant_be_read_isnt_taken_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = FileStore::new(folder.path()).load().await;
+        assert!(matches!(refused, Err(StoreError::Io { operation: "read", .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_name_alone_is_in_the_current_folder() {
+        assert_eq!(FileStore::new("checkpoint").folder(), Path::new("."));
+        assert_eq!(FileStore::new("state/checkpoint").folder(), Path::new("state"));
+    }
+
+    #[tokio::test]
     async fn a_wrong_generation_is_a_conflict_and_changes_nothing() {
         let (_folder, store) = folder();
         let first = stored(Generation::claim(None), 3);
