@@ -86,9 +86,13 @@ impl FromStr for Control {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::message::Timestamp;
+    use crate::transport::Meta;
 
     fn kinds() -> impl Strategy<Value = Kind> {
         prop_oneof![
@@ -96,6 +100,30 @@ mod tests {
             any::<u64>().prop_map(|last| Kind::Base { last }),
             Just(Kind::Goodbye),
         ]
+    }
+
+    #[test]
+    fn control_is_on_ticks_alone_and_whole() {
+        let control: Control = "p;7;bye;".parse().unwrap();
+        let written = |msg_type| {
+            let mut record = Record::new(Meta::new(msg_type, Timestamp(3)), Vec::new());
+            control.write(&mut record);
+            record
+        };
+        let tick = written(MsgType::TIME_TICK);
+        assert_eq!(Control::read(&tick), Some((control.clone(), Position::new(7))));
+        assert_eq!(Control::read(&written(MsgType::INSERT)), None);
+        for text in ["p;7;bye;1", "p;7;bye", ";7;bye;", "p;;bye;", "p;7;base;", "p;7;x;1"] {
+            assert!(text.parse::<Control>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fence_without_an_epoch_begins_the_one_of_its_position() {
+        let mut record = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(3)), Vec::new());
+        record.position = Position::new(40);
+        record.extra.push(Header::new(Stamp::HEADER, "p;;fence;9"));
+        assert_eq!(Control::read(&record).map(|read| read.1), Some(Position::new(40)));
     }
 
     proptest! {
