@@ -4,8 +4,8 @@
 
 use Entry::{Msg, Tick};
 use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
-use msgstream_core::timetick::{LatePolicy, TickSource};
-use msgstream_core::transport::{Meta, Position, Record};
+use msgstream_core::timetick::{END_HEADER, LatePolicy, TickSource};
+use msgstream_core::transport::{Header, Incarnation, Meta, Position, Record};
 use msgstream_core::{Checkpoint, Error, MsgPack, MsgType, Timestamp};
 
 #[derive(Clone, Copy)]
@@ -177,4 +177,27 @@ fn what_was_done_is_counted() {
         assert_eq!(count(&packs) as u64, counts.delivered);
         assert_eq!((merge.frontier(), merge.next_end()), (Some(Timestamp(9)), None));
     }
+}
+
+#[test]
+fn what_follows_the_end_is_counted_and_left() {
+    let mut merge = Merge::resume(config(), Checkpoint::default()).unwrap();
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    let mut log = records(0, &[Msg(3), Tick(5), Msg(6), Msg(7), Tick(8)]);
+    log[1].extra.push(Header::new(END_HEADER, "1"));
+    merge.push(a, &mut log, Position::new(5)).unwrap();
+    assert_eq!(count(&packs(&mut merge)), 1);
+    assert_eq!(merge.counts().after_end, 3);
+}
+
+#[test]
+fn where_a_channel_begins_is_known_with_its_first_read_and_its_life() {
+    let mut merge = Merge::resume(config(), Checkpoint::default()).unwrap();
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    merge.set_incarnation(a, Incarnation(7));
+    push(&mut merge, a, 40, &[Msg(3)]);
+    let mark = &merge.checkpoint().channels["a"];
+    assert_eq!((mark.resume, mark.incarnation), (Position::new(40), Some(Incarnation(7))));
+    push(&mut merge, a, 41, &[Msg(4)]);
+    assert_eq!(merge.checkpoint().channels["a"].resume, Position::new(40));
 }

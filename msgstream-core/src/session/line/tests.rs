@@ -118,3 +118,59 @@ fn a_receipt_without_all_positions_is_a_failure() {
     assert_eq!(fate, Fate::Unknown);
     assert!(matches!(error.kind(), TransportErrorKind::Protocol { .. }));
 }
+
+/// Sends everything and acknowledges it; gives how many control records there were.
+fn flush(line: &mut Line) -> usize {
+    let mut bases = 0;
+    while let Some(piece) = line.piece() {
+        bases += piece.iter().filter(|record| record.header(Stamp::HEADER).is_some()).count();
+        line.sent(Receipt::pending().1);
+        line.settle(stored((1..).take(piece.len()))).unwrap();
+    }
+    bases
+}
+
+#[test]
+fn a_base_is_written_when_no_tick_has_told_the_number_for_long() {
+    let mut line = line();
+    let start = Instant::now();
+    let mut at = |types: &str, seconds| {
+        line.take(batch(types), Receipt::pending().0, start + Duration::from_secs(seconds));
+        flush(&mut line)
+    };
+    // Before the first message nothing is to be told, however long it was silent.
+    assert_eq!([at("m", 100), at("m", 100), at("t", 130)], [0, 1, 0]);
+    assert_eq!([at("t", 300), at("m", 600)], [0, 0]);
+    assert_eq!([at("m", 601), at("m", 602), at("mt", 655)], [1, 0, 0]);
+    assert_eq!([at("m", 700), at("m", 714), at("m", 715)], [0, 0, 1]);
+    assert_eq!(line.counts.get().bases_sent, 3);
+}
+
+#[test]
+fn a_base_is_written_after_many_messages_without_a_tick() {
+    let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
+    let now = Instant::now();
+    let mut line = Line::new("a".into(), origin, 60_000, Timestamp(1), now, Counts::default());
+    let mut take = |count| {
+        line.take(batch(&"m".repeat(count)), Receipt::pending().0, now);
+        flush(&mut line)
+    };
+    assert_eq!([take(99_999), take(1), take(1), take(1)], [0, 0, 1, 0]);
+}
+
+#[test]
+fn it_tells_what_is_unsent_and_since_when_it_fails() {
+    let mut line = line();
+    let now = Instant::now();
+    let _receipts = [take(&mut line, "mt"), take(&mut line, "m")];
+    assert!(!line.is_sent());
+    assert_eq!(piece(&mut line), Some(vec![5]));
+    assert!(!line.is_sent() && line.fails_since().is_none());
+    line.rewind(Fate::NotStored, now);
+    line.rewind(Fate::NotStored, now + Duration::from_secs(1));
+    assert_eq!(line.fails_since(), Some(now));
+    assert_eq!(flush(&mut line), 0);
+    assert!(line.is_sent() && line.fails_since().is_none());
+    assert_eq!(line.counts.get().resent_batches, 3);
+    assert_eq!(line.counts.get().resent_records, 3);
+}
