@@ -21,14 +21,21 @@
 //! | `mem` (default) | `mem://[NAME]` | in the process |
 //! | `nats` | `nats://HOST[:PORT][/PREFIX]` | NATS JetStream |
 //! | `nats-tls` | `tls://HOST[:PORT][/PREFIX]` | the same, encrypted |
+//! | `kafka` | `kafka://HOST[:PORT][/PREFIX]` | Kafka |
+//! | `kafka-ssl`, `kafka-zstd`, `kafka-dynamic` | | what needs a library of the system |
+//! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][/TENANT/NAMESPACE]` | Pulsar |
 
 use std::sync::Arc;
 
 pub use msgstream_core::*;
+#[cfg(feature = "kafka")]
+pub use msgstream_kafka as kafka;
 #[cfg(feature = "mem")]
 pub use msgstream_mem as mem;
 #[cfg(feature = "nats")]
 pub use msgstream_nats as nats;
+#[cfg(feature = "pulsar")]
+pub use msgstream_pulsar as pulsar;
 
 use crate::registry::{ConnectError, Registry};
 use crate::transport::Transport;
@@ -39,6 +46,10 @@ const COMPILED_IN: &[fn(&mut Registry)] = &[
     msgstream_mem::register,
     #[cfg(feature = "nats")]
     msgstream_nats::register,
+    #[cfg(feature = "kafka")]
+    msgstream_kafka::register,
+    #[cfg(feature = "pulsar")]
+    msgstream_pulsar::register,
 ];
 
 /// The registry of the transports that are compiled in, to which a program may add its own.

@@ -32,7 +32,12 @@ fn the_tables_are_up_to_date() {
     let new = with_section(
         &old,
         "capabilities",
-        &matrix(&[("mem", minimum::mem()), ("nats", minimum::nats())]),
+        &matrix(&[
+            ("mem", minimum::mem()),
+            ("nats", minimum::nats()),
+            ("pulsar", minimum::pulsar()),
+            ("kafka", minimum::kafka()),
+        ]),
     );
     let new = with_section(&new, "scenarios", &scenarios());
     if std::env::var_os("UPDATE_DOCS").is_some() {

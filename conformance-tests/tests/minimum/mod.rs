@@ -13,3 +13,14 @@ pub(crate) fn mem() -> Capabilities {
 pub(crate) fn nats() -> Capabilities {
     Capabilities::all().with_max_payload(1 << 20)
 }
+
+/// Pulsar, with the greatest message that a broker takes without being told more, less what goes
+/// with it.
+pub(crate) fn pulsar() -> Capabilities {
+    Capabilities::all().without("binary_headers").with_max_payload((5 << 20) - 512)
+}
+
+/// Kafka. Its client doesn't tell a topic from one of the same name that took its place.
+pub(crate) fn kafka() -> Capabilities {
+    Capabilities::all().without("incarnations").with_max_payload(1_000_000)
+}

@@ -1,0 +1,51 @@
+# Kafka without ZooKeeper. Without docker, its libraries come from the registry of Java packages:
+# 44 MB, once.
+# shellcheck shell=sh disable=SC2034,SC2154
+
+version=4.3.1
+jars=$cache/kafka-$version
+service_port=9092
+service_variable=MSGSTREAM_KAFKA_PORT
+
+broker_fetch() {
+    for tool in java:openjdk-17-jre-headless mvn:maven; do
+        command -v "${tool%%:*}" >/dev/null && continue
+        if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+            apt-get update -qq && apt-get install -y -qq "${tool#*:}"
+        else
+            fail "kafka needs docker compose, or Java 17 and Maven: install the package ${tool#*:}"
+        fi
+    done
+    [ -d "$jars" ] && return
+    mvn -B -q -ntp -f "$home/kafka/pom.xml" -Dkafka.version="$version" \
+        dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars.part"
+    mv "$jars.part" "$jars"
+}
+
+# Clients with a password have the port after the other clients', and the controller the one after
+# that.
+broker_command() {
+    {
+        cat "$home/kafka/server.properties"
+        echo "listeners=PLAINTEXT://127.0.0.1:$1,SASL://127.0.0.1:$(($1 + 1)),CONTROLLER://127.0.0.1:$(($1 + 2))"
+        echo "advertised.listeners=PLAINTEXT://127.0.0.1:$1,SASL://127.0.0.1:$(($1 + 1))"
+        echo "controller.quorum.voters=1@127.0.0.1:$(($1 + 2))"
+        echo "log.dirs=$data"
+    } >"$state/server.properties"
+    set -- "-Dlog4j2.configurationFile=$home/kafka/log4j2.properties" -cp "$jars/*"
+    # The id is any 16 bytes, in base64.
+    [ -f "$data/meta.properties" ] || java -Xmx128m "$@" kafka.tools.StorageTool format \
+        --cluster-id bXNnc3RyZWFtLXRlc3RzMQ --config "$state/server.properties"
+    exec java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:+PerfDisableSharedMem "$@" \
+        kafka.Kafka "$state/server.properties"
+}
+
+broker_ready() {
+    grep -q 'Kafka Server started' "$log"
+}
+
+broker_environment() {
+    echo "export MSGSTREAM_KAFKA_URL=kafka://127.0.0.1:$1"
+    # User and password are `app` there.
+    is_docker || echo "export MSGSTREAM_KAFKA_SASL_ADDRESS=127.0.0.1:$(($1 + 1))"
+}

@@ -1,0 +1,61 @@
+# Pulsar standalone. Without docker, its libraries come from the registry of Java packages: 240 MB,
+# once.
+# shellcheck shell=sh disable=SC2034,SC2154
+
+version=4.0.8
+server=$cache/apache-pulsar-$version
+service_port=6650
+service_variable=MSGSTREAM_PULSAR_PORT
+
+broker_fetch() {
+    for tool in java:openjdk-17-jre-headless mvn:maven curl:curl; do
+        command -v "${tool%%:*}" >/dev/null && continue
+        if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+            apt-get update -qq && apt-get install -y -qq "${tool#*:}"
+        else
+            fail "pulsar needs docker compose, or Java 17, Maven and curl: install the package ${tool#*:}"
+        fi
+    done
+    [ -d "$server/lib" ] || mvn -B -q -ntp -f "$home/pulsar/pom.xml" \
+        -Dpulsar.version="$version" -Dunpack.into="$cache" dependency:unpack
+}
+
+# The admin interface has the port after the broker's, and the bookie the one after that.
+broker_command() {
+    {
+        cat "$home/pulsar/standalone.conf"
+        echo "brokerServicePort=$1"
+        echo "webServicePort=$(($1 + 1))"
+    } >"$data/standalone.conf"
+    cd "$data" || exit
+    exec java -Xms128m -Xmx512m -XX:MaxDirectMemorySize=512m -XX:+UseSerialGC \
+        -XX:+ExitOnOutOfMemoryError -XX:+PerfDisableSharedMem -Djava.net.preferIPv4Stack=true \
+        -Djute.maxbuffer=10485760 -Dio.netty.tryReflectionSetAccessible=true \
+        -Dio.netty.leakDetectionLevel=disabled -Dpulsar.allocator.exit_on_oom=true \
+        -Dlog4j.configurationFile="$home/pulsar/log4j2.xml" -Dlog4j2.is.webapp=false \
+        -Dbookkeeper.metadata.bookie.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataBookieDriver \
+        -Dbookkeeper.metadata.client.drivers=org.apache.pulsar.metadata.bookkeeper.PulsarMetadataClientDriver \
+        --add-opens java.base/java.io=ALL-UNNAMED --add-opens java.base/java.util.zip=ALL-UNNAMED \
+        --add-opens java.base/java.nio=ALL-UNNAMED \
+        --add-opens java.base/jdk.internal.misc=ALL-UNNAMED \
+        --add-opens java.base/sun.net=ALL-UNNAMED \
+        --add-opens java.base/jdk.internal.platform=ALL-UNNAMED \
+        --add-opens java.management/sun.management=ALL-UNNAMED \
+        --add-opens jdk.management/com.sun.management.internal=ALL-UNNAMED \
+        -cp "$server/lib/*" org.apache.pulsar.PulsarStandaloneStarter \
+        --config "$data/standalone.conf" --no-functions-worker --no-stream-storage \
+        --num-bookies 1 --bookkeeper-port $(($1 + 2)) --bookkeeper-dir "$data/bookkeeper" \
+        --metadata-dir "$data/metadata" --advertised-address 127.0.0.1
+}
+
+# A message goes through, and the namespace is there, which is made last.
+broker_ready() {
+    api=http://127.0.0.1:$((port + 1))/admin/v2
+    [ "$(curl -s -m 5 "$api/brokers/health" 2>/dev/null)" = ok ] &&
+        curl -s -f -m 5 "$api/namespaces/public/default" >/dev/null 2>&1
+}
+
+broker_environment() {
+    if is_docker; then admin=$(compose port pulsar 8080); else admin=127.0.0.1:$(($1 + 1)); fi
+    echo "export MSGSTREAM_PULSAR_URL='pulsar://127.0.0.1:$1/public/default?admin=http://$admin'"
+}

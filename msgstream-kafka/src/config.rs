@@ -1,0 +1,360 @@
+//! Options, and the scheme `kafka`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use msgstream_core::registry::{ConnectError, Registry, Scheme, Url};
+use msgstream_core::transport::Transport;
+use percent_encoding::percent_decode_str;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::KafkaTransport;
+use crate::client::{FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
+use crate::name::is_topic_text;
+
+/// The port of an address that names none.
+const PORT: u16 = 9092;
+
+/// Where the brokers are, who we are to them, and what their client is told.
+///
+/// ```
+/// use msgstream_core::registry::Url;
+/// use msgstream_kafka::KafkaConfig;
+/// let url = "kafka://localhost/shop.?compression.codec=lz4&timeout_ms=5000";
+/// let config = KafkaConfig::from_url(&Url::parse(url).unwrap())?;
+/// # Ok::<(), msgstream_core::registry::ConnectError>(())
+/// ```
+#[derive(Clone)]
+pub struct KafkaConfig {
+    servers: String,
+    /// What the names of our topics and groups begin with.
+    pub(crate) prefix: String,
+    /// The longest wait for an answer.
+    pub(crate) timeout: Duration,
+    /// What a writer has in flight, in bytes.
+    pub(crate) window: usize,
+    /// The properties of librdkafka that the URL gives.
+    properties: BTreeMap<String, String>,
+}
+
+impl KafkaConfig {
+    /// Reads a URL, and where it asks for SASL and has no user the environment: `KAFKA_USERNAME`
+    /// and `KAFKA_PASSWORD`.
+    ///
+    /// # Errors
+    /// [`ConnectError`] for an address or option that can't be used.
+    pub fn from_url(url: &Url) -> Result<Self, ConnectError> {
+        Self::from_url_and(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn from_url_and(
+        url: &Url,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConnectError> {
+        let mut properties = options(url)?;
+        let mut own = |name: &str| properties.remove(name);
+        let (more, timeout, window) = (own("servers"), own("timeout_ms"), own("window_bytes"));
+        let timeout = positive(url, "timeout_ms", timeout, 10_000)?;
+        let window = positive(url, "window_bytes", window, 8 << 20)?;
+        let servers = servers(url, &more.unwrap_or_default())?;
+        let prefix = prefix(url)?;
+        credentials(url, &mut properties, environment)?;
+        check(url, &properties)?;
+        Ok(Self {
+            servers,
+            prefix,
+            timeout: Duration::from_millis(timeout),
+            window: usize::try_from(window).unwrap_or(usize::MAX),
+            properties,
+        })
+    }
+
+    /// The client for the cursors of a group.
+    pub(crate) fn cursors(&self, group: &str) -> ClientConfig {
+        let mut config = self.consumer(group);
+        // Nobody is a member. It is also how long a commit waits for the group's coordinator.
+        config.set("session.timeout.ms", self.timeout.as_millis().clamp(1, 300_000).to_string());
+        config
+    }
+
+    /// The client for readers, which has to name a group.
+    pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
+        let mut config = self.questions();
+        config.set("group.id", group);
+        config
+    }
+
+    /// The client for questions.
+    pub(crate) fn questions(&self) -> ClientConfig {
+        self.client(FOR_READERS)
+    }
+
+    /// The client for writers. With a limit, its batches are no larger.
+    pub(crate) fn producer(&self, limit: Option<usize>) -> ClientConfig {
+        let mut config = self.client(FOR_WRITERS);
+        if let Some(limit) = limit {
+            config.set("batch.size", limit.to_string());
+        }
+        config
+    }
+
+    /// The client for topics. Nobody would read its log.
+    pub(crate) fn admin(&self) -> ClientConfig {
+        let mut config = self.client(&[]);
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        config
+    }
+
+    fn client(&self, defaults: &[(&str, &str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.servers);
+        for (name, alias, value) in FOR_ALL.iter().chain(defaults) {
+            if !self.properties.contains_key(*alias) {
+                config.set(*name, *value);
+            }
+        }
+        config.extend(self.properties.clone());
+        config
+    }
+
+    /// A number among the properties of writers, given or not.
+    pub(crate) fn writers_number(&self, name: &str) -> Option<usize> {
+        self.producer(None).create_native_config().ok()?.get(name).ok()?.parse().ok()
+    }
+}
+
+/// The values may be secrets.
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { servers, prefix, timeout, window, properties } = self;
+        f.debug_struct("KafkaConfig")
+            .field("servers", servers)
+            .field("prefix", prefix)
+            .field("timeout", timeout)
+            .field("window", window)
+            .field("properties", &properties.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+fn options(url: &Url) -> Result<BTreeMap<String, String>, ConnectError> {
+    let mut options = BTreeMap::new();
+    for (name, value) in url.query_pairs() {
+        let (option, scheme) = (name.into_owned(), url.scheme().to_owned());
+        if OWN.contains(&&*option) {
+            let reason = "the transport sets it itself: leave it out";
+            return Err(ConnectError::option(url, option, reason));
+        }
+        if options.contains_key(&option) {
+            return Err(ConnectError::DuplicateOption { scheme, option });
+        }
+        options.insert(option, value.into_owned());
+    }
+    Ok(options)
+}
+
+fn positive(
+    url: &Url,
+    name: &str,
+    value: Option<String>,
+    default: u64,
+) -> Result<u64, ConnectError> {
+    match value.map(|text| text.parse()) {
+        None => Ok(default),
+        Some(Ok(number)) if number > 0 => Ok(number),
+        Some(_) => Err(ConnectError::option(url, name, "it must be a whole number greater than 0")),
+    }
+}
+
+/// The addresses, as librdkafka writes them.
+fn servers(url: &Url, more: &str) -> Result<String, ConnectError> {
+    let port = url.port().unwrap_or(PORT);
+    let hosts = url.host_str().unwrap_or_default().split(',');
+    let mut servers: Vec<_> = hosts.map(|host| (host.to_owned(), port)).collect();
+    for server in more.split(',').filter(|server| !server.is_empty()) {
+        let (host, port) = match server.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+            _ => (server, Some(PORT)),
+        };
+        let port = port.ok_or_else(|| {
+            let reason = "it must be addresses HOST or HOST:PORT with commas between them";
+            ConnectError::option(url, "servers", reason)
+        })?;
+        servers.push((host.to_owned(), port));
+    }
+    let letter = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    if servers.iter().any(|(host, _)| host.is_empty() || !host.chars().all(letter)) {
+        let reason = "it has no host: write kafka://HOST:PORT or kafka://HOST,HOST:PORT";
+        return Err(ConnectError::address(url, reason));
+    }
+    let servers = servers.iter().map(|(host, port)| format!("{host}:{port}"));
+    Ok(servers.collect::<Vec<_>>().join(","))
+}
+
+fn prefix(url: &Url) -> Result<String, ConnectError> {
+    let prefix = url.path().strip_prefix('/').unwrap_or_default();
+    if url.fragment().is_some() || prefix.len() > 200 || !is_topic_text(prefix) {
+        let reason = "what follows the host is the prefix of the topics' names: up to 200 letters A-Z and a-z, digits, `.`, `_` and `-`";
+        return Err(ConnectError::address(url, reason));
+    }
+    Ok(prefix.to_owned())
+}
+
+/// Adds user and password. They are sent in the clear, or not, as the URL says: there is no default
+/// for that.
+fn credentials(
+    url: &Url,
+    properties: &mut BTreeMap<String, String>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ConnectError> {
+    let decode = |text: &str| {
+        let decoded = percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+        decoded.map_err(|_| ConnectError::address(url, "user and password must be UTF-8"))
+    };
+    let given = properties.contains_key("sasl.username");
+    let in_address = !url.username().is_empty();
+    if given && in_address {
+        let reason = "the user is given twice, before the host and as an option: leave one";
+        return Err(ConnectError::address(url, reason));
+    }
+    let user = if in_address {
+        Some((decode(url.username())?, decode(url.password().unwrap_or_default())?))
+    } else if given {
+        None
+    } else if properties.get("security.protocol").is_some_and(|p| p.starts_with("sasl")) {
+        let password = environment("KAFKA_PASSWORD").unwrap_or_default();
+        environment("KAFKA_USERNAME").map(|name| (name, password))
+    } else {
+        // Without SASL what the environment has is meant for another connection.
+        None
+    };
+    if let Some((name, password)) = user {
+        properties.insert("sasl.username".to_owned(), name);
+        properties.insert("sasl.password".to_owned(), password);
+    }
+    if !properties.contains_key("sasl.username") {
+        return Ok(());
+    }
+    if !["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| properties.contains_key(*name)) {
+        properties.insert("sasl.mechanism".to_owned(), "PLAIN".to_owned());
+    }
+    if !properties.contains_key("security.protocol") {
+        let reason = "user and password need it: `sasl_ssl`, or `sasl_plaintext` where the network may see them";
+        return Err(ConnectError::option(url, "security.protocol", reason));
+    }
+    Ok(())
+}
+
+/// Answers to `kafka://`.
+#[derive(Clone, Copy, Debug)]
+pub struct KafkaScheme;
+
+/// Adds [`KafkaScheme`] to a registry.
+pub fn register(registry: &mut Registry) {
+    registry.register(KafkaScheme);
+}
+
+#[async_trait]
+impl Scheme for KafkaScheme {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["kafka"]
+    }
+
+    fn help(&self) -> &'static str {
+        "kafka://[USER:PASSWORD@]HOST[,HOST…][:PORT][/PREFIX][?servers=HOST:PORT,…&timeout_ms=N&window_bytes=N&any property of librdkafka]"
+    }
+
+    async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
+        Ok(Arc::new(KafkaTransport::connect(KafkaConfig::from_url(url)?).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn config(url: &str) -> Result<KafkaConfig, ConnectError> {
+        KafkaConfig::from_url_and(&Url::parse(url).unwrap(), &|_| None)
+    }
+
+    #[test]
+    fn addresses_and_prefix_are_read() {
+        for (url, servers, prefix) in [
+            ("kafka://h", "h:9092", ""),
+            ("kafka://h:5/shop.", "h:5", "shop."),
+            ("kafka://a,b:7?servers=c,d:8,[::1]:9", "a:7,b:7,c:9092,d:8,[::1]:9", ""),
+            ("kafka://[::1]:5", "[::1]:5", ""),
+        ] {
+            let read = config(url).unwrap();
+            assert_eq!((&*read.servers, &*read.prefix), (servers, prefix), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_can_t_be_used_is_refused() {
+        for url in [
+            "kafka://",
+            "kafka://,",
+            "kafka://h/a/b",
+            "kafka://h/a%20b",
+            "kafka://h#f",
+            "kafka://h?servers=a:b",
+            "kafka://h?timeout_ms=0",
+            "kafka://h?window_bytes=x",
+            "kafka://h?group.id=g",
+            "kafka://h?enable.idempotence=false",
+            "kafka://h?linger.ms=1&linger.ms=2",
+            "kafka://h?linger.ms=soon",
+            "kafka://h?no.such.property=1",
+            "kafka://u@h?sasl.username=u&security.protocol=sasl_plaintext",
+        ] {
+            assert!(config(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn properties_reach_the_clients_under_either_name() {
+        let read = config("kafka://h?queue.buffering.max.ms=7&client.id=me").unwrap();
+        assert_eq!(read.writers_number("linger.ms"), Some(7));
+        assert_eq!(read.consumer("g").get("client.id"), Some("me"));
+        assert_eq!(config("kafka://h").unwrap().writers_number("linger.ms"), Some(1));
+        for made in [read.consumer("g"), read.producer(Some(2000)), read.admin()] {
+            assert!(made.create_native_config().is_ok());
+        }
+    }
+
+    #[test]
+    fn credentials_come_from_the_url_or_else_the_environment() {
+        let read = |url: &str| {
+            let url = Url::parse(url).unwrap();
+            KafkaConfig::from_url_and(&url, &|name| Some(format!("secret of {name}")))
+        };
+        let user = |url: &str| {
+            let read = read(url).unwrap();
+            assert!(!format!("{read:?}").contains("secret"), "{read:?}");
+            let names = ["sasl.username", "sasl.password", "sasl.mechanism"];
+            names.map(|name| read.properties.get(name).cloned().unwrap_or_default())
+        };
+        let safe = "security.protocol=sasl_plaintext";
+        assert_eq!(user(&format!("kafka://a%40b:secret@h?{safe}")), ["a@b", "secret", "PLAIN"]);
+        assert_eq!(user(&format!("kafka://h?{safe}&sasl.username=c"))[0], "c");
+        assert_eq!(user(&format!("kafka://h?{safe}"))[0], "secret of KAFKA_USERNAME");
+        let error = read("kafka://u:secret@h").unwrap_err().to_string();
+        assert!(error.contains("security.protocol") && !error.contains("secret"), "{error}");
+    }
+
+    #[cfg(not(feature = "ssl"))]
+    #[test]
+    fn what_is_not_compiled_in_is_named() {
+        for url in ["kafka://h?security.protocol=ssl", "kafka://h?ssl.ca.location=/ca.pem"] {
+            let error = config(url).unwrap_err().to_string();
+            assert!(error.contains("kafka-ssl"), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Errors of the client and the brokers in the words of the contract.
+
+use std::time::Duration;
+
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// What an error of the client library means.
+pub(crate) fn kind(error: &KafkaError, timeout: Duration) -> TransportErrorKind {
+    match error {
+        // The only one whose text may hold what a URL gave.
+        KafkaError::ClientConfig(..) => TransportErrorKind::Config {
+            reason: "a property can't be used; check the URL's options".to_owned(),
+        },
+        KafkaError::ClientCreation(reason) => {
+            TransportErrorKind::Config { reason: format!("no client can be made: {reason}") }
+        }
+        KafkaError::Canceled => TransportErrorKind::Closed,
+        KafkaError::AdminOp(code) => of_code(*code, timeout),
+        other => match other.rdkafka_error_code() {
+            Some(code) => of_code(code, timeout),
+            None => TransportErrorKind::Unavailable { reason: other.to_string() },
+        },
+    }
+}
+
+/// What an error code means.
+pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
+    let reason = code.to_string();
+    match code {
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            TransportErrorKind::NotFound
+        }
+        Code::TopicAlreadyExists => TransportErrorKind::AlreadyExists,
+        Code::InvalidTopic => TransportErrorKind::InvalidName {
+            reason:
+                "the broker refuses it; names that differ in `.` and `_` alone can't be together"
+                    .to_owned(),
+        },
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed
+        | Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::IllegalSASLState
+        | Code::SecurityDisabled => TransportErrorKind::Denied { reason },
+        Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut => {
+            TransportErrorKind::TimedOut { after: timeout }
+        }
+        Code::QueueFull => TransportErrorKind::Full {
+            reason: "the client's queue; wait for `ready` before `submit`".to_owned(),
+        },
+        Code::PolicyViolation
+        | Code::InvalidConfig
+        | Code::InvalidReplicationFactor
+        | Code::InvalidPartitions
+        | Code::InvalidRequest
+        | Code::TopicDeletionDisabled
+        | Code::UnsupportedFeature
+        | Code::UnsupportedVersion
+        | Code::UnsupportedCompressionType
+        | Code::InvalidTimestamp
+        | Code::OffsetMetadataTooLarge
+        | Code::InvalidGroupId
+        | Code::MessageSizeTooLarge
+        | Code::MessageBatchTooLarge => {
+            TransportErrorKind::Config { reason: format!("the broker refused it: {reason}") }
+        }
+        Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress => {
+            TransportErrorKind::Config {
+                reason: format!(
+                    "the consumer group of the subscription has members ({reason}): use another name"
+                ),
+            }
+        }
+        Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::Underflow => {
+            TransportErrorKind::Protocol { reason }
+        }
+        _ => TransportErrorKind::Unavailable { reason },
+    }
+}
+
+/// What can pass with time alone.
+pub(crate) const fn is_temporary(kind: &TransportErrorKind) -> bool {
+    matches!(kind, TransportErrorKind::Unavailable { .. } | TransportErrorKind::TimedOut { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TransportErrorKind as Kind;
+
+    #[test]
+    fn codes_keep_their_meaning() {
+        let of = |code| of_code(code, Duration::from_secs(1));
+        assert_eq!(of(Code::UnknownTopicOrPartition), Kind::NotFound);
+        assert_eq!(of(Code::TopicAlreadyExists), Kind::AlreadyExists);
+        assert!(matches!(of(Code::SaslAuthenticationFailed), Kind::Denied { .. }));
+        assert!(matches!(of(Code::RequestTimedOut), Kind::TimedOut { .. }));
+        assert!(matches!(of(Code::AllBrokersDown), Kind::Unavailable { .. }));
+        assert!(matches!(of(Code::NotLeaderForPartition), Kind::Unavailable { .. }));
+        assert!(matches!(of(Code::PolicyViolation), Kind::Config { .. }));
+    }
+
+    #[test]
+    fn what_a_url_gave_is_not_shown() {
+        let refused =
+            rdkafka::ClientConfig::new().set("sasl.secret", "hush").create_native_config();
+        let shown = refused.err().map(|error| kind(&error, Duration::ZERO).to_string());
+        assert!(shown.is_some_and(|text| !text.contains("hush")));
+    }
+}

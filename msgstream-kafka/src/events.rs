@@ -1,0 +1,145 @@
+//! What a client of librdkafka tells by itself: its log, and its troubles.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel as Level;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// Locks, also after a panic elsewhere: no update here leaves a half-done state behind.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes the client's log, and keeps what keeps it from its brokers. A clone shares that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    trouble: Arc<Mutex<Option<TransportErrorKind>>>,
+}
+
+impl Events {
+    /// Why no broker can be reached, as far as the client told.
+    pub(crate) fn trouble(&self) -> Option<TransportErrorKind> {
+        lock(&self.trouble).clone()
+    }
+
+    /// A broker has answered.
+    pub(crate) fn answered(&self) {
+        *lock(&self.trouble) = None;
+    }
+}
+
+impl ClientContext for Events {
+    fn log(&self, level: Level, facility: &str, message: &str) {
+        match level {
+            // It warns of each property that is another kind of client's.
+            _ if facility == "CONFWARN" => {}
+            Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
+                tracing::error!(facility, "{message}");
+            }
+            Level::Warning => tracing::warn!(facility, "{message}"),
+            Level::Notice | Level::Info => tracing::info!(facility, "{message}"),
+            Level::Debug => tracing::debug!(facility, "{message}"),
+        }
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        tracing::info!(statistics = %String::from_utf8_lossy(statistics), "statistics");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let reason = reason.to_owned();
+        let trouble = match code {
+            Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism => TransportErrorKind::Denied { reason },
+            Code::AllBrokersDown | Code::Resolve | Code::BrokerTransportFailure | Code::SSL => {
+                TransportErrorKind::Unavailable { reason }
+            }
+            // The end of a partition is told as an error too; the rest comes where it belongs.
+            _ => return,
+        };
+        let mut place = lock(&self.trouble);
+        // That all brokers are down says less than why.
+        if code != Code::AllBrokersDown || place.is_none() {
+            *place = Some(trouble);
+        }
+    }
+}
+
+impl ConsumerContext for Events {}
+
+/// Something whose end may block: it is dropped on a thread of its own.
+pub(crate) struct Aside<T: Send + 'static>(Option<T>);
+
+impl<T: Send + 'static> Aside<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    pub(crate) const fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+}
+
+impl<T: Send + 'static> Drop for Aside<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        // Without a thread it is dropped here: blocking is better than leaking.
+        let _ = thread::Builder::new().name("kafka-drop".to_owned()).spawn(move || drop(value));
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Aside<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aside").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(codes: &[Code]) -> Option<TransportErrorKind> {
+        let events = Events::default();
+        for code in codes {
+            events.error(KafkaError::Global(*code), &code.to_string());
+        }
+        events.trouble()
+    }
+
+    #[test]
+    fn why_says_more_than_that() {
+        let denied = told(&[Code::SaslAuthenticationFailed, Code::AllBrokersDown]);
+        assert!(matches!(denied, Some(TransportErrorKind::Denied { .. })));
+        let down = told(&[Code::AllBrokersDown]);
+        assert!(matches!(down, Some(TransportErrorKind::Unavailable { .. })));
+        assert_eq!(told(&[Code::PartitionEOF]), None);
+    }
+
+    #[test]
+    fn an_answer_ends_the_trouble() {
+        let events = Events::default();
+        events.error(KafkaError::Global(Code::AllBrokersDown), "all down");
+        events.clone().answered();
+        assert_eq!(events.trouble(), None);
+    }
+
+    #[test]
+    fn what_is_put_aside_is_dropped_on_another_thread() {
+        struct Tells(std::sync::mpsc::Sender<thread::ThreadId>);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                let _ = self.0.send(thread::current().id());
+            }
+        }
+        let (sender, receiver) = std::sync::mpsc::channel();
+        drop(Aside::new(Tells(sender)));
+        assert_ne!(receiver.recv(), Ok(thread::current().id()));
+    }
+}

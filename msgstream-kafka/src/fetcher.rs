@@ -1,0 +1,304 @@
+//! The clients that fetch, and the feeds of single topics that come from them.
+//!
+//! One client fetches for many readers, with a few threads and one connection for each broker. Each
+//! topic has a queue of its own in it, which its reader empties without a thread in between. The
+//! client holds a topic once, so a second reader of it comes from a second client.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientConfig, TopicPartitionList};
+use tokio::sync::Notify;
+
+use crate::KafkaConfig;
+use crate::error::kind;
+use crate::events::{Events, lock};
+
+pub(crate) type Consumer = BaseConsumer<Events>;
+
+/// The group that is named to the brokers by whoever only reads: nothing is kept under it.
+const READERS: &str = "msgstream-readers";
+
+/// How often the client's log and troubles are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// For how long, each time. The client library gives no more than one event without a time.
+const EVENTS: Duration = Duration::from_millis(1);
+
+/// A client that fetches.
+pub(crate) struct Fetcher {
+    // Before `ended`: with that the thread ends, and has to be the last one to hold the client, for
+    // its end blocks.
+    pub(crate) consumer: Arc<Consumer>,
+    pub(crate) events: Events,
+    topics: Topics,
+    ended: Sender<Ended>,
+}
+
+/// The topics that are fetched, with what their feeds are told.
+type Topics = Arc<Mutex<HashMap<String, Arc<Signal>>>>;
+
+/// What a feed is told from other threads.
+#[derive(Debug, Default)]
+struct Signal {
+    /// There may be something in its queue.
+    wake: Notify,
+    /// A message of its topic went by its queue.
+    missed: AtomicBool,
+}
+
+/// What a feed leaves behind.
+struct Ended {
+    topic: String,
+    queue: Option<PartitionQueue<Events>>,
+}
+
+impl Fetcher {
+    /// One that fetches.
+    fn new(config: &KafkaConfig) -> Result<Arc<Self>, TransportErrorKind> {
+        let group = format!("{}{READERS}", config.prefix);
+        Self::of(&config.consumer(&group), config.timeout)
+    }
+
+    fn of(client: &ClientConfig, timeout: Duration) -> Result<Arc<Self>, TransportErrorKind> {
+        let events = Events::default();
+        let made: KafkaResult<Consumer> = client.create_with_context(events.clone());
+        let consumer = Arc::new(made.map_err(|error| kind(&error, timeout))?);
+        let (ended, ends) = channel();
+        let topics = Topics::default();
+        let fetcher = Self { consumer, events, topics, ended };
+        let (consumer, topics) = (Arc::clone(&fetcher.consumer), Arc::clone(&fetcher.topics));
+        let serve = move || serve(&consumer, &topics, &ends);
+        let spawned = thread::Builder::new().name("kafka-fetch".to_owned()).spawn(serve);
+        spawned.map_err(|error| no_thread(&error))?;
+        Ok(Arc::new(fetcher))
+    }
+
+    /// Takes the topic for one feed.
+    fn reserve(&self, topic: &str) -> bool {
+        let mut topics = lock(&self.topics);
+        let free = !topics.contains_key(topic);
+        if free {
+            topics.insert(topic.to_owned(), Arc::default());
+        }
+        free
+    }
+
+    /// Begins to fetch a topic that was reserved, from an offset on. It blocks, briefly.
+    fn open(self: &Arc<Self>, topic: &str, offset: u64) -> Result<Feed, TransportErrorKind> {
+        let signal = lock(&self.topics).get(topic).cloned().unwrap_or_default();
+        let fetcher = Arc::clone(self);
+        let mut feed = Feed { fetcher, topic: topic.to_owned(), queue: None, signal };
+        feed.begin(offset)?;
+        Ok(feed)
+    }
+}
+
+impl fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetcher").field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn no_thread(error: &std::io::Error) -> TransportErrorKind {
+    TransportErrorKind::Unavailable {
+        reason: format!("there is no thread for the client: {error}"),
+    }
+}
+
+/// Serves the client's log and takes leave of feeds, as long as the fetcher is there.
+fn serve(consumer: &Arc<Consumer>, topics: &Topics, ends: &Receiver<Ended>) {
+    loop {
+        match ends.recv_timeout(TICK) {
+            Ok(Ended { topic, queue }) => {
+                drop(queue);
+                if let Err(error) = consumer.incremental_unassign(&alone(&topic)) {
+                    tracing::warn!(topic, %error, "a topic can't be left");
+                }
+                lock(topics).remove(&topic);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // Errors tell themselves. Every topic has a queue of its own, so no message should come
+        // here; one that does is missing there.
+        while let Some(event) = consumer.poll(EVENTS) {
+            if let Ok(message) = event
+                && let Some(signal) = lock(topics).get(message.topic())
+            {
+                signal.missed.store(true, Ordering::Release);
+                signal.wake.notify_one();
+            }
+        }
+    }
+}
+
+/// A list of the topic's only partition.
+fn alone(topic: &str) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, 0);
+    list
+}
+
+/// The same, with an offset.
+pub(crate) fn alone_at(topic: &str, offset: u64) -> KafkaResult<TopicPartitionList> {
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(offset))?;
+    Ok(list)
+}
+
+/// The clients of one handle that read.
+#[derive(Debug)]
+pub(crate) struct Fetchers {
+    /// For questions. It fetches nothing: what a broker is asked on one connection waits until the
+    /// fetch before it is answered.
+    pub(crate) asking: Arc<Fetcher>,
+    fetching: Mutex<Vec<Arc<Fetcher>>>,
+}
+
+impl Fetchers {
+    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, TransportErrorKind> {
+        let asking = Fetcher::of(&config.questions(), config.timeout)?;
+        Ok(Self { asking, fetching: Mutex::default() })
+    }
+
+    /// Begins to fetch a topic from an offset on. It blocks, briefly.
+    pub(crate) fn open(
+        &self,
+        config: &KafkaConfig,
+        topic: &str,
+        offset: u64,
+    ) -> Result<Feed, TransportErrorKind> {
+        self.reserve(config, topic)?.open(topic, offset)
+    }
+
+    fn reserve(
+        &self,
+        config: &KafkaConfig,
+        topic: &str,
+    ) -> Result<Arc<Fetcher>, TransportErrorKind> {
+        let mut fetching = lock(&self.fetching);
+        if let Some(fetcher) = fetching.iter().find(|fetcher| fetcher.reserve(topic)) {
+            return Ok(Arc::clone(fetcher));
+        }
+        // Those that have nothing to do any more go.
+        fetching.retain(|fetcher| !lock(&fetcher.topics).is_empty());
+        let fetcher = Fetcher::new(config)?;
+        fetcher.reserve(topic);
+        fetching.push(Arc::clone(&fetcher));
+        Ok(fetcher)
+    }
+}
+
+/// What is fetched of one topic.
+pub(crate) struct Feed {
+    pub(crate) fetcher: Arc<Fetcher>,
+    topic: String,
+    queue: Option<PartitionQueue<Events>>,
+    signal: Arc<Signal>,
+}
+
+/// What a feed has to tell.
+pub(crate) enum Told<T> {
+    Message(T),
+    /// There was nothing more when the broker was asked last.
+    End,
+    /// The feed has ended.
+    Failed(KafkaError),
+    /// Nothing, now.
+    Nothing,
+}
+
+impl Feed {
+    /// What came next, put into another form by a function. It doesn't wait.
+    pub(crate) fn next<T>(&self, read: impl FnOnce(&BorrowedMessage<'_>) -> T) -> Told<T> {
+        if self.signal.missed.load(Ordering::Acquire) {
+            return Told::Failed(KafkaError::NoMessageReceived);
+        }
+        let queue = self.queue.as_ref();
+        match queue.and_then(|queue| queue.poll(Duration::ZERO)) {
+            None => Told::Nothing,
+            Some(Ok(message)) => Told::Message(read(&message)),
+            Some(Err(KafkaError::PartitionEOF(_))) => Told::End,
+            Some(Err(error)) => Told::Failed(error),
+        }
+    }
+
+    /// Waits until there may be something.
+    pub(crate) async fn wait(&self) {
+        self.signal.wake.notified().await;
+    }
+
+    /// Goes on at another offset. It blocks, briefly. Of what was fetched before nothing comes: the
+    /// client numbers its assignments.
+    pub(crate) fn restart(mut self, offset: u64) -> Result<Self, TransportErrorKind> {
+        let left = self.fetcher.consumer.incremental_unassign(&alone(&self.topic));
+        left.map_err(|error| kind(&error, Duration::ZERO))?;
+        self.begin(offset)?;
+        Ok(self)
+    }
+
+    fn begin(&mut self, offset: u64) -> Result<(), TransportErrorKind> {
+        let consumer = &self.fetcher.consumer;
+        // Before each assignment, so that nothing of the topic gets into the common queue: with the
+        // one before the client may have forgotten the partition, and its queue.
+        self.queue = consumer.split_partition_queue(&self.topic, 0);
+        let Some(queue) = &mut self.queue else {
+            let reason = "the client has no queue for the topic".to_owned();
+            return Err(TransportErrorKind::Unavailable { reason });
+        };
+        let signal = Arc::clone(&self.signal);
+        queue.set_nonempty_callback(move || signal.wake.notify_one());
+        let assigned =
+            alone_at(&self.topic, offset).and_then(|list| consumer.incremental_assign(&list));
+        assigned.map_err(|error| kind(&error, Duration::ZERO))
+    }
+
+    /// The offset behind the last message that the client handed over, or skipped. It blocks,
+    /// briefly.
+    pub(crate) fn position(&self) -> Option<u64> {
+        let positions = self.fetcher.consumer.position().ok()?;
+        match positions.find_partition(&self.topic, 0)?.offset() {
+            Offset::Offset(offset) => u64::try_from(offset).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let ended = Ended { topic: std::mem::take(&mut self.topic), queue: self.queue.take() };
+        // The thread is there as long as the fetcher, which this feed holds.
+        let _ = self.fetcher.ended.send(ended);
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+/// Whether an error means that the place is gone, or that it never was.
+pub(crate) fn is_out_of_range(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::LogTruncation
+        )
+    )
+}

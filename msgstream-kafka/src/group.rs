@@ -1,0 +1,279 @@
+//! Consumer groups, of which only the committed offsets are used: nobody is a member.
+//!
+//! A client of librdkafka has one group. Each subscription's name is a group, so the cursors of one
+//! name on many channels share a client and a thread, which sends what has gathered as one request.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::Offset;
+use tokio::sync::oneshot;
+
+use crate::KafkaConfig;
+use crate::error::{is_temporary, kind};
+use crate::events::{Events, lock};
+use crate::fetcher::no_thread;
+
+/// What is committed with offset 0 in place of a cursor that was removed: a client can delete a
+/// group, but not what it has of one topic.
+const REMOVED: &str = "msgstream: unsubscribed";
+
+/// How often the client's log and troubles are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// For how long, each time.
+const EVENTS: Duration = Duration::from_millis(1);
+
+type Client = BaseConsumer<Events>;
+type Reply<T> = oneshot::Sender<Result<T, TransportErrorKind>>;
+
+/// The groups that are in use, by name.
+#[derive(Default)]
+pub(crate) struct Groups(Mutex<HashMap<String, Weak<Group>>>);
+
+impl Groups {
+    /// The client of a group. It blocks, briefly.
+    pub(crate) fn open(
+        &self,
+        config: &KafkaConfig,
+        name: &str,
+    ) -> Result<Arc<Group>, TransportErrorKind> {
+        let mut groups = lock(&self.0);
+        if let Some(group) = groups.get(name).and_then(Weak::upgrade) {
+            return Ok(group);
+        }
+        groups.retain(|_, group| group.strong_count() > 0);
+        let group = Arc::new(Group::new(config, name)?);
+        groups.insert(name.to_owned(), Arc::downgrade(&group));
+        Ok(group)
+    }
+}
+
+impl fmt::Debug for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").finish_non_exhaustive()
+    }
+}
+
+/// A group's client. Its thread has it, and ends with this.
+#[derive(Debug)]
+pub(crate) struct Group {
+    requests: Sender<Request>,
+    timeout: Duration,
+}
+
+enum Request {
+    Commit { topic: String, cursor: Cursor, reply: Reply<()> },
+    Committed { topic: String, reply: Reply<Option<u64>> },
+}
+
+#[derive(Clone, Copy)]
+enum Cursor {
+    At(u64),
+    Removed,
+}
+
+impl Group {
+    fn new(config: &KafkaConfig, name: &str) -> Result<Self, TransportErrorKind> {
+        let events = Events::default();
+        let made: KafkaResult<Client> = config.cursors(name).create_with_context(events.clone());
+        let timeout = config.timeout;
+        let client = made.map_err(|error| kind(&error, timeout))?;
+        let (requests, incoming) = channel();
+        let worker = Worker { client, events, timeout };
+        let spawned = thread::Builder::new()
+            .name("kafka-group".to_owned())
+            .spawn(move || worker.run(&incoming));
+        spawned.map_err(|error| no_thread(&error))?;
+        Ok(Self { requests, timeout })
+    }
+
+    /// Moves the cursor on a topic. `Ok` means that the broker has it.
+    pub(crate) async fn commit(&self, topic: &str, offset: u64) -> Result<(), TransportErrorKind> {
+        self.put(topic, Cursor::At(offset)).await
+    }
+
+    /// Makes the cursor on a topic one that was never moved.
+    pub(crate) async fn remove(&self, topic: &str) -> Result<(), TransportErrorKind> {
+        self.put(topic, Cursor::Removed).await
+    }
+
+    async fn put(&self, topic: &str, cursor: Cursor) -> Result<(), TransportErrorKind> {
+        let topic = topic.to_owned();
+        self.request(|reply| Request::Commit { topic, cursor, reply }).await
+    }
+
+    /// Where the cursor on a topic is.
+    pub(crate) async fn committed(&self, topic: &str) -> Result<Option<u64>, TransportErrorKind> {
+        let topic = topic.to_owned();
+        self.request(|reply| Request::Committed { topic, reply }).await
+    }
+
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, TransportErrorKind> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || TransportErrorKind::Unavailable {
+            reason: "the client of the consumer group has ended".to_owned(),
+        };
+        self.requests.send(request(reply)).map_err(|_| ended())?;
+        let answer = tokio::time::timeout(self.timeout, answer).await;
+        let answer = answer.map_err(|_| TransportErrorKind::TimedOut { after: self.timeout })?;
+        answer.map_err(|_| ended())?
+    }
+}
+
+struct Worker {
+    client: Client,
+    events: Events,
+    timeout: Duration,
+}
+
+/// Where cursors go, and who waits for that.
+type Moves = BTreeMap<String, (Cursor, Vec<Reply<()>>)>;
+
+impl Worker {
+    fn run(self, incoming: &Receiver<Request>) {
+        loop {
+            match incoming.recv_timeout(TICK) {
+                Ok(first) => self.serve(std::iter::once(first).chain(incoming.try_iter())),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.client.poll(EVENTS);
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn serve(&self, requests: impl Iterator<Item = Request>) {
+        let (mut moves, mut looks) = (Moves::new(), Vec::new());
+        for request in requests {
+            match request {
+                // Whoever doesn't wait any more was told that it failed.
+                Request::Commit { topic, cursor, reply } if !reply.is_closed() => {
+                    // Of several moves of one cursor the last one counts.
+                    let place = moves.entry(topic).or_insert((cursor, Vec::new()));
+                    place.0 = cursor;
+                    place.1.push(reply);
+                }
+                Request::Committed { topic, reply } if !reply.is_closed() => {
+                    looks.push((topic, reply));
+                }
+                Request::Commit { .. } | Request::Committed { .. } => {}
+            }
+        }
+        if !moves.is_empty() {
+            self.commit(moves);
+        }
+        if !looks.is_empty() {
+            let found = self.look(looks.iter().map(|(topic, _)| topic));
+            for (topic, reply) in looks {
+                let cursor = found.as_ref().map_err(Clone::clone);
+                let cursor = cursor.and_then(|list| committed(list, &topic, self.timeout));
+                // Nobody may be waiting any more.
+                let _ = reply.send(cursor);
+            }
+        }
+    }
+
+    /// Commits. For several topics the client tells one error, also where it is about some of them
+    /// only: then each is committed alone.
+    fn commit(&self, moves: Moves) {
+        let sent = self.send(moves.iter().map(|(topic, (cursor, _))| (topic, *cursor)));
+        let apart = moves.len() > 1 && sent.as_ref().is_err_and(|kind| !is_temporary(kind));
+        for (topic, (cursor, replies)) in moves {
+            let result = match apart {
+                true => self.send(std::iter::once((&topic, cursor))),
+                false => sent.clone(),
+            };
+            for reply in replies {
+                // Nobody may be waiting any more.
+                let _ = reply.send(result.clone());
+            }
+        }
+    }
+
+    fn send<'a>(
+        &self,
+        cursors: impl Iterator<Item = (&'a String, Cursor)>,
+    ) -> Result<(), TransportErrorKind> {
+        let list = || {
+            let mut list = TopicPartitionList::new();
+            for (topic, cursor) in cursors {
+                let mut element = list.add_partition(topic, 0);
+                element.set_offset(cursor.offset())?;
+                if matches!(cursor, Cursor::Removed) {
+                    element.set_metadata(REMOVED);
+                }
+            }
+            Ok(list)
+        };
+        let list: KafkaResult<_> = list();
+        self.persist(|| self.client.commit(list.as_ref().map_err(Clone::clone)?, CommitMode::Sync))
+    }
+
+    fn look<'a>(
+        &self,
+        topics: impl Iterator<Item = &'a String>,
+    ) -> Result<TopicPartitionList, TransportErrorKind> {
+        let mut list = TopicPartitionList::new();
+        for topic in topics.collect::<BTreeSet<_>>() {
+            list.add_partition(topic, 0);
+        }
+        self.persist(|| self.client.committed_offsets(list.clone(), self.timeout))
+    }
+
+    /// Calls again where it may help, as after a change of the group's coordinator.
+    fn persist<T>(&self, call: impl Fn() -> KafkaResult<T>) -> Result<T, TransportErrorKind> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let error = match call() {
+                Ok(done) => {
+                    self.events.answered();
+                    return Ok(done);
+                }
+                Err(error) => kind(&error, self.timeout),
+            };
+            // What the client tells by itself is still to be looked at, and it is a pause.
+            self.client.poll(TICK);
+            if !is_temporary(&error) {
+                return Err(error);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.events.trouble().unwrap_or(error));
+            }
+        }
+    }
+}
+
+impl Cursor {
+    fn offset(self) -> Offset {
+        match self {
+            Self::At(offset) => Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX)),
+            Self::Removed => Offset::Offset(0),
+        }
+    }
+}
+
+fn committed(
+    list: &TopicPartitionList,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Option<u64>, TransportErrorKind> {
+    let Some(element) = list.find_partition(topic, 0) else { return Ok(None) };
+    element.error().map_err(|error| kind(&error, timeout))?;
+    match element.offset() {
+        Offset::Offset(0) if element.metadata() == REMOVED => Ok(None),
+        Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
+        _ => Ok(None),
+    }
+}

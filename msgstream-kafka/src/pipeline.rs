@@ -1,0 +1,239 @@
+//! What a writer has in flight: reports come record by record, receipts go out batch by batch, in
+//! the order in which the batches were submitted.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use msgstream_core::transport::{
+    Fate, Incarnation, Outcome, Position, Receipt, ReceiptSender, TransportError,
+    TransportErrorKind,
+};
+use rdkafka::error::KafkaError;
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::BaseRecord;
+use tokio::sync::watch;
+
+use crate::error::kind;
+use crate::events::lock;
+use crate::handle::Handle;
+use crate::producer::Producer;
+
+/// What is sent.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) payload: Option<&'a [u8]>,
+    pub(crate) headers: Option<OwnedHeaders>,
+}
+
+/// The way of one writer's records through the client.
+pub(crate) struct Pipeline {
+    handle: Arc<Handle>,
+    producer: Arc<Producer>,
+    channel: String,
+    topic: String,
+    state: Mutex<State>,
+    /// What the writer waits for.
+    pub(crate) load: watch::Sender<Load>,
+}
+
+/// How much is in flight.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) batches: usize,
+    pub(crate) bytes: usize,
+    pub(crate) poisoned: bool,
+}
+
+#[derive(Default)]
+struct State {
+    /// The batches that have no receipt yet, and the number of the first one.
+    batches: VecDeque<Batch>,
+    first: u64,
+    /// A batch failed: none after it can succeed.
+    broken: bool,
+    /// The offset of the last record that was told as stored.
+    last: Option<u64>,
+}
+
+struct Batch {
+    reports: Vec<Option<Result<u64, Failed>>>,
+    missing: usize,
+    bytes: usize,
+    receipt: ReceiptSender,
+}
+
+/// Why a record isn't known to be stored.
+#[derive(Clone)]
+enum Failed {
+    /// The client didn't take it.
+    NotSent(TransportErrorKind),
+    Unknown(TransportErrorKind),
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        handle: Arc<Handle>,
+        producer: Arc<Producer>,
+        channel: &str,
+        topic: String,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            handle,
+            producer,
+            channel: channel.to_owned(),
+            topic,
+            state: Mutex::default(),
+            load: watch::Sender::default(),
+        })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn error(
+        &self,
+        operation: &'static str,
+        kind: TransportErrorKind,
+    ) -> TransportError {
+        TransportError::new(operation, kind).on(&self.channel)
+    }
+
+    /// Nothing more is taken.
+    pub(crate) fn poison(&self) {
+        self.load.send_modify(|load| load.poisoned = true);
+    }
+
+    /// Hands a batch to the client. A record that it doesn't take ends the batch and the pipeline.
+    pub(crate) fn send<'a>(
+        self: &Arc<Self>,
+        count: usize,
+        bytes: usize,
+        outgoing: impl Iterator<Item = Outgoing<'a>>,
+    ) -> Receipt {
+        let (receipt, pending) = Receipt::pending();
+        let number = {
+            let mut state = lock(&self.state);
+            let reports = std::iter::repeat_with(|| None).take(count).collect();
+            state.batches.push_back(Batch { reports, missing: count, bytes, receipt });
+            state.first + state.batches.len() as u64 - 1
+        };
+        self.handle.pending.send_modify(|pending| *pending += 1);
+        self.load.send_modify(|load| {
+            load.batches += 1;
+            load.bytes += bytes;
+        });
+        let mut refused = None;
+        for (index, one) in outgoing.enumerate() {
+            if let Some(kind) = &refused {
+                self.report(number, index, Err(Failed::NotSent(Clone::clone(kind))));
+                continue;
+            }
+            let delivery = Box::new(Delivery { pipeline: Arc::clone(self), number, index });
+            let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord {
+                topic: &self.topic,
+                partition: Some(0),
+                payload: one.payload,
+                key: one.key,
+                timestamp: None,
+                headers: one.headers,
+                delivery_opaque: delivery,
+            };
+            if let Err((error, _)) = self.producer.client.send(record) {
+                let kind = kind(&error, self.handle.timeout());
+                self.poison();
+                self.report(number, index, Err(Failed::NotSent(kind.clone())));
+                refused = Some(kind);
+            }
+        }
+        pending
+    }
+
+    /// Takes down what became of a record, and gives the receipts that are complete now.
+    fn report(&self, number: u64, index: usize, stored: Result<u64, Failed>) {
+        let mut done = Vec::new();
+        {
+            let mut state = lock(&self.state);
+            let place = usize::try_from(number - state.first).unwrap_or(usize::MAX);
+            let Some(batch) = state.batches.get_mut(place) else { return };
+            if let Some(report) = batch.reports.get_mut(index) {
+                *report = Some(stored);
+                batch.missing -= 1;
+            }
+            while state.batches.front().is_some_and(|batch| batch.missing == 0)
+                && let Some(batch) = state.batches.pop_front()
+            {
+                state.first += 1;
+                done.push((self.outcome(&mut state, batch.reports), batch.receipt, batch.bytes));
+            }
+        }
+        for (outcome, receipt, bytes) in done {
+            // Before the receipt, for whoever has that asks; and the count after it, for whoever
+            // waits for that expects the receipt.
+            if outcome.rest.is_some() {
+                self.poison();
+            }
+            receipt.send(outcome);
+            self.load.send_modify(|load| {
+                load.batches -= 1;
+                load.bytes -= bytes;
+            });
+            self.handle.pending.send_modify(|pending| *pending -= 1);
+        }
+    }
+
+    fn outcome(&self, state: &mut State, reports: Vec<Option<Result<u64, Failed>>>) -> Outcome {
+        let reports: Vec<_> = reports.into_iter().flatten().collect();
+        let mut stored = Vec::with_capacity(reports.len());
+        let mut failed = state.broken.then_some(TransportErrorKind::Poisoned);
+        for report in &reports {
+            if failed.is_some() {
+                break;
+            }
+            match report {
+                Ok(offset) if state.last.is_none_or(|last| last < *offset) => {
+                    state.last = Some(*offset);
+                    stored.push(Position::new(*offset));
+                }
+                // The log began anew: the topic was deleted and made again.
+                Ok(_) => {
+                    let (expected, found) = (Incarnation::UNKNOWN, Incarnation::UNKNOWN);
+                    failed = Some(TransportErrorKind::WrongIncarnation { expected, found });
+                }
+                Err(Failed::NotSent(kind) | Failed::Unknown(kind)) => failed = Some(kind.clone()),
+            }
+        }
+        let Some(kind) = failed else { return Outcome::stored(stored) };
+        state.broken = true;
+        let not_sent = |report: &Result<u64, Failed>| matches!(report, Err(Failed::NotSent(_)));
+        let fate = match reports.iter().skip(stored.len()).all(not_sent) {
+            true => Fate::NotStored,
+            false => Fate::Unknown,
+        };
+        Outcome::partial(stored, fate, self.error("submit", kind))
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Pipeline");
+        debug.field("topic", &self.topic).field("load", &*self.load.borrow());
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// Where the client's report about a record goes.
+pub(crate) struct Delivery {
+    pipeline: Arc<Pipeline>,
+    number: u64,
+    index: usize,
+}
+
+impl Delivery {
+    pub(crate) fn report(self, stored: Result<u64, KafkaError>) {
+        let timeout = self.pipeline.handle.timeout();
+        let stored = stored.map_err(|error| Failed::Unknown(kind(&error, timeout)));
+        self.pipeline.report(self.number, self.index, stored);
+    }
+}

@@ -1,0 +1,143 @@
+//! The clients that write.
+//!
+//! One client writes for all writers of a handle. Topics that take less than its batches get
+//! another one, whose batches are smaller: a broker refuses what is too large batch by batch.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
+
+use crate::KafkaConfig;
+use crate::error::kind;
+use crate::events::{Events, lock};
+use crate::fetcher::no_thread;
+use crate::pipeline::Delivery;
+
+/// What a broker counts beside the records of a batch, in bytes, and a little more.
+const BATCH_OVERHEAD: usize = 100;
+
+pub(crate) type Client = BaseProducer<Deliveries>;
+
+/// A client that writes, and its thread.
+pub(crate) struct Producer {
+    // Before `running`: with that the thread ends, and has to be the last one to hold the client,
+    // for its end blocks.
+    pub(crate) client: Arc<Client>,
+    _running: Running,
+}
+
+/// Lets the thread end when it is dropped.
+struct Running(Arc<AtomicBool>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Producer {
+    /// How long one look at the client's events takes.
+    const TICK: Duration = Duration::from_millis(100);
+
+    fn new(config: &KafkaConfig, batch: Option<usize>) -> Result<Arc<Self>, TransportErrorKind> {
+        let deliveries = Deliveries(Events::default());
+        let made: KafkaResult<Client> = config.producer(batch).create_with_context(deliveries);
+        let client = Arc::new(made.map_err(|error| kind(&error, config.timeout))?);
+        let running = Arc::new(AtomicBool::new(true));
+        let producer =
+            Self { client: Arc::clone(&client), _running: Running(Arc::clone(&running)) };
+        let serve = move || {
+            while running.load(Ordering::Acquire) {
+                client.poll(Self::TICK);
+            }
+        };
+        let spawned = thread::Builder::new().name("kafka-write".to_owned()).spawn(serve);
+        spawned.map_err(|error| no_thread(&error))?;
+        Ok(Arc::new(producer))
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").finish_non_exhaustive()
+    }
+}
+
+/// Takes the client's reports to the writers.
+#[derive(Debug)]
+pub(crate) struct Deliveries(Events);
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.0.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
+        let stored = match result {
+            Ok(message) => u64::try_from(message.offset()).map_err(|_| KafkaError::Canceled),
+            Err((error, _)) => Err(error.clone()),
+        };
+        delivery.report(stored);
+    }
+}
+
+/// The clients that write for one handle, by the size of their batches.
+#[derive(Debug)]
+pub(crate) struct Producers {
+    /// The greatest message that a client sends, and its greatest batch, in bytes.
+    message: usize,
+    batch: usize,
+    made: Mutex<BTreeMap<usize, Arc<Producer>>>,
+}
+
+impl Producers {
+    pub(crate) fn new(config: &KafkaConfig, message: usize) -> Self {
+        let batch = config.writers_number("batch.size").unwrap_or(message);
+        Self { message, batch: batch.min(message), made: Mutex::default() }
+    }
+
+    /// The client for a topic that takes batches up to a size, and the greatest record that it may
+    /// get, in bytes. It blocks, briefly.
+    pub(crate) fn open(
+        &self,
+        config: &KafkaConfig,
+        topic_limit: usize,
+    ) -> Result<(Arc<Producer>, usize), TransportErrorKind> {
+        let limit = topic_limit.saturating_sub(BATCH_OVERHEAD);
+        let batch = limit.clamp(1, self.batch);
+        let mut made = lock(&self.made);
+        let fit = made.get(&batch).filter(|p| p.client.client().fatal_error().is_none());
+        let producer = match fit {
+            Some(producer) => Arc::clone(producer),
+            None => {
+                let smaller = (batch < self.batch).then_some(batch);
+                let producer = Producer::new(config, smaller)?;
+                made.insert(batch, Arc::clone(&producer));
+                producer
+            }
+        };
+        Ok((producer, limit.min(self.message)))
+    }
+}

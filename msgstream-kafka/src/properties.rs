@@ -1,0 +1,157 @@
+//! The properties of channels, in a topic of their own that every process finds: the key is the
+//! name of the channel's topic, the value is JSON, and compaction keeps the last one of each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::message::Message as _;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::kind;
+use crate::fetcher::{Feed, Told};
+use crate::handle::Handle;
+use crate::name::PROPERTIES;
+use crate::pipeline::Outgoing;
+use crate::topics::Bounds;
+use crate::writer;
+
+/// The longest wait for the client to wake us, before we look ourselves.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What was read of the topic so far.
+#[derive(Debug, Default)]
+pub(crate) struct Properties {
+    feed: Option<Feed>,
+    next: u64,
+    values: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Handle {
+    /// The properties of a topic, as they are now.
+    pub(crate) async fn properties(
+        self: &Arc<Self>,
+        topic: &str,
+    ) -> Result<BTreeMap<String, String>, TransportErrorKind> {
+        let value = self.stored_properties(topic).await?;
+        let Some(value) = value else { return Ok(BTreeMap::new()) };
+        serde_json::from_slice(&value).map_err(|error| TransportErrorKind::Protocol {
+            reason: format!("its properties in topic `{PROPERTIES}` can't be read: {error}"),
+        })
+    }
+
+    /// Stores the properties of a topic that was just made, or just deleted. Those of an earlier one
+    /// of its name are gone afterwards.
+    pub(crate) async fn set_properties(
+        self: &Arc<Self>,
+        topic: &str,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), TransportErrorKind> {
+        if properties.is_empty() && self.stored_properties(topic).await?.is_none() {
+            return Ok(());
+        }
+        self.make_topic().await?;
+        let value = (!properties.is_empty()).then(|| serde_json::to_vec(properties)).transpose();
+        let value = value.map_err(|error| TransportErrorKind::Config {
+            reason: format!("the properties can't be written: {error}"),
+        })?;
+        let (pipeline, limit) = writer::open(self, PROPERTIES, PROPERTIES.to_owned()).await?;
+        let bytes = topic.len() + value.as_ref().map_or(0, Vec::len);
+        if bytes > limit {
+            return Err(TransportErrorKind::TooLarge { bytes, limit });
+        }
+        let outgoing =
+            Outgoing { key: Some(topic.as_bytes()), payload: value.as_deref(), headers: None };
+        let outcome = pipeline.send(1, bytes, std::iter::once(outgoing)).await;
+        outcome.rest.map_or(Ok(()), |(_, error)| Err(error.kind().clone()))
+    }
+
+    async fn make_topic(&self) -> Result<(), TransportErrorKind> {
+        const COMPACT: &str = "compact";
+        match self.find(PROPERTIES).await {
+            Err(TransportErrorKind::NotFound) => {
+                let settings = [("cleanup.policy", COMPACT)];
+                match self.create_topic(PROPERTIES, &settings).await {
+                    // Another handle was faster.
+                    Err(TransportErrorKind::AlreadyExists) => Ok(()),
+                    made => made,
+                }
+            }
+            found => {
+                found?;
+                match self.setting(PROPERTIES, "cleanup.policy").await? {
+                    Some(policy) if policy != COMPACT => Err(TransportErrorKind::Config {
+                        reason: format!(
+                            "topic `{PROPERTIES}`, which keeps the properties of all channels, has the cleanup policy `{policy}` and would lose them: set it to `{COMPACT}`"
+                        ),
+                    }),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    async fn stored_properties(
+        self: &Arc<Self>,
+        topic: &str,
+    ) -> Result<Option<Vec<u8>>, TransportErrorKind> {
+        let mut properties = self.properties.lock().await;
+        let read = timeout_at(Instant::now() + self.timeout(), properties.catch_up(self)).await;
+        let late = TransportErrorKind::TimedOut { after: self.timeout() };
+        if let Err(kind) = read.unwrap_or(Err(late)) {
+            // From the beginning next time.
+            *properties = Properties::default();
+            return Err(kind);
+        }
+        Ok(properties.values.get(topic.as_bytes()).cloned())
+    }
+}
+
+impl Properties {
+    /// Reads up to the end that the topic has now. Cancelled, it goes on from there.
+    async fn catch_up(&mut self, handle: &Arc<Handle>) -> Result<(), TransportErrorKind> {
+        let Bounds { low, high } = match handle.bounds(PROPERTIES).await {
+            Err(TransportErrorKind::NotFound) => {
+                *self = Self::default();
+                return Ok(());
+            }
+            bounds => bounds?,
+        };
+        if self.feed.is_none() || self.next > high {
+            // A topic that is shorter than it was is another one.
+            *self = Self::default();
+            if low == high {
+                return Ok(());
+            }
+            let at = Arc::clone(handle);
+            let open = move || at.fetchers.open(&at.config, PROPERTIES, low);
+            let feed = handle.block(open).await?;
+            (self.feed, self.next) = (Some(feed), low);
+        }
+        while self.next < high {
+            let Some(feed) = &self.feed else { break };
+            let read = feed.next(|message| {
+                let key = message.key().unwrap_or_default().to_owned();
+                (message.offset(), key, message.payload().map(<[u8]>::to_owned))
+            });
+            match read {
+                Told::Message((offset, key, value)) => {
+                    match value {
+                        Some(value) => self.values.insert(key, value),
+                        None => self.values.remove(&key),
+                    };
+                    self.next = u64::try_from(offset).unwrap_or_default() + 1;
+                }
+                // Compaction leaves offsets without a record.
+                Told::End => self.next = high,
+                Told::Failed(error) => return Err(kind(&error, handle.timeout())),
+                Told::Nothing => {
+                    // Where the time is over, it looks again.
+                    let _ = timeout_at(Instant::now() + LOOK, feed.wait()).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,321 @@
+//! Reading.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use msgstream_core::MsgTypeNames;
+use msgstream_core::transport::{
+    ChannelReader, Incarnation, Limit, Meta, Position, ReadBatch, Record, Result, Start,
+    TransportError, TransportErrorKind,
+};
+use msgstream_core::wire::read_record;
+use msgstream_core::{MsgType, Timestamp};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use tokio::task::coop;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::kind;
+use crate::fetcher::{Feed, Told, is_out_of_range};
+use crate::handle::{Handle, Retry};
+use crate::start::place;
+use crate::topics::Bounds;
+
+/// In place of a wait that no clock can count.
+const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
+
+/// The longest wait for the client to wake us, before we look ourselves.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct KafkaReader {
+    handle: Arc<Handle>,
+    channel: String,
+    topic: String,
+    names: MsgTypeNames,
+    /// `None` after a failure.
+    feed: Option<Feed>,
+    /// Records that are here and weren't handed out.
+    ready: VecDeque<Record>,
+    /// The offset behind all of that.
+    next: u64,
+    /// Nothing follows, as far as the brokers told.
+    at_end: bool,
+    /// An end that the topic had, and whether it was asked for again.
+    end: u64,
+    asked: bool,
+    /// There are offsets without a record here, such as those of transactions' markers; at the end
+    /// that was told last they may be in front of it.
+    gaps: bool,
+    gap: bool,
+}
+
+impl KafkaReader {
+    pub(crate) async fn open(
+        handle: Arc<Handle>,
+        channel: &str,
+        topic: String,
+        start: Start,
+    ) -> Result<Self, TransportErrorKind> {
+        let (next, bounds) = place(&handle, &topic, start).await?;
+        let mut reader = Self {
+            handle,
+            channel: channel.to_owned(),
+            topic,
+            names: MsgTypeNames::default(),
+            feed: None,
+            ready: VecDeque::new(),
+            next,
+            at_end: false,
+            end: next,
+            asked: false,
+            gaps: false,
+            gap: false,
+        };
+        reader.begin(next, bounds).await?;
+        Ok(reader)
+    }
+
+    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
+        TransportError::new(operation, kind).on(&self.channel)
+    }
+
+    /// Goes to an offset. Cancelled, it leaves the reader where it was, without a feed.
+    async fn begin(&mut self, next: u64, bounds: Bounds) -> Result<(), TransportErrorKind> {
+        let feed = self.feed.take();
+        // Without a feed what was read ahead would be read again.
+        self.rewind();
+        let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
+        let open = move || match feed {
+            Some(feed) => feed.restart(next),
+            None => handle.fetchers.open(&handle.config, &topic, next),
+        };
+        self.feed = Some(self.handle.block(open).await?);
+        (self.next, self.at_end, self.gap) = (next, false, false);
+        (self.end, self.asked) = (bounds.high, false);
+        Ok(())
+    }
+
+    /// Gives up what is here and wasn't handed out.
+    fn rewind(&mut self) {
+        if let Some(first) = self.ready.front() {
+            self.next = first.position.offset();
+        }
+        self.ready.clear();
+        self.at_end = false;
+    }
+
+    /// Where the reader goes on for its caller.
+    fn position(&self) -> Position {
+        self.ready.front().map_or(Position::new(self.next), |record| record.position)
+    }
+
+    /// Reads, and opens the feed again where it failed, for as long as an answer may take.
+    async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, TransportErrorKind> {
+        let now = Instant::now();
+        let until = now.checked_add(limit.wait).unwrap_or(now + LONGEST_WAIT);
+        let mut retry: Option<Retry> = None;
+        loop {
+            match self.read_once(limit, until).await {
+                Ok(batch) => return Ok(batch),
+                Err(kind) => {
+                    self.feed = None;
+                    let limit = self.handle.timeout();
+                    retry.get_or_insert_with(|| Retry::new(limit)).after(kind).await?;
+                }
+            }
+        }
+    }
+
+    async fn read_once(
+        &mut self,
+        limit: Limit,
+        until: Instant,
+    ) -> Result<ReadBatch, TransportErrorKind> {
+        if self.feed.is_none() {
+            self.rewind();
+            let start = Start::At(Position::new(self.next));
+            let (next, bounds) = place(&self.handle, &self.topic, start).await?;
+            self.begin(next, bounds).await?;
+        }
+        loop {
+            let failed = self.gather(limit);
+            if !self.ready.is_empty() {
+                let count = self.count(limit);
+                let caught_up = count == self.ready.len() && self.look_for_end().await;
+                return Ok(self.take(count, caught_up));
+            }
+            if let Some(error) = failed {
+                let timeout = self.handle.timeout();
+                return Err(match is_out_of_range(&error) {
+                    // The next attempt sees which.
+                    true => TransportErrorKind::Unavailable { reason: error.to_string() },
+                    false => self.meaning(kind(&error, timeout)).await,
+                });
+            }
+            if self.gap {
+                self.skip_gap().await;
+            }
+            let Some(feed) = &self.feed else { continue };
+            let look = until.min(Instant::now() + LOOK);
+            if timeout_at(look, feed.wait()).await.is_err() && Instant::now() >= until {
+                self.check_connection().await?;
+                return Ok(self.take(0, self.at_end));
+            }
+        }
+    }
+
+    /// A topic that the client misses may be one that it doesn't know yet.
+    async fn meaning(&self, kind: TransportErrorKind) -> TransportErrorKind {
+        if kind != TransportErrorKind::NotFound {
+            return kind;
+        }
+        match self.handle.find(&self.topic).await {
+            Err(kind) => kind,
+            Ok(()) => {
+                let reason = "the client misses a topic that is there".to_owned();
+                TransportErrorKind::Unavailable { reason }
+            }
+        }
+    }
+
+    /// Takes what has arrived, up to the limit and one more. It doesn't wait, so that it can't be
+    /// cancelled.
+    fn gather(&mut self, limit: Limit) -> Option<KafkaError> {
+        let feed = self.feed.as_ref()?;
+        let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
+        while self.ready.len() < limit.records.max(1) && bytes <= limit.bytes {
+            match feed.next(|message| to_record(message, &self.names)) {
+                Told::Message(record) => {
+                    let offset = record.position.offset();
+                    self.gaps |= offset != self.next;
+                    (self.next, self.at_end) = (offset + 1, false);
+                    bytes += record.footprint();
+                    self.ready.push_back(record);
+                }
+                Told::End => {
+                    self.at_end = true;
+                    // All up to there was handed over, so what is left holds no record.
+                    if self.end > self.next {
+                        (self.next, self.gaps) = (self.end, true);
+                    }
+                    self.gap = self.gaps;
+                }
+                Told::Failed(error) => return Some(error),
+                Told::Nothing => return None,
+            }
+        }
+        None
+    }
+
+    /// Whether nothing follows what is about to be handed out. The topic is asked where the client
+    /// has told the end, which may have moved before the reader came to look, and once where the
+    /// reader is at the end that it knows: the client would tell that much later, when its next
+    /// request has waited for records in vain.
+    async fn look_for_end(&mut self) -> bool {
+        if !self.at_end && (self.asked || self.end != self.next) {
+            return false;
+        }
+        self.asked = true;
+        let asked = timeout_at(Instant::now() + LOOK, self.handle.bounds(&self.topic)).await;
+        let Ok(Ok(Bounds { high, .. })) = asked else { return false };
+        (self.end, self.at_end) = (high, high == self.next);
+        self.at_end
+    }
+
+    /// Moves over offsets without a record, as far as the client has.
+    async fn skip_gap(&mut self) {
+        let Some(feed) = self.feed.take() else { return };
+        let asked = self.handle.block(move || {
+            let position = feed.position();
+            Ok((feed, position))
+        });
+        if let Ok((feed, position)) = asked.await {
+            self.next = self.next.max(position.unwrap_or_default());
+            (self.feed, self.gap) = (Some(feed), false);
+        }
+    }
+
+    /// A client that lost its brokers waits for them in silence.
+    async fn check_connection(&self) -> Result<(), TransportErrorKind> {
+        let trouble = self.feed.as_ref().and_then(|feed| feed.fetcher.events.trouble());
+        if trouble.is_some() {
+            self.handle.bounds(&self.topic).await?;
+            if let Some(feed) = &self.feed {
+                feed.fetcher.events.answered();
+            }
+        }
+        Ok(())
+    }
+
+    /// How many records a batch may have.
+    fn count(&self, limit: Limit) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        for record in self.ready.iter().take(limit.records.max(1)) {
+            bytes += record.footprint();
+            if bytes > limit.bytes && count > 0 {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    fn take(&mut self, count: usize, caught_up: bool) -> ReadBatch {
+        let records = self.ready.drain(..count).collect();
+        ReadBatch::new(records, self.position(), caught_up)
+    }
+}
+
+/// A copy: the message shares its memory with all that came in the same answer of the broker.
+fn to_record(message: &BorrowedMessage<'_>, names: &MsgTypeNames) -> Record {
+    let position = Position::new(u64::try_from(message.offset()).unwrap_or_default());
+    let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
+    let Some(headers) = message.headers() else {
+        return read_record(position, [], payload, names);
+    };
+    // The client library panics at a name that isn't UTF-8, which a program in another language
+    // can write. Such a record is handed on as one that can't be read.
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let headers = (0..headers.count()).filter_map(|i| {
+            let header = headers.try_get(i)?;
+            Some((header.key, header.value.unwrap_or_default()))
+        });
+        read_record(position, headers, payload.clone(), names)
+    }));
+    read.unwrap_or_else(|_| {
+        let meta = Meta::new(MsgType::UNREADABLE, Timestamp::MIN);
+        let mut record = Record::new(meta, payload);
+        record.position = position;
+        record
+    })
+}
+
+#[async_trait]
+impl ChannelReader for KafkaReader {
+    async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
+        // Lets others run: a loop of reads that find something would keep its thread for itself.
+        coop::consume_budget().await;
+        let handle = Arc::clone(&self.handle);
+        let read = handle.while_open(self.read_on(limit)).await;
+        read.map_err(|kind| self.error("read", kind))
+    }
+
+    async fn seek(&mut self, start: Start) -> Result<()> {
+        let handle = Arc::clone(&self.handle);
+        let sought = async {
+            let (next, bounds) = place(&handle, &self.topic, start).await?;
+            self.begin(next, bounds).await
+        };
+        let sought = handle.while_open(sought).await;
+        sought.map_err(|kind| self.error("seek", kind))
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        Incarnation::UNKNOWN
+    }
+}

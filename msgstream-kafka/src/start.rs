@@ -1,0 +1,95 @@
+//! Where readers start.
+
+use msgstream_core::transport::{Position, Start, TransportErrorKind};
+
+use crate::handle::Handle;
+use crate::topics::Bounds;
+
+/// The offset of a start, and the bounds of the topic.
+pub(crate) async fn place(
+    handle: &Handle,
+    topic: &str,
+    start: Start,
+) -> Result<(u64, Bounds), TransportErrorKind> {
+    let bounds = handle.bounds(topic).await?;
+    let next = match start {
+        Start::Earliest => bounds.low,
+        Start::Latest => bounds.high,
+        Start::Time(time) => {
+            let found = handle.offset_at(topic, time.physical_ms()).await?;
+            found.unwrap_or(bounds.high).max(bounds.low)
+        }
+        Start::At(position) => within(offset(position)?, bounds)?,
+        Start::After(position) => {
+            let offset = offset(position)?;
+            if offset >= bounds.high {
+                return Err(beyond(offset, bounds));
+            }
+            within(offset + 1, bounds)?
+        }
+        other => {
+            let reason = format!("this transport can't start at {other:?}");
+            return Err(TransportErrorKind::Config { reason });
+        }
+    };
+    Ok((next, bounds))
+}
+
+fn within(offset: u64, bounds: Bounds) -> Result<u64, TransportErrorKind> {
+    if offset < bounds.low {
+        let (position, first) = (Position::new(offset), Position::new(bounds.low));
+        return Err(TransportErrorKind::PositionTrimmed { position, first });
+    }
+    if offset > bounds.high {
+        return Err(beyond(offset, bounds));
+    }
+    Ok(offset)
+}
+
+const fn beyond(offset: u64, bounds: Bounds) -> TransportErrorKind {
+    let (position, end) = (Position::new(offset), Position::new(bounds.high));
+    TransportErrorKind::PositionBeyondEnd { position, end }
+}
+
+/// The offset that a position stands for.
+pub(crate) fn offset(position: Position) -> Result<u64, TransportErrorKind> {
+    match position.words() {
+        [offset, 0, 0] if i64::try_from(offset).is_ok() => Ok(offset),
+        _ => Err(TransportErrorKind::Config {
+            reason: format!(
+                "position {position} is not of a Kafka topic: those are single numbers"
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use TransportErrorKind as Kind;
+
+    const BOUNDS: Bounds = Bounds { low: 5, high: 9 };
+
+    #[test]
+    fn only_what_is_left_can_be_gone_to() {
+        assert!(
+            matches!(within(4, BOUNDS), Err(Kind::PositionTrimmed { first, .. }) if first == Position::new(5))
+        );
+        for offset in 5..=9 {
+            assert_eq!(within(offset, BOUNDS).unwrap(), offset);
+        }
+        assert!(
+            matches!(within(10, BOUNDS), Err(Kind::PositionBeyondEnd { end, .. }) if end == Position::new(9))
+        );
+    }
+
+    #[test]
+    fn positions_of_other_transports_are_refused() {
+        assert_eq!(offset(Position::new(7)).unwrap(), 7);
+        for position in [Position::MAX, Position::new(u64::MAX), Position::from_words([1, 2, 0])] {
+            assert!(offset(position).is_err(), "{position}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Durable cursors.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use msgstream_core::transport::{
+    Position, Result, Subscription, TransportError, TransportErrorKind,
+};
+use tokio::sync::Mutex;
+
+use crate::group::Group;
+use crate::handle::Handle;
+use crate::name::group_of;
+use crate::start::offset;
+
+/// What a consumer group has committed of a topic.
+#[derive(Debug)]
+pub(crate) struct KafkaSubscription {
+    handle: Arc<Handle>,
+    group: Arc<Group>,
+    channel: String,
+    topic: String,
+    /// Where this handle moved the cursor, or saw it at first.
+    seen: Mutex<Option<u64>>,
+}
+
+impl KafkaSubscription {
+    pub(crate) async fn open(
+        handle: &Arc<Handle>,
+        channel: &str,
+        topic: String,
+        name: &str,
+    ) -> Result<Self, TransportErrorKind> {
+        let group = open(handle, &topic, name).await?;
+        Ok(Self {
+            handle: Arc::clone(handle),
+            group,
+            channel: channel.to_owned(),
+            topic,
+            seen: Mutex::default(),
+        })
+    }
+
+    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
+        TransportError::new(operation, kind).on(&self.channel)
+    }
+
+    async fn move_to(&self, before: Position) -> Result<(), TransportErrorKind> {
+        let before = offset(before)?;
+        let mut seen = self.seen.lock().await;
+        // Where it seems to be there already, it may have been removed meanwhile.
+        if seen.is_none_or(|seen| before <= seen) {
+            *seen = self.group.committed(&self.topic).await?;
+        }
+        if seen.is_none_or(|seen| seen < before) {
+            self.group.commit(&self.topic, before).await?;
+            *seen = Some(before);
+        }
+        Ok(())
+    }
+}
+
+/// The client of a subscription's group.
+async fn open(
+    handle: &Arc<Handle>,
+    topic: &str,
+    name: &str,
+) -> Result<Arc<Group>, TransportErrorKind> {
+    let group = group_of(&handle.config.prefix, name)?;
+    let at = Arc::clone(handle);
+    let opened = async {
+        handle.find(topic).await?;
+        handle.block(move || at.groups.open(&at.config, &group)).await
+    };
+    handle.while_open(opened).await
+}
+
+/// Removes a cursor.
+pub(crate) async fn remove(
+    handle: &Arc<Handle>,
+    topic: &str,
+    name: &str,
+) -> Result<(), TransportErrorKind> {
+    let group = open(handle, topic, name).await?;
+    let removed = async {
+        match group.committed(topic).await? {
+            Some(_) => group.remove(topic).await,
+            None => Ok(()),
+        }
+    };
+    handle.while_open(removed).await
+}
+
+#[async_trait]
+impl Subscription for KafkaSubscription {
+    async fn ack(&self, before: Position) -> Result<()> {
+        let moved = self.handle.while_open(self.move_to(before)).await;
+        moved.map_err(|kind| self.error("ack", kind))
+    }
+
+    async fn acked(&self) -> Result<Option<Position>> {
+        let looked = self.handle.while_open(self.group.committed(&self.topic)).await;
+        let found = looked.map_err(|kind| self.error("acked", kind))?;
+        Ok(found.map(Position::new))
+    }
+}

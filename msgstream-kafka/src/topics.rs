@@ -1,0 +1,276 @@
+//! What the brokers know of topics, and making and deleting them.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{IsError as _, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::topic_partition_list::Offset;
+
+use crate::KafkaConfig;
+use crate::error::{kind, of_code};
+use crate::events::{Aside, lock};
+use crate::fetcher::{Consumer, alone_at};
+use crate::handle::{Handle, Retry};
+use crate::name::PROPERTIES;
+
+type Client = AdminClient<DefaultClientContext>;
+
+/// The client that makes and deletes, made when it is needed.
+#[derive(Default)]
+pub(crate) struct Admin(Mutex<Option<Arc<Aside<Client>>>>);
+
+impl Admin {
+    fn client(&self, config: &KafkaConfig) -> Result<Arc<Aside<Client>>, TransportErrorKind> {
+        let mut place = lock(&self.0);
+        if let Some(client) = &*place {
+            return Ok(Arc::clone(client));
+        }
+        let made: Client = config.admin().create().map_err(|error| kind(&error, config.timeout))?;
+        let made = Arc::new(Aside::new(made));
+        *place = Some(Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+/// The offsets between which the records of a topic are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) low: u64,
+    pub(crate) high: u64,
+}
+
+impl Handle {
+    /// Asks the brokers anything, to see whether one answers.
+    pub(crate) async fn greet(&self) -> Result<(), TransportErrorKind> {
+        // Wrong credentials are told early, but not to the call that waits for an answer.
+        const LOOK: Duration = Duration::from_millis(200);
+        let events = self.fetchers.asking.events.clone();
+        self.ask(move |consumer, timeout| {
+            let deadline = Instant::now() + timeout;
+            loop {
+                match consumer.fetch_metadata(Some(PROPERTIES), LOOK) {
+                    Ok(_) => return Ok(()),
+                    Err(error) => {
+                        let denied = events
+                            .trouble()
+                            .filter(|trouble| matches!(trouble, TransportErrorKind::Denied { .. }));
+                        if let Some(denied) = denied {
+                            return Err(denied);
+                        }
+                        if Instant::now() >= deadline {
+                            return Err(kind(&error, timeout));
+                        }
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// That a topic is there, and is a channel.
+    pub(crate) async fn find(&self, topic: &str) -> Result<(), TransportErrorKind> {
+        let topic = topic.to_owned();
+        self.ask(move |consumer, timeout| find(consumer, &topic, timeout)).await
+    }
+
+    /// The same, with its bounds.
+    pub(crate) async fn bounds(&self, topic: &str) -> Result<Bounds, TransportErrorKind> {
+        let topic = topic.to_owned();
+        self.ask(move |consumer, timeout| {
+            find(consumer, &topic, timeout)?;
+            bounds(consumer, &topic, timeout)
+        })
+        .await
+    }
+
+    /// The first offset whose record was appended at a time, in Unix milliseconds, or later; `None`
+    /// where there is none.
+    pub(crate) async fn offset_at(
+        &self,
+        topic: &str,
+        unix_ms: u64,
+    ) -> Result<Option<u64>, TransportErrorKind> {
+        let topic = topic.to_owned();
+        self.ask(move |consumer, timeout| {
+            let found = alone_at(&topic, unix_ms)
+                .and_then(|times| consumer.offsets_for_times(times, timeout))
+                .map_err(|error| kind(&error, timeout))?;
+            let Some(found) = found.find_partition(&topic, 0) else { return Ok(None) };
+            found.error().map_err(|error| kind(&error, timeout))?;
+            match found.offset() {
+                Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
+                _ => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// The topics with one partition, in no order.
+    pub(crate) async fn topics(&self) -> Result<Vec<String>, TransportErrorKind> {
+        self.ask(|consumer, timeout| {
+            let metadata =
+                consumer.fetch_metadata(None, timeout).map_err(|error| kind(&error, timeout))?;
+            let channels = metadata.topics().iter().filter(|topic| topic.partitions().len() == 1);
+            Ok(channels.map(|topic| topic.name().to_owned()).collect())
+        })
+        .await
+    }
+
+    /// Makes a topic of one partition, and waits until it can be used.
+    pub(crate) async fn create_topic(
+        &self,
+        topic: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<(), TransportErrorKind> {
+        let client = self.admin.client(&self.config)?;
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
+        // The broker knows how many copies there are to be.
+        let mut new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1));
+        for (name, value) in settings {
+            new = new.set(name, value);
+        }
+        let options = self.admin_options();
+        let created = self.answer(client.create_topics([&new], &options)).await?;
+        self.first_result(created)?;
+        let mut retry = Retry::new(self.timeout());
+        loop {
+            match self.find(topic).await {
+                // Not every broker knows it at once.
+                Err(TransportErrorKind::NotFound) => {
+                    let reason = "the topic was made and isn't there yet".to_owned();
+                    retry.after(TransportErrorKind::Unavailable { reason }).await?;
+                }
+                Err(kind) => retry.after(kind).await?,
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Deletes a topic, and waits until it is gone.
+    pub(crate) async fn delete_topic(&self, topic: &str) -> Result<(), TransportErrorKind> {
+        let client = self.admin.client(&self.config)?;
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
+        let options = self.admin_options();
+        let deleted = self.answer(client.delete_topics(&[topic], &options)).await?;
+        self.first_result(deleted)?;
+        let mut retry = Retry::new(self.timeout());
+        loop {
+            match self.find(topic).await {
+                Err(TransportErrorKind::NotFound) => return Ok(()),
+                Err(kind) => retry.after(kind).await?,
+                Ok(()) => {
+                    let reason = "the topic was deleted and is still there".to_owned();
+                    retry.after(TransportErrorKind::Unavailable { reason }).await?;
+                }
+            }
+        }
+    }
+
+    /// A setting of a topic; `None` where we may not see it.
+    pub(crate) async fn setting(
+        &self,
+        topic: &str,
+        name: &str,
+    ) -> Result<Option<String>, TransportErrorKind> {
+        let client = self.admin.client(&self.config)?;
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
+        let options = self.admin_options();
+        let resource = ResourceSpecifier::Topic(topic);
+        let asked = client.describe_configs([&resource], &options);
+        let described = self.answer(asked).await?;
+        match described.into_iter().next() {
+            Some(Ok(resource)) => Ok(resource.get(name).and_then(|entry| entry.value.clone())),
+            Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Ok(None),
+            Some(Err(code)) => Err(of_code(code, self.timeout())),
+            None => Ok(None),
+        }
+    }
+
+    fn admin_options(&self) -> AdminOptions {
+        let timeout = Some(self.timeout());
+        AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
+    }
+
+    async fn answer<T>(
+        &self,
+        asked: impl Future<Output = KafkaResult<T>>,
+    ) -> Result<T, TransportErrorKind> {
+        let timeout = self.timeout();
+        let answer = self.while_open(async { asked.await.map_err(|error| kind(&error, timeout)) });
+        // The client keeps the deadline too.
+        let late = TransportErrorKind::TimedOut { after: timeout };
+        tokio::time::timeout(timeout * 2, answer).await.unwrap_or(Err(late))
+    }
+
+    fn first_result(&self, results: Vec<TopicResult>) -> Result<(), TransportErrorKind> {
+        match results.into_iter().next() {
+            Some(Err((_, code))) => Err(of_code(code, self.timeout())),
+            Some(Ok(_)) => Ok(()),
+            None => {
+                let reason = "the broker gave no result".to_owned();
+                Err(TransportErrorKind::Protocol { reason })
+            }
+        }
+    }
+}
+
+pub(crate) fn find(
+    consumer: &Consumer,
+    topic: &str,
+    timeout: Duration,
+) -> Result<(), TransportErrorKind> {
+    let metadata =
+        consumer.fetch_metadata(Some(topic), timeout).map_err(|error| kind(&error, timeout))?;
+    is_channel(metadata.topics().first(), timeout)
+}
+
+/// Whether what the brokers tell of a topic makes it a channel.
+pub(crate) fn is_channel(
+    topic: Option<&MetadataTopic>,
+    timeout: Duration,
+) -> Result<(), TransportErrorKind> {
+    let Some(topic) = topic else { return Err(TransportErrorKind::NotFound) };
+    if let Some(code) = topic.error().filter(|code| code.is_error()) {
+        return Err(of_code(code.into(), timeout));
+    }
+    match topic.partitions() {
+        [] => Err(TransportErrorKind::NotFound),
+        [one] => match one.error().filter(|code| code.is_error()) {
+            Some(code) => Err(of_code(code.into(), timeout)),
+            None => Ok(()),
+        },
+        more => Err(TransportErrorKind::Config {
+            reason: format!(
+                "the topic has {} partitions, and a channel is a topic with one: make a topic for each",
+                more.len()
+            ),
+        }),
+    }
+}
+
+fn bounds(
+    consumer: &Consumer,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Bounds, TransportErrorKind> {
+    let (low, high) =
+        consumer.fetch_watermarks(topic, 0, timeout).map_err(|error| kind(&error, timeout))?;
+    match (u64::try_from(low), u64::try_from(high)) {
+        (Ok(low), Ok(high)) => Ok(Bounds { low, high }),
+        _ => Err(TransportErrorKind::Protocol { reason: format!("offsets {low} to {high}") }),
+    }
+}

@@ -1,0 +1,228 @@
+//! The transport: making, finding and removing channels.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use msgstream_core::transport::{
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Incarnation, Position, Result, Start,
+    Subscription, Transport, TransportError, TransportErrorKind as Kind,
+};
+use msgstream_core::wire::positions::EntryId;
+
+use crate::PulsarConfig;
+use crate::batch::ENTRY_OVERHEAD;
+use crate::client::Client;
+use crate::reader::PulsarReader;
+use crate::subscription::PulsarSubscription;
+use crate::topic::{Topic, check_name, check_new_channel, nonce};
+use crate::writer::PulsarWriter;
+
+/// The property of a topic that tells its lives from one another.
+const INCARNATION: &str = "msgstream.incarnation";
+
+/// A namespace of a Pulsar cluster: its topics are the channels.
+///
+/// A clone is the same handle: closing one closes the other.
+///
+/// ```no_run
+/// use msgstream_core::registry::Url;
+/// use msgstream_core::transport::Transport;
+/// use msgstream_pulsar::{PulsarConfig, PulsarTransport};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let url = Url::parse("pulsar://localhost/public/default")?;
+/// let transport = PulsarTransport::connect(PulsarConfig::from_url(&url)?).await?;
+/// transport.create("orders", Default::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PulsarTransport {
+    client: Arc<Client>,
+}
+
+/// The incarnation that a topic's properties tell. Topics that others made tell none.
+pub(crate) fn incarnation_of(properties: &BTreeMap<String, String>) -> Incarnation {
+    let number = properties.get(INCARNATION).and_then(|text| u128::from_str_radix(text, 16).ok());
+    number.map_or(Incarnation::UNKNOWN, Incarnation)
+}
+
+/// Whether an encoded message id begins with a ledger and an entry, as every client writes it.
+/// Decoding takes a missing one for 0.
+fn names_an_entry(bytes: &[u8]) -> bool {
+    let [8, rest @ ..] = bytes else { return false };
+    let ledger = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+    rest.get(ledger) == Some(&16)
+}
+
+impl PulsarTransport {
+    /// Connects to a broker and to the admin interface, once.
+    ///
+    /// # Errors
+    /// [`Unavailable`](Kind::Unavailable) where one isn't there, [`Denied`](Kind::Denied) for a
+    /// wrong token, [`Config`](Kind::Config) for a namespace that isn't there.
+    ///
+    /// # Cancel safety
+    /// Nothing stays open after a cancelled call.
+    pub async fn connect(config: PulsarConfig) -> Result<Self> {
+        let opened = Client::open(config).await;
+        let client = opened.map_err(|kind| TransportError::new("connect", kind))?;
+        Ok(Self { client })
+    }
+
+    /// Does something with a topic, and gives the error its names.
+    async fn with_topic<T>(
+        &self,
+        operation: &'static str,
+        channel: &str,
+        work: impl AsyncFnOnce(Topic) -> Result<T, Kind>,
+    ) -> Result<T> {
+        let done = self.client.while_open(async {
+            // No channel has such a name.
+            check_name(channel).map_err(|_| Kind::NotFound)?;
+            work(self.client.topic(channel)).await
+        });
+        done.await.map_err(|kind| TransportError::new(operation, kind).on(channel))
+    }
+
+    async fn make(
+        &self,
+        topic: &Topic,
+        mut properties: BTreeMap<String, String>,
+    ) -> Result<(), Kind> {
+        check_new_channel(&topic.channel).map_err(|reason| Kind::InvalidName { reason })?;
+        if properties.insert(INCARNATION.to_owned(), format!("{:032x}", nonce())).is_some() {
+            let reason = format!("the property `{INCARNATION}` is the transport's own");
+            return Err(Kind::Config { reason });
+        }
+        let rest = &self.client.rest;
+        rest.create(topic, &properties).await?;
+        if rest.keeps_nothing(topic).await? == Some(true) {
+            rest.delete(topic).await?;
+            let Topic { tenant, namespace, .. } = topic;
+            let reason = format!(
+                "the namespace keeps no record that isn't subscribed to: give it a retention, as with `pulsar-admin namespaces set-retention {tenant}/{namespace} --time 7d --size -1`"
+            );
+            return Err(Kind::Config { reason });
+        }
+        Ok(())
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl Transport for PulsarTransport {
+    fn capabilities(&self) -> Capabilities {
+        let limit = self.client.max_message.saturating_sub(ENTRY_OVERHEAD);
+        Capabilities::all().without("binary_headers").with_max_payload(limit)
+    }
+
+    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+        let topic = self.client.topic(channel);
+        let made = self.client.while_open(self.make(&topic, properties)).await;
+        made.map_err(|kind| TransportError::new("create", kind).on(channel))
+    }
+
+    async fn delete(&self, channel: &str) -> Result<()> {
+        self.with_topic("delete", channel, async |topic| self.client.rest.delete(&topic).await)
+            .await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        let PulsarConfig { tenant, namespace, .. } = &self.client.config;
+        let listed = self.client.while_open(self.client.rest.list(tenant, namespace)).await;
+        let mut names = listed.map_err(|kind| TransportError::new("list", kind))?;
+        names.retain(|name| name.starts_with(prefix));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
+        self.with_topic("describe", channel, async |topic| {
+            let rest = &self.client.rest;
+            let (mut properties, stats) =
+                tokio::try_join!(rest.properties(&topic), rest.internal_stats(&topic))?;
+            let (incarnation, ledgers) = (incarnation_of(&properties), stats.ledgers()?);
+            properties.remove(INCARNATION);
+            Ok(ChannelInfo::new(incarnation, ledgers.first(), ledgers.end(), properties))
+        })
+        .await
+    }
+
+    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
+        self.with_topic("writer", channel, async |topic| {
+            // A topic that has just moved has no broker for a moment.
+            let mut retry = self.client.retry();
+            loop {
+                match PulsarWriter::open(Arc::clone(&self.client), topic.clone()).await {
+                    Ok(writer) => return Ok(Box::new(writer) as Box<dyn ChannelWriter>),
+                    Err(kind) => retry.after(kind).await?,
+                }
+            }
+        })
+        .await
+    }
+
+    async fn reader(
+        &self,
+        channel: &str,
+        start: Start,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Box<dyn ChannelReader>> {
+        self.with_topic("reader", channel, async |topic| {
+            let client = Arc::clone(&self.client);
+            let reader = PulsarReader::open(client, topic, start, incarnation).await?;
+            Ok(Box::new(reader) as Box<dyn ChannelReader>)
+        })
+        .await
+    }
+
+    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
+        self.with_topic("subscription", channel, async |topic| {
+            check_name(name).map_err(|reason| Kind::Config {
+                reason: format!("the subscription's name can't be used: {reason}"),
+            })?;
+            let opened = PulsarSubscription::open(Arc::clone(&self.client), topic, name).await?;
+            Ok(Arc::new(opened) as Arc<dyn Subscription>)
+        })
+        .await
+    }
+
+    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
+        self.with_topic("unsubscribe", channel, async |topic| {
+            let rest = &self.client.rest;
+            let removable = check_name(name).is_ok();
+            if !removable || !rest.unsubscribe(&topic, name).await? {
+                // No error, unless it is the channel that is missing.
+                rest.properties(&topic).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
+        let id = EntryId::from_position(position, -1).map_err(|error| {
+            let kind = Kind::Config { reason: error.to_string() };
+            TransportError::new("encode_position", kind)
+        })?;
+        Ok(id.to_bytes())
+    }
+
+    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
+        let wrong =
+            |reason: String| TransportError::new("decode_position", Kind::Config { reason });
+        if !names_an_entry(bytes) {
+            return Err(wrong(
+                "a position of a topic is a message id, with ledger and entry".to_owned(),
+            ));
+        }
+        let id = EntryId::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;
+        Ok(id.position())
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.client.close().await;
+        Ok(())
+    }
+}

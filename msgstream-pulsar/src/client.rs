@@ -1,0 +1,218 @@
+//! What a transport handle shares with its writers, readers and subscriptions.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use msgstream_core::registry::Url;
+use msgstream_core::transport::TransportErrorKind as Kind;
+use pulsar::proto::command_lookup_topic_response::LookupType;
+use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::PulsarConfig;
+use crate::config::Address;
+use crate::connection::{Connection, Target, lock};
+use crate::error::{is_temporary, refusal};
+use crate::producer::Producer;
+use crate::rest::Rest;
+use crate::topic::Topic;
+use crate::{frames, tls};
+
+/// Any broker may send us on to another one.
+const MAX_REDIRECTS: usize = 16;
+
+/// The connections, and whether the handle is closed.
+pub(crate) struct Client {
+    pub(crate) config: PulsarConfig,
+    pub(crate) rest: Rest,
+    /// The greatest message that the brokers took when the handle was opened, in bytes.
+    pub(crate) max_message: usize,
+    tls: Arc<rustls::ClientConfig>,
+    connections: Mutex<HashMap<Place, Arc<Slot>>>,
+    closed: watch::Sender<bool>,
+    /// Those for which closing waits.
+    producers: Mutex<Vec<Weak<Producer>>>,
+}
+
+/// What a connection is for: receipts don't queue up behind what readers get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Use {
+    Read,
+    Write,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    address: Address,
+    behind_proxy: Option<String>,
+    used: Use,
+}
+
+/// Opening holds the lock, so that it is done once.
+type Slot = AsyncMutex<Option<Arc<Connection>>>;
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Client");
+        debug.field("config", &self.config).field("closed", &*self.closed.borrow());
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects once. A broker that isn't there is told at once.
+    pub(crate) async fn open(config: PulsarConfig) -> Result<Arc<Self>, Kind> {
+        let rest = Rest::new(&config)?;
+        let mut client = Self {
+            rest,
+            max_message: 0,
+            tls: Arc::new(tls::config(config.ca.as_deref())?),
+            connections: Mutex::default(),
+            closed: watch::Sender::new(false),
+            producers: Mutex::default(),
+            config,
+        };
+        client.max_message = client.connection(client.service(Use::Read)).await?.max_message;
+        // A wrong admin address or namespace is told now, not at the first use.
+        let PulsarConfig { tenant, namespace, .. } = &client.config;
+        client.rest.list(tenant, namespace).await?;
+        Ok(Arc::new(client))
+    }
+
+    fn service(&self, used: Use) -> Place {
+        Place { address: self.config.service.clone(), behind_proxy: None, used }
+    }
+
+    pub(crate) fn topic(&self, channel: &str) -> Topic {
+        Topic::new(&self.config, channel)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Kind> {
+        if *self.closed.borrow() { Err(Kind::Closed) } else { Ok(()) }
+    }
+
+    /// Waits until the handle is closed.
+    pub(crate) async fn closed(&self) {
+        let mut closed = self.closed.subscribe();
+        // The sender is here, so this can't fail.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Does something that waits, unless the handle is closed or gets closed meanwhile.
+    pub(crate) async fn while_open<T>(
+        &self,
+        work: impl Future<Output = Result<T, Kind>>,
+    ) -> Result<T, Kind> {
+        self.check_open()?;
+        tokio::select! {
+            biased;
+            () = self.closed() => Err(Kind::Closed),
+            done = work => done,
+        }
+    }
+
+    /// For something that is tried until it is done, or fails for good, or for too long.
+    pub(crate) fn retry(&self) -> Retry {
+        Retry::new(self.config.timeout)
+    }
+
+    /// The connection to the broker that has a topic.
+    pub(crate) async fn broker_of(
+        &self,
+        topic: &Topic,
+        used: Use,
+    ) -> Result<Arc<Connection>, Kind> {
+        let mut place = self.service(used);
+        let mut authoritative = false;
+        for _ in 0..MAX_REDIRECTS {
+            let asked = self.connection(place.clone()).await?;
+            let topic = topic.to_string();
+            let answer = asked.request(|id| frames::lookup(id, topic, authoritative)).await?;
+            let answer = answer.lookup_topic_response.ok_or_else(|| Kind::Protocol {
+                reason: "a lookup was answered with something else".to_owned(),
+            })?;
+            if answer.response() == LookupType::Failed {
+                return Err(refusal(answer.error() as i32, answer.message()));
+            }
+            let url = match self.config.service.tls {
+                true => answer.broker_service_url_tls(),
+                false => answer.broker_service_url(),
+            };
+            let address = Url::parse(url).map_err(|_| "it is no URL").and_then(|u| Address::of(&u));
+            let address = address.map_err(|reason| Kind::Protocol {
+                reason: format!("the broker's address `{url}` can't be used: {reason}"),
+            })?;
+            place = match answer.proxy_through_service_url() {
+                true => Place { behind_proxy: Some(address.to_string()), ..self.service(used) },
+                false => Place { address, behind_proxy: None, used },
+            };
+            if answer.response() == LookupType::Connect {
+                return self.connection(place).await;
+            }
+            authoritative = answer.authoritative();
+        }
+        Err(crate::error::unreachable("the brokers redirect without end"))
+    }
+
+    async fn connection(&self, place: Place) -> Result<Arc<Connection>, Kind> {
+        let slot = Arc::clone(lock(&self.connections).entry(place.clone()).or_default());
+        let mut slot = slot.lock().await;
+        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_alive()) {
+            return Ok(Arc::clone(connection));
+        }
+        let target = Target {
+            address: place.address,
+            behind_proxy: place.behind_proxy,
+            token: self.config.token.clone(),
+            tls: Arc::clone(&self.tls),
+            timeout: self.config.timeout,
+        };
+        *slot = None;
+        let connection = Connection::open(&target).await?;
+        Ok(Arc::clone(slot.insert(connection)))
+    }
+
+    /// Closing waits for what this one has in flight.
+    pub(crate) fn add_producer(&self, producer: &Arc<Producer>) {
+        let mut producers = lock(&self.producers);
+        producers.retain(|producer| producer.strong_count() > 0);
+        producers.push(Arc::downgrade(producer));
+    }
+
+    /// Ends the handle, once all receipts are there.
+    pub(crate) async fn close(&self) {
+        self.closed.send_replace(true);
+        let producers: Vec<_> = lock(&self.producers).iter().filter_map(Weak::upgrade).collect();
+        for producer in producers {
+            producer.flushed().await;
+        }
+        lock(&self.connections).clear();
+    }
+}
+
+/// Tries again until a deadline, with pauses that grow.
+pub(crate) struct Retry {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Retry {
+    const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+    fn new(limit: Duration) -> Self {
+        Self { deadline: Instant::now() + limit, pause: Duration::from_millis(20) }
+    }
+
+    /// Waits for the next attempt; gives the error back where no time is left, or where time
+    /// doesn't help.
+    pub(crate) async fn after(&mut self, kind: Kind) -> Result<(), Kind> {
+        if !is_temporary(&kind) || Instant::now() + self.pause >= self.deadline {
+            return Err(kind);
+        }
+        sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
+        Ok(())
+    }
+}

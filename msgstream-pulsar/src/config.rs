@@ -1,0 +1,305 @@
+//! Options, and the schemes `pulsar` and `pulsar+ssl`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use msgstream_core::registry::{ConnectError, Registry, Scheme, Url, parse_options};
+use msgstream_core::transport::{Transport, TransportErrorKind};
+use serde::Deserialize;
+
+use crate::PulsarTransport;
+
+const MAX_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Where the cluster is, who we are to it, and how much may be on its way.
+///
+/// ```
+/// use msgstream_core::registry::Url;
+/// use msgstream_pulsar::PulsarConfig;
+/// let url = Url::parse("pulsar://localhost/public/default?token=secret").unwrap();
+/// let config = PulsarConfig::from_url(&url)?;
+/// assert!(!format!("{config:?}").contains("secret"));
+/// # Ok::<(), msgstream_core::registry::ConnectError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PulsarConfig {
+    pub(crate) service: Address,
+    /// Where the admin interface is, without a path.
+    pub(crate) admin: Url,
+    pub(crate) tenant: String,
+    pub(crate) namespace: String,
+    pub(crate) token: Option<Token>,
+    /// A PEM file with those to trust, instead of the machine's own.
+    pub(crate) ca: Option<String>,
+    /// The longest wait for an answer.
+    pub(crate) timeout: Duration,
+    /// What a writer has in flight, in bytes.
+    pub(crate) inflight: usize,
+    /// What a reader holds in advance, in bytes.
+    pub(crate) prefetch: usize,
+}
+
+/// Host, port, and whether the connection is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+}
+
+impl Address {
+    /// The address in a URL of the scheme `pulsar` or `pulsar+ssl`.
+    pub(crate) fn of(url: &Url) -> Result<Self, &'static str> {
+        let tls = match url.scheme() {
+            "pulsar" => false,
+            "pulsar+ssl" => true,
+            _ => return Err("the scheme is neither pulsar nor pulsar+ssl"),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
+        // The brackets of an IPv6 address belong to the URL.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { host, port: url.port().unwrap_or(if tls { 6651 } else { 6650 }), tls })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// A token, or the file that has it. Never shown, not in `Debug` either.
+#[derive(Clone)]
+pub(crate) enum Token {
+    Text(Arc<str>),
+    /// Read for every use: tokens expire, and others take their place.
+    File(String),
+}
+
+impl Token {
+    pub(crate) fn read(&self) -> Result<String, TransportErrorKind> {
+        match self {
+            Self::Text(text) => Ok(text.to_string()),
+            Self::File(path) => match std::fs::read_to_string(path) {
+                Ok(text) => Ok(text.trim().to_owned()),
+                Err(error) => {
+                    let reason = format!("the token's file `{path}` can't be read: {error}");
+                    Err(TransportErrorKind::Config { reason })
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Token(..)",
+            Self::File(_) => "Token(file)",
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct UrlOptions {
+    admin: Option<String>,
+    token: Option<String>,
+    token_file: Option<String>,
+    ca: Option<String>,
+    timeout_ms: u64,
+    inflight: usize,
+    prefetch: usize,
+}
+
+impl Default for UrlOptions {
+    fn default() -> Self {
+        Self {
+            admin: None,
+            token: None,
+            token_file: None,
+            ca: None,
+            timeout_ms: 30_000,
+            inflight: 8 << 20,
+            prefetch: 8 << 20,
+        }
+    }
+}
+
+impl PulsarConfig {
+    /// Reads a URL, and where it has no token the environment: `PULSAR_TOKEN`, else
+    /// `PULSAR_TOKEN_FILE`.
+    ///
+    /// # Errors
+    /// [`ConnectError`] for an address or option that can't be used.
+    pub fn from_url(url: &Url) -> Result<Self, ConnectError> {
+        Self::from_url_and(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn from_url_and(
+        url: &Url,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConnectError> {
+        let read: UrlOptions = parse_options(url)?;
+        for (name, value) in [
+            ("timeout_ms", read.timeout_ms),
+            ("inflight", read.inflight as u64),
+            ("prefetch", read.prefetch as u64),
+        ] {
+            if value == 0 {
+                return Err(ConnectError::option(url, name, "it must be greater than 0"));
+            }
+        }
+        if read.timeout_ms > MAX_TIMEOUT_MS {
+            let reason = format!("it is at most {MAX_TIMEOUT_MS}, a day");
+            return Err(ConnectError::option(url, "timeout_ms", reason));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            let reason = "it has no user, password or fragment: who we are is a token, which the option `token` or the variable PULSAR_TOKEN gives";
+            return Err(ConnectError::address(url, reason));
+        }
+        let service = Address::of(url).map_err(|reason| ConnectError::address(url, reason))?;
+        let (tenant, namespace) = namespace(url)?;
+        let token = match (read.token, read.token_file) {
+            (Some(_), Some(_)) => {
+                let reason = "the token is given by the option `token` too: leave one out";
+                return Err(ConnectError::option(url, "token_file", reason));
+            }
+            (Some(text), None) => Some(Token::Text(text.into())),
+            (None, Some(path)) => Some(Token::File(path)),
+            (None, None) => environment("PULSAR_TOKEN")
+                .map(|text| Token::Text(text.into()))
+                .or_else(|| environment("PULSAR_TOKEN_FILE").map(Token::File)),
+        };
+        Ok(Self {
+            admin: admin(url, read.admin.as_deref(), &service)?,
+            service,
+            tenant,
+            namespace,
+            token,
+            ca: read.ca,
+            timeout: Duration::from_millis(read.timeout_ms),
+            inflight: read.inflight,
+            prefetch: read.prefetch,
+        })
+    }
+}
+
+/// The tenant and the namespace: `/TENANT/NAMESPACE`, or nothing for `public/default`.
+fn namespace(url: &Url) -> Result<(String, String), ConnectError> {
+    let names = |part: &str| {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b"-=:._".contains(&b);
+        !part.is_empty() && !matches!(part, "." | "..") && part.bytes().all(letter)
+    };
+    let path = url.path().trim_start_matches('/');
+    let path = path.strip_suffix('/').unwrap_or(path);
+    match path.split_once('/') {
+        None if path.is_empty() => Ok(("public".to_owned(), "default".to_owned())),
+        Some((tenant, namespace)) if names(tenant) && names(namespace) => {
+            Ok((tenant.to_owned(), namespace.to_owned()))
+        }
+        _ => {
+            let reason = "the path is /TENANT/NAMESPACE, of letters, digits and `-=:._`";
+            Err(ConnectError::address(url, reason))
+        }
+    }
+}
+
+/// The admin interface, by default on the usual port of the same host.
+fn admin(url: &Url, given: Option<&str>, service: &Address) -> Result<Url, ConnectError> {
+    let (scheme, port) = if service.tls { ("https", 8443) } else { ("http", 8080) };
+    let usual = || format!("{scheme}://{}:{port}", url.host_str().unwrap_or_default());
+    let wrong = || {
+        ConnectError::option(url, "admin", "it is http://HOST:PORT or https://HOST:PORT, no more")
+    };
+    let admin = Url::parse(&given.map_or_else(usual, str::to_owned)).map_err(|_| wrong())?;
+    let bare = matches!(admin.scheme(), "http" | "https")
+        && admin.username().is_empty()
+        && admin.password().is_none()
+        && matches!(admin.path(), "" | "/")
+        && admin.query().is_none()
+        && admin.fragment().is_none();
+    if bare { Ok(admin) } else { Err(wrong()) }
+}
+
+/// Answers to `pulsar://` and `pulsar+ssl://`.
+#[derive(Clone, Copy, Debug)]
+pub struct PulsarScheme;
+
+/// Adds [`PulsarScheme`] to a registry.
+pub fn register(registry: &mut Registry) {
+    registry.register(PulsarScheme);
+}
+
+#[async_trait]
+impl Scheme for PulsarScheme {
+    fn schemes(&self) -> &'static [&'static str] {
+        &["pulsar", "pulsar+ssl"]
+    }
+
+    fn help(&self) -> &'static str {
+        "pulsar[+ssl]://HOST[:PORT][/TENANT/NAMESPACE][?admin=http://HOST:PORT&token=TEXT&token_file=PATH&ca=PATH&timeout_ms=N&inflight=BYTES&prefetch=BYTES]"
+    }
+
+    async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
+        let config = PulsarConfig::from_url(url)?;
+        Ok(Arc::new(PulsarTransport::connect(config).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn parse(url: &str) -> Result<PulsarConfig, ConnectError> {
+        PulsarConfig::from_url_and(&Url::parse(url).unwrap(), &|_| None)
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_usual_value() {
+        let plain = parse("pulsar://host").unwrap();
+        assert_eq!(plain.service, Address { host: "host".to_owned(), port: 6650, tls: false });
+        assert_eq!((&*plain.tenant, &*plain.namespace), ("public", "default"));
+        assert_eq!(plain.admin.as_str(), "http://host:8080/");
+        let tls = parse("pulsar+ssl://[::1]/a/b/?admin=https://other:1").unwrap();
+        assert_eq!(tls.service, Address { host: "::1".to_owned(), port: 6651, tls: true });
+        assert_eq!((&*tls.tenant, &*tls.namespace), ("a", "b"));
+        assert_eq!(tls.admin.as_str(), "https://other:1/");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_no_secret_is_shown() {
+        for url in [
+            "pulsar://",
+            "pulsar://u:secret@host",
+            "pulsar://host/only-a-tenant",
+            "pulsar://host/a/b/c",
+            "pulsar://host/a/b?admin=secret",
+            "pulsar://host/a/b?admin=http://u:secret@h",
+            "pulsar://host/a/b?token=secret&token_file=secret",
+            "pulsar://host/a/b?prefetch=0",
+            "pulsar://host/a/b?inflight=0",
+            "pulsar://host/a/b?timeout_ms=0",
+            "pulsar://host/a/b?timeout_ms=18446744073709551615",
+        ] {
+            let error = parse(url).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_token_comes_from_the_url_or_from_the_environment() {
+        let environment = |name: &str| (name == "PULSAR_TOKEN").then(|| "mine".to_owned());
+        for (url, wanted) in [("pulsar://host?token=yours", "yours"), ("pulsar://host", "mine")] {
+            let url = Url::parse(url).unwrap();
+            let config = PulsarConfig::from_url_and(&url, &environment).unwrap();
+            let shown = format!("{config:?}");
+            assert!(!shown.contains(wanted), "{shown}");
+            assert_eq!(config.token.unwrap().read().unwrap(), wanted);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! One connection to a broker, which writers and readers share.
+
+mod tasks;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::{SinkExt as _, StreamExt as _};
+use msgstream_core::transport::TransportErrorKind as Kind;
+use pulsar::message::{Codec, Message};
+use pulsar::proto::BaseCommand;
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+use self::tasks::{Incoming, write_out};
+use crate::config::{Address, Token};
+use crate::error::{refusal, unreachable};
+use crate::frames;
+use crate::inbox::Inbox;
+use crate::producer::Producer;
+
+/// The greatest message of a broker that doesn't say.
+const USUAL_MAX_MESSAGE: usize = 5 << 20;
+/// How much is written before the socket is waited for, in bytes.
+const WRITE_BUFFER: usize = 256 << 10;
+
+/// Locks, also after a panic elsewhere: no update here leaves a half-done state behind.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+type Read = FramedRead<ReadHalf<Box<dyn Io>>, Codec>;
+type Write = FramedWrite<WriteHalf<Box<dyn Io>>, Codec>;
+
+/// Where a connection leads, and as whom.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: Address,
+    /// The broker that is meant, where the address is a proxy's.
+    pub(crate) behind_proxy: Option<String>,
+    pub(crate) token: Option<Token>,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) timeout: Duration,
+}
+
+/// A connection. Dropping it ends its tasks.
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+    out: mpsc::UnboundedSender<Message>,
+    /// The greatest message that the broker takes, in bytes.
+    pub(crate) max_message: usize,
+    timeout: Duration,
+    tasks: [AbortHandle; 2],
+}
+
+/// What the tasks share with the handle.
+struct Shared {
+    state: Mutex<State>,
+    next_id: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// Why it is over.
+    ended: Option<Kind>,
+    requests: HashMap<u64, oneshot::Sender<BaseCommand>>,
+    producers: HashMap<u64, Arc<Producer>>,
+    inboxes: HashMap<u64, Arc<Inbox>>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("alive", &self.is_alive()).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Connects and introduces itself, within the deadline.
+    pub(crate) async fn open(target: &Target) -> Result<Arc<Self>, Kind> {
+        let after = target.timeout;
+        timeout(after, Self::open_now(target)).await.unwrap_or(Err(Kind::TimedOut { after }))
+    }
+
+    async fn open_now(target: &Target) -> Result<Arc<Self>, Kind> {
+        let (mut read, mut write) = dial(target).await?;
+        let token = target.token.as_ref().map(Token::read).transpose()?;
+        let broken = |error| unreachable(format_args!("the broker at {}: {error}", target.address));
+        let greeting = frames::connect(token, target.behind_proxy.clone());
+        write.send(greeting).await.map_err(broken)?;
+        let answer = read.next().await.transpose().map_err(broken)?;
+        let BaseCommand { connected, error, .. } = match answer {
+            Some(answer) => answer.command,
+            None => return Err(unreachable("the broker closed the connection at once")),
+        };
+        if let Some(error) = error {
+            return Err(refusal(error.error, &error.message));
+        }
+        let connected = connected
+            .ok_or_else(|| Kind::Protocol { reason: "the broker doesn't greet".to_owned() })?;
+        let max_message = connected.max_message_size.and_then(|size| usize::try_from(size).ok());
+
+        let (out, outgoing) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared { state: Mutex::default(), next_id: AtomicU64::new(1) });
+        let incoming = Incoming {
+            shared: Arc::clone(&shared),
+            out: out.clone(),
+            token: target.token.clone(),
+            silence: target.timeout,
+        };
+        let tasks = [
+            tokio::spawn(incoming.run(read)).abort_handle(),
+            tokio::spawn(write_out(Arc::clone(&shared), outgoing, write)).abort_handle(),
+        ];
+        let max_message = max_message.unwrap_or(USUAL_MAX_MESSAGE);
+        Ok(Arc::new(Self { shared, out, max_message, timeout: target.timeout, tasks }))
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        lock(&self.shared.state).ended.is_none()
+    }
+
+    /// A number that nothing else on this connection has.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.shared.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends without waiting. Where the connection is over, that is told by other means.
+    pub(crate) fn send(&self, frame: Message) {
+        let _ = self.out.send(frame);
+    }
+
+    /// Sends a request, and waits for its answer.
+    pub(crate) async fn request(
+        &self,
+        make: impl FnOnce(u64) -> Message,
+    ) -> Result<BaseCommand, Kind> {
+        let id = self.next_id();
+        let (sender, answer) = oneshot::channel();
+        {
+            let mut state = lock(&self.shared.state);
+            if let Some(kind) = &state.ended {
+                return Err(kind.clone());
+            }
+            state.requests.insert(id, sender);
+        }
+        self.send(make(id));
+        let after = self.timeout;
+        match timeout(after, answer).await {
+            Ok(Ok(BaseCommand { error: Some(error), .. })) => {
+                Err(refusal(error.error, &error.message))
+            }
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(self.ended()),
+            Err(_) => {
+                lock(&self.shared.state).requests.remove(&id);
+                Err(Kind::TimedOut { after })
+            }
+        }
+    }
+
+    fn ended(&self) -> Kind {
+        lock(&self.shared.state).ended.clone().unwrap_or_else(lost)
+    }
+
+    /// From here on the producer hears what concerns it.
+    pub(crate) fn add_producer(&self, id: u64, producer: &Arc<Producer>) -> Result<(), Kind> {
+        let mut state = lock(&self.shared.state);
+        if let Some(kind) = &state.ended {
+            return Err(kind.clone());
+        }
+        state.producers.insert(id, Arc::clone(producer));
+        Ok(())
+    }
+
+    /// Ends a producer behind what it has sent. Receipts still come.
+    pub(crate) fn close_producer(&self, id: u64) {
+        self.send(frames::close_producer(self.next_id(), id));
+    }
+
+    /// From here on the inbox gets what comes for the consumer.
+    pub(crate) fn add_inbox(&self, id: u64, inbox: &Arc<Inbox>) -> Result<(), Kind> {
+        let mut state = lock(&self.shared.state);
+        if let Some(kind) = &state.ended {
+            return Err(kind.clone());
+        }
+        state.inboxes.insert(id, Arc::clone(inbox));
+        Ok(())
+    }
+
+    /// Ends a consumer. What still comes for it goes nowhere.
+    pub(crate) fn close_consumer(&self, id: u64) {
+        if lock(&self.shared.state).inboxes.remove(&id).is_some() {
+            self.send(frames::close_consumer(self.next_id(), id));
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+        self.shared.end(lost());
+    }
+}
+
+fn lost() -> Kind {
+    unreachable("the connection to the broker was lost")
+}
+
+async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
+    let Address { host, port, tls } = &target.address;
+    let failed = |error: std::io::Error| {
+        unreachable(format_args!("connecting to the broker at {} failed: {error}", target.address))
+    };
+    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    let stream: Box<dyn Io> = if *tls {
+        let name = host.clone().try_into().map_err(|_| Kind::Config {
+            reason: format!("no certificate can be for the host `{host}`"),
+        })?;
+        let connector = TlsConnector::from(Arc::clone(&target.tls));
+        Box::new(connector.connect(name, stream).await.map_err(failed)?)
+    } else {
+        Box::new(stream)
+    };
+    let (read, write) = tokio::io::split(stream);
+    let mut write = FramedWrite::new(write, Codec);
+    write.set_backpressure_boundary(WRITE_BUFFER);
+    Ok((FramedRead::new(read, Codec), write))
+}

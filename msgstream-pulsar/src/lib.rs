@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod admin;
+mod batch;
+mod client;
+mod compression;
+mod config;
+mod connection;
+mod error;
+mod frames;
+mod inbox;
+mod ledgers;
+mod producer;
+mod pump;
+mod reader;
+mod rest;
+mod subscription;
+mod tls;
+mod topic;
+mod writer;
+
+pub use self::admin::PulsarTransport;
+pub use self::config::{PulsarConfig, PulsarScheme, register};

@@ -1,0 +1,143 @@
+//! What keeps a reader attached to its topic.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use msgstream_core::transport::{Incarnation, Position, TransportErrorKind as Kind};
+use tokio::time::{Instant, sleep};
+
+use crate::admin::incarnation_of;
+use crate::client::{Client, Use};
+use crate::connection::Connection;
+use crate::error::is_temporary;
+use crate::frames;
+use crate::inbox::{Inbox, Job};
+use crate::ledgers::{ORIGIN, entry_place, is_beginning};
+use crate::topic::{Topic, nonce};
+
+/// Between two attempts to attach.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Attaches the inbox whenever it isn't: after a lost connection, after the topic moved to another
+/// broker, after the reader went elsewhere, after what came didn't fit.
+#[derive(Debug)]
+pub(crate) struct Pump {
+    pub(crate) client: Arc<Client>,
+    pub(crate) topic: Topic,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+/// A consumer that isn't the inbox's own yet. Dropping it ends it.
+struct Consumer {
+    connection: Arc<Connection>,
+    id: u64,
+    kept: bool,
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.connection.close_consumer(self.id);
+        }
+    }
+}
+
+impl Pump {
+    pub(crate) async fn run(self) {
+        let mut pause = PAUSE;
+        // Since when it is tried in vain.
+        let mut trying: Option<Instant> = None;
+        loop {
+            let failed = match self.inbox.job() {
+                Job::Join(..) => self.join().await.err(),
+                Job::End(id, connection) => {
+                    self.ask_end(id, &connection).await;
+                    continue;
+                }
+                Job::Sound(place) => self.sound(place).await.err(),
+                Job::Wait => {
+                    self.inbox.pump.notified().await;
+                    continue;
+                }
+            };
+            match failed {
+                None => (trying, pause) = (None, PAUSE),
+                Some(kind) => {
+                    let since = *trying.get_or_insert_with(Instant::now);
+                    if !is_temporary(&kind) || since.elapsed() >= self.client.config.timeout {
+                        trying = None;
+                        self.inbox.fail(kind);
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Attaches the inbox at its place, if it is still the same channel, and if nothing is gone
+    /// before that place.
+    pub(crate) async fn join(&self) -> Result<(), Kind> {
+        let Job::Join(place, moves) = self.inbox.job() else { return Ok(()) };
+        let joined = self.join_at(place, moves).await;
+        if joined.is_err() {
+            self.inbox.not_joined();
+        }
+        joined
+    }
+
+    async fn join_at(&self, place: Position, moves: u64) -> Result<(), Kind> {
+        let connection = self.client.broker_of(&self.topic, Use::Read).await?;
+        let id = connection.next_id();
+        self.inbox.joining(id);
+        connection.add_inbox(id, &self.inbox)?;
+        let mut consumer = Consumer { connection, id, kept: false };
+        let [ledger, entry, _] = place.words();
+        let start = (!is_beginning(place)).then_some((ledger, entry));
+        let name = format!("msgstream-{:032x}", nonce());
+        let topic = self.topic.to_string();
+        let request = |request| frames::subscribe(request, id, topic, name, start);
+        consumer.connection.request(request).await?;
+        // Only now: a channel that is replaced after this ends the consumer.
+        let rest = &self.client.rest;
+        let (properties, stats) =
+            tokio::try_join!(rest.properties(&self.topic), rest.internal_stats(&self.topic))?;
+        let found = incarnation_of(&properties);
+        if found != self.incarnation {
+            return Err(Kind::WrongIncarnation { expected: self.incarnation, found });
+        }
+        let ledgers = stats.ledgers()?;
+        ledgers.check(place)?;
+        consumer.kept = self.inbox.joined(moves, id, &consumer.connection, ledgers);
+        Ok(())
+    }
+
+    async fn ask_end(&self, id: u64, connection: &Connection) {
+        let asked_at = self.inbox.tail();
+        let answer = connection.request(|request| frames::last_message(request, id)).await;
+        let last = answer.map(|answer| answer.get_last_message_id_response);
+        let Ok(Some(last)) = last else {
+            self.inbox.ends(asked_at, None);
+            connection.close_consumer(id);
+            self.inbox.lost(id);
+            return sleep(PAUSE).await;
+        };
+        let last = last.last_message_id;
+        self.inbox.ends(
+            asked_at,
+            Some(match last.entry_id {
+                // There is none.
+                u64::MAX => ORIGIN,
+                entry => entry_place(last.ledger_id, entry.saturating_add(1)),
+            }),
+        );
+    }
+
+    async fn sound(&self, place: Position) -> Result<(), Kind> {
+        let stats = self.client.rest.internal_stats(&self.topic).await?;
+        self.inbox.sounded(place, stats.ledgers()?);
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! Reading.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use msgstream_core::MsgTypeNames;
+use msgstream_core::transport::{
+    ChannelReader, Incarnation, Limit, Position, ReadBatch, Record, Result, Start, TransportError,
+    TransportErrorKind as Kind,
+};
+use tokio::task::{AbortHandle, coop};
+use tokio::time::{Instant, sleep_until};
+
+use crate::admin::incarnation_of;
+use crate::batch;
+use crate::client::Client;
+use crate::inbox::{Entry, Found, Inbox};
+use crate::ledgers::{ORIGIN, entry_place};
+use crate::pump::Pump;
+use crate::topic::Topic;
+
+/// A batch in hand waits for so long to learn whether it is the last.
+const END_PATIENCE: Duration = Duration::from_millis(200);
+/// What a wait without end is taken as.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Reads entries as they come, and takes them apart.
+#[derive(Debug)]
+pub(crate) struct PulsarReader {
+    client: Arc<Client>,
+    topic: Topic,
+    incarnation: Incarnation,
+    names: MsgTypeNames,
+    inbox: Arc<Inbox>,
+    pump: AbortHandle,
+    /// Records of an entry that was taken apart and didn't fit.
+    ready: VecDeque<Record>,
+    /// The place after them.
+    next: Position,
+}
+
+impl PulsarReader {
+    pub(crate) async fn open(
+        client: Arc<Client>,
+        topic: Topic,
+        start: Start,
+        expected: Option<Incarnation>,
+    ) -> Result<Self, Kind> {
+        let incarnation = incarnation_of(&client.rest.properties(&topic).await?);
+        if let Some(expected) = expected.filter(|expected| *expected != incarnation) {
+            return Err(Kind::WrongIncarnation { expected, found: incarnation });
+        }
+        let next = place_of(&client, &topic, start).await?;
+        let inbox = Inbox::new(client.config.prefetch, next);
+        let pump = Pump {
+            client: Arc::clone(&client),
+            topic: topic.clone(),
+            incarnation,
+            inbox: Arc::clone(&inbox),
+        };
+        let mut retry = client.retry();
+        while let Err(kind) = pump.join().await {
+            retry.after(kind).await?;
+        }
+        let pump = tokio::spawn(pump.run()).abort_handle();
+        let (names, ready) = (MsgTypeNames::default(), VecDeque::new());
+        Ok(Self { client, topic, incarnation, names, inbox, pump, ready, next })
+    }
+
+    fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
+        TransportError::new(operation, kind).on(&*self.topic.channel)
+    }
+
+    /// The place of the record that is handed out next.
+    fn place(&self) -> Position {
+        self.ready.front().map_or(self.next, |record| record.position)
+    }
+
+    /// Takes entries apart until there is enough for a batch.
+    fn fill(&mut self, limit: Limit) -> Result<(), Kind> {
+        let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
+        while self.ready.len() < limit.records.max(1) && bytes <= limit.bytes {
+            match self.inbox.take(self.next) {
+                Found::Entry(entry) => {
+                    let from = self.ready.len();
+                    let Entry { ledger, entry, payload, .. } = *entry;
+                    let (next, names) = (self.next, &self.names);
+                    batch::decode(ledger, entry, payload, next, names, &mut self.ready);
+                    self.next = entry_place(ledger, entry.saturating_add(1));
+                    bytes += self.ready.range(from..).map(Record::footprint).sum::<usize>();
+                }
+                Found::Nothing => break,
+                Found::Failure(kind) if self.ready.is_empty() => return Err(kind),
+                // It comes again at the next read.
+                Found::Failure(kind) => {
+                    self.inbox.fail(kind);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many records go into a batch.
+    fn count(&self, limit: Limit) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        for record in self.ready.iter().take(limit.records.max(1)) {
+            bytes += record.footprint();
+            if bytes > limit.bytes && count > 0 {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    fn batch(&mut self, count: usize, caught_up: bool) -> ReadBatch {
+        let records = self.ready.drain(..count).collect();
+        ReadBatch::new(records, self.place(), caught_up)
+    }
+
+    async fn next_batch(&mut self, limit: Limit) -> Result<ReadBatch, Kind> {
+        let began = Instant::now();
+        let deadline = began + limit.wait.min(FOREVER);
+        loop {
+            self.client.check_open()?;
+            self.fill(limit)?;
+            let count = self.count(limit);
+            let at_end = match count == self.ready.len() {
+                true => self.inbox.at_end(),
+                false => Some(false),
+            };
+            let until = match (count, at_end) {
+                (0, at_end) if Instant::now() >= deadline => {
+                    return Ok(self.batch(0, at_end == Some(true)));
+                }
+                (0, _) => deadline,
+                (count, Some(caught_up)) => return Ok(self.batch(count, caught_up)),
+                // What came may be the last: it is worth a moment to know.
+                (count, None) => {
+                    let patience = deadline.min(began + END_PATIENCE);
+                    if Instant::now() >= patience {
+                        return Ok(self.batch(count, false));
+                    }
+                    patience
+                }
+            };
+            tokio::select! {
+                () = self.inbox.reader.notified() => {}
+                () = self.client.closed() => {}
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// The place of a start in the same channel.
+    async fn find(&self, start: Start) -> Result<Position, Kind> {
+        let (client, topic) = (&self.client, &self.topic);
+        let found = incarnation_of(&client.rest.properties(topic).await?);
+        if found != self.incarnation {
+            return Err(Kind::WrongIncarnation { expected: self.incarnation, found });
+        }
+        place_of(client, topic, start).await
+    }
+
+    async fn go(&mut self, start: Start) -> Result<(), Kind> {
+        let mut retry = self.client.retry();
+        let place = loop {
+            match self.client.while_open(self.find(start)).await {
+                Ok(place) => break place,
+                Err(kind) => retry.after(kind).await?,
+            }
+        };
+        self.ready.clear();
+        self.next = place;
+        self.inbox.go(place);
+        Ok(())
+    }
+}
+
+/// The place that a start stands for.
+async fn place_of(client: &Client, topic: &Topic, start: Start) -> Result<Position, Kind> {
+    let ledgers = async || client.rest.internal_stats(topic).await?.ledgers();
+    match start {
+        Start::Earliest => Ok(ORIGIN),
+        Start::Latest => Ok(ledgers().await?.end()),
+        Start::At(position) => {
+            ledgers().await?.check(position)?;
+            Ok(position)
+        }
+        Start::After(position) => {
+            ledgers().await?.check(position)?;
+            let [ledger, entry, message] = position.words();
+            Ok(Position::from_words([ledger, entry, message.saturating_add(1)]))
+        }
+        Start::Time(time) => {
+            let (ledger, entry) = client.rest.entry_at(topic, time.physical_ms()).await?;
+            Ok(entry_place(ledger, entry))
+        }
+        _ => Err(Kind::Config { reason: format!("a topic has no place `{start:?}`") }),
+    }
+}
+
+#[async_trait]
+impl ChannelReader for PulsarReader {
+    async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
+        // Lets others run: a loop of reads that find something would keep its thread for itself.
+        coop::consume_budget().await;
+        self.next_batch(limit).await.map_err(|kind| self.error("read", kind))
+    }
+
+    async fn seek(&mut self, start: Start) -> Result<()> {
+        self.go(start).await.map_err(|kind| self.error("seek", kind))
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+}
+
+impl Drop for PulsarReader {
+    fn drop(&mut self) {
+        self.pump.abort();
+        self.inbox.close();
+    }
+}

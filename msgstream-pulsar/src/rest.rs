@@ -1,0 +1,355 @@
+//! The admin interface, as far as it is needed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use msgstream_core::registry::Url;
+use msgstream_core::transport::TransportErrorKind as Kind;
+use reqwest::{Client, Method, Response, redirect};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use crate::config::{PulsarConfig, Token};
+use crate::error::{is_temporary, status, unreachable};
+use crate::ledgers::InternalStats;
+use crate::tls;
+use crate::topic::Topic;
+
+/// Any broker may send us on to the one that has the topic.
+const MAX_REDIRECTS: usize = 8;
+/// The longest answer that is read, in bytes: a list of many thousand topics.
+const MAX_ANSWER: usize = 64 << 20;
+/// Between two questions that are the same.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The place before every message.
+const EARLIEST: (i64, i64) = (-1, -1);
+
+/// Requests, each with a deadline.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    client: Client,
+    base: Url,
+    token: Option<Token>,
+    timeout: Duration,
+}
+
+struct Answer {
+    status: u16,
+    body: Bytes,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageId {
+    ledger_id: i64,
+    entry_id: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Retention {
+    retention_time_in_minutes: i64,
+    #[serde(rename = "retentionSizeInMB")]
+    retention_size_in_mb: i64,
+}
+
+impl Answer {
+    fn refusal(&self) -> Kind {
+        let reason = serde_json::from_slice(&self.body).map(|Reason { reason }| reason);
+        let reason = reason.unwrap_or_else(|_| "it gives no reason".to_owned());
+        // What the broker didn't expect comes with a page of where it was; one line says what.
+        let line = reason.lines().find_map(|line| line.strip_prefix("Message: "));
+        status(self.status, line.unwrap_or(reason.trim()))
+    }
+
+    fn says_later(&self) -> bool {
+        self.status != 200 && is_temporary(&self.refusal())
+    }
+
+    /// What was asked for.
+    fn json<T: DeserializeOwned>(&self) -> Result<T, Kind> {
+        if self.status != 200 {
+            return Err(self.refusal());
+        }
+        serde_json::from_slice(&self.body).map_err(|error| Kind::Protocol {
+            reason: format!("the admin interface's answer can't be read: {error}"),
+        })
+    }
+
+    fn done(&self) -> Result<(), Kind> {
+        if matches!(self.status, 200..=299) { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    fn says(&self, what: &str) -> bool {
+        self.body.windows(what.len()).any(|part| part == what.as_bytes())
+    }
+}
+
+impl Rest {
+    pub(crate) fn new(config: &PulsarConfig) -> Result<Self, Kind> {
+        let wrong = |error: reqwest::Error| Kind::Config {
+            reason: format!("the admin interface can't be used: {error}"),
+        };
+        // A redirect leads to another host, to which the token wouldn't be sent.
+        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy();
+        let client = client.tls_backend_preconfigured(tls::config(config.ca.as_deref())?);
+        let (base, token) = (config.admin.clone(), config.token.clone());
+        Ok(Self { client: client.build().map_err(wrong)?, base, token, timeout: config.timeout })
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Kind> {
+        let after = self.timeout;
+        let mut last = Kind::TimedOut { after };
+        let called = timeout(after, async {
+            loop {
+                let answer = self.follow(&method, path, query, body).await?;
+                // A topic that moves has no broker for a moment. What only asks may ask again.
+                if !answer.says_later() || method != Method::GET {
+                    return Ok(answer);
+                }
+                last = answer.refusal();
+                sleep(PAUSE).await;
+            }
+        });
+        called.await.unwrap_or_else(|_| Err(last))
+    }
+
+    async fn follow(
+        &self,
+        method: &Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Kind> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(["admin", "v2"]).extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        for _ in 0..MAX_REDIRECTS {
+            let mut request = self.client.request(method.clone(), url.clone());
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.read()?);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            // The URL is left out: it may be long, and the error names the channel.
+            let response = request.send().await.map_err(|error| {
+                unreachable(format_args!("the admin interface at {}: {}", self.base, root(&error)))
+            })?;
+            if !response.status().is_redirection() {
+                return read(response).await;
+            }
+            let location = response.headers().get(reqwest::header::LOCATION);
+            let location = location.and_then(|value| url.join(value.to_str().ok()?).ok());
+            url = location.ok_or_else(|| Kind::Protocol {
+                reason: "the admin interface redirects to nowhere".to_owned(),
+            })?;
+        }
+        Err(unreachable("the admin interface redirects without end"))
+    }
+
+    /// A request about a topic.
+    async fn on(
+        &self,
+        method: Method,
+        topic: &Topic,
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Answer, Kind> {
+        self.on_and(method, topic, path, &[], body).await
+    }
+
+    async fn on_and(
+        &self,
+        method: Method,
+        topic: &Topic,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Kind> {
+        let topic = ["persistent", &topic.tenant, &topic.namespace, &topic.channel];
+        self.call(method, &[&topic, path].concat(), query, body).await
+    }
+
+    /// Makes a topic. One that is there already is `AlreadyExists`.
+    pub(crate) async fn create(
+        &self,
+        topic: &Topic,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), Kind> {
+        let answer = self.on(Method::PUT, topic, &[], Some(&json!(properties))).await?;
+        match answer.status {
+            409 if answer.says("exist") => Err(Kind::AlreadyExists),
+            // There is no topic yet that could be missing.
+            404 => Err(no_namespace(topic)),
+            _ => answer.done(),
+        }
+    }
+
+    pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), Kind> {
+        // Whoever is attached is thrown out.
+        let force = [("force", "true")];
+        self.on_and(Method::DELETE, topic, &[], &force, None).await?.done()
+    }
+
+    /// The local names of the topics of a namespace.
+    pub(crate) async fn list(&self, tenant: &str, namespace: &str) -> Result<Vec<String>, Kind> {
+        let answer = self.call(Method::GET, &["persistent", tenant, namespace], &[], None).await?;
+        if answer.status == 404 {
+            return Err(Kind::Config { reason: missing_namespace(tenant, namespace) });
+        }
+        let topics: Vec<String> = answer.json()?;
+        let prefix = format!("persistent://{tenant}/{namespace}/");
+        Ok(topics.iter().filter_map(|t| t.strip_prefix(&prefix)).map(str::to_owned).collect())
+    }
+
+    pub(crate) async fn properties(&self, topic: &Topic) -> Result<BTreeMap<String, String>, Kind> {
+        self.on(Method::GET, topic, &["properties"], None).await?.json()
+    }
+
+    pub(crate) async fn internal_stats(&self, topic: &Topic) -> Result<InternalStats, Kind> {
+        self.on(Method::GET, topic, &["internalStats"], None).await?.json()
+    }
+
+    /// Whether what was acknowledged, or never subscribed to, is deleted at once. `None` where
+    /// nobody tells us.
+    pub(crate) async fn keeps_nothing(&self, topic: &Topic) -> Result<Option<bool>, Kind> {
+        let applied = [("applied", "true")];
+        let answer = self.on_and(Method::GET, topic, &["retention"], &applied, None).await?;
+        match answer.status {
+            200 if !answer.body.is_empty() => {
+                let kept: Retention = answer.json()?;
+                Ok(Some(kept.retention_time_in_minutes == 0 || kept.retention_size_in_mb == 0))
+            }
+            // No policy at all, not even the broker's; no right to ask; or no policies of topics.
+            200 | 204 | 401 | 403 | 405 | 412 => Ok(None),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// The topic's own limit to a message, in bytes.
+    pub(crate) async fn max_message_size(&self, topic: &Topic) -> Result<Option<usize>, Kind> {
+        let applied = [("applied", "true")];
+        let answer = self.on_and(Method::GET, topic, &["maxMessageSize"], &applied, None).await?;
+        match answer.status {
+            200 if !answer.body.is_empty() => answer.json::<Option<usize>>(),
+            200 | 204 | 401 | 403 | 405 | 412 => Ok(None),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// The first entry that was published at a time or later, or the one that comes next.
+    pub(crate) async fn entry_at(&self, topic: &Topic, unix_ms: u64) -> Result<(u64, u64), Kind> {
+        let path = ["messageid", &unix_ms.to_string()];
+        let MessageId { ledger_id, entry_id } =
+            self.on(Method::GET, topic, &path, None).await?.json()?;
+        match (u64::try_from(ledger_id), u64::try_from(entry_id)) {
+            (Ok(ledger), Ok(entry)) => Ok((ledger, entry)),
+            _ => {
+                Err(Kind::Protocol { reason: format!("there is no entry {ledger_id}:{entry_id}") })
+            }
+        }
+    }
+
+    /// Makes a cursor before everything that is left, unless there is one of the name.
+    pub(crate) async fn subscribe(&self, topic: &Topic, name: &str) -> Result<(), Kind> {
+        let path = ["subscription", name];
+        let answer = self.on(Method::PUT, topic, &path, Some(&message_id(EARLIEST))).await?;
+        if answer.status == 409 && answer.says("exist") { Ok(()) } else { answer.done() }
+    }
+
+    /// Removes a cursor. Whether there was one.
+    pub(crate) async fn unsubscribe(&self, topic: &Topic, name: &str) -> Result<bool, Kind> {
+        let force = [("force", "true")];
+        let path = ["subscription", name];
+        match self.on_and(Method::DELETE, topic, &path, &force, None).await?.done() {
+            Err(Kind::NotFound) => Ok(false),
+            done => done.map(|()| true),
+        }
+    }
+
+    /// Moves a cursor to before an entry.
+    pub(crate) async fn move_cursor(
+        &self,
+        topic: &Topic,
+        name: &str,
+        entry: (u64, u64),
+    ) -> Result<(), Kind> {
+        let path = ["subscription", name, "resetcursor"];
+        let to = message_id((entry.0.cast_signed(), entry.1.cast_signed()));
+        self.on(Method::POST, topic, &path, Some(&to)).await?.done()
+    }
+
+    pub(crate) async fn cursor_properties(
+        &self,
+        topic: &Topic,
+        name: &str,
+    ) -> Result<BTreeMap<String, String>, Kind> {
+        self.on(Method::GET, topic, &["subscription", name, "properties"], None).await?.json()
+    }
+
+    pub(crate) async fn set_cursor_properties(
+        &self,
+        topic: &Topic,
+        name: &str,
+        properties: &BTreeMap<&str, &str>,
+    ) -> Result<(), Kind> {
+        let path = ["subscription", name, "properties"];
+        self.on(Method::PUT, topic, &path, Some(&json!(properties))).await?.done()
+    }
+}
+
+fn message_id((ledger, entry): (i64, i64)) -> Value {
+    json!({ "ledgerId": ledger, "entryId": entry, "partitionIndex": -1 })
+}
+
+fn missing_namespace(tenant: &str, namespace: &str) -> String {
+    format!("there is no namespace `{tenant}/{namespace}`; create it first")
+}
+
+fn no_namespace(topic: &Topic) -> Kind {
+    Kind::Config { reason: missing_namespace(&topic.tenant, &topic.namespace) }
+}
+
+async fn read(mut response: Response) -> Result<Answer, Kind> {
+    let status = response.status().as_u16();
+    let mut body = BytesMut::new();
+    let broken = |error: reqwest::Error| {
+        unreachable(format_args!("the admin interface's answer broke off: {}", root(&error)))
+    };
+    while let Some(part) = response.chunk().await.map_err(broken)? {
+        if body.len() + part.len() > MAX_ANSWER {
+            let reason = format!("the admin interface's answer is over {MAX_ANSWER} bytes");
+            return Err(Kind::Protocol { reason });
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer { status, body: body.freeze() })
+}
+
+/// What is at the bottom of an error: the rest says no more than that a request failed.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,91 @@
+//! Names.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::PulsarConfig;
+
+/// A channel's topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Topic {
+    pub(crate) tenant: String,
+    pub(crate) namespace: String,
+    pub(crate) channel: String,
+}
+
+impl Topic {
+    pub(crate) fn new(config: &PulsarConfig, channel: &str) -> Self {
+        Self {
+            tenant: config.tenant.clone(),
+            namespace: config.namespace.clone(),
+            channel: channel.to_owned(),
+        }
+    }
+}
+
+/// As the protocol names it.
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "persistent://{}/{}/{}", self.tenant, self.namespace, self.channel)
+    }
+}
+
+/// The longest name of a channel or a subscription, in bytes. The broker has no limit of its own;
+/// what it stores metadata in may have one.
+const MAX_NAME: usize = 255;
+
+/// What is wrong with the name of a channel or a subscription.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Err(format!("it has {} bytes; 1 to {MAX_NAME} are allowed", name.len()));
+    }
+    if name.contains('/') || name.chars().any(char::is_control) {
+        return Err("it has a slash or control characters".to_owned());
+    }
+    if matches!(name, "." | "..") || name.trim() != name {
+        return Err("it is a dot or two, or begins or ends with a space".to_owned());
+    }
+    Ok(())
+}
+
+/// What is wrong with the name of a channel to be made.
+pub(crate) fn check_new_channel(name: &str) -> Result<(), String> {
+    check_name(name)?;
+    match name.rsplit_once("-partition-") {
+        Some((_, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
+            Err("names that end with -partition-NUMBER are those of a topic's partitions"
+                .to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A number that nobody else has, by chance; never 0.
+pub(crate) fn nonce() -> u128 {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let word = || u128::from(RandomState::new().hash_one((count, std::process::id())));
+    (word() << 64 | word()).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_become_others_are_refused() {
+        for name in ["", "a/b", ".", "..", " a", "a ", "a\nb", &"x".repeat(256)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        for name in ["a", "頻道", "a b", "a%2Fb", "...", "-partition-", "a?b#c"] {
+            assert_eq!(check_new_channel(name), Ok(()), "{name:?}");
+        }
+        assert!(check_name("a-partition-3").is_ok() && check_new_channel("a-partition-3").is_err());
+    }
+
+    #[test]
+    fn nonces_differ() {
+        assert_ne!(nonce(), nonce());
+    }
+}

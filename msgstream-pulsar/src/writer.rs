@@ -1,0 +1,144 @@
+//! Appending.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use msgstream_core::MsgTypeNames;
+use msgstream_core::transport::{
+    ChannelWriter, Receipt, Record, Result, TransportError, TransportErrorKind as Kind,
+};
+use tokio::task::coop;
+
+use crate::batch::{self, ENTRY_OVERHEAD};
+use crate::client::{Client, Use};
+use crate::connection::Connection;
+use crate::frames;
+use crate::producer::Producer;
+use crate::topic::{Topic, nonce};
+
+/// Appends entries, many in flight, on a connection that it shares.
+///
+/// It sends each record once: after a failure only the caller knows what may be sent again.
+#[derive(Debug)]
+pub(crate) struct PulsarWriter {
+    client: Arc<Client>,
+    connection: Arc<Connection>,
+    producer: Arc<Producer>,
+    id: u64,
+    /// No other writer has had it: a broker that looks for repeats goes by it.
+    name: String,
+    channel: String,
+    names: MsgTypeNames,
+    /// The greatest record that the channel takes, encoded, in bytes.
+    limit: usize,
+    closed: bool,
+}
+
+impl PulsarWriter {
+    pub(crate) async fn open(client: Arc<Client>, topic: Topic) -> Result<Self, Kind> {
+        // Whoever asks for a producer makes the topic; we don't.
+        client.rest.properties(&topic).await?;
+        let own = client.rest.max_message_size(&topic).await?.unwrap_or(usize::MAX);
+        let connection = client.broker_of(&topic, Use::Write).await?;
+        let producer = Producer::new(&topic.channel, client.config.timeout);
+        let (id, name) = (connection.next_id(), format!("msgstream-{:032x}", nonce()));
+        let limit = client.max_message.min(connection.max_message).min(own);
+        connection.add_producer(id, &producer)?;
+        client.add_producer(&producer);
+        // From here on dropping it tells the broker.
+        let writer = Self {
+            limit: limit.saturating_sub(ENTRY_OVERHEAD),
+            channel: topic.channel.clone(),
+            names: MsgTypeNames::default(),
+            client,
+            connection,
+            producer,
+            id,
+            name: name.clone(),
+            closed: false,
+        };
+        let made = writer
+            .connection
+            .request(|request| frames::producer(request, id, topic.to_string(), name));
+        match made.await?.producer_success {
+            Some(_) => Ok(writer),
+            None => Err(Kind::Protocol {
+                reason: "a producer was answered with something else".to_owned(),
+            }),
+        }
+    }
+
+    fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
+        TransportError::new(operation, kind).on(&*self.channel)
+    }
+
+    fn check_all(&self, records: &[Record]) -> Result<(), Kind> {
+        records.iter().try_for_each(|record| batch::check(record, &self.names, self.limit))
+    }
+}
+
+/// The wall clock; a time before 1970 is taken as 1970.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[async_trait]
+impl ChannelWriter for PulsarWriter {
+    async fn ready(&mut self) -> Result<()> {
+        // Lets others run: a loop of writes would keep its thread for itself.
+        coop::consume_budget().await;
+        let room = self.client.while_open(self.producer.room(self.client.config.inflight));
+        room.await.map_err(|kind| self.error("ready", kind))
+    }
+
+    fn check(&self, records: &[Record]) -> Result<()> {
+        self.check_all(records).map_err(|kind| self.error("check", kind))
+    }
+
+    fn submit(&mut self, records: Vec<Record>) -> Receipt {
+        if let Err(kind) = self.client.check_open() {
+            return self.producer.refuse(kind);
+        }
+        if let Err(kind) = self.check_all(&records) {
+            return self.producer.poison(kind);
+        }
+        let now = unix_ms();
+        self.producer.submit(batch::encode(&records, &self.names, self.limit), |sequence, entry| {
+            let messages = i32::try_from(entry.messages).unwrap_or(i32::MAX);
+            let name = self.name.clone();
+            self.connection.send(frames::send(
+                self.id,
+                name,
+                sequence,
+                messages,
+                now,
+                entry.payload,
+            ));
+        })
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.producer.close(Kind::Closed);
+        self.producer.flushed().await;
+        self.end();
+        Ok(())
+    }
+}
+
+impl PulsarWriter {
+    /// Tells the broker, behind all that was sent.
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.connection.close_producer(self.id);
+        }
+    }
+}
+
+impl Drop for PulsarWriter {
+    fn drop(&mut self) {
+        self.producer.abandon();
+        self.end();
+    }
+}
