@@ -1,5 +1,6 @@
 //! Workloads that say what msgstream costs, shared by the criterion benchmarks and by the program
-//! `performance`.
+//! `performance`; and what that program shares with the program `brokers`, which compares with the
+//! plain clients of brokers.
 //!
 //! A [`Workload`] under a [`Shape`] gives a [`Job`]: everything that isn't measured is done before
 //! it runs, and what it computed is compared with what must come out after it ran.
@@ -15,8 +16,11 @@
 //! ```
 
 mod checksum;
+pub mod clock;
 mod consume;
+pub mod document;
 mod log;
+pub mod machine;
 mod merge;
 mod produce;
 mod shape;

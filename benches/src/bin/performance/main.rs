@@ -1,6 +1,5 @@
 //! Measures the workloads and writes docs/performance.md.
 
-mod machine;
 mod measure;
 mod report;
 
@@ -9,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use msgstream_bench::{Rates, Shape, Workload};
+use msgstream_bench::{Rates, Shape, Workload, document, machine};
 
 use crate::measure::{Case, Measured};
 
@@ -53,7 +52,12 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         println!("{tables}");
         return Ok(());
     }
-    report::write(&args.output, &format!("{}{tables}", machine::describe(args.runs)?))?;
+    let mut command = "cargo run --release -p msgstream-bench --bin performance".to_owned();
+    if args.runs != 5 {
+        command += &format!(" -- --runs {}", args.runs);
+    }
+    let block = format!("{}{tables}", machine::describe(&command)?);
+    document::replace(&args.output, "measured", &block)?;
     println!("{}", report::targets(&measured));
     eprintln!("wrote {}", args.output.display());
     Ok(())

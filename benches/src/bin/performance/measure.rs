@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use msgstream_bench::clock::{Median, cpu_time};
 use msgstream_bench::{Error, Shape, Workload};
-use rustix::time::{ClockId, clock_gettime};
 
 /// A workload in a shape.
 #[derive(Clone, Copy, Debug)]
@@ -32,22 +32,6 @@ pub(crate) struct Measured {
     pub(crate) allocations: f64,
     /// By how much the heap grew at the most while the job ran, in bytes.
     pub(crate) peak: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Median {
-    pub(crate) least: f64,
-    pub(crate) median: f64,
-    pub(crate) greatest: f64,
-}
-
-impl Median {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let at = |index: usize| values.get(index).copied().unwrap_or_default();
-        let last = values.len().saturating_sub(1);
-        Self { least: at(0), median: at(last / 2), greatest: at(last) }
-    }
 }
 
 /// Runs all cases one after the other, and again as often as asked: what slows the machine down for
@@ -98,11 +82,4 @@ fn count(case: Case, messages: usize) -> Result<(f64, u64), Error> {
     let allocations = counted.count_total as f64 / done.messages() as f64;
     done.check()?;
     Ok((allocations, counted.bytes_max))
-}
-
-/// CPU time of all threads of the process so far.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    // The clock starts at 0 with the process.
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }

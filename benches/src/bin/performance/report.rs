@@ -1,17 +1,11 @@
 //! The tables of docs/performance.md.
 
-use std::error::Error;
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
 use msgstream_bench::{Shape, Workload};
 
 use crate::measure::Measured;
 use crate::{SESSIONS, find, shape};
-
-const BEGIN: &str = "<!-- begin measured -->";
-const END: &str = "<!-- end measured -->";
 
 /// Least millions of messages per second of CPU time, with 2 channels and a 128 B blob.
 const TARGETS: [(Workload, f64); 3] =
@@ -22,18 +16,6 @@ const RATIO: f64 = 2.0;
 
 /// The most that a session may add to a message, produced and consumed.
 const SESSION_NS: f64 = 60.0;
-
-/// Puts the tables between the file's markers. The text around them stays.
-pub(crate) fn write(path: &Path, tables: &str) -> Result<(), Box<dyn Error>> {
-    let said = |e| format!("{}: {e}", path.display());
-    let text = fs::read_to_string(path).map_err(said)?;
-    let parts = text.split_once(BEGIN).zip(text.split_once(END));
-    let Some(((before, _), (_, after))) = parts else {
-        return Err(format!("{} lacks the lines `{BEGIN}` and `{END}`", path.display()).into());
-    };
-    fs::write(path, format!("{before}{BEGIN}\n{tables}{END}{after}")).map_err(said)?;
-    Ok(())
-}
 
 /// All tables.
 pub(crate) fn tables(measured: &[Measured]) -> String {

@@ -1,17 +1,16 @@
-//! Where and when it was measured.
+//! Where and when something was measured.
 
 use std::error::Error;
 use std::process::Command;
 use std::{fs, thread};
 
-/// A list of the machine, the date, the commit, the compiler and the command.
-pub(crate) fn describe(runs: u32) -> Result<String, Box<dyn Error>> {
+/// A list of the machine, the date, the commit, the compiler and the command that measured.
+///
+/// # Errors
+/// `git` or `rustc` can't be run, or the number of processors isn't known.
+pub fn describe(command: &str) -> Result<String, Box<dyn Error>> {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let mut command = "cargo run --release -p msgstream-bench --bin performance".to_owned();
-    if runs != 5 {
-        command += &format!(" -- --runs {runs}");
-    }
     Ok(format!(
         "- Machine: {}, {} cores, {}\n- Date: {}\n- Commit: {}\n- Compiler: {}\n- Command: `{command}`\n",
         model.unwrap_or("an unknown CPU"),

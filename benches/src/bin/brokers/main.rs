@@ -1,0 +1,89 @@
+//! Measures a transport beside the plain client of its broker, and writes a block of
+//! docs/performance.md.
+
+mod load;
+#[cfg(feature = "nats")]
+mod nats;
+mod ours;
+mod pairs;
+mod report;
+mod side;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use msgstream_bench::{document, machine};
+
+use crate::pairs::{Bench, Case, Effort};
+use crate::side::{BROKERS, Result};
+
+/// Measures what a transport does beside the plain client of its broker, with the same settings,
+/// headers, bytes and messages in flight, and writes a block of docs/performance.md.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The broker, which runs already: `brokers/with NAME -- COMMAND` starts one for a command.
+    broker: String,
+    /// A short run that checks everything and says little about speed. Writes no file.
+    #[arg(long)]
+    quick: bool,
+    /// Only cases whose name holds this, such as `publish` or `read/8ch-128b`. Writes no file.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// How many pairs of runs are measured; the median counts.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pairs: u32,
+    /// About how long a run takes, in milliseconds.
+    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u64).range(1..))]
+    run_ms: u64,
+    /// The file with the block of the broker.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md"))]
+    output: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let name = args.broker.as_str();
+    let Some((_, open)) = BROKERS.iter().find(|(broker, _)| *broker == name) else {
+        let compiled: Vec<_> = BROKERS.iter().map(|(broker, _)| *broker).collect();
+        let hint = format!("compiled in are {compiled:?}; others are features of this package");
+        return Err(format!("there is no broker `{name}`: {hint}").into());
+    };
+    let effort = match args.quick {
+        true => Effort { pairs: 2, run_ms: 10 },
+        false => Effort { pairs: args.pairs, run_ms: args.run_ms },
+    };
+    let wanted = args.only.as_deref().unwrap_or_default();
+    let cases = Case::all().filter(|case| case.to_string().contains(wanted));
+
+    let (table, about) = tokio::runtime::Runtime::new()?.block_on(async {
+        let mut bench = Bench::new(open().await?);
+        let mut measured = Vec::new();
+        for case in cases {
+            measured.push(bench.measure(case, effort).await?);
+        }
+        Ok::<_, side::Error>((report::table(&measured), bench.about()))
+    })?;
+    if args.quick || args.only.is_some() {
+        println!("{about}{table}");
+        return Ok(());
+    }
+    let command = format!(
+        "brokers/with {name} -- cargo run --release -p msgstream-bench --features {name} --bin brokers -- {name}"
+    );
+    let machine = machine::describe(&command).map_err(|e| e.to_string())?;
+    let block = format!("{machine}{about}{table}");
+    document::replace(&args.output, name, &block).map_err(|e| e.to_string())?;
+    println!("{table}");
+    eprintln!("wrote {}", args.output.display());
+    Ok(())
+}
