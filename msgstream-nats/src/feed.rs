@@ -121,9 +121,9 @@ impl Feed {
         Ok(self.held.as_ref())
     }
 
-    /// Takes the delivery that was peeked at.
-    pub(crate) fn pop(&mut self) -> Option<Delivery> {
-        self.held.take()
+    /// Lets go of the delivery that was peeked at.
+    pub(crate) fn pop(&mut self) {
+        self.held = None;
     }
 
     /// Waits for the next delivery, asking for more where enough has come. [`Self::peek`] has it
@@ -282,14 +282,22 @@ impl Place {
     /// `$JS.ACK.STREAM.CONSUMER.TRIES.SEQUENCE.DELIVERY.TIME.BEHIND`, or with two parts more in
     /// front of the stream and perhaps more at the end.
     fn read(reply: &str) -> Option<Self> {
-        let parts: Vec<_> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
-        let from = match parts.len() {
-            7 => 3,
-            9.. => 5,
+        let mut parts = [""; 9];
+        let mut count = 0;
+        for (part, place) in reply.strip_prefix("$JS.ACK.")?.split('.').zip(&mut parts) {
+            *place = part;
+            count += 1;
+        }
+        let [sequence, delivery, _, behind] = match count {
+            7 => [parts[3], parts[4], parts[5], parts[6]],
+            9 => [parts[5], parts[6], parts[7], parts[8]],
             _ => return None,
         };
-        let number = |at: usize| parts.get(from + at)?.parse().ok();
-        Some(Self { sequence: number(0)?, delivery: number(1)?, behind: number(3)? })
+        Some(Self {
+            sequence: sequence.parse().ok()?,
+            delivery: delivery.parse().ok()?,
+            behind: behind.parse().ok()?,
+        })
     }
 }
 

@@ -17,33 +17,72 @@ const ESCAPED: &str = "%ms:";
 /// What begins with this tells the server what to do.
 const RESERVED: &str = "Nats-";
 
+/// How many headers come first that every record has, under names that differ.
+const DISTINCT: usize = 5;
+
+/// Headers that are read without a list of their own.
+const FEW: usize = 8;
+
 /// The headers of a record, and what the message counts against the server's limit, in bytes.
 pub(crate) fn encode(
     record: &Record,
     names: &MsgTypeNames,
 ) -> Result<(HeaderMap, usize), TransportErrorKind> {
     let mut map = HeaderMap::new();
-    let mut size = "NATS/1.0\r\n\r\n".len() + record.payload.len();
-    for (name, value) in encode_headers(record, names) {
-        let invalid = |reason: &str| TransportErrorKind::InvalidHeader {
-            name: name.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let reserved = name.get(..RESERVED.len()).is_some_and(|n| n.eq_ignore_ascii_case(RESERVED));
-        if reserved {
-            return Err(invalid("names that begin with `Nats-` are instructions to the server"));
+    let mut size = envelope(record);
+    for (number, (name, value)) in encode_headers(record, names).enumerate() {
+        let (key, value) = (key(name)?, spell(value));
+        size += line(name, &value);
+        // What was spelled has no line breaks, which would be refused by a panic.
+        let value = HeaderValue::from(value);
+        match number {
+            ..DISTINCT => map.insert(key, value),
+            _ => map.append(key, value),
         }
-        let key = name.parse::<HeaderName>().ok().filter(|_| !name.is_empty());
-        let key = key.ok_or_else(|| {
-            invalid("its name may have ASCII letters, digits and signs other than `:` only")
-        })?;
-        let value = spell(&value);
-        size += name.len() + ": \r\n".len() + value.len();
-        // What was spelled has no line breaks, so this can't fail.
-        let value = value.parse::<HeaderValue>().map_err(|e| invalid(&e.to_string()))?;
-        map.append(key, value);
     }
     Ok((map, size))
+}
+
+/// The same size, without the headers.
+pub(crate) fn measure(record: &Record, names: &MsgTypeNames) -> Result<usize, TransportErrorKind> {
+    let mut size = envelope(record);
+    for (name, value) in encode_headers(record, names) {
+        key(name)?;
+        size += line(name, &spell(value));
+    }
+    Ok(size)
+}
+
+fn envelope(record: &Record) -> usize {
+    "NATS/1.0\r\n\r\n".len() + record.payload.len()
+}
+
+const fn line(name: &str, value: &str) -> usize {
+    name.len() + ": \r\n".len() + value.len()
+}
+
+/// A header's name. Those that every record has are not allocated for each.
+fn key(name: &str) -> Result<HeaderName, TransportErrorKind> {
+    macro_rules! known {
+        ($($known:literal)*) => {
+            match name {
+                $($known => return Ok(const { HeaderName::from_static($known) }),)*
+                _ => {}
+            }
+        };
+    }
+    known!("msg_type" "msg_id" "timestamp" "vchannel" "collection_id" "ms-session");
+    let invalid = |reason: &str| TransportErrorKind::InvalidHeader {
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if name.get(..RESERVED.len()).is_some_and(|n| n.eq_ignore_ascii_case(RESERVED)) {
+        return Err(invalid("names that begin with `Nats-` are instructions to the server"));
+    }
+    let key = name.parse::<HeaderName>().ok().filter(|_| !name.is_empty());
+    key.ok_or_else(|| {
+        invalid("its name may have ASCII letters, digits and signs other than `:` only")
+    })
 }
 
 /// The record of a message. Its payload is a copy: that of the message keeps all of the network
@@ -54,42 +93,66 @@ pub(crate) fn decode(
     payload: &[u8],
     names: &MsgTypeNames,
 ) -> Record {
-    let mut read: Vec<(&str, Cow<'_, [u8]>)> = Vec::new();
-    for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
-        let name: &str = name.as_ref();
-        if !name.starts_with(RESERVED) {
-            read.extend(values.iter().map(|value| (name, read_value(value.as_str()))));
+    let payload = Bytes::copy_from_slice(payload);
+    let written = || {
+        let headers = headers.into_iter().flat_map(HeaderMap::iter);
+        headers.filter(|(name, _)| {
+            let name: &str = (*name).as_ref();
+            !name.starts_with(RESERVED)
+        })
+    };
+    // Mostly there are few, and none is escaped.
+    let mut few = [("", b"".as_slice()); FEW];
+    let mut count = 0;
+    let mut is_plain = true;
+    for (name, values) in written() {
+        for value in values {
+            let value = value.as_str();
+            is_plain &= count < FEW && !value.starts_with(ESCAPED);
+            if let Some(place) = few.get_mut(count) {
+                *place = (name.as_ref(), value.as_bytes());
+                count += 1;
+            }
         }
     }
+    let mut record = if is_plain {
+        read_record(position, few[..count].iter().copied(), payload, names)
+    } else {
+        let read = written().flat_map(|(name, values)| {
+            values.iter().map(|value| (name.as_ref(), read_value(value.as_str())))
+        });
+        let read: Vec<(&str, _)> = read.collect();
+        let read = read.iter().map(|(name, value)| (*name, &**value));
+        read_record(position, read, payload, names)
+    };
     // The map has another order at each read, and a record must not. The sort is stable: values of
     // one name keep their order.
-    read.sort_by_key(|(name, _)| *name);
-    let headers = read.iter().map(|(name, value)| (*name, &**value));
-    read_record(position, headers, Bytes::copy_from_slice(payload), names)
+    record.extra.sort_by(|a, b| a.name.cmp(&b.name));
+    record
 }
 
 /// A value in the form in which it survives: readers trim it, and a line break ends it.
-fn spell(value: &[u8]) -> Cow<'_, str> {
-    match str::from_utf8(value) {
+fn spell(value: Cow<'_, [u8]>) -> String {
+    let value = match String::from_utf8(value.into_owned()) {
         Ok(text)
             if text.trim() == text
                 && !text.contains(char::is_control)
                 && !text.starts_with(ESCAPED) =>
         {
-            Cow::Borrowed(text)
+            return text;
         }
-        _ => {
-            let mut spelled = ESCAPED.to_owned();
-            for &byte in value {
-                match byte {
-                    b'%' => escape(b"%", &mut spelled),
-                    b if b.is_ascii_graphic() => spelled.push(char::from(b)),
-                    b => escape(&[b], &mut spelled),
-                }
-            }
-            Cow::Owned(spelled)
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    let mut spelled = ESCAPED.to_owned();
+    for byte in value {
+        match byte {
+            b'%' => escape(b"%", &mut spelled),
+            b if b.is_ascii_graphic() => spelled.push(char::from(b)),
+            b => escape(&[b], &mut spelled),
         }
     }
+    spelled
 }
 
 fn read_value(spelled: &str) -> Cow<'_, [u8]> {
@@ -119,16 +182,16 @@ mod tests {
     #[test]
     fn plain_values_are_written_as_they_are() {
         for value in ["", "text", "a: b; c=\"d\"", "Ünïcode 頻道", "%41"] {
-            assert_eq!(spell(value.as_bytes()), value);
+            assert_eq!(spell(value.as_bytes().into()), value);
         }
     }
 
     #[test]
     fn what_the_protocol_would_change_is_escaped() {
-        assert_eq!(spell(b" around "), "%ms:%20around%20");
-        assert_eq!(spell(b"two\r\nlines"), "%ms:two%0D%0Alines");
-        assert_eq!(spell(b"%ms:%41"), "%ms:%25ms:%2541");
-        assert_eq!(spell(b"\xff"), "%ms:%FF");
+        assert_eq!(spell(b" around ".as_slice().into()), "%ms:%20around%20");
+        assert_eq!(spell(b"two\r\nlines".as_slice().into()), "%ms:two%0D%0Alines");
+        assert_eq!(spell(b"%ms:%41".as_slice().into()), "%ms:%25ms:%2541");
+        assert_eq!(spell(b"\xff".as_slice().into()), "%ms:%FF");
     }
 
     #[test]
@@ -139,7 +202,9 @@ mod tests {
     #[test]
     fn names_that_can_t_be_written_are_refused() {
         for name in ["", "a b", "a:b", "ä", "a\r\nb", "Nats-Rollup", "nats-msg-id"] {
-            match encode(&record(vec![Header::new(name, "x")]), &MsgTypeNames::default()) {
+            let (record, names) = (record(vec![Header::new(name, "x")]), MsgTypeNames::default());
+            assert_eq!(encode(&record, &names).map(drop), measure(&record, &names).map(drop));
+            match encode(&record, &names) {
                 Err(TransportErrorKind::InvalidHeader { name: refused, .. }) => {
                     assert_eq!(refused, name);
                 }
@@ -160,7 +225,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_record_comes_back(
-            extra in vec(("[!-9;-~]{1,8}", vec(any::<u8>(), 0..12)), 0..4),
+            extra in vec(("[!-9;-~]{1,8}", vec(any::<u8>(), 0..12)), 0..7),
             vchannel in ".{0,6}",
         ) {
             let names = MsgTypeNames::default();
@@ -173,6 +238,7 @@ mod tests {
                 prop_assert_eq!(value.as_str().trim(), value.as_str(), "{}", name);
             }
             prop_assert!(size > wrote.payload.len());
+            prop_assert_eq!(measure(&wrote, &names).unwrap(), size);
             let read = decode(Position::default(), Some(&map), &wrote.payload, &names);
             prop_assert_eq!(read, wrote);
         }

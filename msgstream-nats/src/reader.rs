@@ -162,15 +162,14 @@ impl NatsReader {
                 // The next call meets the error again.
                 Err(_) => false,
             };
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        while let Some(record) = self.ready.front().filter(|_| records.len() < limit.records.max(1))
-        {
+        let mut bytes = 0;
+        let fits = self.ready.iter().take(limit.records.max(1)).take_while(|record| {
             bytes += record.footprint();
-            if !records.is_empty() && bytes > limit.bytes {
-                break;
-            }
-            records.extend(self.ready.pop_front());
-        }
+            bytes <= limit.bytes
+        });
+        // One that is larger comes alone.
+        let count = fits.count().max(1).min(self.ready.len());
+        let records: Vec<_> = self.ready.drain(..count).collect();
         let next = self.ready.front().map_or(Position::new(self.next), |record| record.position);
         ReadBatch::new(records, next, is_end && self.ready.is_empty())
     }

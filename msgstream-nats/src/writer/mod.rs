@@ -5,6 +5,7 @@ mod task;
 use std::sync::Arc;
 
 use async_nats::message::OutboundMessage;
+use async_nats::subject::Subject;
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::transport::{
@@ -14,7 +15,7 @@ use msgstream_core::transport::{
 use tokio::sync::{mpsc, watch};
 
 use crate::handle::Handle;
-use crate::headers::encode;
+use crate::headers::{encode, measure};
 use crate::writer::task::Task;
 
 /// However many records the window allows, no more is in flight than this, in bytes, and one batch.
@@ -36,12 +37,17 @@ pub(crate) struct Channel {
     pub(crate) handle: Arc<Handle>,
     pub(crate) name: String,
     pub(crate) stream: String,
-    pub(crate) subject: String,
+    pub(crate) subject: Subject,
     /// The greatest message that is taken, in bytes with headers.
     pub(crate) limit: usize,
 }
 
 impl Channel {
+    const fn check_size(&self, bytes: usize) -> Result<(), TransportErrorKind> {
+        let limit = self.limit;
+        if bytes > limit { Err(TransportErrorKind::TooLarge { bytes, limit }) } else { Ok(()) }
+    }
+
     fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
         TransportError::new(operation, kind).on(&self.name)
     }
@@ -84,7 +90,7 @@ impl NatsWriter {
         let at = Arc::new(Channel {
             handle: Arc::clone(handle),
             name: channel.to_owned(),
-            subject: subject.to_owned(),
+            subject: subject.into(),
             stream,
             limit,
         });
@@ -97,12 +103,8 @@ impl NatsWriter {
 
     fn encode(&self, record: &Record) -> Result<(OutboundMessage, usize), TransportErrorKind> {
         let (headers, bytes) = encode(record, &self.names)?;
-        let limit = self.at.limit;
-        if bytes > limit {
-            return Err(TransportErrorKind::TooLarge { bytes, limit });
-        }
-        let subject = self.at.subject.as_str().into();
-        let payload = record.payload.clone();
+        self.at.check_size(bytes)?;
+        let (subject, payload) = (self.at.subject.clone(), record.payload.clone());
         Ok((OutboundMessage { subject, reply: None, payload, headers: Some(headers) }, bytes))
     }
 
@@ -164,7 +166,9 @@ impl ChannelWriter for NatsWriter {
     }
 
     fn check(&self, records: &[Record]) -> Result<()> {
-        let checked = records.iter().try_for_each(|record| self.encode(record).map(drop));
+        let checked = records.iter().try_for_each(|record| {
+            measure(record, &self.names).and_then(|bytes| self.at.check_size(bytes))
+        });
         checked.map_err(|kind| self.at.error("check", kind))
     }
 

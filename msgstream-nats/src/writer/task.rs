@@ -5,12 +5,14 @@
 //! prefix. Nothing is ever sent twice: at the first failure the writer ends.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::vec;
 
 use async_nats::message::OutboundMessage;
+use async_nats::subject::Subject;
 use async_nats::{Client, Message, Subscriber};
 use futures::{FutureExt as _, Sink, StreamExt as _};
 use msgstream_core::transport::{
@@ -43,7 +45,9 @@ pub(super) struct Task {
     state: Arc<watch::Sender<State>>,
     /// Waited for by whoever closes the handle.
     _count: WriterCount,
-    inbox: String,
+    /// The subject of the last answer that was asked for: the inbox, a dot, a number.
+    reply: String,
+    inbox_len: usize,
     acks: Subscriber,
     /// In their order; the front one is acknowledged next.
     batches: VecDeque<Sending>,
@@ -87,7 +91,8 @@ impl Task {
             client,
             submitted,
             state,
-            inbox,
+            inbox_len: inbox.len(),
+            reply: inbox,
             acks,
             batches: VecDeque::new(),
             unsent: 0,
@@ -170,7 +175,7 @@ impl Task {
     fn send(&mut self) -> Result<(), TransportErrorKind> {
         while let Some(mut message) = self.next_unsent() {
             let number = self.oldest + self.in_flight.len() as u64;
-            message.reply = Some(format!("{}.{number}", self.inbox).into());
+            message.reply = Some(self.reply_to(number));
             if self.in_flight.is_empty() {
                 self.deadline = Instant::now() + self.at.handle.timeout();
             }
@@ -186,6 +191,14 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// Where the answer to a message goes.
+    fn reply_to(&mut self, number: u64) -> Subject {
+        self.reply.truncate(self.inbox_len);
+        // Writing to a string can't fail.
+        let _ = write!(self.reply, ".{number}");
+        self.reply.as_str().into()
     }
 
     fn next_unsent(&mut self) -> Option<OutboundMessage> {

@@ -73,6 +73,7 @@ impl Message {
     const COLLECTION: i64 = 449_182_220_713_001_001;
 
     /// The header that a reader of the plain client needs, too.
+    #[allow(dead_code, reason = "only brokers that are compiled in use it")]
     pub(crate) const TIMESTAMP: &str = "timestamp";
 
     pub(crate) fn into_record(self) -> Record {
@@ -82,6 +83,7 @@ impl Message {
     }
 
     /// The headers of that record, see the wire format.
+    #[allow(dead_code, reason = "only brokers that are compiled in use it")]
     pub(crate) fn headers(&self) -> [(&'static str, String); 5] {
         [
             ("msg_type", "Insert".to_owned()),

@@ -60,7 +60,9 @@ async fn write(
         writer.ready().await?;
         let batch = next..load.messages.min(next + BATCH);
         next = batch.end;
-        receipts.push_back(writer.submit(batch.map(|n| load.message(n).into_record()).collect()));
+        let records: Vec<_> = batch.map(|n| load.message(n).into_record()).collect();
+        writer.check(&records)?;
+        receipts.push_back(writer.submit(records));
         while let Some(outcome) = receipts.front_mut().and_then(|receipt| receipt.now_or_never()) {
             receipts.pop_front();
             stored(outcome)?;
