@@ -20,7 +20,10 @@ broker_fetch() {
 }
 
 broker_command() {
-    exec "$server" --config "$home/nats/server.conf" --addr 127.0.0.1 --port "$1" --store_dir "$data"
+    # A state folder may hold another configuration, for tests of one.
+    config=$state/server.conf
+    [ -f "$config" ] || config=$home/nats/server.conf
+    exec "$server" --config "$config" --addr 127.0.0.1 --port "$1" --store_dir "$data"
 }
 
 broker_ready() {

@@ -7,58 +7,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod brokers;
+mod nats_server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::registry::{ConnectError, Registry};
+use msgstream_core::message::InsertMsg;
+use msgstream_core::message::proto::{InsertRequest, MsgBase};
+use msgstream_core::registry::ConnectError;
+use msgstream_core::session::SessionConfig;
 use msgstream_core::transport::{
     ChannelReader, Fate, Limit, Meta, Position, Record, Start, Transport, TransportError,
     TransportErrorKind as Kind,
 };
-use msgstream_core::{MsgType, Timestamp};
-use tempfile::TempDir;
+use msgstream_core::{
+    Error, Message, MsgPack, MsgStream, MsgType, Timestamp, TtConfig, TtMsgStream,
+};
+use tokio::sync::{mpsc, oneshot, watch};
 
-/// A server of a test's own, which ends with it.
-struct Server {
-    state: TempDir,
-    url: String,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let printed = brokers::run("up", "nats", Some(state.path())).await.unwrap();
-        let url = printed.trim().strip_prefix("export MSGSTREAM_NATS_URL=").unwrap().to_owned();
-        Self { state, url }
-    }
-
-    async fn run(&self, script: &str) {
-        brokers::run(script, "nats", Some(self.state.path())).await.unwrap();
-    }
-
-    /// A handle with a user, a path or options in the URL.
-    async fn open_as(&self, user: &str, rest: &str) -> Result<Arc<dyn Transport>, ConnectError> {
-        let mut registry = Registry::new();
-        msgstream_nats::register(&mut registry);
-        registry.connect(&format!("{}{rest}", self.url.replace("//", &format!("//{user}")))).await
-    }
-
-    async fn open(&self) -> Arc<dyn Transport> {
-        self.open_as("", "").await.unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../brokers/down");
-        let mut down = std::process::Command::new(script);
-        down.arg("nats").env("MSGSTREAM_BROKERS_STATE", self.state.path());
-        // A test that failed has something else to say.
-        drop(down.status());
-    }
-}
+use crate::nats_server::Server;
 
 fn record(number: u64) -> Record {
     Record::new(Meta::new(MsgType::INSERT, Timestamp(number)), number.to_string())
@@ -122,7 +90,7 @@ async fn wrong_credentials_are_refused_at_once() {
 #[tokio::test]
 async fn while_the_server_is_away_calls_fail_as_temporary_and_then_go_on() {
     let server = Server::start().await;
-    let transport = server.open_as("", "?timeout_ms=500").await.unwrap();
+    let transport = server.open_as("", "?timeout_ms=2000").await.unwrap();
     create(&*transport, "orders").await;
     write(&*transport, "orders", 0..100).await;
     let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
@@ -164,6 +132,131 @@ async fn a_short_outage_is_not_seen_by_readers() {
         let (batch, ()) = tokio::join!(waiting, server.run("kill"));
         assert!(batch.is_ok_and(|batch| batch.records.is_empty()));
         server.run("restart").await;
+    }
+}
+
+/// A producer's session and a consumer work all the time; only the server is away for a while.
+#[tokio::test]
+async fn ten_seconds_without_the_server_lose_and_repeat_nothing() {
+    let server = Server::start().await;
+    let transport = server.open().await;
+    for channel in ["home", "orders", "plain"] {
+        create(&*transport, channel).await;
+    }
+    let (acked, mut progress) = watch::channel(0);
+    let (stop, stopped) = oneshot::channel();
+    let producing = tokio::spawn(produce(transport.clone(), acked, stopped));
+    let consuming = tokio::spawn(consume(transport.clone()));
+    progress.wait_for(|acked| *acked >= 2_000).await.unwrap();
+
+    // A plain writer writes until the server is gone, and is told what became of each batch.
+    let mut writer = transport.writer("plain").await.unwrap();
+    let write = async {
+        let mut receipts = Vec::new();
+        while writer.ready().await.is_ok() {
+            let first = 100 * receipts.len() as u64;
+            receipts.push(writer.submit((first..first + 100).map(record).collect()));
+        }
+        receipts
+    };
+    let (receipts, ()) = tokio::join!(write, server.run("kill"));
+    let (mut told, mut failed) = (Vec::new(), None);
+    for receipt in receipts {
+        let outcome = receipt.await;
+        assert!(failed.is_none() || outcome.stored.is_empty(), "{outcome:?}");
+        told.extend(outcome.stored);
+        failed = failed.or(outcome.rest);
+    }
+    let (_, error) = failed.unwrap();
+    assert!(matches!(error.kind(), Kind::Unavailable { .. }), "{error}");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!producing.is_finished() && !consuming.is_finished());
+    let error = transport.describe("orders").await.unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+
+    server.run("restart").await;
+    let before = *progress.borrow();
+    progress.wait_for(|acked| *acked >= before + 2_000).await.unwrap();
+    stop.send(()).unwrap();
+    let (sent, resent) = producing.await.unwrap();
+    assert!(resent > 0, "nothing was in flight when the server went away");
+    assert_eq!(*progress.borrow(), sent);
+    assert_eq!(consuming.await.unwrap(), Vec::from_iter(1..=sent));
+
+    // What the plain writer was told is stored is there, at its place.
+    let mut reader = transport.reader("plain", Start::Earliest, None).await.unwrap();
+    let stored = drain(&mut *reader).await;
+    assert!(told.len() <= stored.len());
+    assert_eq!(stored[..told.len()], *Vec::from_iter(0..told.len() as u64));
+    assert!(told.iter().map(|position| position.offset()).eq(1..=told.len() as u64));
+}
+
+/// Writes numbers from 1 on in a session until it is told to stop, and gives the last one, and how
+/// many records had to be sent again. Tells the last that is acknowledged.
+async fn produce(
+    transport: Arc<dyn Transport>,
+    acked: watch::Sender<u64>,
+    mut stopped: oneshot::Receiver<()>,
+) -> (u64, u64) {
+    let mut stream = MsgStream::new(transport);
+    let config = SessionConfig::new("p", "home").unwrap();
+    stream.create_session(config, &["orders"]).await.unwrap();
+    stream.start().unwrap();
+    let (receipts, mut pending) = mpsc::unbounded_channel();
+    let acks = tokio::spawn(async move {
+        while let Some((last, receipt)) = pending.recv().await {
+            let receipt: msgstream_core::stream::PackReceipt = receipt;
+            receipt.await.unwrap();
+            acked.send_replace(last);
+        }
+    });
+    let mut sent = 0;
+    while stopped.try_recv().is_err() {
+        let numbers = sent + 1..=sent + 100;
+        sent += 100;
+        let messages: MsgPack = numbers.map(insert).collect();
+        stream.ready().await.unwrap();
+        let receipt = stream.submit(messages).unwrap();
+        receipts.send((sent, receipt)).unwrap();
+        if sent % 1_000 == 0 {
+            stream.tick(Timestamp(sent)).await.unwrap();
+        }
+    }
+    drop(receipts);
+    acks.await.unwrap();
+    stream.end(Timestamp(sent)).await.unwrap();
+    let resent = stream.session_counts().resent_records;
+    stream.close().await.unwrap();
+    (sent, resent)
+}
+
+fn insert(number: u64) -> Message {
+    let insert = InsertRequest {
+        base: Some(MsgBase::new(MsgType::INSERT, Timestamp(number))),
+        timestamps: vec![number],
+        row_ids: vec![1],
+        num_rows: 1,
+        ..InsertRequest::default()
+    };
+    InsertMsg::new(insert).with_hash_keys([0]).into()
+}
+
+/// The numbers that come out, up to the channel's end. Only errors that pass are passed over.
+async fn consume(transport: Arc<dyn Transport>) -> Vec<u64> {
+    let mut stream = TtMsgStream::new(transport, TtConfig::default()).unwrap();
+    stream.create_consumers(None, &["orders"], Start::Earliest).await.unwrap();
+    stream.start().unwrap();
+    let mut numbers = Vec::new();
+    loop {
+        match stream.consume().await {
+            Ok(Some(pack)) => {
+                let stored = pack.msgs.iter().filter_map(Message::stored);
+                numbers.extend(stored.map(|message| message.record.meta.timestamp.0));
+            }
+            Ok(None) => return numbers,
+            Err(Error::Transport(error)) if error.is_temporary() => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
