@@ -77,8 +77,9 @@ fn run(args: &Args) -> Result<()> {
         println!("{about}{table}");
         return Ok(());
     }
+    let Args { pairs, run_ms, .. } = args;
     let command = format!(
-        "brokers/with {name} -- cargo run --release -p msgstream-bench --features {name} --bin brokers -- {name}"
+        "brokers/with {name} -- cargo run --release -p msgstream-bench --features {name} --bin brokers -- {name} --pairs {pairs} --run-ms {run_ms}"
     );
     let machine = machine::describe(&command).map_err(|e| e.to_string())?;
     let block = format!("{machine}{about}{table}");

@@ -116,8 +116,8 @@ impl Bench {
         self.broker.raw.about()
     }
 
-    /// Runs the sides in pairs, either first in turn. Only the order is fixed, so that what slows
-    /// the machine for a while slows both.
+    /// Runs the sides in pairs, either first by turns, so that what slows the machine for a while
+    /// slows both.
     pub(crate) async fn measure(&mut self, case: Case, effort: Effort) -> Result<Measured> {
         // Its times don't count: connections and caches are new.
         let first = self.pairs(case, Self::FIRST, 1).await?;
