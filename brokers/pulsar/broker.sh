@@ -20,12 +20,16 @@ broker_fetch() {
         -Dpulsar.version="$version" -Dunpack.into="$cache" dependency:unpack
 }
 
-# The admin interface has the port after the broker's, and the bookie the one after that.
+# The ports after the broker's are the admin interface's, the bookie's, and those of both with TLS.
 broker_command() {
     {
         cat "$home/pulsar/standalone.conf"
         echo "brokerServicePort=$1"
         echo "webServicePort=$(($1 + 1))"
+        echo "brokerServicePortTls=$(($1 + 3))"
+        echo "webServicePortTls=$(($1 + 4))"
+        echo "tlsCertificateFilePath=$home/pulsar/tls.crt"
+        echo "tlsKeyFilePath=$home/pulsar/tls.key"
     } >"$data/standalone.conf"
     cd "$data" || exit
     exec java -Xms128m -Xmx512m -XX:MaxDirectMemorySize=512m -XX:+UseSerialGC \

@@ -40,7 +40,6 @@ pub(crate) enum Error {
     #[error("{what} took longer than {} s; raise --deadline if the machine is slow", after.as_secs())]
     Deadline { what: String, after: Duration },
     #[error("the plain client of the broker failed")]
-    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "no plain client is compiled in"))]
     Raw(#[source] Box<dyn StdError + Send + Sync>),
     #[error(
         "only {counted} of {wanted} rounds counted, of {tried}: nothing was on its way at the kills; raise --messages"

@@ -24,7 +24,6 @@ pub(crate) struct Entry {
     pub(crate) position: Position,
     pub(crate) ts: u64,
     pub(crate) what: What,
-    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "for a plain client"))]
     pub(crate) payload: Bytes,
 }
 

@@ -47,14 +47,6 @@ pub(crate) fn incarnation_of(properties: &BTreeMap<String, String>) -> Incarnati
     number.map_or(Incarnation::UNKNOWN, Incarnation)
 }
 
-/// Whether an encoded message id begins with a ledger and an entry, as every client writes it.
-/// Decoding takes a missing one for 0.
-fn names_an_entry(bytes: &[u8]) -> bool {
-    let [8, rest @ ..] = bytes else { return false };
-    let ledger = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
-    rest.get(ledger) == Some(&16)
-}
-
 impl PulsarTransport {
     /// Connects to a broker and to the admin interface, once.
     ///
@@ -210,14 +202,10 @@ impl Transport for PulsarTransport {
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        let wrong =
-            |reason: String| TransportError::new("decode_position", Kind::Config { reason });
-        if !names_an_entry(bytes) {
-            return Err(wrong(
-                "a position of a topic is a message id, with ledger and entry".to_owned(),
-            ));
-        }
-        let id = EntryId::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;
+        let id = EntryId::from_bytes(bytes).map_err(|error| {
+            let kind = Kind::Config { reason: error.to_string() };
+            TransportError::new("decode_position", kind)
+        })?;
         Ok(id.position())
     }
 

@@ -9,12 +9,12 @@ use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::proto::command_lookup_topic_response::LookupType;
 use tokio::sync::{Mutex as AsyncMutex, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::PulsarConfig;
 use crate::config::Address;
 use crate::connection::{Connection, Target, lock};
-use crate::error::{is_temporary, refusal};
+use crate::error::{is_temporary, refusal, unreachable};
 use crate::producer::Producer;
 use crate::rest::Rest;
 use crate::topic::Topic;
@@ -30,7 +30,7 @@ pub(crate) struct Client {
     /// The greatest message that the brokers took when the handle was opened, in bytes.
     pub(crate) max_message: usize,
     tls: Arc<rustls::ClientConfig>,
-    connections: Mutex<HashMap<Place, Arc<Slot>>>,
+    connections: Mutex<HashMap<Place, Slot>>,
     closed: watch::Sender<bool>,
     /// Those for which closing waits.
     producers: Mutex<Vec<Weak<Producer>>>,
@@ -51,7 +51,7 @@ struct Place {
 }
 
 /// Opening holds the lock, so that it is done once.
-type Slot = AsyncMutex<Option<Arc<Connection>>>;
+type Slot = Arc<AsyncMutex<Option<Arc<Connection>>>>;
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,13 +153,15 @@ impl Client {
             }
             authoritative = answer.authoritative();
         }
-        Err(crate::error::unreachable("the brokers redirect without end"))
+        Err(unreachable("the brokers redirect without end"))
     }
 
     async fn connection(&self, place: Place) -> Result<Arc<Connection>, Kind> {
         let slot = Arc::clone(lock(&self.connections).entry(place.clone()).or_default());
-        let mut slot = slot.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_alive()) {
+        // Mostly nobody holds it.
+        if let Ok(slot) = slot.try_lock()
+            && let Some(connection) = slot.as_ref().filter(|connection| connection.is_alive())
+        {
             return Ok(Arc::clone(connection));
         }
         let target = Target {
@@ -169,9 +171,33 @@ impl Client {
             tls: Arc::clone(&self.tls),
             timeout: self.config.timeout,
         };
-        *slot = None;
-        let connection = Connection::open(&target).await?;
-        Ok(Arc::clone(slot.insert(connection)))
+        self.open_connection(slot, target).await
+    }
+
+    /// Opens a connection, in a task of its own: a caller that nobody polls for a while, such as a
+    /// read of a stream that acknowledges, must not keep all others from the connection. The task
+    /// ends with the handle.
+    async fn open_connection(&self, slot: Slot, target: Target) -> Result<Arc<Connection>, Kind> {
+        let after = self.config.timeout;
+        let mut closed = self.closed.subscribe();
+        let attempt = async move {
+            let mut slot = slot.lock_owned().await;
+            if let Some(connection) = slot.as_ref().filter(|connection| connection.is_alive()) {
+                return Ok(Arc::clone(connection));
+            }
+            *slot = None;
+            let connection = Connection::open(&target).await?;
+            Ok(Arc::clone(slot.insert(connection)))
+        };
+        let opened = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                // Closed, or dropped.
+                _ = closed.wait_for(|closed| *closed) => Err(Kind::Closed),
+                opened = timeout(after, attempt) => opened.unwrap_or(Err(Kind::TimedOut { after })),
+            }
+        });
+        opened.await.unwrap_or_else(|_| Err(unreachable("the runtime ends")))
     }
 
     /// Closing waits for what this one has in flight.
@@ -188,7 +214,13 @@ impl Client {
         for producer in producers {
             producer.flushed().await;
         }
-        lock(&self.connections).clear();
+        let slots: Vec<_> = lock(&self.connections).drain().map(|(_, slot)| slot).collect();
+        for slot in slots {
+            // Readers and writers that nobody dropped don't keep it.
+            if let Some(connection) = slot.lock().await.take() {
+                connection.end(Kind::Closed);
+            }
+        }
     }
 }
 

@@ -23,9 +23,9 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 use self::tasks::{Incoming, write_out};
 use crate::config::{Address, Token};
 use crate::error::{refusal, unreachable};
-use crate::frames;
 use crate::inbox::Inbox;
 use crate::producer::Producer;
+use crate::{frames, tls};
 
 /// The greatest message of a broker that doesn't say.
 const USUAL_MAX_MESSAGE: usize = 5 << 20;
@@ -78,6 +78,18 @@ struct State {
     inboxes: HashMap<u64, Arc<Inbox>>,
 }
 
+/// A request that somebody waits for. Dropping it forgets it.
+struct Asked<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.state).requests.remove(&self.id);
+    }
+}
+
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("alive", &self.is_alive()).finish_non_exhaustive()
@@ -85,13 +97,8 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects and introduces itself, within the deadline.
+    /// Connects and introduces itself.
     pub(crate) async fn open(target: &Target) -> Result<Arc<Self>, Kind> {
-        let after = target.timeout;
-        timeout(after, Self::open_now(target)).await.unwrap_or(Err(Kind::TimedOut { after }))
-    }
-
-    async fn open_now(target: &Target) -> Result<Arc<Self>, Kind> {
         let (mut read, mut write) = dial(target).await?;
         let token = target.token.as_ref().map(Token::read).transpose()?;
         let broken = |error| unreachable(format_args!("the broker at {}: {error}", target.address));
@@ -153,6 +160,7 @@ impl Connection {
             }
             state.requests.insert(id, sender);
         }
+        let _asked = Asked { shared: &self.shared, id };
         self.send(make(id));
         let after = self.timeout;
         match timeout(after, answer).await {
@@ -161,10 +169,7 @@ impl Connection {
             }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(self.ended()),
-            Err(_) => {
-                lock(&self.shared.state).requests.remove(&id);
-                Err(Kind::TimedOut { after })
-            }
+            Err(_) => Err(Kind::TimedOut { after }),
         }
     }
 
@@ -205,10 +210,17 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Ends it, for everybody who has it.
+    pub(crate) fn end(&self, why: Kind) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+        self.shared.end(why);
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
-        self.shared.end(lost());
+        self.end(lost());
     }
 }
 
@@ -219,7 +231,9 @@ fn lost() -> Kind {
 async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
     let Address { host, port, tls } = &target.address;
     let failed = |error: std::io::Error| {
-        unreachable(format_args!("connecting to the broker at {} failed: {error}", target.address))
+        let place = format_args!("the broker at {}", target.address);
+        tls::distrust(place, &error)
+            .unwrap_or_else(|| unreachable(format_args!("connecting to {place} failed: {error}")))
     };
     let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;

@@ -45,7 +45,16 @@ impl Drop for Consumer {
 }
 
 impl Pump {
+    /// Does so until the handle is closed.
     pub(crate) async fn run(self) {
+        tokio::select! {
+            biased;
+            () = self.client.closed() => self.inbox.close(),
+            () = self.attach() => {}
+        }
+    }
+
+    async fn attach(&self) {
         let mut pause = PAUSE;
         // Since when it is tried in vain.
         let mut trying: Option<Instant> = None;

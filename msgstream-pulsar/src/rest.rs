@@ -8,7 +8,7 @@ use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use reqwest::{Client, Method, Response, redirect};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -51,6 +51,16 @@ struct Reason {
 struct MessageId {
     ledger_id: i64,
     entry_id: i64,
+}
+
+#[derive(Deserialize)]
+struct Stats {
+    subscriptions: BTreeMap<String, Attached>,
+}
+
+#[derive(Deserialize)]
+struct Attached {
+    consumers: Vec<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -152,7 +162,9 @@ impl Rest {
             }
             // The URL is left out: it may be long, and the error names the channel.
             let response = request.send().await.map_err(|error| {
-                unreachable(format_args!("the admin interface at {}: {}", self.base, root(&error)))
+                let place = format_args!("the admin interface at {}", self.base);
+                tls::distrust(place, &error)
+                    .unwrap_or_else(|| unreachable(format_args!("{place}: {}", root(&error))))
             })?;
             if !response.status().is_redirection() {
                 return read(response).await;
@@ -227,6 +239,12 @@ impl Rest {
 
     pub(crate) async fn internal_stats(&self, topic: &Topic) -> Result<InternalStats, Kind> {
         self.on(Method::GET, topic, &["internalStats"], None).await?.json()
+    }
+
+    /// How many consumers a subscription has.
+    pub(crate) async fn consumers(&self, topic: &Topic, name: &str) -> Result<usize, Kind> {
+        let stats: Stats = self.on(Method::GET, topic, &["stats"], None).await?.json()?;
+        Ok(stats.subscriptions.get(name).map_or(0, |attached| attached.consumers.len()))
     }
 
     /// Whether what was acknowledged, or never subscribed to, is deleted at once. `None` where

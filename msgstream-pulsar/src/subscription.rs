@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::admin::incarnation_of;
 use crate::client::Client;
+use crate::error::unreachable;
 use crate::ledgers::entry_place;
 use crate::topic::Topic;
 
@@ -20,7 +21,10 @@ const MOVED: &str = "msgstream.moved";
 
 /// A subscription of the broker's, with no consumer on it. Its cursor stands between entries.
 #[derive(Debug)]
-pub(crate) struct PulsarSubscription {
+pub(crate) struct PulsarSubscription(Arc<Cursor>);
+
+#[derive(Debug)]
+struct Cursor {
     client: Arc<Client>,
     topic: Topic,
     name: String,
@@ -34,10 +38,19 @@ impl PulsarSubscription {
         // Whoever subscribes makes the topic; we don't.
         let incarnation = incarnation_of(&client.rest.properties(&topic).await?);
         client.rest.subscribe(&topic, name).await?;
+        // Moving the cursor would throw them out.
+        if client.rest.consumers(&topic, name).await? > 0 {
+            let reason = format!(
+                "somebody consumes from the subscription `{name}`; take a name of your own"
+            );
+            return Err(Kind::InUse { reason });
+        }
         let (name, acked) = (name.to_owned(), Mutex::default());
-        Ok(Self { client, topic, name, incarnation, acked })
+        Ok(Self(Arc::new(Cursor { client, topic, name, incarnation, acked })))
     }
+}
 
+impl Cursor {
     fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
         TransportError::new(operation, kind).on(&*self.topic.channel)
     }
@@ -96,12 +109,16 @@ impl PulsarSubscription {
 #[async_trait]
 impl Subscription for PulsarSubscription {
     async fn ack(&self, before: Position) -> Result<()> {
-        let moved = self.client.while_open(self.move_to(before)).await;
-        moved.map_err(|kind| self.error("ack", kind))
+        // In a task of its own: one that nobody polls must not keep the others from the cursor.
+        let cursor = Arc::clone(&self.0);
+        let moved =
+            tokio::spawn(async move { cursor.client.while_open(cursor.move_to(before)).await });
+        let moved = moved.await.unwrap_or_else(|_| Err(unreachable("the runtime ends")));
+        moved.map_err(|kind| self.0.error("ack", kind))
     }
 
     async fn acked(&self) -> Result<Option<Position>> {
-        let stands = self.client.while_open(self.stands()).await;
-        stands.map_err(|kind| self.error("acked", kind))
+        let stands = self.0.client.while_open(self.0.stands()).await;
+        stands.map_err(|kind| self.0.error("acked", kind))
     }
 }

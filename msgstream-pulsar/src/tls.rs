@@ -1,5 +1,8 @@
 //! Whom to trust.
 
+use std::error::Error;
+use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 
 use msgstream_core::transport::TransportErrorKind as Kind;
@@ -31,4 +34,21 @@ pub(crate) fn config(ca: Option<&str>) -> Result<ClientConfig, Kind> {
         .with_safe_default_protocol_versions()
         .map_err(|e| Kind::Config { reason: format!("TLS can't be used: {e}") })?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What to tell where an error says that a certificate isn't trusted: time doesn't help then.
+pub(crate) fn distrust(place: impl Display, error: &(dyn Error + 'static)) -> Option<Kind> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+            let reason = format!(
+                "the certificate of {place} isn't trusted: {why}; the option `ca` names a file with the authorities to trust"
+            );
+            return Some(Kind::Config { reason });
+        }
+        // What an I/O error holds is not its source.
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    None
 }

@@ -204,6 +204,12 @@ pub enum TransportErrorKind {
         /// What was refused.
         reason: String,
     },
+    /// Somebody else has it, and one at a time can.
+    #[error("it is in use: {reason}")]
+    InUse {
+        /// What is in use, and what to do.
+        reason: String,
+    },
     /// An option or an address is wrong.
     #[error("{reason}")]
     Config {

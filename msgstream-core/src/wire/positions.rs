@@ -69,18 +69,29 @@ impl EntryId {
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
         let Self { ledger, entry, partition, batch_index } = self;
-        let (partition, batch_index) = (Some(partition), Some(batch_index));
-        MessageIdData { ledger, entry, partition, batch_index, batch_size: Some(0) }.encode_to_vec()
+        let id = MessageIdData {
+            ledger: Some(ledger),
+            entry: Some(entry),
+            partition: Some(partition),
+            batch_index: Some(batch_index),
+            batch_size: Some(0),
+        };
+        id.encode_to_vec()
     }
 
     /// The id of its bytes.
     ///
     /// # Errors
-    /// [`DecodeError::Corrupt`] for bytes that aren't such an id.
+    /// [`DecodeError::Corrupt`] for bytes that aren't such an id, [`DecodeError::Inconsistent`] for
+    /// one without a ledger or an entry.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let id = MessageIdData::decode(bytes).map_err(DecodeError::corrupt)?;
+        let (Some(ledger), Some(entry)) = (id.ledger, id.entry) else {
+            let reason = "the id has no ledger or no entry".to_owned();
+            return Err(DecodeError::Inconsistent { reason });
+        };
         let (partition, batch_index) = (id.partition.unwrap_or(-1), id.batch_index.unwrap_or(-1));
-        Ok(Self { ledger: id.ledger, entry: id.entry, partition, batch_index })
+        Ok(Self { ledger, entry, partition, batch_index })
     }
 
     /// The position. An entry that is one message comes where the first of a batch would.
@@ -108,10 +119,11 @@ impl EntryId {
 // What is optional is written even where it says nothing: that is what clients store.
 #[derive(Clone, PartialEq, prost::Message)]
 struct MessageIdData {
-    #[prost(uint64, required, tag = "1")]
-    ledger: u64,
-    #[prost(uint64, required, tag = "2")]
-    entry: u64,
+    // These two are required, which decoding doesn't look at.
+    #[prost(uint64, optional, tag = "1")]
+    ledger: Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    entry: Option<u64>,
     #[prost(int32, optional, tag = "3")]
     partition: Option<i32>,
     #[prost(int32, optional, tag = "4")]
@@ -139,6 +151,13 @@ mod tests {
     fn absent_values_are_minus_one() {
         let id = EntryId { ledger: 1, entry: 2, partition: -1, batch_index: -1 };
         assert_eq!(EntryId::from_bytes(&[8, 1, 16, 2]).unwrap(), id);
+    }
+
+    #[test]
+    fn an_id_without_ledger_or_entry_is_refused() {
+        for bytes in [[].as_slice(), &[8, 1], &[16, 2], &[24, 0, 32, 0]] {
+            assert!(EntryId::from_bytes(bytes).is_err(), "{bytes:?}");
+        }
     }
 
     fn entry_ids() -> impl Strategy<Value = EntryId> {
