@@ -43,6 +43,10 @@ pub(crate) fn refusal(code: i32, message: &str) -> Kind {
     }
 }
 
+/// In what the admin interface says where the status doesn't tell that it passes: the topic moves;
+/// a cursor can't be stored, for the bookies aren't there yet; somebody else moves it.
+const PASSING: [&str; 3] = ["find owner", "unable to persist", "Subscription Busy"];
+
 /// A refusal of the admin interface: the status of its answer, and the reason in it.
 pub(crate) fn status(status: u16, reason: &str) -> Kind {
     let reason = format!("the admin interface answers {status}: {reason}");
@@ -50,8 +54,7 @@ pub(crate) fn status(status: u16, reason: &str) -> Kind {
         401 | 403 => Kind::Denied { reason },
         404 => Kind::NotFound,
         408 | 429 | 500..=599 => Kind::Unavailable { reason },
-        // It is asked for while the topic moves.
-        412 if reason.contains("find owner") => Kind::Unavailable { reason },
+        412 if PASSING.iter().any(|part| reason.contains(part)) => Kind::Unavailable { reason },
         405 | 409 | 412 | 422 => Kind::Config { reason },
         _ => Kind::Protocol { reason },
     }
@@ -74,6 +77,8 @@ mod tests {
         assert!(matches!(refusal(9_999, "x"), Kind::Protocol { .. }));
         assert!(matches!(status(401, ""), Kind::Denied { .. }));
         assert!(is_temporary(&status(412, "Can't find owner for topic x")));
+        let bookies_away = "Unable to find position for position specified: unable to persist readPosition for cursor reset 219:405";
+        assert!(is_temporary(&status(412, bookies_away)));
         assert!(is_temporary(&status(503, "")) && !is_temporary(&status(412, "")));
     }
 }

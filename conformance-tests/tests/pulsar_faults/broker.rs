@@ -1,0 +1,56 @@
+//! Brokers of tests' own.
+
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::brokers;
+
+/// One at a time: two that start at once are slow.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// A broker of a test's own, which ends with it.
+pub(crate) struct Broker {
+    state: TempDir,
+    pub(crate) url: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Broker {
+    pub(crate) async fn start() -> Self {
+        let turn = TURN.lock().await;
+        let state = tempfile::tempdir().unwrap();
+        let printed = brokers::run("up", "pulsar", Some(state.path())).await.unwrap();
+        let url = printed.trim().strip_prefix("export MSGSTREAM_PULSAR_URL='").unwrap();
+        Self { state, url: url.trim_end_matches('\'').to_owned(), _turn: turn }
+    }
+
+    pub(crate) async fn run(&self, script: &str) {
+        brokers::run(script, "pulsar", Some(self.state.path())).await.unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.state.path().join("pulsar/pid")).unwrap();
+        let sent = std::process::Command::new("kill").args([signal, pid.trim()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Broker {
+    /// The same broker by TLS. Its certificate is in `brokers/pulsar/tls.crt`.
+    pub(crate) fn tls_url(&self) -> String {
+        let port = std::fs::read_to_string(self.state.path().join("pulsar/port")).unwrap();
+        let port: u16 = port.trim().parse().unwrap();
+        let (broker, admin) = (port + 3, port + 4);
+        format!("pulsar+ssl://127.0.0.1:{broker}/public/default?admin=https://127.0.0.1:{admin}")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../brokers/down");
+        let mut down = std::process::Command::new(script);
+        down.arg("pulsar").env("MSGSTREAM_BROKERS_STATE", self.state.path());
+        // A test that failed has something else to say.
+        drop(down.status());
+    }
+}

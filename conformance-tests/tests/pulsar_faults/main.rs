@@ -1,0 +1,19 @@
+//! What goes wrong with a Pulsar broker: it is down, is silent, moves topics, drops records, refuses.
+//!
+//! ```sh
+//! eval "$(brokers/up pulsar)"
+//! cargo test -p msgstream-conformance --features pulsar --test pulsar_faults
+//! brokers/down pulsar
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod broker;
+#[path = "../brokers/mod.rs"]
+mod brokers;
+mod moves;
+mod others;
+mod outage;
+mod proxy;
+mod receipts;
+mod support;

@@ -1,0 +1,98 @@
+//! Topics that move, shrink, and hold more than a reader takes.
+
+use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
+
+use crate::support::{
+    admin, create, drain, nothing_is_lost, open, open_with, read_from, read_until, record, shared,
+    times, topic, write,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_moves_in_mid_stream_loses_and_repeats_nothing() {
+    const COUNT: u64 = 100_000;
+    let url = shared();
+    let transport = open(&url).await;
+    let unload = async |channel: &str| {
+        for part in 1..4_u64 {
+            // It moves while it is written to and read.
+            let mut watch = transport.reader(channel, Start::Earliest, None).await.unwrap();
+            read_until(&mut *watch, part * COUNT / 10).await;
+            admin(&url, "PUT", &topic(channel, "unload"), "").await;
+        }
+    };
+    nothing_is_lost(&*transport, COUNT, unload).await;
+}
+
+#[tokio::test]
+async fn what_retention_drops_is_told() {
+    let url = shared();
+    let transport = open_with(&url, "&prefetch=1").await.unwrap();
+    let channel = create(&*transport).await;
+    let mut positions = write(&*transport, &channel, (0..10).map(record).collect()).await;
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(
+        times(&reader.read(Limit::default().with_records(4)).await.unwrap().records).len(),
+        4
+    );
+    let cursor = transport.subscription(&channel, "cursor").await.unwrap();
+    cursor.ack(positions[9]).await.unwrap();
+    cursor.ack(transport.describe(&channel).await.unwrap().end).await.unwrap();
+
+    // Another ledger begins, so that the first can go.
+    admin(&url, "PUT", &topic(&channel, "unload"), "").await;
+    positions.extend(write(&*transport, &channel, (10..12).map(record).collect()).await);
+    let none = r#"{"retentionTimeInMinutes":0,"retentionSizeInMB":0}"#;
+    admin(&url, "POST", &topic(&channel, "retention"), none).await;
+    // The policy is there when it was told to the topic, for which there is no event.
+    while transport.describe(&channel).await.unwrap().first.unwrap() < positions[9] {
+        admin(&url, "POST", &topic(&channel, "trim"), "").await;
+    }
+    for start in [Start::At(positions[0]), Start::After(positions[4])] {
+        let error = transport.reader(&channel, start, None).await.unwrap_err();
+        let Kind::PositionTrimmed { first, .. } = *error.kind() else { panic!("{error}") };
+        assert!(first <= positions[10] && first > positions[9], "{first}");
+    }
+    let left = read_from(&*transport, &channel, Start::Earliest).await;
+    assert_eq!(times(&left), [10, 11]);
+    // Everything before the cursor is gone, and nothing behind it.
+    let acked = cursor.acked().await.unwrap().unwrap();
+    assert_eq!(times(&read_from(&*transport, &channel, Start::At(acked)).await), [10, 11]);
+}
+
+#[tokio::test]
+async fn a_prefetch_that_is_too_small_loses_nothing() {
+    let transport = open_with(&shared(), "&prefetch=20000").await.unwrap();
+    let channel = create(&*transport).await;
+    let mut writer = transport.writer(&channel).await.unwrap();
+    let mut last = None;
+    for number in 0..400 {
+        let mut record = record(number);
+        // What comes is first small and then large, so that more comes than was expected.
+        record.payload = vec![b'x'; if number % 100 < 90 { 10 } else { 15_000 }].into();
+        last = Some(writer.submit(vec![record]));
+    }
+    assert!(last.unwrap().await.rest.is_none());
+    let read = read_from(&*transport, &channel, Start::Earliest).await;
+    assert_eq!(times(&read), Vec::from_iter(0..400));
+}
+
+/// A reader of the plain client hangs, for ever: its subscription is exclusive, and taken by itself.
+#[tokio::test]
+async fn a_reader_seeks_while_the_broker_sends() {
+    let transport = open_with(&shared(), "&prefetch=4000").await.unwrap();
+    let channel = create(&*transport).await;
+    let positions = write(&*transport, &channel, (0..2_000).map(record).collect()).await;
+    let more = write(&*transport, &channel, (2_000..4_000).map(record).collect()).await;
+    let positions = [positions, more].concat();
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    for at in [3_000, 17, 1_999, 2_000, 0, 3_999, 1_234] {
+        reader.seek(Start::At(positions[at])).await.unwrap();
+        // Some is read, and more is on its way.
+        let batch = reader.read(Limit::default().with_records(5)).await.unwrap();
+        let wanted = at as u64..(at as u64 + 5).min(4_000);
+        let read = times(&batch.records);
+        assert!(!read.is_empty() && wanted.take(read.len()).eq(read), "{at}");
+    }
+    reader.seek(Start::After(positions[3_998])).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), [3_999]);
+}

@@ -1,0 +1,92 @@
+//! Brokers that are down, or silent.
+
+use std::time::Duration;
+
+use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::broker::Broker;
+use crate::support::{
+    create, drain, nothing_is_lost, open_with, read_until, record, refusal, shared, times, write,
+};
+
+#[tokio::test]
+async fn a_broker_that_is_down_is_told_at_once() {
+    // A port that nobody listens on.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    let kind = refusal(open_with(&format!("pulsar://{nobody}/a/b?token=secret"), "").await);
+    assert!(matches!(kind, Kind::Unavailable { .. }), "{kind}");
+    // A broker, and no admin interface.
+    let url = shared();
+    let (broker, _) = url.split_once('?').unwrap();
+    let kind = refusal(open_with(broker, &format!("?admin=http://{nobody}")).await);
+    assert!(matches!(kind, Kind::Unavailable { .. }), "{kind}");
+}
+
+#[tokio::test]
+async fn a_silent_broker_hangs_nobody_and_one_that_comes_back_is_used_again() {
+    let broker = Broker::start().await;
+    let transport = open_with(&broker.url, "&timeout_ms=5000").await.unwrap();
+    let channel = create(&*transport).await;
+    write(&*transport, &channel, vec![record(0)]).await;
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), [0]);
+    let mut writer = transport.writer(&channel).await.unwrap();
+
+    // It takes what is sent and says nothing.
+    broker.signal("-STOP");
+    let outcome = writer.submit(vec![record(1)]).await;
+    let Some((Fate::Unknown, error)) = outcome.rest else { panic!("{:?}", outcome.stored) };
+    assert!(matches!(error.kind(), Kind::TimedOut { .. } | Kind::Unavailable { .. }), "{error}");
+    assert_eq!(*writer.ready().await.unwrap_err().kind(), Kind::Poisoned);
+    let error = transport.describe(&channel).await.unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    let error = transport.writer(&channel).await.unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    broker.signal("-CONT");
+    writer.close().await.unwrap();
+
+    broker.run("kill").await;
+    let error = transport.writer(&channel).await.unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    // The reader waits, and says so in the end.
+    let error = loop {
+        match reader.read(Limit::default().with_wait(Duration::from_secs(1))).await {
+            Ok(batch) => assert!(batch.records.iter().all(|r| r.meta.timestamp.0 == 1)),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_temporary(), "{error}");
+    broker.run("restart").await;
+    let mut writer = loop {
+        match transport.writer(&channel).await {
+            Ok(writer) => break writer,
+            Err(error) => assert!(error.is_temporary(), "{error}"),
+        }
+    };
+    assert!(writer.submit(vec![record(2)]).await.rest.is_none());
+    let read = read_until(&mut *reader, 2).await;
+    assert_eq!(read.iter().filter(|r| r.meta.timestamp.0 == 2).count(), 1);
+    assert!(read.iter().all(|r| r.meta.timestamp.0 > 0), "a record came twice");
+    transport.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_away_for_ten_seconds_costs_nothing() {
+    const COUNT: u64 = 200_000;
+    let broker = Broker::start().await;
+    let transport = open_with(&broker.url, "&timeout_ms=300000").await.unwrap();
+    let away = async |channel: &str| {
+        let mut watch = transport.reader(channel, Start::Earliest, None).await.unwrap();
+        read_until(&mut *watch, COUNT / 20).await;
+        broker.run("kill").await;
+        // This is the outage, and not a wait for anything.
+        sleep(Duration::from_secs(10)).await;
+        broker.run("restart").await;
+    };
+    nothing_is_lost(&*transport, COUNT, away).await;
+    transport.close().await.unwrap();
+}
