@@ -20,16 +20,19 @@ broker_fetch() {
         -Dpulsar.version="$version" -Dunpack.into="$cache" dependency:unpack
 }
 
-# The ports after the broker's are the admin interface's, the bookie's, and those of both with TLS.
+# The ports after the broker's are the admin interface's, the bookie's, and, where the state has a file
+# `tls`, the broker's and the admin interface's with TLS.
 broker_command() {
     {
         cat "$home/pulsar/standalone.conf"
         echo "brokerServicePort=$1"
         echo "webServicePort=$(($1 + 1))"
-        echo "brokerServicePortTls=$(($1 + 3))"
-        echo "webServicePortTls=$(($1 + 4))"
-        echo "tlsCertificateFilePath=$home/pulsar/tls.crt"
-        echo "tlsKeyFilePath=$home/pulsar/tls.key"
+        if [ -f "$state/tls" ]; then
+            echo "brokerServicePortTls=$(($1 + 3))"
+            echo "webServicePortTls=$(($1 + 4))"
+            echo "tlsCertificateFilePath=$home/pulsar/tls.crt"
+            echo "tlsKeyFilePath=$home/pulsar/tls.key"
+        fi
     } >"$data/standalone.conf"
     cd "$data" || exit
     exec java -Xms128m -Xmx512m -XX:MaxDirectMemorySize=512m -XX:+UseSerialGC \

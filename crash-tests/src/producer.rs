@@ -20,7 +20,9 @@ pub(crate) async fn run(url: &str, folder: &Folder, producer: u32) -> Result<()>
     let mut stream = MsgStream::new(transport.clone());
     let names: Vec<_> = (0..plan.channels).map(|c| plan.channel(producer, c)).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let config = SessionConfig::new(format!("p{producer}"), plan.home(producer))?;
+    // A broker may take as long to come back as the round may.
+    let config = SessionConfig::new(format!("p{producer}"), plan.home(producer))?
+        .with_retry_for(plan.deadline());
     let opened = stream.create_session(config, &names).await?;
     stream.start()?;
 

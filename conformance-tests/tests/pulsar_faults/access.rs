@@ -120,7 +120,7 @@ async fn the_token_comes_from_the_environment_or_a_file() {
 
 #[tokio::test]
 async fn connections_are_encrypted() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_tls().await;
     let url = broker.tls_url();
     let transport = open_with(&url, &format!("&ca={CERTIFICATE}")).await.unwrap();
     let channel = create(&*transport).await;

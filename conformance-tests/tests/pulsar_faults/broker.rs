@@ -17,8 +17,19 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        let turn = TURN.lock().await;
+        Self::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// One that has [`tls_url`](Self::tls_url) too.
+    pub(crate) async fn start_with_tls() -> Self {
         let state = tempfile::tempdir().unwrap();
+        std::fs::create_dir(state.path().join("pulsar")).unwrap();
+        std::fs::write(state.path().join("pulsar/tls"), "").unwrap();
+        Self::start_in(state).await
+    }
+
+    async fn start_in(state: TempDir) -> Self {
+        let turn = TURN.lock().await;
         let printed = brokers::run("up", "pulsar", Some(state.path())).await.unwrap();
         let url = printed.trim().strip_prefix("export MSGSTREAM_PULSAR_URL='").unwrap();
         Self { state, url: url.trim_end_matches('\'').to_owned(), _turn: turn }
@@ -33,9 +44,7 @@ impl Broker {
         let sent = std::process::Command::new("kill").args([signal, pid.trim()]).status().unwrap();
         assert!(sent.success());
     }
-}
 
-impl Broker {
     /// The same broker by TLS. Its certificate is in `brokers/pulsar/tls.crt`.
     pub(crate) fn tls_url(&self) -> String {
         let port = std::fs::read_to_string(self.state.path().join("pulsar/port")).unwrap();

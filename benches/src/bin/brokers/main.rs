@@ -6,6 +6,8 @@ mod load;
 mod nats;
 mod ours;
 mod pairs;
+#[cfg(feature = "pulsar")]
+mod pulsar;
 mod report;
 mod side;
 

@@ -56,6 +56,8 @@ type Open = fn() -> BoxFuture<'static, Result<Broker>>;
 pub(crate) const BROKERS: &[(&str, Open)] = &[
     #[cfg(feature = "nats")]
     ("nats", || Box::pin(crate::nats::open())),
+    #[cfg(feature = "pulsar")]
+    ("pulsar", || Box::pin(crate::pulsar::open())),
 ];
 
 /// Runs tasks, one for each channel, and gives what they gave in the order of the channels.
