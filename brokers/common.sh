@@ -64,9 +64,9 @@ is_running() {
     is_alive && ps -o args= -p "$(cat "$state/pid")" | grep -qF "$state"
 }
 
-# Waits up to 60 seconds for a command to succeed.
+# Waits up to 180 seconds for a command to succeed: on a busy machine a server takes its time.
 await() {
-    left=600
+    left=1800
     until "$@"; do
         left=$((left - 1))
         [ "$left" -gt 0 ] || return 1

@@ -47,9 +47,9 @@ impl Harness for Pulsar {
         Some(self)
     }
 
-    /// A restart takes 10 to 40 seconds, and a scenario may have two.
+    /// A restart takes 10 to 40 seconds, on a busy machine more, and a scenario may have two.
     fn deadline(&self) -> Duration {
-        Duration::from_secs(240)
+        Duration::from_secs(600)
     }
 }
 

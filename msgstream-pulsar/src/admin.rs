@@ -88,7 +88,21 @@ impl PulsarTransport {
             return Err(Kind::Config { reason });
         }
         let rest = &self.client.rest;
-        rest.create(topic, &properties).await?;
+        let mut retry = self.client.retry();
+        let mut failed = false;
+        loop {
+            match rest.create(topic, &properties).await {
+                Ok(()) => break,
+                // An attempt that failed may have made it all the same.
+                Err(Kind::AlreadyExists)
+                    if failed && rest.properties(topic).await? == properties =>
+                {
+                    break;
+                }
+                Err(kind) => retry.after(kind).await?,
+            }
+            failed = true;
+        }
         if rest.keeps_nothing(topic).await? == Some(true) {
             rest.delete(topic).await?;
             let Topic { tenant, namespace, .. } = topic;
@@ -116,8 +130,20 @@ impl Transport for PulsarTransport {
     }
 
     async fn delete(&self, channel: &str) -> Result<()> {
-        self.with_topic("delete", channel, async |topic| self.client.rest.delete(&topic).await)
-            .await
+        self.with_topic("delete", channel, async |topic| {
+            let mut retry = self.client.retry();
+            let mut failed = false;
+            loop {
+                match self.client.rest.delete(&topic).await {
+                    // An attempt that failed may have deleted it all the same.
+                    Err(Kind::NotFound) if failed => return Ok(()),
+                    Err(kind) => retry.after(kind).await?,
+                    deleted => return deleted,
+                }
+                failed = true;
+            }
+        })
+        .await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
@@ -174,8 +200,14 @@ impl Transport for PulsarTransport {
             check_name(name).map_err(|reason| Kind::Config {
                 reason: format!("the subscription's name can't be used: {reason}"),
             })?;
-            let opened = PulsarSubscription::open(Arc::clone(&self.client), topic, name).await?;
-            Ok(Arc::new(opened) as Arc<dyn Subscription>)
+            let mut retry = self.client.retry();
+            loop {
+                let client = Arc::clone(&self.client);
+                match PulsarSubscription::open(client, topic.clone(), name).await {
+                    Ok(opened) => return Ok(Arc::new(opened) as Arc<dyn Subscription>),
+                    Err(kind) => retry.after(kind).await?,
+                }
+            }
         })
         .await
     }

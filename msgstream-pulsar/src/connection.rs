@@ -4,6 +4,7 @@ mod tasks;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -104,7 +105,10 @@ impl Connection {
         let broken = |error| unreachable(format_args!("the broker at {}: {error}", target.address));
         let greeting = frames::connect(token, target.behind_proxy.clone());
         write.send(greeting).await.map_err(broken)?;
-        let answer = read.next().await.transpose().map_err(broken)?;
+        let answer = read.next().await.transpose().map_err(|error| {
+            let what = "doesn't answer in Pulsar's protocol";
+            unreachable(format_args!("the broker at {} {what}: {error}", target.address))
+        })?;
         let BaseCommand { connected, error, .. } = match answer {
             Some(answer) => answer.command,
             None => return Err(unreachable("the broker closed the connection at once")),
@@ -230,7 +234,7 @@ fn lost() -> Kind {
 
 async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
     let Address { host, port, tls } = &target.address;
-    let failed = |error: std::io::Error| {
+    let failed = |error: Error| {
         let place = format_args!("the broker at {}", target.address);
         tls::distrust(place, &error)
             .unwrap_or_else(|| unreachable(format_args!("connecting to {place} failed: {error}")))
@@ -242,7 +246,16 @@ async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
             reason: format!("no certificate can be for the host `{host}`"),
         })?;
         let connector = TlsConnector::from(Arc::clone(&target.tls));
-        Box::new(connector.connect(name, stream).await.map_err(failed)?)
+        let encrypted = connector.connect(name, stream).await;
+        Box::new(encrypted.map_err(|error| {
+            let error = match error.kind() {
+                ErrorKind::UnexpectedEof => {
+                    Error::new(error.kind(), format!("it may be a port without TLS: {error}"))
+                }
+                _ => error,
+            };
+            failed(error)
+        })?)
     } else {
         Box::new(stream)
     };

@@ -162,7 +162,7 @@ impl Rest {
             }
             // The URL is left out: it may be long, and the error names the channel.
             let response = request.send().await.map_err(|error| {
-                let place = format_args!("the admin interface at {}", self.base);
+                let place = format_args!("the admin interface at {} (option `admin`)", self.base);
                 tls::distrust(place, &error)
                     .unwrap_or_else(|| unreachable(format_args!("{place}: {}", root(&error))))
             })?;
@@ -340,7 +340,9 @@ fn message_id((ledger, entry): (i64, i64)) -> Value {
 }
 
 fn missing_namespace(tenant: &str, namespace: &str) -> String {
-    format!("there is no namespace `{tenant}/{namespace}`; create it first")
+    format!(
+        "there is no namespace `{tenant}/{namespace}`: create it first, as with `pulsar-admin namespaces create {tenant}/{namespace}`"
+    )
 }
 
 fn no_namespace(topic: &Topic) -> Kind {

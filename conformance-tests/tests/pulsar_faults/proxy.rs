@@ -1,6 +1,6 @@
 //! A place between client and broker, where frames get lost and change.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use msgstream_core::registry::Url;
 use pulsar::message::proto::base_command::Type;
@@ -79,4 +79,64 @@ pub(crate) fn replace(frame: &mut [u8], from: &[u8], to: &[u8]) {
     if let Some(at) = frame.windows(from.len()).position(|part| part == from) {
         frame[at..at + to.len()].copy_from_slice(to);
     }
+}
+
+/// A place between client and admin interface, where answers get lost.
+pub(crate) struct AdminProxy {
+    /// The broker's URL, with the proxy as the admin interface.
+    pub(crate) url: String,
+    lose: Arc<Mutex<Vec<String>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl AdminProxy {
+    /// Loses one answer to a request that begins so, for each of these.
+    pub(crate) async fn start(url: &str, lose: &[&str]) -> Self {
+        let (broker, admin) = url.split_once("?admin=http://").unwrap();
+        let admin = admin.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{broker}?admin=http://{}", listener.local_addr().unwrap());
+        let lose = Arc::new(Mutex::new(lose.iter().map(|&begin| begin.to_owned()).collect()));
+        let (mut tasks, to_lose) = (JoinSet::new(), Arc::clone(&lose));
+        tasks.spawn(async move {
+            let mut pipes = JoinSet::new();
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let admin = TcpStream::connect(&admin).await.unwrap();
+                pipes.spawn(pass_requests(client, admin, Arc::clone(&to_lose)));
+            }
+        });
+        Self { url, lose, _tasks: tasks }
+    }
+
+    /// How many answers are still to be lost.
+    pub(crate) fn left(&self) -> usize {
+        self.lose.lock().unwrap().len()
+    }
+}
+
+/// Until one side ends, or an answer is to be lost. The client sends a request at once.
+async fn pass_requests(mut client: TcpStream, mut admin: TcpStream, lose: Arc<Mutex<Vec<String>>>) {
+    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut loses = false;
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(length @ 1..) = read else { return };
+                loses |= is_to_be_lost(&lose, &asked[..length]);
+                if admin.write_all(&asked[..length]).await.is_err() { return };
+            }
+            read = admin.read(&mut answered) => {
+                let Ok(length @ 1..) = read else { return };
+                if loses || client.write_all(&answered[..length]).await.is_err() { return };
+            }
+        }
+    }
+}
+
+/// Whether the answer to this is; the next one to the like isn't.
+fn is_to_be_lost(lose: &Mutex<Vec<String>>, request: &[u8]) -> bool {
+    let mut lose = lose.lock().unwrap();
+    let at = lose.iter().position(|begin| request.starts_with(begin.as_bytes()));
+    at.map(|at| lose.remove(at)).is_some()
 }

@@ -1,12 +1,13 @@
-//! Receipts that get lost, and that say that nothing was stored.
+//! Receipts and answers that get lost, and receipts that say that nothing was stored.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use msgstream_conformance::unique_name;
 use msgstream_core::transport::{Fate, Start, TransportErrorKind as Kind};
 use pulsar::message::proto::base_command::Type;
 
-use crate::proxy::{Proxy, replace};
+use crate::proxy::{AdminProxy, Proxy, replace};
 use crate::support::{admin, create, open, open_with, read_from, record, shared, times, write};
 
 #[tokio::test]
@@ -59,4 +60,20 @@ async fn what_a_broker_takes_for_a_repeat_is_reported_as_not_stored() {
     let Some((Fate::NotStored, error)) = outcome.rest else { panic!("{:?}", outcome.stored) };
     assert!(matches!(error.kind(), Kind::Protocol { .. }), "{error}");
     assert_eq!(times(&read_from(&*transport, &channel, Start::Earliest).await), [0, 1, 2]);
+}
+
+/// The first answer to each of these is lost: the channel is made, and deleted, and who asks again
+/// isn't told that somebody else did it.
+#[tokio::test]
+async fn a_lost_answer_of_the_admin_interface_is_asked_for_again() {
+    let proxy = AdminProxy::start(&shared(), &["PUT /admin/v2/persistent", "DELETE "]).await;
+    let transport = open(&proxy.url).await;
+    let channel = create(&*transport).await;
+    assert_eq!(proxy.left(), 1);
+    let error = transport.create(&channel, BTreeMap::new()).await.unwrap_err();
+    assert_eq!(*error.kind(), Kind::AlreadyExists);
+    transport.delete(&channel).await.unwrap();
+    assert_eq!(proxy.left(), 0);
+    let error = transport.delete(&channel).await.unwrap_err();
+    assert_eq!(*error.kind(), Kind::NotFound);
 }
