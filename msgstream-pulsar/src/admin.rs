@@ -91,14 +91,12 @@ impl PulsarTransport {
         let mut retry = self.client.retry();
         let mut failed = false;
         loop {
-            match rest.create(topic, &properties).await {
+            let made = match rest.create(topic, &properties).await {
+                Err(Kind::AlreadyExists) if failed => self.complete(topic, &properties).await,
+                made => made,
+            };
+            match made {
                 Ok(()) => break,
-                // An attempt that failed may have made it all the same.
-                Err(Kind::AlreadyExists)
-                    if failed && rest.properties(topic).await? == properties =>
-                {
-                    break;
-                }
                 Err(kind) => retry.after(kind).await?,
             }
             failed = true;
@@ -112,6 +110,21 @@ impl PulsarTransport {
             return Err(Kind::Config { reason });
         }
         Ok(())
+    }
+
+    /// An attempt that failed may have made the topic all the same, and without its properties.
+    async fn complete(
+        &self,
+        topic: &Topic,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), Kind> {
+        let rest = &self.client.rest;
+        let mut found = rest.properties(topic).await?;
+        if found.is_empty() {
+            rest.set_properties(topic, properties).await?;
+            found = rest.properties(topic).await?;
+        }
+        if found == *properties { Ok(()) } else { Err(Kind::AlreadyExists) }
     }
 }
 

@@ -237,6 +237,14 @@ impl Rest {
         self.on(Method::GET, topic, &["properties"], None).await?.json()
     }
 
+    pub(crate) async fn set_properties(
+        &self,
+        topic: &Topic,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), Kind> {
+        self.on(Method::PUT, topic, &["properties"], Some(&json!(properties))).await?.done()
+    }
+
     pub(crate) async fn internal_stats(&self, topic: &Topic) -> Result<InternalStats, Kind> {
         self.on(Method::GET, topic, &["internalStats"], None).await?.json()
     }
