@@ -21,9 +21,10 @@
 //! | `mem` (default) | `mem://[NAME]` | in the process |
 //! | `nats` | `nats://HOST[:PORT][/PREFIX]` | NATS JetStream |
 //! | `nats-tls` | `tls://HOST[:PORT][/PREFIX]` | the same, encrypted |
-//! | `kafka` | `kafka://HOST[:PORT][/PREFIX]` | Kafka |
-//! | `kafka-ssl`, `kafka-zstd`, `kafka-dynamic` | | what needs a library of the system |
+//! | `kafka` | `kafka://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | Kafka |
+//! | `kafka-ssl`, `kafka-zstd`, `kafka-dynamic` | | TLS and SCRAM, zstd, the system's librdkafka |
 //! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][/TENANT/NAMESPACE]` | Pulsar |
+//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl`, `kafka-zstd` and `kafka-dynamic` |
 
 use std::sync::Arc;
 
