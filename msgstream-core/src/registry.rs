@@ -6,6 +6,7 @@
 
 mod error;
 mod options;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +55,8 @@ pub trait Scheme: fmt::Debug + Send + Sync + 'static {
     /// The form of its URLs, with the options, on one line for a program's help text.
     fn help(&self) -> &'static str;
 
-    /// Connects to what the URL names.
+    /// Connects to what the URL names. Where it named several hosts, with commas between them, those
+    /// after the first are in its option `servers`.
     ///
     /// # Errors
     /// [`ConnectError`], without the URL's user, password or option values in its text.
@@ -100,7 +102,8 @@ impl Registry {
         self.schemes.iter().filter(first).map(|(_, scheme)| scheme.help())
     }
 
-    /// Connects to what the URL names.
+    /// Connects to what the URL names. It may have several hosts: `kafka://a:9092,b:9092/PREFIX` is
+    /// `kafka://a:9092/PREFIX?servers=b:9092`, for every scheme that has this option.
     ///
     /// # Errors
     /// [`ConnectError::InvalidUrl`], [`ConnectError::UnknownScheme`], else what the scheme says.
@@ -109,7 +112,7 @@ impl Registry {
     /// Nothing stays open after a cancelled call.
     pub async fn connect(&self, url: &str) -> Result<Arc<dyn Transport>, ConnectError> {
         let known = || self.schemes().map(str::to_owned).collect();
-        let url = match Url::parse(url) {
+        let url = match servers::parse(url) {
             // `host:9092` and `user:password@host` parse as a scheme and a path.
             Ok(url) if !url.has_authority() => Err("it has no `//`".to_owned()),
             other => other.map_err(|e| e.to_string()),

@@ -172,9 +172,8 @@ fn positive(
 
 /// The addresses, as librdkafka writes them.
 fn servers(url: &Url, more: &str) -> Result<String, ConnectError> {
-    let port = url.port().unwrap_or(PORT);
-    let hosts = url.host_str().unwrap_or_default().split(',');
-    let mut servers: Vec<_> = hosts.map(|host| (host.to_owned(), port)).collect();
+    let host = url.host_str().unwrap_or_default();
+    let mut servers = vec![(host.to_owned(), url.port().unwrap_or(PORT))];
     for server in more.split(',').filter(|server| !server.is_empty()) {
         let (host, port) = match server.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
@@ -188,7 +187,7 @@ fn servers(url: &Url, more: &str) -> Result<String, ConnectError> {
     }
     let letter = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
     if servers.iter().any(|(host, _)| host.is_empty() || !host.chars().all(letter)) {
-        let reason = "it has no host: write kafka://HOST:PORT or kafka://HOST,HOST:PORT";
+        let reason = "it has no host: write kafka://HOST:PORT";
         return Err(ConnectError::address(url, reason));
     }
     let servers = servers.iter().map(|(host, port)| format!("{host}:{port}"));
@@ -265,7 +264,7 @@ impl Scheme for KafkaScheme {
     }
 
     fn help(&self) -> &'static str {
-        "kafka://[USER:PASSWORD@]HOST[,HOST…][:PORT][/PREFIX][?servers=HOST:PORT,…&timeout_ms=N&window_bytes=N&any property of librdkafka]"
+        "kafka://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?timeout_ms=N&window_bytes=N&any property of librdkafka]"
     }
 
     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
@@ -288,7 +287,7 @@ mod tests {
         for (url, servers, prefix) in [
             ("kafka://h", "h:9092", ""),
             ("kafka://h:5/shop.", "h:5", "shop."),
-            ("kafka://a,b:7?servers=c,d:8,[::1]:9", "a:7,b:7,c:9092,d:8,[::1]:9", ""),
+            ("kafka://b:7?servers=c,d:8,[::1]:9", "b:7,c:9092,d:8,[::1]:9", ""),
             ("kafka://[::1]:5", "[::1]:5", ""),
         ] {
             let read = config(url).unwrap();
@@ -300,7 +299,7 @@ mod tests {
     fn what_can_t_be_used_is_refused() {
         for url in [
             "kafka://",
-            "kafka://,",
+            "kafka://a,b",
             "kafka://h/a/b",
             "kafka://h/a%20b",
             "kafka://h#f",
