@@ -96,15 +96,26 @@ impl Handle {
         self: &Arc<Self>,
         topic: &str,
     ) -> Result<Option<Vec<u8>>, TransportErrorKind> {
-        let mut properties = self.properties.lock().await;
-        let read = timeout_at(Instant::now() + self.timeout(), properties.catch_up(self)).await;
-        let late = TransportErrorKind::TimedOut { after: self.timeout() };
-        if let Err(kind) = read.unwrap_or(Err(late)) {
-            // From the beginning next time.
-            *properties = Properties::default();
-            return Err(kind);
-        }
-        Ok(properties.values.get(topic.as_bytes()).cloned())
+        let (handle, topic) = (Arc::clone(self), topic.to_owned());
+        // In a task of its own: a caller that nobody polls for a while must not keep all others from
+        // the properties.
+        let looked = tokio::spawn(async move {
+            let work = async {
+                let mut properties = handle.properties.lock().await;
+                let until = Instant::now() + handle.timeout();
+                let late = TransportErrorKind::TimedOut { after: handle.timeout() };
+                let read = timeout_at(until, properties.catch_up(&handle)).await;
+                if let Err(kind) = read.unwrap_or(Err(late)) {
+                    // From the beginning next time.
+                    *properties = Properties::default();
+                    return Err(kind);
+                }
+                Ok(properties.values.get(topic.as_bytes()).cloned())
+            };
+            handle.while_open(work).await
+        });
+        // It fails where the runtime ends.
+        looked.await.map_err(|_| TransportErrorKind::Closed)?
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct KafkaSubscription {
     channel: String,
     topic: String,
     /// Where this handle moved the cursor, or saw it at first.
-    seen: Mutex<Option<u64>>,
+    seen: Arc<Mutex<Option<u64>>>,
 }
 
 impl KafkaSubscription {
@@ -37,7 +37,7 @@ impl KafkaSubscription {
             group,
             channel: channel.to_owned(),
             topic,
-            seen: Mutex::default(),
+            seen: Arc::default(),
         })
     }
 
@@ -47,16 +47,23 @@ impl KafkaSubscription {
 
     async fn move_to(&self, before: Position) -> Result<(), TransportErrorKind> {
         let before = offset(before)?;
-        let mut seen = self.seen.lock().await;
-        // Where it seems to be there already, it may have been removed meanwhile.
-        if seen.is_none_or(|seen| before <= seen) {
-            *seen = self.group.committed(&self.topic).await?;
-        }
-        if seen.is_none_or(|seen| seen < before) {
-            self.group.commit(&self.topic, before).await?;
-            *seen = Some(before);
-        }
-        Ok(())
+        let (seen, group) = (Arc::clone(&self.seen), Arc::clone(&self.group));
+        let topic = self.topic.clone();
+        // In a task of its own: an `ack` that nobody polls for a while must not keep others waiting.
+        let moved = tokio::spawn(async move {
+            let mut seen = seen.lock().await;
+            // Where it seems to be there already, it may have been removed meanwhile.
+            if seen.is_none_or(|seen| before <= seen) {
+                *seen = group.committed(&topic).await?;
+            }
+            if seen.is_none_or(|seen| seen < before) {
+                group.commit(&topic, before).await?;
+                *seen = Some(before);
+            }
+            Ok(())
+        });
+        // It fails where the runtime ends.
+        moved.await.map_err(|_| TransportErrorKind::Closed)?
     }
 }
 
