@@ -1,5 +1,7 @@
 //! The channels as the broker's plain client reads them.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
 #[cfg(feature = "pulsar")]
@@ -23,6 +25,8 @@ type Failure = Box<dyn StdError + Send + Sync>;
 pub(crate) async fn compare(url: &str, logs: &[Log], wrong: &mut Wrong) -> Result<Option<u64>> {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     let read: Result<Option<Vec<Records>>, Failure> = match scheme {
+        #[cfg(feature = "kafka")]
+        "kafka" => kafka::read(url, logs).await.map(Some),
         #[cfg(feature = "nats")]
         "nats" => nats::read(url, logs).await.map(Some),
         #[cfg(feature = "pulsar")]
