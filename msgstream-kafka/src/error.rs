@@ -82,6 +82,25 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
     }
 }
 
+/// Says which right is missing, where the broker said only that one is.
+pub(crate) fn needs(kind: TransportErrorKind, right: &str, on: &str) -> TransportErrorKind {
+    const RIGHTS: [Code; 3] = [
+        Code::TopicAuthorizationFailed,
+        Code::GroupAuthorizationFailed,
+        // A producer is let in where it may write any topic.
+        Code::ClusterAuthorizationFailed,
+    ];
+    match kind {
+        TransportErrorKind::Denied { reason }
+            if RIGHTS.iter().any(|code| reason == code.to_string()) =>
+        {
+            let reason = format!("{reason}; the user needs the right {right} on {on}");
+            TransportErrorKind::Denied { reason }
+        }
+        other => other,
+    }
+}
+
 /// What can pass with time alone.
 pub(crate) const fn is_temporary(kind: &TransportErrorKind) -> bool {
     matches!(kind, TransportErrorKind::Unavailable { .. } | TransportErrorKind::TimedOut { .. })
@@ -102,6 +121,15 @@ mod tests {
         assert!(matches!(of(Code::AllBrokersDown), Kind::Unavailable { .. }));
         assert!(matches!(of(Code::NotLeaderForPartition), Kind::Unavailable { .. }));
         assert!(matches!(of(Code::PolicyViolation), Kind::Config { .. }));
+    }
+
+    #[test]
+    fn a_missing_right_is_named() {
+        let denied = of_code(Code::TopicAuthorizationFailed, Duration::ZERO);
+        let text = needs(denied, "Read", "topic `a`").to_string();
+        assert!(text.contains("the right Read on topic `a`"), "{text}");
+        let other = of_code(Code::SaslAuthenticationFailed, Duration::ZERO);
+        assert_eq!(needs(other.clone(), "Read", "topic `a`"), other);
     }
 
     #[test]

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::oneshot;
 
 use crate::KafkaConfig;
-use crate::error::{is_temporary, kind};
+use crate::error::{is_temporary, kind, needs};
 use crate::events::{Events, lock};
 use crate::fetcher::no_thread;
+use crate::topics::named;
 
 /// What is committed with offset 0 in place of a cursor that was removed: a client can delete a
 /// group, but not what it has of one topic.
@@ -66,6 +67,7 @@ impl fmt::Debug for Groups {
 /// A group's client. Its thread has it, and ends with this.
 #[derive(Debug)]
 pub(crate) struct Group {
+    name: String,
     requests: Sender<Request>,
     timeout: Duration,
 }
@@ -93,7 +95,7 @@ impl Group {
             .name("kafka-group".to_owned())
             .spawn(move || worker.run(&incoming));
         spawned.map_err(|error| no_thread(&error))?;
-        Ok(Self { requests, timeout })
+        Ok(Self { name: name.to_owned(), requests, timeout })
     }
 
     /// Moves the cursor on a topic. `Ok` means that the broker has it.
@@ -107,28 +109,33 @@ impl Group {
     }
 
     async fn put(&self, topic: &str, cursor: Cursor) -> Result<(), TransportErrorKind> {
-        let topic = topic.to_owned();
-        self.request(|reply| Request::Commit { topic, cursor, reply }).await
+        self.request(topic, |topic, reply| Request::Commit { topic, cursor, reply }).await
     }
 
     /// Where the cursor on a topic is.
     pub(crate) async fn committed(&self, topic: &str) -> Result<Option<u64>, TransportErrorKind> {
-        let topic = topic.to_owned();
-        self.request(|reply| Request::Committed { topic, reply }).await
+        self.request(topic, |topic, reply| Request::Committed { topic, reply }).await
     }
 
     async fn request<T>(
         &self,
-        request: impl FnOnce(Reply<T>) -> Request,
+        topic: &str,
+        request: impl FnOnce(String, Reply<T>) -> Request,
     ) -> Result<T, TransportErrorKind> {
         let (reply, answer) = oneshot::channel();
         let ended = || TransportErrorKind::Unavailable {
             reason: "the client of the consumer group has ended".to_owned(),
         };
-        self.requests.send(request(reply)).map_err(|_| ended())?;
+        self.requests.send(request(topic.to_owned(), reply)).map_err(|_| ended())?;
         let answer = tokio::time::timeout(self.timeout, answer).await;
         let answer = answer.map_err(|_| TransportErrorKind::TimedOut { after: self.timeout })?;
-        answer.map_err(|_| ended())?
+        answer.map_err(|_| ended())?.map_err(|kind| {
+            let of_group = Code::GroupAuthorizationFailed.to_string();
+            let of_group =
+                matches!(&kind, TransportErrorKind::Denied { reason } if *reason == of_group);
+            let on = if of_group { format!("group `{}`", self.name) } else { named(topic) };
+            needs(kind, "Read", &on)
+        })
     }
 }
 

@@ -14,10 +14,11 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::BaseRecord;
 use tokio::sync::watch;
 
-use crate::error::kind;
+use crate::error::{kind, needs};
 use crate::events::lock;
 use crate::handle::Handle;
 use crate::producer::Producer;
+use crate::topics::named;
 
 /// What is sent.
 pub(crate) struct Outgoing<'a> {
@@ -141,13 +142,17 @@ impl Pipeline {
                 delivery_opaque: delivery,
             };
             if let Err((error, _)) = self.producer.client.send(record) {
-                let kind = kind(&error, self.handle.timeout());
+                let kind = self.meaning(&error);
                 self.poison();
                 self.report(number, index, Err(Failed::NotSent(kind.clone())));
                 refused = Some(kind);
             }
         }
         pending
+    }
+
+    fn meaning(&self, error: &KafkaError) -> TransportErrorKind {
+        needs(kind(error, self.handle.timeout()), "Write", &named(&self.topic))
     }
 
     /// Takes down what became of a record, and gives the receipts that are complete now.
@@ -232,8 +237,7 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     pub(crate) fn report(self, stored: Result<u64, KafkaError>) {
-        let timeout = self.pipeline.handle.timeout();
-        let stored = stored.map_err(|error| Failed::Unknown(kind(&error, timeout)));
+        let stored = stored.map_err(|error| Failed::Unknown(self.pipeline.meaning(&error)));
         self.pipeline.report(self.number, self.index, stored);
     }
 }

@@ -9,12 +9,12 @@ use msgstream_core::transport::TransportErrorKind;
 use rdkafka::message::Message as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::kind;
+use crate::error::{kind, needs};
 use crate::fetcher::{Feed, Told};
 use crate::handle::Handle;
 use crate::name::PROPERTIES;
 use crate::pipeline::Outgoing;
-use crate::topics::Bounds;
+use crate::topics::{Bounds, named};
 use crate::writer;
 
 /// The longest wait for the client to wake us, before we look ourselves.
@@ -156,7 +156,10 @@ impl Properties {
                 }
                 // Compaction leaves offsets without a record.
                 Told::End => self.next = high,
-                Told::Failed(error) => return Err(kind(&error, handle.timeout())),
+                Told::Failed(error) => {
+                    let kind = kind(&error, handle.timeout());
+                    return Err(needs(kind, "Read", &named(PROPERTIES)));
+                }
                 Told::Nothing => {
                     // Where the time is over, it looks again.
                     let _ = timeout_at(Instant::now() + LOOK, feed.wait()).await;

@@ -19,11 +19,11 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::kind;
+use crate::error::{kind, needs};
 use crate::fetcher::{Feed, Told, is_out_of_range};
 use crate::handle::{Handle, Retry};
 use crate::start::place;
-use crate::topics::Bounds;
+use crate::topics::{Bounds, named};
 
 /// In place of a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
@@ -172,7 +172,7 @@ impl KafkaReader {
     /// A topic that the client misses may be one that it doesn't know yet.
     async fn meaning(&self, kind: TransportErrorKind) -> TransportErrorKind {
         if kind != TransportErrorKind::NotFound {
-            return kind;
+            return needs(kind, "Read", &named(&self.topic));
         }
         match self.handle.find(&self.topic).await {
             Err(kind) => kind,

@@ -15,7 +15,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::Offset;
 
 use crate::KafkaConfig;
-use crate::error::{kind, of_code};
+use crate::error::{kind, needs, of_code};
 use crate::events::{Aside, lock};
 use crate::fetcher::{Consumer, alone_at};
 use crate::handle::{Handle, Retry};
@@ -145,7 +145,7 @@ impl Handle {
         }
         let options = self.admin_options();
         let created = self.answer(client.create_topics([&new], &options)).await?;
-        self.first_result(created)?;
+        self.first_result(created).map_err(|kind| needs(kind, "Create", &named(topic)))?;
         let mut retry = Retry::new(self.timeout());
         loop {
             match self.find(topic).await {
@@ -166,7 +166,7 @@ impl Handle {
         let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
         let options = self.admin_options();
         let deleted = self.answer(client.delete_topics(&[topic], &options)).await?;
-        self.first_result(deleted)?;
+        self.first_result(deleted).map_err(|kind| needs(kind, "Delete", &named(topic)))?;
         let mut retry = Retry::new(self.timeout());
         loop {
             match self.find(topic).await {
@@ -235,19 +235,20 @@ pub(crate) fn find(
 ) -> Result<(), TransportErrorKind> {
     let metadata =
         consumer.fetch_metadata(Some(topic), timeout).map_err(|error| kind(&error, timeout))?;
-    is_channel(metadata.topics().first(), timeout)
+    is_channel(topic, metadata.topics().first(), timeout)
 }
 
 /// Whether what the brokers tell of a topic makes it a channel.
 pub(crate) fn is_channel(
-    topic: Option<&MetadataTopic>,
+    topic: &str,
+    told: Option<&MetadataTopic>,
     timeout: Duration,
 ) -> Result<(), TransportErrorKind> {
-    let Some(topic) = topic else { return Err(TransportErrorKind::NotFound) };
-    if let Some(code) = topic.error().filter(|code| code.is_error()) {
-        return Err(of_code(code.into(), timeout));
+    let Some(told) = told else { return Err(TransportErrorKind::NotFound) };
+    if let Some(code) = told.error().filter(|code| code.is_error()) {
+        return Err(needs(of_code(code.into(), timeout), "Describe", &named(topic)));
     }
-    match topic.partitions() {
+    match told.partitions() {
         [] => Err(TransportErrorKind::NotFound),
         [one] => match one.error().filter(|code| code.is_error()) {
             Some(code) => Err(of_code(code.into(), timeout)),
@@ -260,6 +261,11 @@ pub(crate) fn is_channel(
             ),
         }),
     }
+}
+
+/// A topic in an error.
+pub(crate) fn named(topic: &str) -> String {
+    format!("topic `{topic}`")
 }
 
 fn bounds(

@@ -120,7 +120,7 @@ pub(crate) async fn open(
         let timeout = at.timeout();
         let seen = producer.client.client().fetch_metadata(Some(&name), timeout);
         let seen = seen.map_err(|error| crate::error::kind(&error, timeout))?;
-        is_channel(seen.topics().first(), timeout)?;
+        is_channel(&name, seen.topics().first(), timeout)?;
         Ok((producer, limit))
     });
     let (producer, limit) = handle.while_open(opened).await?;
