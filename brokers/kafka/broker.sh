@@ -35,7 +35,8 @@ broker_command() {
     set -- "-Dlog4j2.configurationFile=$home/kafka/log4j2.properties" -cp "$jars/*"
     # The id is any 16 bytes, in base64.
     [ -f "$data/meta.properties" ] || java -Xmx128m "$@" kafka.tools.StorageTool format \
-        --cluster-id bXNnc3RyZWFtLXRlc3RzMQ --config "$state/server.properties"
+        --cluster-id bXNnc3RyZWFtLXRlc3RzMQ --config "$state/server.properties" \
+        --add-scram 'SCRAM-SHA-256=[name=scrammer,password=scrammer]'
     exec java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:+PerfDisableSharedMem "$@" \
         kafka.Kafka "$state/server.properties"
 }
@@ -46,6 +47,6 @@ broker_ready() {
 
 broker_environment() {
     echo "export MSGSTREAM_KAFKA_URL=kafka://127.0.0.1:$1"
-    # User and password are `app` there.
+    # The users there are in server.properties.
     is_docker || echo "export MSGSTREAM_KAFKA_SASL_ADDRESS=127.0.0.1:$(($1 + 1))"
 }

@@ -56,13 +56,14 @@ pub(crate) struct Bounds {
 impl Handle {
     /// Asks the brokers anything, to see whether one answers.
     pub(crate) async fn greet(&self) -> Result<(), TransportErrorKind> {
-        // Wrong credentials are told early, but not to the call that waits for an answer.
+        // Wrong credentials are told early, but not to the call that waits for an answer. It waits
+        // for longer each time: a broker may be that slow.
         const LOOK: Duration = Duration::from_millis(200);
         let events = self.fetchers.asking.events.clone();
         self.ask(move |consumer, timeout| {
-            let deadline = Instant::now() + timeout;
+            let (mut look, deadline) = (LOOK, Instant::now() + timeout);
             loop {
-                match consumer.fetch_metadata(Some(PROPERTIES), LOOK) {
+                match consumer.fetch_metadata(Some(PROPERTIES), look) {
                     Ok(_) => return Ok(()),
                     Err(error) => {
                         let denied = events
@@ -71,9 +72,11 @@ impl Handle {
                         if let Some(denied) = denied {
                             return Err(denied);
                         }
-                        if Instant::now() >= deadline {
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
                             return Err(kind(&error, timeout));
                         }
+                        look = (look * 2).min(left);
                     }
                 }
             }

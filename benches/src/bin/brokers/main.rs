@@ -1,6 +1,8 @@
 //! Measures a transport beside the plain client of its broker, and writes a block of
 //! docs/performance.md.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 mod load;
 #[cfg(feature = "nats")]
 mod nats;

@@ -54,6 +54,8 @@ type Open = fn() -> BoxFuture<'static, Result<Broker>>;
 /// The brokers that are compiled in, by the names of their features and of their folders in
 /// `brokers/`.
 pub(crate) const BROKERS: &[(&str, Open)] = &[
+    #[cfg(feature = "kafka")]
+    ("kafka", || Box::pin(crate::kafka::open())),
     #[cfg(feature = "nats")]
     ("nats", || Box::pin(crate::nats::open())),
     #[cfg(feature = "pulsar")]

@@ -1,0 +1,238 @@
+//! What becomes of topics, and topics of other programs.
+
+use std::collections::BTreeMap;
+
+use msgstream_conformance::unique_name;
+use msgstream_core::MsgType;
+use msgstream_core::transport::{
+    Fate, Header, Limit, Position, Start, Transport, TransportErrorKind as Kind,
+};
+use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::support::{
+    LONG, admin, connect, create, drain, failure, make_topic, open, raw, record, record_of, times,
+    url, write, write_numbers,
+};
+
+#[tokio::test]
+async fn a_topic_deleted_under_its_reader_is_told_and_a_shorter_one_in_its_place() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    write_numbers(&*transport, &channel, 0..10).await;
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
+    transport.delete(&channel).await.unwrap();
+    let error = failure(&mut *reader).await;
+    assert!(matches!(error.kind(), Kind::NotFound), "{error}");
+
+    transport.create(&channel, BTreeMap::new()).await.unwrap();
+    write_numbers(&*transport, &channel, 0..3).await;
+    let error = failure(&mut *reader).await;
+    let beyond = Kind::PositionBeyondEnd { position: Position::new(10), end: Position::new(3) };
+    assert_eq!(*error.kind(), beyond);
+    reader.seek(Start::Earliest).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_reader_that_retention_passes_is_told() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    write_numbers(&*transport, &channel, 0..5).await;
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..5));
+    // More than the reader has in advance.
+    write(&*transport, &channel, (5..2000).map(|n| record_of(n, 4096)).collect()).await;
+    let mut upto = TopicPartitionList::new();
+    upto.add_partition_offset(&channel, 0, Offset::Offset(1990)).unwrap();
+    admin().delete_records(&upto, &AdminOptions::new()).await.unwrap();
+
+    let error = failure(&mut *reader).await;
+    let Kind::PositionTrimmed { position, first } = *error.kind() else { panic!("{error}") };
+    assert_eq!(first, Position::new(1990));
+    assert!(position < first);
+    // It stays in place until it is told where to go.
+    let again = reader.read(Limit::default()).await.unwrap_err();
+    assert!(matches!(again.kind(), Kind::PositionTrimmed { .. }), "{again}");
+    reader.seek(Start::At(first)).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(1990..2000));
+    let error = transport.reader(&channel, Start::At(position), None).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::PositionTrimmed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_position_that_grew_too_old_names_the_first_one_left() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    write_numbers(&*transport, &channel, 0..10).await;
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(drain(&mut *reader).await.len(), 10);
+    alter(&channel, "retention.ms", "1").await;
+    while transport.describe(&channel).await.unwrap().first.is_some() {}
+    alter(&channel, "retention.ms", "-1").await;
+    write_numbers(&*transport, &channel, 10..12).await;
+
+    let (position, first) = (Position::new(3), Position::new(10));
+    for start in [Start::At(position), Start::After(Position::new(2))] {
+        let error = reader.seek(start).await.unwrap_err();
+        assert_eq!(*error.kind(), Kind::PositionTrimmed { position, first });
+    }
+    reader.seek(Start::At(first)).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), [10, 11]);
+}
+
+#[tokio::test]
+async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    let mut writer = transport.writer(&channel).await.unwrap();
+    assert!(writer.submit((0..10).map(record).collect()).await.rest.is_none());
+    let subscription = transport.subscription(&channel, "reader").await.unwrap();
+    subscription.ack(Position::new(7)).await.unwrap();
+    transport.delete(&channel).await.unwrap();
+    transport.create(&channel, BTreeMap::new()).await.unwrap();
+
+    // The brokers forget the cursors of a topic with it, and the writer sees its offsets go back.
+    assert_eq!(subscription.acked().await.unwrap(), None);
+    let (_, error) = writer.submit(vec![record(10)]).await.rest.unwrap();
+    let gone = matches!(error.kind(), Kind::WrongIncarnation { .. } | Kind::NotFound);
+    assert!(gone, "{error}");
+    assert!(matches!(writer.ready().await.unwrap_err().kind(), Kind::Poisoned));
+    write_numbers(&*transport, &channel, 20..22).await;
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert!(times(&drain(&mut *reader).await).ends_with(&[20, 21]));
+}
+
+#[tokio::test]
+async fn each_codec_is_an_option() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    let mut number = 0;
+    let codecs: &[_] = match cfg!(feature = "kafka-zstd") {
+        true => &["none", "gzip", "snappy", "lz4", "zstd"],
+        false => &["none", "gzip", "snappy", "lz4"],
+    };
+    for codec in codecs {
+        let url = format!("{}?compression.codec={codec}&linger.ms=5", url());
+        write_numbers(&*connect(&url).await.unwrap(), &channel, number..number + 100).await;
+        number += 100;
+    }
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..number));
+}
+
+async fn alter(topic: &str, setting: &str, value: &str) {
+    let alter = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(setting, value);
+    let altered = admin().alter_configs([&alter], &AdminOptions::new()).await.unwrap();
+    altered.into_iter().for_each(|one| drop(one.unwrap()));
+}
+
+#[tokio::test]
+async fn the_limit_of_a_topic_is_kept_by_records_and_by_batches() {
+    let transport = open().await;
+    let channel = make_topic(1, &[("max.message.bytes", "10000")]).await;
+    let mut writer = transport.writer(&channel).await.unwrap();
+    let mut large = record_of(0, 20_000);
+    let error = writer.check(std::slice::from_ref(&large)).unwrap_err();
+    let Kind::TooLarge { bytes, limit } = *error.kind() else { panic!("{error}") };
+    assert!(limit < 10_000, "{limit}");
+    // The greatest that passes, and many that together are more than a batch may be.
+    large.payload.truncate(20_000 + limit - bytes);
+    let small = |number| record_of(number, 1000);
+    let outcome = writer.submit([large].into_iter().chain((1..500).map(small)).collect()).await;
+    assert!(outcome.rest.is_none(), "{:?}", outcome.rest);
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..500));
+}
+
+#[tokio::test]
+async fn a_limit_that_was_lowered_meanwhile_fails_the_writer() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    let mut writer = transport.writer(&channel).await.unwrap();
+    alter(&channel, "max.message.bytes", "1000").await;
+    let large = record_of(0, 5000);
+    // It is some time until the broker heeds it.
+    let (fate, error) = loop {
+        let outcome = writer.submit(vec![large.clone()]).await;
+        if let Some(rest) = outcome.rest {
+            break rest;
+        }
+    };
+    assert_eq!(fate, Fate::Unknown);
+    assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
+    assert!(matches!(writer.ready().await.unwrap_err().kind(), Kind::Poisoned));
+    // Nor does it tell it at once.
+    let error = loop {
+        let again = transport.writer(&channel).await.unwrap();
+        if let Err(error) = again.check(std::slice::from_ref(&large)) {
+            break error;
+        }
+    };
+    assert!(matches!(error.kind(), Kind::TooLarge { limit, .. } if *limit < 1000), "{error}");
+}
+
+#[tokio::test]
+async fn a_topic_with_more_partitions_is_no_channel() {
+    let transport = open().await;
+    let topic = make_topic(3, &[]).await;
+    for error in [
+        transport.writer(&topic).await.unwrap_err(),
+        transport.reader(&topic, Start::Earliest, None).await.unwrap_err(),
+        transport.describe(&topic).await.unwrap_err(),
+        transport.subscription(&topic, "reader").await.unwrap_err(),
+    ] {
+        let refused =
+            matches!(error.kind(), Kind::Config { reason } if reason.contains("3 partitions"));
+        assert!(refused, "{error}");
+    }
+    assert_eq!(transport.list(&topic).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn records_of_other_programs_are_read() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    let producer: BaseProducer = raw().create().unwrap();
+    let bare: BaseRecord<'_, str, str> = BaseRecord::to(&channel).key("key").payload("bare");
+    producer.send(bare).unwrap();
+    // Such as a deletion in a compacted topic.
+    let nothing: BaseRecord<'_, str, str> = BaseRecord::to(&channel).key("key");
+    producer.send(nothing).unwrap();
+    producer.flush(LONG).unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let records = drain(&mut *reader).await;
+    let payloads: Vec<_> = records.iter().map(|r| (&r.payload[..], r.meta.msg_type)).collect();
+    let (bare, nothing) = (b"bare".as_slice(), b"".as_slice());
+    assert_eq!(payloads, [(bare, MsgType::UNREADABLE), (nothing, MsgType::UNREADABLE)]);
+}
+
+#[tokio::test]
+async fn a_header_that_the_client_would_cut_is_refused() {
+    let transport = open().await;
+    let channel = create(&*transport).await;
+    let mut writer = transport.writer(&channel).await.unwrap();
+    let mut cut = record(0);
+    cut.extra.push(Header::new("a\0b", "c"));
+    let error = writer.check(std::slice::from_ref(&cut)).unwrap_err();
+    assert!(matches!(error.kind(), Kind::InvalidHeader { .. }), "{error}");
+    let (fate, error) = writer.submit(vec![cut]).await.rest.unwrap();
+    assert_eq!(fate, Fate::NotStored);
+    assert!(matches!(error.kind(), Kind::InvalidHeader { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_prefix_hides_other_topics_and_shares_their_properties() {
+    let prefix = unique_name();
+    let all = open().await;
+    let shop = connect(&format!("{}/{prefix}.", url())).await.unwrap();
+    let owner = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
+    shop.create("orders.eu", owner.clone()).await.unwrap();
+    assert_eq!(shop.list("").await.unwrap(), ["orders.eu"]);
+    let topic = format!("{prefix}.orders.eu");
+    assert_eq!(all.list(&prefix).await.unwrap(), std::slice::from_ref(&topic));
+    assert_eq!(all.describe(&topic).await.unwrap().properties, owner);
+    assert!(!all.list("__").await.unwrap().contains(&"__msgstream".to_owned()));
+}
