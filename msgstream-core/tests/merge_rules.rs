@@ -201,3 +201,20 @@ fn where_a_channel_begins_is_known_with_its_first_read_and_its_life() {
     push(&mut merge, a, 41, &[Msg(4)]);
     assert_eq!(merge.checkpoint().channels["a"].resume, Position::new(40));
 }
+
+#[test]
+fn a_tick_at_the_limit_counts_and_one_beyond_it_is_refused() {
+    let synthetic = TickSource::Synthetic { delay: 1, grid: 1 };
+    for (source, at, beyond) in
+        [(TickSource::Written, Tick(100), Tick(101)), (synthetic, Msg(101), Msg(102))]
+    {
+        let mut merge = Merge::resume(config(), Checkpoint::default()).unwrap();
+        merge.set_tick_limit(Timestamp(100));
+        let a = merge.add("a".into(), source).unwrap();
+        push(&mut merge, a, 0, &[at]);
+        assert_eq!(merge.next_end(), Some(Timestamp(100)), "{source:?}");
+        let refused = merge.push(a, &mut records(1, &[beyond]), Position::new(2));
+        let Err(Error::TickTooFar { position, tick, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!((position, tick), (Position::new(1), Timestamp(101)));
+    }
+}
