@@ -216,5 +216,30 @@ fn a_tick_at_the_limit_counts_and_one_beyond_it_is_refused() {
         let refused = merge.push(a, &mut records(1, &[beyond]), Position::new(2));
         let Err(Error::TickTooFar { position, tick, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!((position, tick), (Position::new(1), Timestamp(101)));
+        merge.ignore_tick(a, position);
+        push(&mut merge, a, 1, &[beyond]);
+        assert_eq!((merge.counts().ignored_ticks, merge.next_end()), (1, Some(Timestamp(100))));
     }
+}
+
+#[test]
+fn the_end_of_time_is_no_tick_whatever_the_limit() {
+    let mut merge = Merge::resume(config(), Checkpoint::default()).unwrap();
+    merge.set_tick_limit(Timestamp::MAX);
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    push(&mut merge, a, 0, &[Tick(u64::MAX - 1)]);
+    let refused = merge.push(a, &mut records(1, &[Tick(u64::MAX)]), Position::new(2));
+    assert!(matches!(refused, Err(Error::TickTooFar { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_tick_that_repeats_is_counted_and_a_header_of_another_name_is_no_end() {
+    let mut merge = Merge::resume(config(), Checkpoint::default()).unwrap();
+    let a = merge.add("a".into(), TickSource::Written).unwrap();
+    let mut log = records(0, &[Msg(3), Tick(5), Tick(5), Tick(4), Msg(6), Tick(8)]);
+    log[1].extra.push(Header::new("trace", "1"));
+    merge.push(a, &mut log, Position::new(6)).unwrap();
+    assert_eq!(count(&packs(&mut merge)), 2);
+    let counts = merge.counts();
+    assert_eq!((counts.repeated_ticks, counts.after_end), (2, 0));
 }

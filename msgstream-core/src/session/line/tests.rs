@@ -98,6 +98,14 @@ fn what_is_sent_again_is_the_same_but_for_what_is_stored() {
 }
 
 #[test]
+fn an_empty_batch_is_stored_at_once() {
+    let mut line = line();
+    let receipt = take(&mut line, "");
+    assert!(receipt.now_or_never().is_some_and(|outcome| outcome.rest.is_none()));
+    assert!(line.is_empty() && piece(&mut line).is_none());
+}
+
+#[test]
 fn the_end_tells_what_was_never_sent() {
     let mut line = line();
     let receipts = [take(&mut line, "mm"), take(&mut line, "m")];
