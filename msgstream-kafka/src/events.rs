@@ -27,6 +27,11 @@ impl Events {
         lock(&self.trouble).clone()
     }
 
+    /// Keeps what the client told in another way.
+    pub(crate) fn tell(&self, trouble: TransportErrorKind) {
+        *lock(&self.trouble) = Some(trouble);
+    }
+
     /// A broker has answered.
     pub(crate) fn answered(&self) {
         *lock(&self.trouble) = None;
@@ -58,6 +63,9 @@ impl ClientContext for Events {
             Code::Authentication
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism => TransportErrorKind::Denied { reason },
+            Code::GroupAuthorizationFailed => {
+                TransportErrorKind::Denied { reason: code.to_string() }
+            }
             Code::AllBrokersDown | Code::Resolve | Code::BrokerTransportFailure | Code::SSL => {
                 TransportErrorKind::Unavailable { reason }
             }

@@ -33,6 +33,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// For how long, each time.
 const EVENTS: Duration = Duration::from_millis(1);
 
+/// How long the first call for cursors waits.
+const LOOK: Duration = Duration::from_millis(200);
+
 type Client = BaseConsumer<Events>;
 type Reply<T> = oneshot::Sender<Result<T, TransportErrorKind>>;
 
@@ -153,9 +156,7 @@ impl Worker {
         loop {
             match incoming.recv_timeout(TICK) {
                 Ok(first) => self.serve(std::iter::once(first).chain(incoming.try_iter())),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.client.poll(EVENTS);
-                }
+                Err(RecvTimeoutError::Timeout) => self.listen(EVENTS),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -225,7 +226,7 @@ impl Worker {
             Ok(list)
         };
         let list: KafkaResult<_> = list();
-        self.persist(|| self.client.commit(list.as_ref().map_err(Clone::clone)?, CommitMode::Sync))
+        self.persist(|_| self.client.commit(list.as_ref().map_err(Clone::clone)?, CommitMode::Sync))
     }
 
     fn look<'a>(
@@ -236,27 +237,44 @@ impl Worker {
         for topic in topics.collect::<BTreeSet<_>>() {
             list.add_partition(topic, 0);
         }
-        self.persist(|| self.client.committed_offsets(list.clone(), self.timeout))
+        self.persist(|wait| self.client.committed_offsets(list.clone(), wait))
     }
 
-    /// Calls again where it may help, as after a change of the group's coordinator.
-    fn persist<T>(&self, call: impl Fn() -> KafkaResult<T>) -> Result<T, TransportErrorKind> {
-        let deadline = Instant::now() + self.timeout;
+    /// Takes what the client tells by itself: its log, and that we may not use the group, which isn't
+    /// told to the call that waits for the group's coordinator.
+    fn listen(&self, limit: Duration) {
+        if let Some(Err(error)) = self.client.poll(limit)
+            && let denied @ TransportErrorKind::Denied { .. } = kind(&error, self.timeout)
+        {
+            self.events.tell(denied);
+        }
+    }
+
+    /// Calls again where it may help, as after a change of the group's coordinator, and waits for
+    /// longer each time.
+    fn persist<T>(
+        &self,
+        call: impl Fn(Duration) -> KafkaResult<T>,
+    ) -> Result<T, TransportErrorKind> {
+        let (mut wait, deadline) = (LOOK, Instant::now() + self.timeout);
         loop {
-            let error = match call() {
+            let error = match call(wait) {
                 Ok(done) => {
                     self.events.answered();
                     return Ok(done);
                 }
                 Err(error) => kind(&error, self.timeout),
             };
-            // What the client tells by itself is still to be looked at, and it is a pause.
-            self.client.poll(TICK);
+            // It is a pause, too.
+            self.listen(TICK);
             if !is_temporary(&error) {
                 return Err(error);
             }
-            if Instant::now() >= deadline {
-                return Err(self.events.trouble().unwrap_or(error));
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.trouble() {
+                Some(denied @ TransportErrorKind::Denied { .. }) => return Err(denied),
+                trouble if left.is_zero() => return Err(trouble.unwrap_or(error)),
+                _ => wait = (wait * 2).min(left),
             }
         }
     }
