@@ -134,6 +134,8 @@ async fn the_least_rights_are_enough_and_each_is_named_where_it_is_missing() {
     }
     let error = Use::Describe("secret").on(&*transport).await.unwrap_err();
     assert!(error.to_string().contains("Describe on topic `secret`"), "{error}");
+    rights.give((To::Describe, On::Topic, "secret"));
+    Use::Describe("secret").allowed(&*transport, &*all).await;
 }
 
 fn least(broker: &Broker) -> String {
