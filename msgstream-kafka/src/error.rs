@@ -54,7 +54,6 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
         },
         Code::PolicyViolation
         | Code::InvalidConfig
-        | Code::InvalidReplicationFactor
         | Code::InvalidPartitions
         | Code::InvalidRequest
         | Code::TopicDeletionDisabled
@@ -78,6 +77,7 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
         Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::Underflow => {
             TransportErrorKind::Protocol { reason }
         }
+        // Too few brokers for the copies that a topic is to have, such as after a restart, pass too.
         _ => TransportErrorKind::Unavailable { reason },
     }
 }
