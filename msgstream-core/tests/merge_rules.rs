@@ -236,10 +236,36 @@ fn the_end_of_time_is_no_tick_whatever_the_limit() {
 fn a_tick_that_repeats_is_counted_and_a_header_of_another_name_is_no_end() {
     let mut merge = Merge::resume(config(), Checkpoint::default()).unwrap();
     let a = merge.add("a".into(), TickSource::Written).unwrap();
-    let mut log = records(0, &[Msg(3), Tick(5), Tick(5), Tick(4), Msg(6), Tick(8)]);
+    let mut log = records(0, &[Msg(3), Tick(5), Tick(5), Tick(4), Msg(6), Tick(8), Tick(9)]);
     log[1].extra.push(Header::new("trace", "1"));
-    merge.push(a, &mut log, Position::new(6)).unwrap();
+    merge.push(a, &mut log, Position::new(7)).unwrap();
     assert_eq!(count(&packs(&mut merge)), 2);
     let counts = merge.counts();
     assert_eq!((counts.repeated_ticks, counts.after_end), (2, 0));
+}
+
+#[test]
+fn channels_that_rest_and_come_back_are_counted() {
+    let (mut merge, a, b) = with_channels(Checkpoint::default());
+    push(&mut merge, a, 0, &[Tick(5)]);
+    push(&mut merge, b, 0, &[Tick(5)]);
+    packs(&mut merge);
+    assert!(merge.set_idle(a).unwrap() && merge.set_idle(b).unwrap());
+    push(&mut merge, a, 1, &[Tick(6)]);
+    assert_eq!((merge.counts().idled, merge.counts().rejoined), (2, 1));
+}
+
+#[test]
+fn a_channel_takes_its_own_late_records_along_and_no_others() {
+    for (taken, goes_on) in [("a", true), ("b", false)] {
+        let mut merge = Merge::resume(MergeConfig::default(), Checkpoint::default()).unwrap();
+        let [a, b] = ["a", "b"].map(|name| merge.add(name.into(), TickSource::Written).unwrap());
+        assert_eq!(merge.name(a).map(|name| &**name), Some("a"));
+        push(&mut merge, a, 0, &[Tick(5), Msg(4), Tick(9)]);
+        push(&mut merge, b, 0, &[Tick(9)]);
+        merge.remove(merge.slot(taken).unwrap());
+        let formed =
+            std::iter::from_fn(|| merge.advance().transpose()).collect::<Result<Vec<_>, _>>();
+        assert_eq!(formed.is_ok(), goes_on, "{formed:?}");
+    }
 }

@@ -44,7 +44,10 @@ fn pieces_end_before_ticks_that_wait_for_them() {
     assert_eq!(piece(&mut line), Some(vec![6, 7]));
     assert_eq!(piece(&mut line), Some(vec![8]));
     assert!(line.is_sent() && !line.is_empty());
+    let bytes = line.bytes();
     line.settle(stored([3, 4])).unwrap();
+    assert_eq!(line.bytes(), batch("m")[0].footprint());
+    assert!(bytes > 4 * line.bytes());
     assert_eq!((&mut first).now_or_never().unwrap().stored.len(), 4);
     assert!((&mut second).now_or_never().is_none());
     line.settle(stored([5])).unwrap();
