@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use Entry::{Msg, Tick};
-use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
+use msgstream_core::timetick::merge::{ChannelState, Merge, MergeConfig, Slot};
 use msgstream_core::timetick::{END_HEADER, LatePolicy, TickSource};
 use msgstream_core::transport::{Header, Incarnation, Meta, Position, Record};
 use msgstream_core::{Checkpoint, Error, MsgPack, MsgType, Timestamp};
@@ -268,4 +268,35 @@ fn a_channel_takes_its_own_late_records_along_and_no_others() {
             std::iter::from_fn(|| merge.advance().transpose()).collect::<Result<Vec<_>, _>>();
         assert_eq!(formed.is_ok(), goes_on, "{formed:?}");
     }
+}
+
+#[test]
+fn a_channel_that_is_ahead_reads_its_share_and_no_more() {
+    let mut merge = Merge::resume(config().with_budget(100_000), Checkpoint::default()).unwrap();
+    let [a, b] = ["a", "b"].map(|name| merge.add(name.into(), TickSource::Written).unwrap());
+    // A quarter is a reserve, and the rest is for two.
+    assert_eq!([merge.wants(a), merge.wants(b)], [37_500; 2]);
+    let log: Vec<_> = std::iter::once(Tick(5)).chain(std::iter::repeat_n(Msg(6), 120)).collect();
+    push(&mut merge, b, 0, &log);
+    let buffered = merge.buffered_bytes();
+    assert!((120 * 100..50_000).contains(&buffered), "{buffered}");
+    assert_eq!((merge.reserve(b), merge.counts().paused), (0, 1));
+    // The one that packs wait for gets its share, once, and isn't paused in between.
+    assert_eq!([merge.reserve(a), merge.reserve(a)], [37_500, 0]);
+    assert_eq!((merge.counts().paused, merge.buffered_bytes()), (1, buffered));
+    let state = |merge: &Merge, at: usize| {
+        let channel = &merge.status().channels[at];
+        (channel.state, channel.lag_ms)
+    };
+    assert_eq!(state(&merge, 0), (ChannelState::Blocking, None));
+    assert_eq!(state(&merge, 1), (ChannelState::Paused, Some(0)));
+    merge.release(a);
+    push(&mut merge, a, 0, &[Tick(4)]);
+    assert_eq!(merge.next_position(a), Some(Position::new(1)));
+    let mut end = records(1, &[Tick(7)]);
+    end[0].extra.push(Header::new(END_HEADER, "1"));
+    assert!(!merge.is_ended(a));
+    merge.push(a, &mut end, Position::new(2)).unwrap();
+    assert!(merge.is_ended(a) && !merge.is_ended(b));
+    assert_eq!((merge.reserve(a), merge.counts().paused), (0, 1));
 }
