@@ -1,11 +1,14 @@
 //! What fails is written again, in order, and consumers take it once.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use msgstream_core::message::TimeTickMsg;
-use msgstream_core::transport::{Fate, TransportErrorKind};
+use msgstream_core::transport::{Fate, Transport, TransportErrorKind};
 use msgstream_core::{Error, Message, MsgPack, Timestamp};
+use msgstream_mem::{MemConfig, MemTransport};
 
 use crate::faults::Fault;
 use crate::{config, delivered, flaky, log, open, pack, session};
@@ -249,4 +252,20 @@ async fn nobody_needs_to_wait_for_receipts() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(log(&flaky, "a").await[2..], ["2#1", "2#1"]);
+}
+
+#[tokio::test]
+async fn what_the_channel_wont_take_is_refused_before_it_has_a_number() {
+    let config_of_mem = MemConfig::default().with_max_payload(1);
+    let transport: Arc<dyn Transport> = Arc::new(MemTransport::new(config_of_mem));
+    for channel in ["home", "a", "b"] {
+        transport.create(channel, BTreeMap::new()).await.unwrap();
+    }
+    let (mut stream, _) = open(&transport, config()).await.unwrap();
+    let refused = stream.produce(pack([2])).await.unwrap_err();
+    let Error::Transport(error) = &refused else { panic!("{refused:?}") };
+    assert!(matches!(error.kind(), TransportErrorKind::TooLarge { .. }), "{error}");
+    // Nothing was in flight, so nothing waits or was tried again.
+    stream.close().await.unwrap();
+    assert_eq!(stream.session_counts().resent_batches, 0);
 }
