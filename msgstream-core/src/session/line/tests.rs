@@ -81,7 +81,7 @@ fn what_is_sent_again_is_the_same_but_for_what_is_stored() {
     let mut line = line();
     let names: [Arc<str>; 2] = ["v".into(), "w".into()];
     let mut records = batch("mmmmmm");
-    for (record, name) in records.iter_mut().zip([None, Some(0), Some(0), None, Some(1)]) {
+    for (record, name) in records.iter_mut().zip([None, Some(0), Some(0), None, Some(0), Some(1)]) {
         record.meta.vchannel = name.map(|name: usize| names[name].clone());
     }
     let (reply, _receipt) = Receipt::pending();
