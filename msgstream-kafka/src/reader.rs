@@ -145,7 +145,7 @@ impl KafkaReader {
         loop {
             let failed = self.gather(limit);
             if !self.ready.is_empty() {
-                let count = self.count(limit);
+                let count = limit.count(&self.ready);
                 let caught_up = count == self.ready.len() && self.look_for_end().await;
                 return Ok(self.take(count, caught_up));
             }
@@ -250,19 +250,6 @@ impl KafkaReader {
             }
         }
         Ok(())
-    }
-
-    /// How many records a batch may have.
-    fn count(&self, limit: Limit) -> usize {
-        let (mut count, mut bytes) = (0, 0);
-        for record in self.ready.iter().take(limit.records.max(1)) {
-            bytes += record.footprint();
-            if bytes > limit.bytes && count > 0 {
-                break;
-            }
-            count += 1;
-        }
-        count
     }
 
     fn take(&mut self, count: usize, caught_up: bool) -> ReadBatch {

@@ -226,7 +226,7 @@ impl Slice {
 
     /// Clones records up to the limit.
     pub(crate) fn read(&self, limit: Limit) -> ReadBatch {
-        let count = self.count(limit);
+        let count = limit.count(self.parts().flatten());
         let mut records = Vec::with_capacity(count);
         for part in self.parts() {
             let missing = count - records.len();
@@ -234,18 +234,6 @@ impl Slice {
         }
         let next = self.from + count as u64;
         ReadBatch::new(records, Position::new(next), next == self.end)
-    }
-
-    fn count(&self, limit: Limit) -> usize {
-        let (mut count, mut bytes) = (0, 0);
-        for record in self.parts().flatten().take(limit.records.max(1)) {
-            bytes += record.footprint();
-            if bytes > limit.bytes && count > 0 {
-                break;
-            }
-            count += 1;
-        }
-        count
     }
 
     fn parts(&self) -> impl Iterator<Item = &[Record]> {

@@ -162,13 +162,7 @@ impl NatsReader {
                 // The next call meets the error again.
                 Err(_) => false,
             };
-        let mut bytes = 0;
-        let fits = self.ready.iter().take(limit.records.max(1)).take_while(|record| {
-            bytes += record.footprint();
-            bytes <= limit.bytes
-        });
-        // One that is larger comes alone.
-        let count = fits.count().max(1).min(self.ready.len());
+        let count = limit.count(&self.ready);
         let records: Vec<_> = self.ready.drain(..count).collect();
         let next = self.ready.front().map_or(Position::new(self.next), |record| record.position);
         ReadBatch::new(records, next, is_end && self.ready.is_empty())

@@ -103,19 +103,6 @@ impl PulsarReader {
         Ok(())
     }
 
-    /// How many records go into a batch.
-    fn count(&self, limit: Limit) -> usize {
-        let (mut count, mut bytes) = (0, 0);
-        for record in self.ready.iter().take(limit.records.max(1)) {
-            bytes += record.footprint();
-            if bytes > limit.bytes && count > 0 {
-                break;
-            }
-            count += 1;
-        }
-        count
-    }
-
     fn batch(&mut self, count: usize, caught_up: bool) -> ReadBatch {
         let records = self.ready.drain(..count).collect();
         ReadBatch::new(records, self.place(), caught_up)
@@ -127,7 +114,7 @@ impl PulsarReader {
         loop {
             self.client.check_open()?;
             self.fill(limit)?;
-            let count = self.count(limit);
+            let count = limit.count(&self.ready);
             let at_end = match count == self.ready.len() {
                 true => self.inbox.at_end(),
                 false => Some(false),

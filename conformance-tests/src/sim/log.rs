@@ -109,19 +109,10 @@ impl Log {
         limit: Limit,
     ) -> Result<(Vec<Record>, u64), TransportErrorKind> {
         let from = self.left(from)?;
-        let (mut records, mut bytes, mut next) = (Vec::new(), 0, end.max(from));
-        for Stored { record, .. } in self.records.iter().skip(self.index(from)) {
-            if record.position.offset() >= end {
-                break;
-            }
-            bytes += record.footprint();
-            let full = records.len() == limit.records.max(1) || bytes > limit.bytes;
-            if full && !records.is_empty() {
-                next = record.position.offset();
-                break;
-            }
-            records.push(record.clone());
-        }
+        let stored = self.records.iter().skip(self.index(from)).map(|stored| &stored.record);
+        let mut rest = stored.take_while(|record| record.position.offset() < end);
+        let records = rest.clone().take(limit.count(rest.clone())).cloned().collect::<Vec<_>>();
+        let next = rest.nth(records.len()).map_or(end.max(from), |record| record.position.offset());
         Ok((records, next))
     }
 }

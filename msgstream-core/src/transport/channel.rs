@@ -105,6 +105,33 @@ impl Limit {
         self.wait = wait;
         self
     }
+
+    /// How many of a channel's next records one read returns: those that come first and fit, and
+    /// one that is larger alone. For transports.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Limit, Record};
+    /// let records = [(); 3].map(|()| Record::default());
+    /// let one = records[0].footprint();
+    /// assert_eq!(Limit::default().count(&records), 3);
+    /// assert_eq!(Limit::default().with_records(2).count(&records), 2);
+    /// assert_eq!(Limit::default().with_bytes(2 * one).count(&records), 2);
+    /// assert_eq!(Limit::default().with_bytes(one - 1).count(&records), 1);
+    /// assert_eq!(Limit::default().with_records(0).count(&records), 1);
+    /// assert_eq!(Limit::default().count(&[]), 0);
+    /// ```
+    #[must_use]
+    pub fn count<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        for record in records.into_iter().take(self.records.max(1)) {
+            bytes += record.footprint();
+            if bytes > self.bytes && count > 0 {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
 }
 
 /// What a [`ChannelReader::read`] returns.
