@@ -203,6 +203,23 @@ fn where_a_channel_begins_is_known_with_its_first_read_and_its_life() {
 }
 
 #[test]
+fn a_mark_stays_where_records_are_given_up_and_read_again() {
+    let mut merge = Merge::resume(config().with_budget(20_000), Checkpoint::default()).unwrap();
+    let [a, b] = ["a", "b"].map(|name| merge.add(name.into(), TickSource::Written).unwrap());
+    push(&mut merge, a, 0, &[Tick(5)]);
+    push(&mut merge, b, 0, &[Msg(3), Tick(5), Tick(6)]);
+    packs(&mut merge);
+    let checkpoint = merge.checkpoint();
+    let ahead = [Msg(7); 60];
+    push(&mut merge, b, 3, &ahead);
+    assert_eq!(merge.reserve(a), 0);
+    let eviction = merge.relieve(a).unwrap().unwrap();
+    assert_eq!((eviction.slot, eviction.after), (b, Position::new(2)));
+    push(&mut merge, b, 3, &ahead[..1]);
+    assert_eq!(merge.checkpoint(), checkpoint);
+}
+
+#[test]
 fn a_tick_at_the_limit_counts_and_one_beyond_it_is_refused() {
     let synthetic = TickSource::Synthetic { delay: 1, grid: 1 };
     for (source, at, beyond) in

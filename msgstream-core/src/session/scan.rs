@@ -275,6 +275,13 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_a_fence_begins_no_epoch() {
+        let seen = seen(&["fence 1", "fence 3", "fence 3", "fence 2"]);
+        assert_eq!(seen.newest(), Some(Position::new(3)));
+        assert_eq!(seen.prior(), Some(Position::new(1)));
+    }
+
+    #[test]
     fn others_and_the_end_of_time_are_left_out() {
         let mut seen = Seen::new("q".into());
         seen.see(&written("base 1 5"));

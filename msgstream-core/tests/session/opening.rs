@@ -192,6 +192,8 @@ async fn reading_begins_again_where_there_was_no_tick() {
     let (starts, last) = starts(&flaky, config().with_scan_since(SOME_TIME)).await;
     assert_eq!(last, [1, 0]);
     assert_eq!(starts.iter().filter(|(_, s)| *s == Start::Earliest).count(), 3);
+    let (stream, _) = open(&flaky.arc(), config().with_scan_since(SOME_TIME)).await.unwrap();
+    assert_eq!(stream.session_counts().scans_restarted, 2);
 }
 
 #[tokio::test]
@@ -242,7 +244,10 @@ async fn a_session_that_is_opened_while_a_newer_one_is_there_says_so() {
     }
     transport.create("other", Default::default()).await.unwrap();
     let other = SessionConfig::new("p", "other").unwrap();
-    match open(&transport, other).await {
+    let mut stream = MsgStream::new(transport.clone());
+    let opened = stream.create_session(other, &AB).await;
+    assert!(stream.session_counts().fenced > 0);
+    match opened {
         Err(Error::Fenced { epoch, by, .. }) => {
             assert_eq!((epoch, by), (Position::new(0), Position::new(2)));
         }
