@@ -6,6 +6,8 @@
 #   broker_fetch          installs the server where it is missing
 #   broker_command PORT   replaces this shell by the server, with its port on 127.0.0.1
 #   broker_ready          succeeds once the server that was started last answers
+#   broker_sound          succeeds unless it answers and has to be started once more all the same; what it
+#                         wrote to its log since it was started comes on standard input
 #   broker_environment PORT   prints the lines to evaluate for tests
 #
 # They find $home (this folder), $state (the broker's), $data and $log.
@@ -89,6 +91,11 @@ any_port() {
     echo $((15000 + $(od -An -N2 -tu2 /dev/urandom) % 15000))
 }
 
+# What the server has written since it was started last.
+since_start() {
+    if is_docker; then compose logs --since "$began" "$name"; else cat "$log"; fi
+}
+
 start_process() {
     broker_fetch
     mkdir -p "$data"
@@ -114,12 +121,21 @@ start_process() {
     echo "$port" >"$state/port"
 }
 
-start() {
-    mkdir -p "$state"
+start_once() {
+    began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     if is_docker; then
         compose up --detach --wait "$name"
     else
         start_process
+    fi
+}
+
+start() {
+    mkdir -p "$state"
+    start_once
+    if ! since_start | broker_sound; then
+        stop
+        start_once
     fi
 }
 

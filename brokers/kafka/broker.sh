@@ -45,6 +45,10 @@ broker_ready() {
     grep -q 'Kafka Server started' "$log"
 }
 
+broker_sound() {
+    cat >/dev/null
+}
+
 broker_environment() {
     echo "export MSGSTREAM_KAFKA_URL=kafka://127.0.0.1:$1"
     # The users there are in server.properties.

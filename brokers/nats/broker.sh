@@ -30,6 +30,10 @@ broker_ready() {
     grep -q 'Server is ready' "$log"
 }
 
+broker_sound() {
+    cat >/dev/null
+}
+
 broker_environment() {
     echo "export MSGSTREAM_NATS_URL=nats://127.0.0.1:$1"
 }

@@ -62,6 +62,13 @@ broker_ready() {
         curl -s -f -m 5 "$api/namespaces/public/default" >/dev/null 2>&1
 }
 
+# One that was killed leaves the registration of its bookie behind. The next one deletes it, and where it
+# hears of that too late takes it for the loss of its own, which it then deletes and makes anew
+# without end, for what it finds never equals what it wrote. A stop in good order leaves none.
+broker_sound() {
+    ! grep -q 'Lock on resource /ledgers/available/.* was invalidated'
+}
+
 broker_environment() {
     if is_docker; then admin=$(compose port pulsar 8080); else admin=127.0.0.1:$(($1 + 1)); fi
     echo "export MSGSTREAM_PULSAR_URL='pulsar://127.0.0.1:$1/public/default?admin=http://$admin'"
