@@ -1,7 +1,7 @@
 //! What was handed over for one channel and isn't acknowledged: in order, with its numbers. No
 //! waiting and no clock of its own.
 
-mod vchannels;
+mod kept;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::vchannels::Vchannels;
+use self::kept::Kept;
 use super::counts::Counts;
 use super::{Control, Kind};
 use crate::message::{MsgType, Timestamp};
@@ -46,10 +46,10 @@ pub(super) struct Line {
 }
 
 struct Batch {
-    /// They bear the session's stamp, but not their own numbers; once they were sent, no stamp and
-    /// no virtual channel.
-    records: Vec<Record>,
-    vchannels: Vchannels,
+    /// All records, where they can be sent as they came: in one piece, and at once. Else they are
+    /// made again of what is kept.
+    fresh: Vec<Record>,
+    kept: Kept,
     /// The number of the last message before.
     before: u64,
     bytes: usize,
@@ -133,24 +133,31 @@ impl Line {
         self.put(vec![base], reply, now);
     }
 
-    fn put(&mut self, records: Vec<Record>, reply: ReceiptSender, now: Instant) {
+    fn put(&mut self, mut records: Vec<Record>, reply: ReceiptSender, now: Instant) {
         if records.is_empty() {
             // No outcome will come that would tell of it.
             return reply.send(Outcome::stored(Vec::new()));
         }
-        let (before, mut bytes, mut ticks) = (self.last, 0, 0);
-        for record in &records {
+        let (before, mut bytes, mut ticks) = (self.last, 0, false);
+        let mut kept = Kept::with_capacity(records.len());
+        let mut whole = self.is_sent();
+        for record in &mut records {
+            let tick = is_tick(record);
+            // A piece ends before a tick that follows messages.
+            whole &= !tick || self.last == before;
+            ticks |= tick;
+            self.last += u64::from(!tick);
             bytes += record.footprint();
-            ticks += u64::from(is_tick(record));
+            kept.push(record);
+            stamp(record, &self.origin, self.last);
         }
-        self.last += records.len() as u64 - ticks;
-        if ticks > 0 {
+        if ticks {
             self.told = (self.last, now);
         }
         self.bytes += bytes;
         self.batches.push_back(Batch {
-            records,
-            vchannels: Vchannels::default(),
+            fresh: if whole { records } else { Vec::new() },
+            kept,
             before,
             bytes,
             sent: 0,
@@ -179,41 +186,21 @@ impl Line {
     pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
         let batch = loop {
             let batch = self.batches.get_mut(self.next)?;
-            if batch.sent < batch.records.len() {
+            if batch.sent < batch.kept.len() {
                 break batch;
             }
             self.next += 1;
         };
-        let (sent, rest) = batch.records.split_at_mut(batch.sent);
-        if is_tick(&rest[0]) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
+        if batch.kept.is_tick(batch.sent) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
             if !std::mem::replace(&mut self.held, true) {
                 self.counts.lock().held_back += 1;
             }
             return None;
         }
         self.held = false;
-        let mut seq = batch.before + sent.iter().filter(|record| !is_tick(record)).count() as u64;
-        let mut piece = Vec::with_capacity(rest.len());
-        let mut messages = false;
-        for (at, record) in (batch.sent..).zip(rest) {
-            let tick = is_tick(record);
-            if tick && messages {
-                break;
-            }
-            messages |= !tick;
-            seq += u64::from(!tick);
-            // What is shared goes along with what is sent: another share of it would have to be
-            // counted, too.
-            let stamp = record.meta.stamp.take();
-            let vchannel = batch.vchannels.take(at, record);
-            let mut record = record.clone();
-            record.meta.vchannel = vchannel;
-            // A control record says itself what it is.
-            if record.header(Stamp::HEADER).is_none() {
-                let origin = stamp.map_or_else(|| self.origin.clone(), |stamp| stamp.origin);
-                record.meta.stamp = Some(Stamp { origin, seq });
-            }
-            piece.push(record);
+        let mut piece = std::mem::take(&mut batch.fresh);
+        if piece.is_empty() {
+            piece = batch.again(&self.origin);
         }
         if batch.failed.is_some() {
             let mut counts = self.counts.lock();
@@ -221,7 +208,7 @@ impl Line {
             counts.resent_records += piece.len() as u64;
         }
         batch.sent += piece.len();
-        if batch.sent == batch.records.len() {
+        if batch.sent == batch.kept.len() {
             self.next += 1;
         }
         self.pieces.push_back(piece.len());
@@ -264,7 +251,7 @@ impl Line {
 
     /// Tells of the batches that are all acknowledged.
     fn finish(&mut self) {
-        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.records.len()) {
+        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.kept.len()) {
             self.next = self.next.saturating_sub(1);
             self.bytes -= batch.bytes;
             if batch.unknown {
@@ -281,8 +268,8 @@ impl Line {
         for (n, batch) in self.batches.iter_mut().enumerate() {
             let in_flight = batch.sent > batch.stored.len();
             if planted(Bug::RetryAlone) && n > 0 && in_flight {
-                batch.stored.resize(batch.records.len(), Position::default());
-                batch.sent = batch.records.len();
+                batch.stored.resize(batch.kept.len(), Position::default());
+                batch.sent = batch.kept.len();
                 continue;
             }
             batch.unknown |= in_flight && (n > 0 || fate == Fate::Unknown);
@@ -309,6 +296,36 @@ impl Line {
             });
             batch.reply.send(Outcome::partial(batch.stored, fate, error));
         }
+    }
+}
+
+impl Batch {
+    /// The records of the next piece, made again.
+    fn again(&self, origin: &Arc<Origin>) -> Vec<Record> {
+        let first = self.before + self.kept.messages(self.sent);
+        let (mut last, mut piece) = (first, Vec::with_capacity(self.kept.len() - self.sent));
+        for mut record in self.kept.again(self.sent) {
+            let tick = is_tick(&record);
+            if tick && last > first {
+                break;
+            }
+            last += u64::from(!tick);
+            stamp(&mut record, origin, last);
+            piece.push(record);
+        }
+        piece
+    }
+}
+
+/// Puts its number on a record. A control record says itself what it is.
+#[inline]
+fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64) {
+    if record.header(Stamp::HEADER).is_some() {
+        record.meta.stamp = None;
+    } else if let Some(stamp) = &mut record.meta.stamp {
+        stamp.seq = seq;
+    } else {
+        record.meta.stamp = Some(Stamp { origin: origin.clone(), seq });
     }
 }
 
