@@ -19,8 +19,8 @@
 //! | feature | URL | transport |
 //! | --- | --- | --- |
 //! | `mem` (default) | `mem://[NAME]` | in the process |
-//! | `nats` | `nats://HOST[:PORT][/PREFIX]` | NATS JetStream |
-//! | `nats-tls` | `tls://HOST[:PORT][/PREFIX]` | the same, encrypted |
+//! | `nats` | `nats://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | NATS JetStream |
+//! | `nats-tls` | `tls://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | the same, encrypted |
 //! | `kafka` | `kafka://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | Kafka |
 //! | `kafka-ssl`, `kafka-zstd`, `kafka-dynamic` | | TLS and SCRAM, zstd, the system's librdkafka |
 //! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][/TENANT/NAMESPACE]` | Pulsar |

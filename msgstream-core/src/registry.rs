@@ -4,6 +4,7 @@
 //! code. The facade crate's registry holds those that are compiled in; a program's own transport
 //! is one [`Registry::register`] more.
 
+mod address;
 mod error;
 mod options;
 mod servers;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use url::Url;
 
+pub use self::address::{Host, hosts, user};
 pub use self::error::ConnectError;
 pub use self::options::parse_options;
 use crate::transport::Transport;
@@ -56,7 +58,7 @@ pub trait Scheme: fmt::Debug + Send + Sync + 'static {
     fn help(&self) -> &'static str;
 
     /// Connects to what the URL names. Where it named several hosts, with commas between them, those
-    /// after the first are in its option `servers`.
+    /// after the first are in its option `servers`, for [`hosts`].
     ///
     /// # Errors
     /// [`ConnectError`], without the URL's user, password or option values in its text.

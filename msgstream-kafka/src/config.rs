@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_core::registry::{ConnectError, Registry, Scheme, Url};
+use msgstream_core::registry::{ConnectError, Registry, Scheme, Url, hosts, user};
 use msgstream_core::transport::Transport;
-use percent_encoding::percent_decode_str;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -60,12 +59,12 @@ impl KafkaConfig {
         let (more, timeout, window) = (own("servers"), own("timeout_ms"), own("window_bytes"));
         let timeout = positive(url, "timeout_ms", timeout, 10_000)?;
         let window = positive(url, "window_bytes", window, 8 << 20)?;
-        let servers = servers(url, &more.unwrap_or_default())?;
+        let servers = hosts(url, &more.unwrap_or_default(), PORT)?;
         let prefix = prefix(url)?;
         credentials(url, &mut properties, environment)?;
         check(url, &properties)?;
         Ok(Self {
-            servers,
+            servers: servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
             prefix,
             timeout: Duration::from_millis(timeout),
             window: usize::try_from(window).unwrap_or(usize::MAX),
@@ -170,30 +169,6 @@ fn positive(
     }
 }
 
-/// The addresses, as librdkafka writes them.
-fn servers(url: &Url, more: &str) -> Result<String, ConnectError> {
-    let host = url.host_str().unwrap_or_default();
-    let mut servers = vec![(host.to_owned(), url.port().unwrap_or(PORT))];
-    for server in more.split(',').filter(|server| !server.is_empty()) {
-        let (host, port) = match server.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
-            _ => (server, Some(PORT)),
-        };
-        let port = port.ok_or_else(|| {
-            let reason = "it must be addresses HOST or HOST:PORT with commas between them";
-            ConnectError::option(url, "servers", reason)
-        })?;
-        servers.push((host.to_owned(), port));
-    }
-    let letter = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-    if servers.iter().any(|(host, _)| host.is_empty() || !host.chars().all(letter)) {
-        let reason = "it has no host: write kafka://HOST:PORT";
-        return Err(ConnectError::address(url, reason));
-    }
-    let servers = servers.iter().map(|(host, port)| format!("{host}:{port}"));
-    Ok(servers.collect::<Vec<_>>().join(","))
-}
-
 fn prefix(url: &Url) -> Result<String, ConnectError> {
     let prefix = url.path().strip_prefix('/').unwrap_or_default();
     if url.fragment().is_some() || prefix.len() > 200 || !is_topic_text(prefix) {
@@ -210,18 +185,14 @@ fn credentials(
     properties: &mut BTreeMap<String, String>,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), ConnectError> {
-    let decode = |text: &str| {
-        let decoded = percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
-        decoded.map_err(|_| ConnectError::address(url, "user and password must be UTF-8"))
-    };
     let given = properties.contains_key("sasl.username");
-    let in_address = !url.username().is_empty();
-    if given && in_address {
+    let in_address = user(url)?;
+    if given && in_address.is_some() {
         let reason = "the user is given twice, before the host and as an option: leave one";
         return Err(ConnectError::address(url, reason));
     }
-    let user = if in_address {
-        Some((decode(url.username())?, decode(url.password().unwrap_or_default())?))
+    let user = if let Some((name, password)) = in_address {
+        Some((name, password.unwrap_or_default()))
     } else if given {
         None
     } else if properties.get("security.protocol").is_some_and(|p| p.starts_with("sasl")) {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_core::registry::{ConnectError, Registry, Scheme, Url, parse_options};
+use msgstream_core::registry::{
+    ConnectError, Host, Registry, Scheme, Url, hosts, parse_options, user,
+};
 use msgstream_core::transport::Transport;
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +29,8 @@ const PORT: u16 = 4222;
 /// ```
 #[derive(Clone, Debug)]
 pub struct NatsConfig {
-    /// Host and port of each, tried in no order.
-    pub(crate) servers: Vec<(String, u16)>,
+    /// Tried in no order.
+    pub(crate) servers: Vec<Host>,
     /// What the names of our streams begin with.
     pub(crate) prefix: String,
     pub(crate) credentials: Credentials,
@@ -149,7 +151,7 @@ impl NatsConfig {
         };
         let tls = tls(url, &read, environment)?;
         Ok(Self {
-            servers: servers(url, &read.servers)?,
+            servers: hosts(url, &read.servers, PORT)?,
             prefix: prefix(url)?,
             credentials: credentials(url, &read, environment)?,
             tls,
@@ -165,41 +167,6 @@ impl NatsConfig {
             },
         })
     }
-}
-
-fn servers(url: &Url, more: &str) -> Result<Vec<(String, u16)>, ConnectError> {
-    let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
-        return Err(ConnectError::address(url, "it has no host: write nats://HOST:PORT"));
-    };
-    let mut servers = vec![(bare(host), url.port().unwrap_or(PORT))];
-    for server in more.split(',').filter(|server| !server.is_empty()) {
-        // The scheme is one whose hosts have to be plain.
-        let parsed = Url::parse(&format!("http://{server}/"));
-        let plain = parsed.ok().filter(|u| {
-            u.path() == "/"
-                && u.username().is_empty()
-                && u.password().is_none()
-                && !server.contains('/')
-        });
-        match plain.as_ref().and_then(Url::host_str) {
-            Some(host) => {
-                // A port that is the scheme's own doesn't show.
-                let port = server.ends_with(":80").then_some(80);
-                let port = plain.as_ref().and_then(Url::port).or(port).unwrap_or(PORT);
-                servers.push((bare(host), port));
-            }
-            None => {
-                let reason = "it must be addresses HOST or HOST:PORT with commas between them";
-                return Err(ConnectError::option(url, "servers", reason));
-            }
-        }
-    }
-    Ok(servers)
-}
-
-/// An IPv6 address without its brackets.
-fn bare(host: &str) -> String {
-    host.trim_start_matches('[').trim_end_matches(']').to_owned()
 }
 
 fn prefix(url: &Url) -> Result<String, ConnectError> {
@@ -225,16 +192,10 @@ fn credentials(
         read(path).map_err(|reason| ConnectError::option(url, option, reason))
     };
     let mut given = Vec::new();
-    if !url.username().is_empty() {
-        let wrong = || ConnectError::address(url, "user and password must be UTF-8");
-        let decode = |text| crate::name::unescape_bytes(text).ok_or_else(wrong);
-        let text = |bytes| String::from_utf8(bytes).map_err(|_| wrong());
-        let name = text(decode(url.username())?)?;
-        given.push(match url.password() {
-            None => Credentials::Token(name),
-            Some(password) => Credentials::User { name, password: text(decode(password)?)? },
-        });
-    }
+    given.extend(user(url)?.map(|(name, password)| match password {
+        None => Credentials::Token(name),
+        Some(password) => Credentials::User { name, password },
+    }));
     if let Some(path) = &read.creds {
         given.push(file("creds", Credentials::credentials_file, path)?);
     }
@@ -304,7 +265,7 @@ impl Scheme for NatsScheme {
     }
 
     fn help(&self) -> &'static str {
-        "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][/PREFIX][?servers=HOST:PORT,…&creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE&timeout_ms=N&window=N&prefetch=N&storage=file|memory&replicas=N&max_bytes=N&max_age_ms=N&discard=old|new], or tls://…"
+        "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE&timeout_ms=N&window=N&prefetch=N&storage=file|memory&replicas=N&max_bytes=N&max_age_ms=N&discard=old|new], or tls://…"
     }
 
     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
@@ -325,11 +286,10 @@ mod tests {
     #[test]
     fn addresses_and_prefix_are_read() {
         let read = config("nats://h/shop-?servers=a,b:80,[::1]:7").unwrap();
-        let servers = [("h", 4222), ("a", 4222), ("b", 80), ("::1", 7)];
-        assert_eq!(read.servers, servers.map(|(host, port)| (host.to_owned(), port)));
+        let servers: Vec<_> = read.servers.iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["h:4222", "a:4222", "b:80", "[::1]:7"]);
         assert_eq!(read.prefix, "shop-");
         assert_eq!(config("nats://h").unwrap().prefix, "");
-        assert_eq!(config("nats://[::1]:5").unwrap().servers, [("::1".to_owned(), 5)]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use async_nats::{
     AuthError, Client, ConnectOptions, Event, HeaderMap, Message, Request, ServerAddr, ServerError,
 };
 use bytes::Bytes;
+use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
@@ -147,11 +148,10 @@ impl Link {
 
 fn addresses(config: &NatsConfig) -> Result<Vec<ServerAddr>, TransportErrorKind> {
     let scheme = if config.tls.required { "tls" } else { "nats" };
-    let address = |(host, port): &(String, u16)| {
-        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        let address = format!("{scheme}://{host}:{port}").parse();
+    let address = |host: &Host| {
+        let address = format!("{scheme}://{host}").parse();
         address.map_err(|_| TransportErrorKind::Config {
-            reason: "an address of a server can't be used".to_owned(),
+            reason: format!("the address {host} of a server can't be used"),
         })
     };
     config.servers.iter().map(address).collect()
@@ -162,8 +162,8 @@ fn addresses(config: &NatsConfig) -> Result<Vec<ServerAddr>, TransportErrorKind>
 async fn refuse_tls(config: &NatsConfig) -> Result<(), TransportErrorKind> {
     let after = config.options.timeout;
     let mut failed = None;
-    for (host, port) in &config.servers {
-        match timeout(after, crate::tls::refuse_if_demanded(host, *port)).await {
+    for host in &config.servers {
+        match timeout(after, crate::tls::refuse_if_demanded(host)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(kind)) if crate::error::is_temporary(&kind) => failed = Some(kind),
             Ok(Err(kind)) => return Err(kind),

@@ -97,7 +97,9 @@ const MISSING: &str = "TLS is not compiled in: enable the feature `tls` of `msgs
 /// Refuses a server that demands TLS, before the client library sees it: it panics where it has to
 /// encrypt and nothing is compiled in that could.
 #[cfg(not(feature = "tls"))]
-pub(crate) async fn refuse_if_demanded(host: &str, port: u16) -> Result<(), TransportErrorKind> {
+pub(crate) async fn refuse_if_demanded(
+    host: &msgstream_core::registry::Host,
+) -> Result<(), TransportErrorKind> {
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
     use tokio::net::TcpStream;
 
@@ -112,7 +114,7 @@ pub(crate) async fn refuse_if_demanded(host: &str, port: u16) -> Result<(), Tran
     let failed = |error: std::io::Error| TransportErrorKind::Unavailable {
         reason: format!("connecting to the server failed: {error}"),
     };
-    let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+    let stream = TcpStream::connect((&*host.name, host.port)).await.map_err(failed)?;
     let mut greeting = String::new();
     BufReader::new(stream.take(LONGEST)).read_line(&mut greeting).await.map_err(failed)?;
     let info = greeting.strip_prefix("INFO ").and_then(|json| serde_json::from_str(json).ok());

@@ -1,0 +1,155 @@
+//! The part of a URL before its path: who we are, and to which hosts.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::ConnectError;
+
+/// A host and a port to connect to.
+///
+/// `Display` is `NAME:PORT`, as clients of brokers write it, with brackets around an IPv6 address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Host {
+    /// The name or the address, without brackets.
+    pub name: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.contains(':') {
+            true => write!(f, "[{}]:{}", self.name, self.port),
+            false => write!(f, "{}:{}", self.name, self.port),
+        }
+    }
+}
+
+/// The hosts of a URL, in their order and at least one: its own, and those of its option `servers`.
+/// A host without a port has the given one.
+///
+/// A `Url` has one host: where more are given, [`Registry::connect`](super::Registry::connect) puts
+/// those after the first into the option.
+///
+/// ```
+/// use msgstream_core::registry::{Url, hosts};
+/// let url = Url::parse("tape://a:1/REEL?servers=b,[::1]:3").unwrap();
+/// let hosts = hosts(&url, "b,[::1]:3", 7)?;
+/// let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+/// assert_eq!(hosts, ["a:1", "b:7", "[::1]:3"]);
+/// # Ok::<(), msgstream_core::registry::ConnectError>(())
+/// ```
+///
+/// # Errors
+/// [`ConnectError::InvalidAddress`] where the URL has no host, [`ConnectError::InvalidOption`] where
+/// the option has something else than hosts.
+pub fn hosts(url: &Url, servers: &str, port: u16) -> Result<Vec<Host>, ConnectError> {
+    let first = url.host_str().and_then(name).ok_or_else(|| {
+        ConnectError::address(url, format!("it has no host: write {}://HOST:PORT", url.scheme()))
+    })?;
+    let first = Host { name: first, port: url.port().unwrap_or(port) };
+    let more = servers.split(',').filter(|server| !server.is_empty()).map(|server| {
+        host(server, port).ok_or_else(|| {
+            let reason = "it must be addresses HOST or HOST:PORT with commas between them";
+            ConnectError::option(url, "servers", reason)
+        })
+    });
+    std::iter::once(Ok(first)).chain(more).collect()
+}
+
+fn host(text: &str, usual: u16) -> Option<Host> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (text, usual),
+    };
+    Some(Host { name: name(host)?, port })
+}
+
+/// A host without the brackets that an IPv6 address has in a URL.
+fn name(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[') {
+        let address = address.strip_suffix(']')?;
+        return address.parse::<Ipv6Addr>().is_ok().then(|| address.to_owned());
+    }
+    let letter = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    (!host.is_empty() && host.chars().all(letter)).then(|| host.to_owned())
+}
+
+/// The user of a URL, and the password where there is one, as they are without the URL's escapes.
+///
+/// Neither may be shown, nor may the URL.
+///
+/// ```
+/// use msgstream_core::registry::{Url, user};
+/// let url = Url::parse("tape://a%40b:p%3Aq@host").unwrap();
+/// assert_eq!(user(&url)?, Some(("a@b".to_owned(), Some("p:q".to_owned()))));
+/// assert_eq!(user(&Url::parse("tape://host").unwrap())?, None);
+/// # Ok::<(), msgstream_core::registry::ConnectError>(())
+/// ```
+///
+/// # Errors
+/// [`ConnectError::InvalidAddress`] where one isn't UTF-8.
+pub fn user(url: &Url) -> Result<Option<(String, Option<String>)>, ConnectError> {
+    let decode = |text| {
+        let decoded = percent_decode_str(text).decode_utf8();
+        let wrong = |_| ConnectError::address(url, "user and password must be UTF-8");
+        decoded.map(String::from).map_err(wrong)
+    };
+    if url.username().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((decode(url.username())?, url.password().map(decode).transpose()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn read(url: &str, servers: &str) -> Result<Vec<String>, ConnectError> {
+        let hosts = hosts(&Url::parse(url).unwrap(), servers, 7)?;
+        Ok(hosts.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn hosts_come_in_their_order_and_have_a_port() {
+        assert_eq!(read("tape://h", "").unwrap(), ["h:7"]);
+        assert_eq!(read("tape://h:80/p", "a_b.c,,d-e:80,").unwrap(), ["h:80", "a_b.c:7", "d-e:80"]);
+        assert_eq!(
+            read("tape://[::1]", "[::2],[::3]:9").unwrap(),
+            ["[::1]:7", "[::2]:7", "[::3]:9"]
+        );
+        let six = hosts(&Url::parse("tape://[::1]:5").unwrap(), "", 7).unwrap();
+        assert_eq!((&*six[0].name, six[0].port), ("::1", 5));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_and_not_shown() {
+        for url in ["tape://", "tape:///p", "tape://a,secret", "tape://a%20secret"] {
+            let error = read(url, "").unwrap_err();
+            assert!(matches!(error, ConnectError::InvalidAddress { .. }), "{url}: {error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        for servers in
+            ["u:secret@a", "a/secret", ":1", "a:secret", "a:65536", "[secret]:1", "[::1", "::1"]
+        {
+            let error = read("tape://h", servers).unwrap_err();
+            assert!(matches!(error, ConnectError::InvalidOption { .. }), "{servers}: {error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_user_that_is_no_text_is_refused() {
+        for url in ["tape://%FF@h", "tape://u:%FF@h"] {
+            assert!(user(&Url::parse(url).unwrap()).is_err(), "{url}");
+        }
+        let alone = user(&Url::parse("tape://u@h").unwrap()).unwrap();
+        assert_eq!(alone, Some(("u".to_owned(), None)));
+    }
+}
