@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
+use pulsar::proto::CommandLookupTopicResponse;
 use pulsar::proto::command_lookup_topic_response::LookupType;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -15,6 +17,7 @@ use crate::PulsarConfig;
 use crate::config::Address;
 use crate::connection::{Connection, Target, lock};
 use crate::error::{is_temporary, refusal, unreachable};
+use crate::hosts::Hosts;
 use crate::producer::Producer;
 use crate::rest::Rest;
 use crate::topic::Topic;
@@ -27,6 +30,7 @@ const MAX_REDIRECTS: usize = 16;
 pub(crate) struct Client {
     pub(crate) config: PulsarConfig,
     pub(crate) rest: Rest,
+    services: Hosts<Address>,
     /// The greatest message that the brokers took when the handle was opened, in bytes.
     pub(crate) max_message: usize,
     tls: Arc<rustls::ClientConfig>,
@@ -50,6 +54,12 @@ struct Place {
     used: Use,
 }
 
+impl Address {
+    fn at(&self, used: Use) -> Place {
+        Place { address: self.clone(), behind_proxy: None, used }
+    }
+}
+
 /// Opening holds the lock, so that it is done once.
 type Slot = Arc<AsyncMutex<Option<Arc<Connection>>>>;
 
@@ -67,6 +77,7 @@ impl Client {
         let rest = Rest::new(&config)?;
         let mut client = Self {
             rest,
+            services: Hosts::new(config.services.clone()),
             max_message: 0,
             tls: Arc::new(tls::config(config.ca.as_deref())?),
             connections: Mutex::default(),
@@ -74,15 +85,29 @@ impl Client {
             producers: Mutex::default(),
             config,
         };
-        client.max_message = client.connection(client.service(Use::Read)).await?.max_message;
+        let greeted = client.any_service(|service| client.connection(service.at(Use::Read)));
+        client.max_message = greeted.await?.max_message;
         // A wrong admin address or namespace is told now, not at the first use.
         let PulsarConfig { tenant, namespace, .. } = &client.config;
         client.rest.list(tenant, namespace).await?;
         Ok(Arc::new(client))
     }
 
-    fn service(&self, used: Use) -> Place {
-        Place { address: self.config.service.clone(), behind_proxy: None, used }
+    /// Asks one of the brokers of the URL after the other, until one answers.
+    async fn any_service<A, Asking: Future<Output = Result<A, Kind>>>(
+        &self,
+        ask: impl Fn(Address) -> Asking,
+    ) -> Result<A, Kind> {
+        let answered = self.services.ask(self.config.timeout, |service, after| {
+            let answer = timeout(after, ask(service));
+            async move {
+                match answer.await.unwrap_or(Err(Kind::TimedOut { after })) {
+                    Err(kind) if is_temporary(&kind) => ControlFlow::Continue(kind),
+                    answer => ControlFlow::Break(answer),
+                }
+            }
+        });
+        answered.await
     }
 
     pub(crate) fn topic(&self, channel: &str) -> Topic {
@@ -124,34 +149,26 @@ impl Client {
         topic: &Topic,
         used: Use,
     ) -> Result<Arc<Connection>, Kind> {
-        let mut place = self.service(used);
-        let mut authoritative = false;
+        let (service, mut answer) = self
+            .any_service(|service| async move {
+                let asked = self.connection(service.at(used)).await?;
+                Ok((service, look_up(&asked, topic, false).await?))
+            })
+            .await?;
         for _ in 0..MAX_REDIRECTS {
-            let asked = self.connection(place.clone()).await?;
-            let topic = topic.to_string();
-            let answer = asked.request(|id| frames::lookup(id, topic, authoritative)).await?;
-            let answer = answer.lookup_topic_response.ok_or_else(|| Kind::Protocol {
-                reason: "a lookup was answered with something else".to_owned(),
-            })?;
             if answer.response() == LookupType::Failed {
                 return Err(refusal(answer.error() as i32, answer.message()));
             }
-            let url = match self.config.service.tls {
-                true => answer.broker_service_url_tls(),
-                false => answer.broker_service_url(),
+            let address = broker_in(&answer, service.tls)?;
+            let place = match answer.proxy_through_service_url() {
+                true => Place { behind_proxy: Some(address.to_string()), ..service.at(used) },
+                false => address.at(used),
             };
-            let address = Url::parse(url).map_err(|_| "it is no URL").and_then(|u| Address::of(&u));
-            let address = address.map_err(|reason| Kind::Protocol {
-                reason: format!("the broker's address `{url}` can't be used: {reason}"),
-            })?;
-            place = match answer.proxy_through_service_url() {
-                true => Place { behind_proxy: Some(address.to_string()), ..self.service(used) },
-                false => Place { address, behind_proxy: None, used },
-            };
+            let connection = self.connection(place).await?;
             if answer.response() == LookupType::Connect {
-                return self.connection(place).await;
+                return Ok(connection);
             }
-            authoritative = answer.authoritative();
+            answer = look_up(&connection, topic, answer.authoritative()).await?;
         }
         Err(unreachable("the brokers redirect without end"))
     }
@@ -222,6 +239,32 @@ impl Client {
             }
         }
     }
+}
+
+/// Asks a broker which one has a topic.
+async fn look_up(
+    asked: &Connection,
+    topic: &Topic,
+    authoritative: bool,
+) -> Result<CommandLookupTopicResponse, Kind> {
+    let topic = topic.to_string();
+    let answer = asked.request(|id| frames::lookup(id, topic, authoritative)).await?;
+    answer.lookup_topic_response.ok_or_else(|| Kind::Protocol {
+        reason: "a lookup was answered with something else".to_owned(),
+    })
+}
+
+/// The broker that an answer names.
+fn broker_in(answer: &CommandLookupTopicResponse, tls: bool) -> Result<Address, Kind> {
+    let url = match tls {
+        true => answer.broker_service_url_tls(),
+        false => answer.broker_service_url(),
+    };
+    let wrong = |reason: &dyn fmt::Display| Kind::Protocol {
+        reason: format!("the broker's address `{url}` can't be used: {reason}"),
+    };
+    let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
+    Ok(Address::all(&parsed, "").map_err(|error| wrong(&error))?.swap_remove(0))
 }
 
 /// Tries again until a deadline, with pauses that grow.

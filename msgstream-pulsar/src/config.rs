@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_core::registry::{ConnectError, Registry, Scheme, Url, parse_options};
+use msgstream_core::registry::{ConnectError, Host, Registry, Scheme, Url, hosts, parse_options};
 use msgstream_core::transport::{Transport, TransportErrorKind};
 use serde::Deserialize;
 
@@ -25,9 +25,10 @@ const MAX_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct PulsarConfig {
-    pub(crate) service: Address,
-    /// Where the admin interface is, without a path.
-    pub(crate) admin: Url,
+    /// The brokers that are asked for others; one is enough.
+    pub(crate) services: Vec<Address>,
+    /// Where the admin interface is, without paths; any one will do.
+    pub(crate) admin: Vec<Url>,
     pub(crate) tenant: String,
     pub(crate) namespace: String,
     pub(crate) token: Option<Token>,
@@ -41,32 +42,32 @@ pub struct PulsarConfig {
     pub(crate) prefetch: usize,
 }
 
-/// Host, port, and whether the connection is encrypted.
+/// A host, and whether the connection to it is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) host: Host,
     pub(crate) tls: bool,
 }
 
 impl Address {
-    /// The address in a URL of the scheme `pulsar` or `pulsar+ssl`.
-    pub(crate) fn of(url: &Url) -> Result<Self, &'static str> {
-        let tls = match url.scheme() {
-            "pulsar" => false,
-            "pulsar+ssl" => true,
-            _ => return Err("the scheme is neither pulsar nor pulsar+ssl"),
+    /// The addresses in a URL of the scheme `pulsar` or `pulsar+ssl`, and those after the first.
+    pub(crate) fn all(url: &Url, more: &str) -> Result<Vec<Self>, ConnectError> {
+        let (tls, port) = match url.scheme() {
+            "pulsar" => (false, 6650),
+            "pulsar+ssl" => (true, 6651),
+            _ => {
+                let reason = "the scheme is neither pulsar nor pulsar+ssl";
+                return Err(ConnectError::address(url, reason));
+            }
         };
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
-        // The brackets of an IPv6 address belong to the URL.
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { host, port: url.port().unwrap_or(if tls { 6651 } else { 6650 }), tls })
+        let hosts = hosts(url, more, port)?;
+        Ok(hosts.into_iter().map(|host| Self { host, tls }).collect())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        self.host.fmt(f)
     }
 }
 
@@ -105,6 +106,7 @@ impl fmt::Debug for Token {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct UrlOptions {
+    servers: String,
     admin: Option<String>,
     token: Option<String>,
     token_file: Option<String>,
@@ -117,6 +119,7 @@ struct UrlOptions {
 impl Default for UrlOptions {
     fn default() -> Self {
         Self {
+            servers: String::new(),
             admin: None,
             token: None,
             token_file: None,
@@ -160,7 +163,7 @@ impl PulsarConfig {
             let reason = "it has no user, password or fragment: who we are is a token, which the option `token` or the variable PULSAR_TOKEN gives";
             return Err(ConnectError::address(url, reason));
         }
-        let service = Address::of(url).map_err(|reason| ConnectError::address(url, reason))?;
+        let services = Address::all(url, &read.servers)?;
         let (tenant, namespace) = namespace(url)?;
         let token = match (read.token, read.token_file) {
             (Some(_), Some(_)) => {
@@ -174,8 +177,8 @@ impl PulsarConfig {
                 .or_else(|| environment("PULSAR_TOKEN_FILE").map(Token::File)),
         };
         Ok(Self {
-            admin: admin(url, read.admin.as_deref(), &service)?,
-            service,
+            admin: admin(url, read.admin.as_deref(), &services)?,
+            services,
             tenant,
             namespace,
             token,
@@ -207,21 +210,37 @@ fn namespace(url: &Url) -> Result<(String, String), ConnectError> {
     }
 }
 
-/// The admin interface, by default on the usual port of the same host.
-fn admin(url: &Url, given: Option<&str>, service: &Address) -> Result<Url, ConnectError> {
-    let (scheme, port) = if service.tls { ("https", 8443) } else { ("http", 8080) };
-    let usual = || format!("{scheme}://{}:{port}", url.host_str().unwrap_or_default());
+/// The admin interface, by default on the usual port of the same hosts. Several hosts are one URL, as
+/// Pulsar's own clients have it.
+fn admin(url: &Url, given: Option<&str>, services: &[Address]) -> Result<Vec<Url>, ConnectError> {
     let wrong = || {
-        ConnectError::option(url, "admin", "it is http://HOST:PORT or https://HOST:PORT, no more")
+        let reason = "it is http://HOST:PORT or https://HOST:PORT, with commas between several hosts, as in http://HOST:PORT,HOST:PORT, and no more";
+        ConnectError::option(url, "admin", reason)
     };
-    let admin = Url::parse(&given.map_or_else(usual, str::to_owned)).map_err(|_| wrong())?;
-    let bare = matches!(admin.scheme(), "http" | "https")
-        && admin.username().is_empty()
-        && admin.password().is_none()
-        && matches!(admin.path(), "" | "/")
-        && admin.query().is_none()
-        && admin.fragment().is_none();
-    if bare { Ok(admin) } else { Err(wrong()) }
+    let one = |scheme: &str, host: &str| {
+        let admin = Url::parse(&format!("{scheme}://{host}")).ok()?;
+        let bare = matches!(admin.scheme(), "http" | "https")
+            && admin.username().is_empty()
+            && admin.password().is_none()
+            && matches!(admin.path(), "" | "/")
+            && admin.query().is_none()
+            && admin.fragment().is_none();
+        bare.then_some(admin)
+    };
+    let all: Option<_> = match given.map(|given| given.split_once("://")) {
+        Some(None) => None,
+        Some(Some((scheme, hosts))) => hosts.split(',').map(|host| one(scheme, host)).collect(),
+        None => services
+            .iter()
+            .map(|Address { host, tls }| {
+                let (scheme, port) = if *tls { ("https", 8443) } else { ("http", 8080) };
+                let mut host = host.clone();
+                host.port = port;
+                one(scheme, &host.to_string())
+            })
+            .collect(),
+    };
+    all.ok_or_else(wrong)
 }
 
 /// Answers to `pulsar://` and `pulsar+ssl://`.
@@ -240,7 +259,7 @@ impl Scheme for PulsarScheme {
     }
 
     fn help(&self) -> &'static str {
-        "pulsar[+ssl]://HOST[:PORT][/TENANT/NAMESPACE][?admin=http://HOST:PORT&token=TEXT&token_file=PATH&ca=PATH&timeout_ms=N&inflight=BYTES&prefetch=BYTES]"
+        "pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE][?admin=http://HOST:PORT[,HOST:PORT…]&token=TEXT&token_file=PATH&ca=PATH&timeout_ms=N&inflight=BYTES&prefetch=BYTES]"
     }
 
     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
@@ -259,16 +278,34 @@ mod tests {
         PulsarConfig::from_url_and(&Url::parse(url).unwrap(), &|_| None)
     }
 
+    fn shown(all: &[impl ToString]) -> Vec<String> {
+        all.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn what_is_left_out_has_its_usual_value() {
         let plain = parse("pulsar://host").unwrap();
-        assert_eq!(plain.service, Address { host: "host".to_owned(), port: 6650, tls: false });
+        assert_eq!(shown(&plain.services), ["host:6650"]);
         assert_eq!((&*plain.tenant, &*plain.namespace), ("public", "default"));
-        assert_eq!(plain.admin.as_str(), "http://host:8080/");
+        assert_eq!(shown(&plain.admin), ["http://host:8080/"]);
         let tls = parse("pulsar+ssl://[::1]/a/b/?admin=https://other:1").unwrap();
-        assert_eq!(tls.service, Address { host: "::1".to_owned(), port: 6651, tls: true });
+        assert_eq!(
+            (shown(&tls.services), tls.services[0].tls),
+            (vec!["[::1]:6651".to_owned()], true)
+        );
         assert_eq!((&*tls.tenant, &*tls.namespace), ("a", "b"));
-        assert_eq!(tls.admin.as_str(), "https://other:1/");
+        assert_eq!(shown(&tls.admin), ["https://other:1/"]);
+    }
+
+    #[test]
+    fn several_hosts_are_read() {
+        let plain = parse("pulsar://a?servers=b:7,[::1]").unwrap();
+        assert_eq!(shown(&plain.services), ["a:6650", "b:7", "[::1]:6650"]);
+        assert_eq!(shown(&plain.admin), ["http://a:8080/", "http://b:8080/", "http://[::1]:8080/"]);
+        let tls = parse("pulsar+ssl://a?servers=b&admin=https://a:1,[::1]:2,c/").unwrap();
+        assert_eq!(shown(&tls.services), ["a:6651", "b:6651"]);
+        assert!(tls.services.iter().all(|service| service.tls));
+        assert_eq!(shown(&tls.admin), ["https://a:1/", "https://[::1]:2/", "https://c/"]);
     }
 
     #[test]
@@ -280,6 +317,11 @@ mod tests {
             "pulsar://host/a/b/c",
             "pulsar://host/a/b?admin=secret",
             "pulsar://host/a/b?admin=http://u:secret@h",
+            "pulsar://host/a/b?admin=http://h,u:secret@h",
+            "pulsar://host/a/b?admin=http://h,",
+            "pulsar://host/a/b?admin=http://h,http://h",
+            "pulsar://host/a/b?admin=http://h/secret,h",
+            "pulsar://host/a/b?servers=u:secret@h",
             "pulsar://host/a/b?token=secret&token_file=secret",
             "pulsar://host/a/b?prefetch=0",
             "pulsar://host/a/b?inflight=0",

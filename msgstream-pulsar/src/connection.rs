@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
+use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::message::{Codec, Message};
 use pulsar::proto::BaseCommand;
@@ -111,7 +112,10 @@ impl Connection {
         })?;
         let BaseCommand { connected, error, .. } = match answer {
             Some(answer) => answer.command,
-            None => return Err(unreachable("the broker closed the connection at once")),
+            None => {
+                let what = "closed the connection at once";
+                return Err(unreachable(format_args!("the broker at {} {what}", target.address)));
+            }
         };
         if let Some(error) = error {
             return Err(refusal(error.error, &error.message));
@@ -233,7 +237,7 @@ fn lost() -> Kind {
 }
 
 async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
-    let Address { host, port, tls } = &target.address;
+    let Address { host: Host { name: host, port, .. }, tls } = &target.address;
     let failed = |error: Error| {
         let place = format_args!("the broker at {}", target.address);
         tls::distrust(place, &error)

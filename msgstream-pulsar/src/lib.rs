@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod error;
 mod frames;
+mod hosts;
 mod inbox;
 mod ledgers;
 mod producer;

@@ -1,29 +1,24 @@
 //! The admin interface, as far as it is needed.
 
+mod call;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
-use reqwest::{Client, Method, Response, redirect};
+use reqwest::{Client, Method, redirect};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
 
+use self::call::Answer;
 use crate::config::{PulsarConfig, Token};
-use crate::error::{is_temporary, status, unreachable};
+use crate::hosts::Hosts;
 use crate::ledgers::InternalStats;
 use crate::tls;
 use crate::topic::Topic;
 
-/// Any broker may send us on to the one that has the topic.
-const MAX_REDIRECTS: usize = 8;
-/// The longest answer that is read, in bytes: a list of many thousand topics.
-const MAX_ANSWER: usize = 64 << 20;
-/// Between two questions that are the same.
-const PAUSE: Duration = Duration::from_millis(100);
 /// The place before every message.
 const EARLIEST: (i64, i64) = (-1, -1);
 
@@ -31,19 +26,9 @@ const EARLIEST: (i64, i64) = (-1, -1);
 #[derive(Debug)]
 pub(crate) struct Rest {
     client: Client,
-    base: Url,
+    bases: Hosts<Url>,
     token: Option<Token>,
     timeout: Duration,
-}
-
-struct Answer {
-    status: u16,
-    body: Bytes,
-}
-
-#[derive(Deserialize)]
-struct Reason {
-    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -71,38 +56,6 @@ struct Retention {
     retention_size_in_mb: i64,
 }
 
-impl Answer {
-    fn refusal(&self) -> Kind {
-        let reason = serde_json::from_slice(&self.body).map(|Reason { reason }| reason);
-        let reason = reason.unwrap_or_else(|_| "it gives no reason".to_owned());
-        // What the broker didn't expect comes with a page of where it was; one line says what.
-        let line = reason.lines().find_map(|line| line.strip_prefix("Message: "));
-        status(self.status, line.unwrap_or(reason.trim()))
-    }
-
-    fn says_later(&self) -> bool {
-        self.status != 200 && is_temporary(&self.refusal())
-    }
-
-    /// What was asked for.
-    fn json<T: DeserializeOwned>(&self) -> Result<T, Kind> {
-        if self.status != 200 {
-            return Err(self.refusal());
-        }
-        serde_json::from_slice(&self.body).map_err(|error| Kind::Protocol {
-            reason: format!("the admin interface's answer can't be read: {error}"),
-        })
-    }
-
-    fn done(&self) -> Result<(), Kind> {
-        if matches!(self.status, 200..=299) { Ok(()) } else { Err(self.refusal()) }
-    }
-
-    fn says(&self, what: &str) -> bool {
-        self.body.windows(what.len()).any(|part| part == what.as_bytes())
-    }
-}
-
 impl Rest {
     pub(crate) fn new(config: &PulsarConfig) -> Result<Self, Kind> {
         let wrong = |error: reqwest::Error| Kind::Config {
@@ -111,71 +64,11 @@ impl Rest {
         // A redirect leads to another host, to which the token wouldn't be sent.
         let client = Client::builder().redirect(redirect::Policy::none()).no_proxy();
         let client = client.tls_backend_preconfigured(tls::config(config.ca.as_deref())?);
-        let (base, token) = (config.admin.clone(), config.token.clone());
-        Ok(Self { client: client.build().map_err(wrong)?, base, token, timeout: config.timeout })
-    }
-
-    async fn call(
-        &self,
-        method: Method,
-        path: &[&str],
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Answer, Kind> {
-        let after = self.timeout;
-        let mut last = Kind::TimedOut { after };
-        let called = timeout(after, async {
-            loop {
-                let answer = self.follow(&method, path, query, body).await?;
-                // A topic that moves has no broker for a moment. What only asks may ask again.
-                if !answer.says_later() || method != Method::GET {
-                    return Ok(answer);
-                }
-                last = answer.refusal();
-                sleep(PAUSE).await;
-            }
-        });
-        called.await.unwrap_or_else(|_| Err(last))
-    }
-
-    async fn follow(
-        &self,
-        method: &Method,
-        path: &[&str],
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Answer, Kind> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.clear().extend(["admin", "v2"]).extend(path);
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        for _ in 0..MAX_REDIRECTS {
-            let mut request = self.client.request(method.clone(), url.clone());
-            if let Some(token) = &self.token {
-                request = request.bearer_auth(token.read()?);
-            }
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            // The URL is left out: it may be long, and the error names the channel.
-            let response = request.send().await.map_err(|error| {
-                let place = format_args!("the admin interface at {} (option `admin`)", self.base);
-                tls::distrust(place, &error)
-                    .unwrap_or_else(|| unreachable(format_args!("{place}: {}", root(&error))))
-            })?;
-            if !response.status().is_redirection() {
-                return read(response).await;
-            }
-            let location = response.headers().get(reqwest::header::LOCATION);
-            let location = location.and_then(|value| url.join(value.to_str().ok()?).ok());
-            url = location.ok_or_else(|| Kind::Protocol {
-                reason: "the admin interface redirects to nowhere".to_owned(),
-            })?;
-        }
-        Err(unreachable("the admin interface redirects without end"))
+        // A host that takes no connection leaves time for the others.
+        let hosts = u32::try_from(config.admin.len()).unwrap_or(u32::MAX);
+        let client = client.connect_timeout(config.timeout / hosts.max(1));
+        let (bases, token) = (Hosts::new(config.admin.clone()), config.token.clone());
+        Ok(Self { client: client.build().map_err(wrong)?, bases, token, timeout: config.timeout })
     }
 
     /// A request about a topic.
@@ -355,29 +248,4 @@ fn missing_namespace(tenant: &str, namespace: &str) -> String {
 
 fn no_namespace(topic: &Topic) -> Kind {
     Kind::Config { reason: missing_namespace(&topic.tenant, &topic.namespace) }
-}
-
-async fn read(mut response: Response) -> Result<Answer, Kind> {
-    let status = response.status().as_u16();
-    let mut body = BytesMut::new();
-    let broken = |error: reqwest::Error| {
-        unreachable(format_args!("the admin interface's answer broke off: {}", root(&error)))
-    };
-    while let Some(part) = response.chunk().await.map_err(broken)? {
-        if body.len() + part.len() > MAX_ANSWER {
-            let reason = format!("the admin interface's answer is over {MAX_ANSWER} bytes");
-            return Err(Kind::Protocol { reason });
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(Answer { status, body: body.freeze() })
-}
-
-/// What is at the bottom of an error: the rest says no more than that a request failed.
-fn root(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -1,4 +1,5 @@
-//! What goes wrong with a Pulsar broker: it is down, is silent, moves topics, drops records, refuses.
+//! What goes wrong with a Pulsar broker: it is down, is silent, moves topics, drops records, refuses,
+//! and of several hosts some don't answer.
 //!
 //! ```sh
 //! eval "$(brokers/up pulsar)"
@@ -11,6 +12,7 @@ mod access;
 mod broker;
 #[path = "../brokers/mod.rs"]
 mod brokers;
+mod hosts;
 mod moves;
 mod others;
 mod outage;

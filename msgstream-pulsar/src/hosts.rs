@@ -1,0 +1,173 @@
+//! Several hosts of which any one will do.
+
+use std::fmt::Display;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use msgstream_core::transport::TransportErrorKind as Kind;
+use tokio::time::Instant;
+
+use crate::error::{is_temporary, unreachable};
+
+/// Hosts that are asked in turn. The one that answered last is asked first: one that is silent
+/// would cost its share of the time again and again.
+#[derive(Debug)]
+pub(crate) struct Hosts<T> {
+    all: Vec<T>,
+    first: AtomicUsize,
+}
+
+impl<T: Clone + Display> Hosts<T> {
+    pub(crate) fn new(all: Vec<T>) -> Self {
+        Self { all, first: AtomicUsize::new(0) }
+    }
+
+    /// Asks one after the other until one breaks off, with an answer or because nobody else may be
+    /// asked after what happened. Each has an equal share of the time that is left.
+    pub(crate) async fn ask<A, Asking>(
+        &self,
+        limit: Duration,
+        ask: impl Fn(T, Duration) -> Asking,
+    ) -> Result<A, Kind>
+    where
+        Asking: Future<Output = ControlFlow<Result<A, Kind>, Kind>>,
+    {
+        let (begin, mut left) = (Instant::now(), limit);
+        let first = self.first.load(Ordering::Relaxed);
+        let count = self.all.len();
+        let mut failures = Vec::new();
+        for (at, host) in self.all.iter().enumerate().cycle().skip(first).take(count) {
+            let share = left / u32::try_from(count - failures.len()).unwrap_or(u32::MAX);
+            match ask(host.clone(), share).await {
+                ControlFlow::Break(Err(kind)) if is_temporary(&kind) => {
+                    self.first.store((at + 1) % count, Ordering::Relaxed);
+                    failures.push((host, kind));
+                    break;
+                }
+                ControlFlow::Break(done) => {
+                    self.first.store(at, Ordering::Relaxed);
+                    return done;
+                }
+                ControlFlow::Continue(kind) => failures.push((host, kind)),
+            }
+            left = limit.saturating_sub(begin.elapsed());
+        }
+        Err(together(failures))
+    }
+}
+
+/// One error that names each host, and why it failed.
+fn together<T: Display>(mut failures: Vec<(&T, Kind)>) -> Kind {
+    if failures.len() == 1
+        && let Some((_, kind)) = failures.pop()
+    {
+        return kind;
+    }
+    let failures: Vec<_> = failures.into_iter().map(|(host, kind)| named(host, kind)).collect();
+    unreachable(format_args!("no host answers: {}", failures.join("; ")))
+}
+
+fn named(host: &impl Display, kind: Kind) -> String {
+    let host = host.to_string();
+    let reason = match kind {
+        Kind::Unavailable { reason } => reason,
+        other => other.to_string(),
+    };
+    if reason.contains(&host) { reason } else { format!("{host}: {reason}") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::ready;
+    use std::sync::Mutex;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(12);
+
+    /// Asks them all, of which some fail, and tells in which order they were asked.
+    async fn asked(hosts: &Hosts<&'static str>, down: &[&str]) -> (Result<(), Kind>, String) {
+        let order = Mutex::new(String::new());
+        let answer = hosts.ask(LIMIT, |host, _| {
+            order.lock().unwrap().push_str(host);
+            ready(match down.contains(&host) {
+                true => ControlFlow::Continue(unreachable("refused")),
+                false => ControlFlow::Break(Ok(())),
+            })
+        });
+        (answer.await, order.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_one_that_answered_is_the_first_at_the_next_time() {
+        let hosts = Hosts::new(vec!["a", "b", "c"]);
+        assert_eq!(asked(&hosts, &["a"]).await, (Ok(()), "ab".to_owned()));
+        assert_eq!(asked(&hosts, &[]).await, (Ok(()), "b".to_owned()));
+        assert_eq!(asked(&hosts, &["b", "c"]).await, (Ok(()), "bca".to_owned()));
+        assert_eq!(asked(&hosts, &[]).await, (Ok(()), "a".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_fail_each_is_named() {
+        let failed = |host, after| {
+            ready(ControlFlow::<Result<(), Kind>, Kind>::Continue(match host {
+                "a:1" => unreachable("connecting to a:1 failed: refused"),
+                _ => Kind::TimedOut { after },
+            }))
+        };
+        let both = Hosts::new(vec!["a:1", "b:2"]);
+        let reasons = "connecting to a:1 failed: refused; b:2: no answer within 12000 ms";
+        let reason = format!("no host answers: {reasons}");
+        assert_eq!(both.ask(LIMIT, failed).await, Err(Kind::Unavailable { reason }));
+        // One alone says it itself.
+        let one = Hosts::new(vec!["b:2"]);
+        assert_eq!(one.ask(LIMIT, failed).await, Err(Kind::TimedOut { after: LIMIT }));
+    }
+
+    #[tokio::test]
+    async fn what_ends_it_is_told_and_what_may_pass_makes_another_the_first() {
+        let hosts = Hosts::new(vec!["a", "b"]);
+        for (kind, first) in [(Kind::NotFound, "a"), (unreachable("the answer is lost"), "b")] {
+            let broken = hosts.ask(LIMIT, |_, _| {
+                ready(ControlFlow::<Result<(), Kind>, Kind>::Break(Err(kind.clone())))
+            });
+            assert_eq!(broken.await, Err(kind.clone()));
+            assert_eq!(asked(&hosts, &[]).await.1, first);
+        }
+        // Those that were asked before are named with it.
+        let hosts = Hosts::new(vec!["a", "b", "c"]);
+        let broken = hosts.ask(LIMIT, |host, _| {
+            let kind = unreachable(if host == "a" { "refused" } else { "the answer is lost" });
+            ready(match host {
+                "a" => ControlFlow::<Result<(), Kind>, Kind>::Continue(kind),
+                _ => ControlFlow::Break(Err(kind)),
+            })
+        });
+        let told = unreachable("no host answers: a: refused; b: the answer is lost");
+        assert_eq!(broken.await, Err(told));
+        assert_eq!(asked(&hosts, &[]).await.1, "c");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_silent_leaves_time_for_the_others() {
+        let hosts = Hosts::new(vec!["a", "b", "c"]);
+        let shares = Mutex::new(Vec::new());
+        let failed = hosts.ask(LIMIT, |host, share| {
+            shares.lock().unwrap().push(share.as_secs());
+            async move {
+                // The second one is refused at once.
+                if host != "b" {
+                    sleep(share).await;
+                }
+                ControlFlow::<Result<(), Kind>, Kind>::Continue(Kind::TimedOut { after: share })
+            }
+        });
+        assert!(failed.await.is_err());
+        assert_eq!(shares.into_inner().unwrap(), [4, 4, 8]);
+    }
+}

@@ -1,0 +1,199 @@
+//! One request to the admin interface: to which host, for how long, and what the answer means.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use msgstream_core::registry::Url;
+use msgstream_core::transport::TransportErrorKind as Kind;
+use reqwest::{Method, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Rest;
+use crate::error::{is_temporary, status, unreachable};
+use crate::tls;
+
+/// Any broker may send us on to the one that has the topic.
+const MAX_REDIRECTS: usize = 8;
+/// The longest answer that is read, in bytes: a list of many thousand topics.
+const MAX_ANSWER: usize = 64 << 20;
+/// Between two questions that are the same.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+}
+
+/// Why a request has no answer.
+struct Failure {
+    kind: Kind,
+    /// Nobody got the request.
+    unsent: bool,
+}
+
+impl From<Kind> for Failure {
+    fn from(kind: Kind) -> Self {
+        Self { kind, unsent: false }
+    }
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    reason: String,
+}
+
+impl Answer {
+    pub(super) fn refusal(&self) -> Kind {
+        let reason = serde_json::from_slice(&self.body).map(|Reason { reason }| reason);
+        let reason = reason.unwrap_or_else(|_| "it gives no reason".to_owned());
+        // What the broker didn't expect comes with a page of where it was; one line says what.
+        let line = reason.lines().find_map(|line| line.strip_prefix("Message: "));
+        status(self.status, line.unwrap_or(reason.trim()))
+    }
+
+    fn says_later(&self) -> bool {
+        self.status != 200 && is_temporary(&self.refusal())
+    }
+
+    /// What was asked for.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Kind> {
+        if self.status != 200 {
+            return Err(self.refusal());
+        }
+        serde_json::from_slice(&self.body).map_err(|error| Kind::Protocol {
+            reason: format!("the admin interface's answer can't be read: {error}"),
+        })
+    }
+
+    pub(super) fn done(&self) -> Result<(), Kind> {
+        if matches!(self.status, 200..=299) { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    pub(super) fn says(&self, what: &str) -> bool {
+        self.body.windows(what.len()).any(|part| part == what.as_bytes())
+    }
+}
+
+impl Rest {
+    /// Sends a request to the first host that can be reached. What only asks goes to the next one
+    /// also where no answer comes, and what does something doesn't: it may be done all the same.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Kind> {
+        let asks = method == Method::GET;
+        let (begin, mut left) = (Instant::now(), self.timeout);
+        let mut last = None;
+        loop {
+            let answered = self.bases.ask(left, |base, share| {
+                let (until, after) = match asks {
+                    true => (Instant::now() + share, share),
+                    false => (begin + self.timeout, self.timeout),
+                };
+                let answer = timeout_at(until, self.follow(base, &method, path, query, body));
+                async move {
+                    match answer.await.unwrap_or_else(|_| Err(Kind::TimedOut { after }.into())) {
+                        Ok(answer) => ControlFlow::Break(Ok(answer)),
+                        Err(Failure { kind, unsent })
+                            if is_temporary(&kind) && (asks || unsent) =>
+                        {
+                            ControlFlow::Continue(kind)
+                        }
+                        Err(Failure { kind, .. }) => ControlFlow::Break(Err(kind)),
+                    }
+                }
+            });
+            let answer = match (answered.await, last) {
+                // There was no time for this one.
+                (Err(_), Some(last)) if begin.elapsed() >= self.timeout => return Ok(last),
+                (answered, _) => answered?,
+            };
+            left = self.timeout.saturating_sub(begin.elapsed() + PAUSE);
+            // A topic that moves has no broker for a moment. What only asks may ask again.
+            if !asks || !answer.says_later() || left.is_zero() {
+                return Ok(answer);
+            }
+            last = Some(answer);
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// A request to one of the hosts, and to where it sends us.
+    async fn follow(
+        &self,
+        base: Url,
+        method: &Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let mut url = base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(["admin", "v2"]).extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        for _ in 0..MAX_REDIRECTS {
+            let mut request = self.client.request(method.clone(), url.clone());
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.read()?);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            // The URL is left out: it may be long, and the error names the channel.
+            let response = request.send().await.map_err(|error| {
+                let sent_on = match url.origin() == base.origin() {
+                    true => String::new(),
+                    false => format!(", which sends us to {}", url.origin().ascii_serialization()),
+                };
+                let place = format_args!("the admin interface at {base} (option `admin`){sent_on}");
+                let kind = tls::distrust(place, &error)
+                    .unwrap_or_else(|| unreachable(format_args!("{place}: {}", root(&error))));
+                Failure { kind, unsent: error.is_connect() }
+            })?;
+            if !response.status().is_redirection() {
+                return Ok(read(response).await?);
+            }
+            let location = response.headers().get(reqwest::header::LOCATION);
+            let location = location.and_then(|value| url.join(value.to_str().ok()?).ok());
+            url = location.ok_or_else(|| Kind::Protocol {
+                reason: "the admin interface redirects to nowhere".to_owned(),
+            })?;
+        }
+        Err(unreachable("the admin interface redirects without end").into())
+    }
+}
+
+async fn read(mut response: Response) -> Result<Answer, Kind> {
+    let status = response.status().as_u16();
+    let mut body = BytesMut::new();
+    let broken = |error: reqwest::Error| {
+        unreachable(format_args!("the admin interface's answer broke off: {}", root(&error)))
+    };
+    while let Some(part) = response.chunk().await.map_err(broken)? {
+        if body.len() + part.len() > MAX_ANSWER {
+            let reason = format!("the admin interface's answer is over {MAX_ANSWER} bytes");
+            return Err(Kind::Protocol { reason });
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer { status, body: body.freeze() })
+}
+
+/// What is at the bottom of an error: the rest says no more than that a request failed.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
