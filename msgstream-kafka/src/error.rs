@@ -101,11 +101,6 @@ pub(crate) fn needs(kind: TransportErrorKind, right: &str, on: &str) -> Transpor
     }
 }
 
-/// What can pass with time alone.
-pub(crate) const fn is_temporary(kind: &TransportErrorKind) -> bool {
-    matches!(kind, TransportErrorKind::Unavailable { .. } | TransportErrorKind::TimedOut { .. })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ use rdkafka::topic_partition_list::Offset;
 use tokio::sync::oneshot;
 
 use crate::KafkaConfig;
-use crate::error::{is_temporary, kind, needs};
+use crate::error::{kind, needs};
 use crate::events::{Events, lock};
 use crate::fetcher::no_thread;
 use crate::topics::named;
@@ -197,7 +197,7 @@ impl Worker {
     /// only: then each is committed alone.
     fn commit(&self, moves: Moves) {
         let sent = self.send(moves.iter().map(|(topic, (cursor, _))| (topic, *cursor)));
-        let apart = moves.len() > 1 && sent.as_ref().is_err_and(|kind| !is_temporary(kind));
+        let apart = moves.len() > 1 && sent.as_ref().is_err_and(|kind| !kind.is_temporary());
         for (topic, (cursor, replies)) in moves {
             let result = match apart {
                 true => self.send(std::iter::once((&topic, cursor))),
@@ -267,7 +267,7 @@ impl Worker {
             };
             // It is a pause, too.
             self.listen(TICK);
-            if !is_temporary(&error) {
+            if !error.is_temporary() {
                 return Err(error);
             }
             let left = deadline.saturating_duration_since(Instant::now());

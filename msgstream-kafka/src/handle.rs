@@ -6,10 +6,9 @@ use std::time::Duration;
 use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use crate::KafkaConfig;
-use crate::error::is_temporary;
 use crate::fetcher::{Consumer, Fetcher, Fetchers};
 use crate::group::Groups;
 use crate::producer::Producers;
@@ -101,7 +100,7 @@ impl Handle {
             let deadline = std::time::Instant::now() + timeout;
             loop {
                 let answer = call(&fetcher.consumer, timeout);
-                let temporary = answer.as_ref().is_err_and(is_temporary);
+                let temporary = answer.as_ref().is_err_and(TransportErrorKind::is_temporary);
                 if !temporary || std::time::Instant::now() + PAUSE >= deadline {
                     return told_by(&fetcher, answer);
                 }
@@ -141,38 +140,10 @@ fn told_by<T>(
     answer: Result<T, TransportErrorKind>,
 ) -> Result<T, TransportErrorKind> {
     match answer {
-        Err(kind) if is_temporary(&kind) => Err(fetcher.events.trouble().unwrap_or(kind)),
+        Err(kind) if kind.is_temporary() => Err(fetcher.events.trouble().unwrap_or(kind)),
         answer => {
             fetcher.events.answered();
             answer
         }
-    }
-}
-
-/// Tries again until a deadline, with pauses that grow.
-pub(crate) struct Retry {
-    deadline: Instant,
-    pause: Duration,
-}
-
-impl Retry {
-    const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit, pause: Duration::from_millis(10) }
-    }
-
-    /// Waits for the next attempt; gives the error back where no time is left, or where time
-    /// doesn't help.
-    pub(crate) async fn after(
-        &mut self,
-        kind: TransportErrorKind,
-    ) -> Result<(), TransportErrorKind> {
-        if !is_temporary(&kind) || Instant::now() + self.pause >= self.deadline {
-            return Err(kind);
-        }
-        sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::transport::{
-    ChannelReader, Incarnation, Limit, Meta, Position, ReadBatch, Record, Result, Start,
+    ChannelReader, Incarnation, Limit, Meta, Position, ReadBatch, Record, Result, Retry, Start,
     TransportError, TransportErrorKind,
 };
 use msgstream_core::wire::read_record;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{kind, needs};
 use crate::fetcher::{Feed, Told, is_out_of_range};
-use crate::handle::{Handle, Retry};
+use crate::handle::Handle;
 use crate::start::place;
 use crate::topics::{Bounds, named};
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use msgstream_core::transport::TransportErrorKind;
+use msgstream_core::transport::{Retry, TransportErrorKind};
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
 };
@@ -18,7 +18,7 @@ use crate::KafkaConfig;
 use crate::error::{kind, needs, of_code};
 use crate::events::{Aside, lock};
 use crate::fetcher::{Consumer, alone_at};
-use crate::handle::{Handle, Retry};
+use crate::handle::Handle;
 use crate::name::PROPERTIES;
 
 type Client = AdminClient<DefaultClientContext>;

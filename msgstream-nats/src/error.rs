@@ -104,11 +104,6 @@ pub(crate) fn lost() -> TransportErrorKind {
     TransportErrorKind::Unavailable { reason: "the connection was lost".to_owned() }
 }
 
-/// What can pass with time alone.
-pub(crate) fn is_temporary(kind: &TransportErrorKind) -> bool {
-    matches!(kind, TransportErrorKind::Unavailable { .. } | TransportErrorKind::TimedOut { .. })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::TransportErrorKind;
+use msgstream_core::transport::{Retry, TransportErrorKind};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::timeout;
 
 use crate::NatsConfig;
-use crate::error::{is_temporary, lost};
+use crate::error::lost;
 use crate::link::Link;
 
 /// The connections, and whether the handle is closed.
@@ -101,7 +101,7 @@ impl Handle {
             {
                 return Ok(Arc::clone(link));
             }
-            match self.open_link(slot, retry.deadline).await {
+            match self.open_link(slot, retry.left()).await {
                 Err(kind) => retry.after(kind).await?,
                 linked => return linked,
             }
@@ -113,7 +113,7 @@ impl Handle {
     async fn open_link(
         &self,
         slot: &Slot,
-        deadline: Instant,
+        limit: Duration,
     ) -> Result<Arc<Link>, TransportErrorKind> {
         let (slot, config, closed) =
             (Arc::clone(slot), self.config.clone(), self.closed.subscribe());
@@ -130,7 +130,7 @@ impl Handle {
             *slot = Some(Arc::clone(&link));
             Ok(link)
         };
-        let opened = tokio::spawn(timeout_at(deadline, attempt)).await;
+        let opened = tokio::spawn(timeout(limit, attempt)).await;
         let late = Err(TransportErrorKind::TimedOut { after: self.timeout() });
         opened.map_err(|_| lost())?.unwrap_or(late)
     }
@@ -158,33 +158,5 @@ pub(crate) struct WriterCount(Arc<Handle>);
 impl Drop for WriterCount {
     fn drop(&mut self) {
         self.0.writers.send_modify(|count| *count -= 1);
-    }
-}
-
-/// Tries again until a deadline, with pauses that grow.
-pub(crate) struct Retry {
-    deadline: Instant,
-    pause: Duration,
-}
-
-impl Retry {
-    const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit, pause: Duration::from_millis(10) }
-    }
-
-    /// Waits for the next attempt; gives the error back where no time is left, or where time
-    /// doesn't help.
-    pub(crate) async fn after(
-        &mut self,
-        kind: TransportErrorKind,
-    ) -> Result<(), TransportErrorKind> {
-        if !is_temporary(&kind) || Instant::now() + self.pause >= self.deadline {
-            return Err(kind);
-        }
-        sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
-        Ok(())
     }
 }

@@ -165,7 +165,7 @@ async fn refuse_tls(config: &NatsConfig) -> Result<(), TransportErrorKind> {
     for host in &config.servers {
         match timeout(after, crate::tls::refuse_if_demanded(host)).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(kind)) if crate::error::is_temporary(&kind) => failed = Some(kind),
+            Ok(Err(kind)) if kind.is_temporary() => failed = Some(kind),
             Ok(Err(kind)) => return Err(kind),
             Err(_) => failed = Some(TransportErrorKind::TimedOut { after }),
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp as WallClock;
 use msgstream_core::transport::{
-    ChannelReader, Incarnation, Limit, Position, ReadBatch, Record, Result, Start, TransportError,
-    TransportErrorKind,
+    ChannelReader, Incarnation, Limit, Position, ReadBatch, Record, Result, Retry, Start,
+    TransportError, TransportErrorKind,
 };
 use msgstream_core::{MsgTypeNames, Timestamp};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::lost;
 use crate::feed::Feed;
-use crate::handle::{Handle, Retry};
+use crate::handle::Handle;
 use crate::headers::decode;
 
 /// 2200-01-01, in Unix milliseconds. The server counts nanoseconds in 64 bits, so that later times

@@ -4,19 +4,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
 use msgstream_core::registry::Url;
-use msgstream_core::transport::TransportErrorKind as Kind;
+use msgstream_core::transport::{Retry, TransportErrorKind as Kind};
 use pulsar::proto::CommandLookupTopicResponse;
 use pulsar::proto::command_lookup_topic_response::LookupType;
 use tokio::sync::{Mutex as AsyncMutex, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use crate::PulsarConfig;
 use crate::config::Address;
 use crate::connection::{Connection, Target, lock};
-use crate::error::{is_temporary, refusal, unreachable};
+use crate::error::{refusal, unreachable};
 use crate::hosts::Hosts;
 use crate::producer::Producer;
 use crate::rest::Rest;
@@ -102,7 +101,7 @@ impl Client {
             let answer = timeout(after, ask(service));
             async move {
                 match answer.await.unwrap_or(Err(Kind::TimedOut { after })) {
-                    Err(kind) if is_temporary(&kind) => ControlFlow::Continue(kind),
+                    Err(kind) if kind.is_temporary() => ControlFlow::Continue(kind),
                     answer => ControlFlow::Break(answer),
                 }
             }
@@ -265,29 +264,4 @@ fn broker_in(answer: &CommandLookupTopicResponse, tls: bool) -> Result<Address, 
     };
     let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
     Ok(Address::all(&parsed, "").map_err(|error| wrong(&error))?.swap_remove(0))
-}
-
-/// Tries again until a deadline, with pauses that grow.
-pub(crate) struct Retry {
-    deadline: Instant,
-    pause: Duration,
-}
-
-impl Retry {
-    const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-    fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit, pause: Duration::from_millis(20) }
-    }
-
-    /// Waits for the next attempt; gives the error back where no time is left, or where time
-    /// doesn't help.
-    pub(crate) async fn after(&mut self, kind: Kind) -> Result<(), Kind> {
-        if !is_temporary(&kind) || Instant::now() + self.pause >= self.deadline {
-            return Err(kind);
-        }
-        sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
-        Ok(())
-    }
 }

@@ -3,11 +3,6 @@
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::proto::ServerError as Code;
 
-/// Whether the same request can succeed later.
-pub(crate) const fn is_temporary(kind: &Kind) -> bool {
-    matches!(kind, Kind::Unavailable { .. } | Kind::TimedOut { .. } | Kind::Full { .. })
-}
-
 /// A refusal in the binary protocol.
 pub(crate) fn refusal(code: i32, message: &str) -> Kind {
     let Ok(code) = Code::try_from(code) else {
@@ -73,12 +68,12 @@ mod tests {
     fn refusals_have_a_kind() {
         assert_eq!(refusal(Code::TopicNotFound as i32, "x"), Kind::NotFound);
         assert!(matches!(refusal(Code::AuthenticationError as i32, ""), Kind::Denied { .. }));
-        assert!(is_temporary(&refusal(Code::ServiceNotReady as i32, "later")));
+        assert!(refusal(Code::ServiceNotReady as i32, "later").is_temporary());
         assert!(matches!(refusal(9_999, "x"), Kind::Protocol { .. }));
         assert!(matches!(status(401, ""), Kind::Denied { .. }));
-        assert!(is_temporary(&status(412, "Can't find owner for topic x")));
+        assert!(status(412, "Can't find owner for topic x").is_temporary());
         let bookies_away = "Unable to find position for position specified: unable to persist readPosition for cursor reset 219:405";
-        assert!(is_temporary(&status(412, bookies_away)));
-        assert!(is_temporary(&status(503, "")) && !is_temporary(&status(412, "")));
+        assert!(status(412, bookies_away).is_temporary());
+        assert!(status(503, "").is_temporary() && !status(412, "").is_temporary());
     }
 }

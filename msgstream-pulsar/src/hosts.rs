@@ -8,7 +8,7 @@ use std::time::Duration;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::time::Instant;
 
-use crate::error::{is_temporary, unreachable};
+use crate::error::unreachable;
 
 /// Hosts that are asked in turn. The one that answered last is asked first: one that is silent
 /// would cost its share of the time again and again.
@@ -40,7 +40,7 @@ impl<T: Clone + Display> Hosts<T> {
         for (at, host) in self.all.iter().enumerate().cycle().skip(first).take(count) {
             let share = left / u32::try_from(count - failures.len()).unwrap_or(u32::MAX);
             match ask(host.clone(), share).await {
-                ControlFlow::Break(Err(kind)) if is_temporary(&kind) => {
+                ControlFlow::Break(Err(kind)) if kind.is_temporary() => {
                     self.first.store((at + 1) % count, Ordering::Relaxed);
                     failures.push((host, kind));
                     break;

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use crate::batch::EncodedEntry;
 use crate::connection::lock;
-use crate::error::is_temporary;
 
 /// The entries of one writer that no receipt has come for yet.
 ///
@@ -164,7 +163,7 @@ impl Producer {
         let state = lock(&self.state);
         match state.entries.front() {
             // A broker that failed to store may have stored all the same.
-            Some(front) if front.sequence == sequence && !is_temporary(&kind) => {
+            Some(front) if front.sequence == sequence && !kind.is_temporary() => {
                 self.end(state, Fate::NotStored, kind);
             }
             _ => self.end(state, Fate::Unknown, kind),

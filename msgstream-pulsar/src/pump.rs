@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep};
 use crate::admin::incarnation_of;
 use crate::client::{Client, Use};
 use crate::connection::Connection;
-use crate::error::is_temporary;
 use crate::frames;
 use crate::inbox::{Inbox, Job};
 use crate::ledgers::{ORIGIN, entry_place, is_beginning};
@@ -75,7 +74,7 @@ impl Pump {
                 None => (trying, pause) = (None, PAUSE),
                 Some(kind) => {
                     let since = *trying.get_or_insert_with(Instant::now);
-                    if !is_temporary(&kind) || since.elapsed() >= self.client.config.timeout {
+                    if !kind.is_temporary() || since.elapsed() >= self.client.config.timeout {
                         trying = None;
                         self.inbox.fail(kind);
                     }

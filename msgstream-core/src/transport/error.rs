@@ -75,12 +75,7 @@ impl TransportError {
     /// Whether the same call can succeed later with nothing changed but time.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        matches!(
-            self.0.kind,
-            TransportErrorKind::Unavailable { .. }
-                | TransportErrorKind::TimedOut { .. }
-                | TransportErrorKind::Full { .. }
-        )
+        self.0.kind.is_temporary()
     }
 }
 
@@ -222,4 +217,18 @@ pub enum TransportErrorKind {
         /// What came.
         reason: String,
     },
+}
+
+impl TransportErrorKind {
+    /// Whether the same call can succeed later with nothing changed but time.
+    ///
+    /// ```
+    /// use msgstream_core::transport::TransportErrorKind as Kind;
+    /// assert!(Kind::Full { reason: "the tape is full".to_owned() }.is_temporary());
+    /// assert!(!Kind::NotFound.is_temporary());
+    /// ```
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Full { .. })
+    }
 }

@@ -11,6 +11,7 @@ mod error;
 mod position;
 mod receipt;
 mod record;
+mod retry;
 pub(crate) mod stamp;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use self::error::{Result, TransportError, TransportErrorKind};
 pub use self::position::{Incarnation, Position, PositionError, Start};
 pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender};
 pub use self::record::{Header, Headers, Meta, Record};
+pub use self::retry::Retry;
 pub use self::stamp::{Origin, Stamp, StampError};
 
 /// A broker, or anything else that holds channels.

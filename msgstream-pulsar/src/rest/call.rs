@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Rest;
-use crate::error::{is_temporary, status, unreachable};
+use crate::error::{status, unreachable};
 use crate::tls;
 
 /// Any broker may send us on to the one that has the topic.
@@ -56,7 +56,7 @@ impl Answer {
     }
 
     fn says_later(&self) -> bool {
-        self.status != 200 && is_temporary(&self.refusal())
+        self.status != 200 && self.refusal().is_temporary()
     }
 
     /// What was asked for.
@@ -102,7 +102,7 @@ impl Rest {
                     match answer.await.unwrap_or_else(|_| Err(Kind::TimedOut { after }.into())) {
                         Ok(answer) => ControlFlow::Break(Ok(answer)),
                         Err(Failure { kind, unsent })
-                            if is_temporary(&kind) && (asks || unsent) =>
+                            if kind.is_temporary() && (asks || unsent) =>
                         {
                             ControlFlow::Continue(kind)
                         }
