@@ -225,7 +225,7 @@ async fn credentials_file() {
 /// The path of a file of the certificates that are made for tests: an authority, and a server's and
 /// a client's certificate of it with their keys.
 fn pem(name: &str) -> String {
-    format!("{}/tests/nats_tls/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/../brokers/tls/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A server that speaks TLS only, with the client's certificate where it is to be verified.
