@@ -23,12 +23,23 @@ broker_fetch() {
 }
 
 # Clients with a password have the port after the other clients', and the controller the one after
-# that.
+# that. Where the state has a file `tls`, three more follow, with TLS: for any client, for one with a
+# certificate, and for one with a password.
 broker_command() {
+    listeners=PLAINTEXT://127.0.0.1:$1,SASL://127.0.0.1:$(($1 + 1))
     {
         cat "$home/kafka/server.properties"
-        echo "listeners=PLAINTEXT://127.0.0.1:$1,SASL://127.0.0.1:$(($1 + 1)),CONTROLLER://127.0.0.1:$(($1 + 2))"
-        echo "advertised.listeners=PLAINTEXT://127.0.0.1:$1,SASL://127.0.0.1:$(($1 + 1))"
+        if [ -f "$state/tls" ]; then
+            listeners=$listeners,TLS://127.0.0.1:$(($1 + 3)),MUTUAL://127.0.0.1:$(($1 + 4)),SASLTLS://127.0.0.1:$(($1 + 5))
+            # The server takes key and certificate from one file.
+            cat "$home/tls/server.key" "$home/tls/server.pem" >"$state/server.pem"
+            echo "ssl.keystore.type=PEM"
+            echo "ssl.keystore.location=$state/server.pem"
+            echo "ssl.truststore.type=PEM"
+            echo "ssl.truststore.location=$home/tls/ca.pem"
+        fi
+        echo "listeners=$listeners,CONTROLLER://127.0.0.1:$(($1 + 2))"
+        echo "advertised.listeners=$listeners"
         echo "controller.quorum.voters=1@127.0.0.1:$(($1 + 2))"
         echo "log.dirs=$data"
     } >"$state/server.properties"

@@ -47,8 +47,9 @@ impl KafkaTransport {
     /// # Errors
     /// [`Unavailable`](TransportErrorKind::Unavailable) or
     /// [`TimedOut`](TransportErrorKind::TimedOut) where no broker answers,
-    /// [`Denied`](TransportErrorKind::Denied) where it refuses the credentials,
-    /// [`Config`](TransportErrorKind::Config) for properties that contradict one another.
+    /// [`Denied`](TransportErrorKind::Denied) where it refuses the credentials or the certificate,
+    /// [`Config`](TransportErrorKind::Config) where its own certificate isn't trusted, and for
+    /// properties that contradict one another.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.

@@ -82,6 +82,35 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
     }
 }
 
+/// What it means that there is no connection, told in librdkafka's words.
+pub(crate) fn of_connection(code: Code, reason: String) -> TransportErrorKind {
+    match code {
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+            TransportErrorKind::Denied { reason }
+        }
+        _ if is_refused_certificate(&reason) => TransportErrorKind::Denied {
+            reason: format!(
+                "it wants a certificate of ours that it trusts, see `ssl.certificate.location`: {reason}"
+            ),
+        },
+        Code::SSL if reason.contains("certificate") => TransportErrorKind::Config {
+            reason: format!(
+                "the broker's certificate isn't trusted, or is another host's, see `ssl.ca.location`: {reason}"
+            ),
+        },
+        _ => TransportErrorKind::Unavailable { reason },
+    }
+}
+
+/// Whether the broker ended the connection with an alert about our certificate, or the lack of one.
+/// The names of alerts change from one OpenSSL to another; their numbers are in RFC 8446.
+fn is_refused_certificate(reason: &str) -> bool {
+    let after = reason.split_once("SSL alert number ").map(|(_, after)| after);
+    let number = after.and_then(|after| after.split(|c: char| !c.is_ascii_digit()).next());
+    let number = number.and_then(|digits| digits.parse::<u8>().ok());
+    matches!(number, Some(41..=46 | 48 | 49 | 116))
+}
+
 /// Says which right is missing, where the broker said only that one is.
 pub(crate) fn needs(kind: TransportErrorKind, right: &str, on: &str) -> TransportErrorKind {
     const RIGHTS: [Code; 3] = [
@@ -125,6 +154,19 @@ mod tests {
         assert!(text.contains("the right Read on topic `a`"), "{text}");
         let other = of_code(Code::SaslAuthenticationFailed, Duration::ZERO);
         assert_eq!(needs(other.clone(), "Read", "topic `a`"), other);
+    }
+
+    #[test]
+    fn certificates_are_told_from_connections() {
+        let refused = "Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116 (after 0ms in state APIVERSION_QUERY)";
+        let untrusted = "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified";
+        let version = "SSL handshake failed: error:0A00042E:SSL routines::tlsv1 alert protocol version: SSL alert number 70";
+        let of = |code, reason: &str| of_connection(code, reason.to_owned());
+        assert!(matches!(of(Code::BrokerTransportFailure, refused), Kind::Denied { .. }));
+        assert!(matches!(of(Code::SSL, untrusted), Kind::Config { .. }));
+        for reason in [version, "SSL handshake failed: Disconnected"] {
+            assert!(matches!(of(Code::SSL, reason), Kind::Unavailable { .. }), "{reason}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use crate::error::of_connection;
+
 /// Locks, also after a panic elsewhere: no update here leaves a half-done state behind.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -18,23 +20,41 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Writes the client's log, and keeps what keeps it from its brokers. A clone shares that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
-    trouble: Arc<Mutex<Option<TransportErrorKind>>>,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
+    kind: Option<TransportErrorKind>,
+    all_down: bool,
 }
 
 impl Events {
     /// Why no broker can be reached, as far as the client told.
     pub(crate) fn trouble(&self) -> Option<TransportErrorKind> {
-        lock(&self.trouble).clone()
+        lock(&self.trouble).kind.clone()
+    }
+
+    /// Why none will be, however often the client tries.
+    pub(crate) fn refusal(&self) -> Option<TransportErrorKind> {
+        let trouble = lock(&self.trouble);
+        let told = trouble.kind.clone();
+        told.filter(|kind| match kind {
+            TransportErrorKind::Denied { .. } => true,
+            // Of several brokers one may have a certificate that isn't trusted.
+            TransportErrorKind::Config { .. } => trouble.all_down,
+            _ => false,
+        })
     }
 
     /// Keeps what the client told in another way.
     pub(crate) fn tell(&self, trouble: TransportErrorKind) {
-        *lock(&self.trouble) = Some(trouble);
+        lock(&self.trouble).kind = Some(trouble);
     }
 
     /// A broker has answered.
     pub(crate) fn answered(&self) {
-        *lock(&self.trouble) = None;
+        *lock(&self.trouble) = Trouble::default();
     }
 }
 
@@ -58,24 +78,25 @@ impl ClientContext for Events {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
-        let reason = reason.to_owned();
         let trouble = match code {
-            Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::UnsupportedSASLMechanism => TransportErrorKind::Denied { reason },
             Code::GroupAuthorizationFailed => {
                 TransportErrorKind::Denied { reason: code.to_string() }
             }
-            Code::AllBrokersDown | Code::Resolve | Code::BrokerTransportFailure | Code::SSL => {
-                TransportErrorKind::Unavailable { reason }
-            }
+            Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::BrokerTransportFailure
+            | Code::SSL => of_connection(code, reason.to_owned()),
             // The end of a partition is told as an error too; the rest comes where it belongs.
             _ => return,
         };
         let mut place = lock(&self.trouble);
+        place.all_down |= code == Code::AllBrokersDown;
         // That all brokers are down says less than why.
-        if code != Code::AllBrokersDown || place.is_none() {
-            *place = Some(trouble);
+        if code != Code::AllBrokersDown || place.kind.is_none() {
+            place.kind = Some(trouble);
         }
     }
 }
@@ -114,11 +135,15 @@ mod tests {
     use super::*;
 
     fn told(codes: &[Code]) -> Option<TransportErrorKind> {
+        events(codes).trouble()
+    }
+
+    fn events(codes: &[Code]) -> Events {
         let events = Events::default();
         for code in codes {
-            events.error(KafkaError::Global(*code), &code.to_string());
+            events.error(KafkaError::Global(*code), &format!("{code} of a certificate"));
         }
-        events.trouble()
+        events
     }
 
     #[test]
@@ -128,6 +153,15 @@ mod tests {
         let down = told(&[Code::AllBrokersDown]);
         assert!(matches!(down, Some(TransportErrorKind::Unavailable { .. })));
         assert_eq!(told(&[Code::PartitionEOF]), None);
+    }
+
+    #[test]
+    fn a_certificate_is_one_broker_s_and_a_password_is_ours() {
+        assert!(events(&[Code::SaslAuthenticationFailed]).refusal().is_some());
+        assert_eq!(events(&[Code::SSL]).refusal(), None);
+        let all = events(&[Code::SSL, Code::AllBrokersDown]).refusal();
+        assert!(matches!(all, Some(TransportErrorKind::Config { .. })));
+        assert_eq!(events(&[Code::Resolve, Code::AllBrokersDown]).refusal(), None);
     }
 
     #[test]

@@ -56,8 +56,8 @@ pub(crate) struct Bounds {
 impl Handle {
     /// Asks the brokers anything, to see whether one answers.
     pub(crate) async fn greet(&self) -> Result<(), TransportErrorKind> {
-        // Wrong credentials are told early, but not to the call that waits for an answer. It waits
-        // for longer each time: a broker may be that slow.
+        // Wrong credentials and certificates are told early, but not to the call that waits for an
+        // answer. It waits for longer each time: a broker may be that slow.
         const LOOK: Duration = Duration::from_millis(200);
         let events = self.fetchers.asking.events.clone();
         self.ask(move |consumer, timeout| {
@@ -66,11 +66,8 @@ impl Handle {
                 match consumer.fetch_metadata(Some(PROPERTIES), look) {
                     Ok(_) => return Ok(()),
                     Err(error) => {
-                        let denied = events
-                            .trouble()
-                            .filter(|trouble| matches!(trouble, TransportErrorKind::Denied { .. }));
-                        if let Some(denied) = denied {
-                            return Err(denied);
+                        if let Some(refusal) = events.refusal() {
+                            return Err(refusal);
                         }
                         let left = deadline.saturating_duration_since(Instant::now());
                         if left.is_zero() {

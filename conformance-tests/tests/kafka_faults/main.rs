@@ -17,4 +17,6 @@ mod many;
 mod milvus;
 mod outage;
 mod support;
+#[cfg(feature = "kafka-ssl")]
+mod tls;
 mod topics;

@@ -120,7 +120,19 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// One that has listeners with TLS too, at the ports that `brokers/kafka/broker.sh` tells.
+    #[cfg(feature = "kafka-ssl")]
+    pub(crate) async fn start_with_tls() -> Self {
         let state = tempfile::tempdir().unwrap();
+        std::fs::create_dir(state.path().join("kafka")).unwrap();
+        std::fs::write(state.path().join("kafka/tls"), "").unwrap();
+        Self::start_in(state).await
+    }
+
+    async fn start_in(state: TempDir) -> Self {
         let printed = brokers::run("up", "kafka", Some(state.path())).await.unwrap();
         let variable = |name: &str| {
             let line = printed.lines().find_map(|l| l.strip_prefix("export ")?.strip_prefix(name));
