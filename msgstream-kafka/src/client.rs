@@ -78,7 +78,10 @@ pub(crate) fn check(url: &Url, properties: &BTreeMap<String, String>) -> Result<
                 let missing = missing_feature(name, value);
                 let reason = missing.map_or_else(
                     || "librdkafka doesn't take this value".to_owned(),
-                    |feature| format!("it needs the cargo feature `{feature}`"),
+                    |feature| match cfg!(feature = "dynamic") {
+                        true => "the system's librdkafka is built without it".to_owned(),
+                        false => format!("it needs the cargo feature `{feature}`"),
+                    },
                 );
                 return Err(ConnectError::option(url, name, reason));
             }

@@ -319,7 +319,8 @@ mod tests {
         assert!(error.contains("security.protocol") && !error.contains("secret"), "{error}");
     }
 
-    #[cfg(not(feature = "ssl"))]
+    // The system's librdkafka may have it.
+    #[cfg(not(any(feature = "ssl", feature = "dynamic")))]
     #[test]
     fn what_is_not_compiled_in_is_named() {
         for url in ["kafka://h?security.protocol=ssl", "kafka://h?ssl.ca.location=/ca.pem"] {
