@@ -1,6 +1,6 @@
 //! The merge against a reference model that sorts everything at the end: the packs are a function
-//! of the channels' contents, whatever the interleaving, the batches, the memory budget and the
-//! resumes in between.
+//! of the channels' contents, whatever the interleaving, the batches, the memory budget, what is
+//! given up and read again, and the resumes in between.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -9,7 +9,7 @@ mod reference;
 
 use msgstream_core::checkpoint::Checkpoint;
 use msgstream_core::session::ProducerLimits;
-use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
+use msgstream_core::timetick::merge::{Eviction, Merge, MergeConfig, Slot};
 use msgstream_core::timetick::{LatePolicy, TickSource};
 use msgstream_core::transport::{Position, Record};
 use msgstream_core::{Error, MsgPack};
@@ -24,13 +24,29 @@ struct Input {
     next: usize,
 }
 
+/// What happens, and when.
+#[derive(Clone, Debug)]
+struct Choices {
+    /// Which channel is read, and how many records of it; over and over.
+    reads: Vec<(usize, usize)>,
+    /// How many channels are given up before each read; none after that.
+    evictions: Vec<usize>,
+}
+
+impl Choices {
+    /// The same, and nothing is given up but for want of memory.
+    fn calm(&self) -> Self {
+        Self { reads: self.reads.clone(), evictions: Vec::new() }
+    }
+}
+
 /// Reads channels as `choices` say, within the budget, as a driver does. Checks the memory at
 /// every step; raises the budget where one window alone exceeds it.
 fn run(
     contents: &Contents,
     budget: usize,
     checkpoint: Checkpoint,
-    choices: &[(usize, usize)],
+    choices: &Choices,
 ) -> Vec<MsgPack> {
     let config = MergeConfig::default()
         .with_grid(contents.grid)
@@ -49,7 +65,8 @@ fn run(
         .collect();
     let mut packs = Vec::new();
     let mut budget = budget;
-    let mut choices = choices.iter().copied().cycle();
+    let mut reads = choices.reads.iter().copied().cycle();
+    let mut evictions = choices.evictions.iter();
     let mut stuck = 0;
     loop {
         while let Some(pack) = merge.advance().unwrap() {
@@ -59,7 +76,8 @@ fn run(
         if inputs.iter().all(|i| i.next == i.records.len()) {
             return packs;
         }
-        let (which, many) = choices.next().unwrap();
+        give_up(&mut merge, &mut inputs, evictions.next(), budget);
+        let (which, many) = reads.next().unwrap();
         let which = which % inputs.len();
         let slot = inputs[which].slot;
         let mut bytes = merge.reserve(slot);
@@ -67,10 +85,7 @@ fn run(
             stuck += 1;
             assert!(stuck < 10_000, "no progress:\n{}", merge.status());
             match merge.relieve(slot) {
-                Ok(Some(eviction)) => {
-                    let evicted = inputs.iter_mut().find(|i| i.slot == eviction.slot).unwrap();
-                    evicted.next = eviction.after.offset() as usize + 1;
-                }
+                Ok(Some(eviction)) => go_back(&mut inputs, eviction),
                 Ok(None) => {}
                 Err(Error::WindowTooLarge { budget: told, .. }) => {
                     assert_eq!(told, budget);
@@ -107,11 +122,31 @@ fn run(
     }
 }
 
-fn choices() -> impl Strategy<Value = Vec<(usize, usize)>> {
-    // Every channel is chosen now and then, or a run would never end.
-    prop::collection::vec((any::<usize>(), 1usize..40), 1..30).prop_map(|mut choices| {
-        choices.extend((0..5).map(|channel| (channel, 3)));
-        choices
+/// Makes the merge give up so many channels that are ahead, or all that are.
+fn give_up(merge: &mut Merge, inputs: &mut [Input], many: Option<&usize>, budget: usize) {
+    let slots: Vec<_> = inputs.iter().map(|input| input.slot).collect();
+    let Some(blocking) = slots.into_iter().find(|slot| merge.blocks(*slot)) else { return };
+    for _ in 0..many.copied().unwrap_or(0) {
+        merge.set_budget(1);
+        if let Ok(Some(eviction)) = merge.relieve(blocking) {
+            go_back(inputs, eviction);
+        }
+        merge.set_budget(budget);
+    }
+}
+
+fn go_back(inputs: &mut [Input], eviction: Eviction) {
+    let evicted = inputs.iter_mut().find(|input| input.slot == eviction.slot).unwrap();
+    evicted.next = eviction.after.offset() as usize + 1;
+}
+
+fn choices() -> impl Strategy<Value = Choices> {
+    let reads = prop::collection::vec((any::<usize>(), 1usize..40), 1..30);
+    let evictions = prop::collection::vec(prop_oneof![3 => Just(0), 1 => 1usize..4], 0..60);
+    (reads, evictions).prop_map(|(mut reads, evictions)| {
+        // Every channel is chosen now and then, or a run would never end.
+        reads.extend((0..5).map(|channel| (channel, 3)));
+        Choices { reads, evictions }
     })
 }
 
@@ -134,7 +169,11 @@ proptest! {
         first in choices(),
         second in choices(),
     ) {
-        let packs = run(&contents, 1 << 30, Checkpoint::default(), &first);
+        let packs = run(&contents, 1 << 30, Checkpoint::default(), &first.calm());
+        let given_up = run(&contents, budget, Checkpoint::default(), &first);
+        for (a, b) in given_up.iter().zip(&packs) {
+            prop_assert_eq!((&a.start, &a.end), (&b.start, &b.end));
+        }
         for (index, pack) in packs.iter().enumerate() {
             let again = run(&contents, budget, pack.end.clone(), &second);
             let after: Vec<_> = packs[index + 1..].iter().map(out).collect();
@@ -177,10 +216,11 @@ proptest! {
 fn run_idle(
     contents: &Contents,
     checkpoint: Checkpoint,
-    choices: &[(usize, usize)],
+    choices: &Choices,
     idles: &[prop::sample::Index],
 ) -> Vec<MsgPack> {
-    let config = MergeConfig::default().with_late(LatePolicy::Deliver).with_budget(1 << 30);
+    let budget = 1 << 30;
+    let config = MergeConfig::default().with_late(LatePolicy::Deliver).with_budget(budget);
     let marks = checkpoint.channels.clone();
     let mut merge = Merge::resume(config, checkpoint).unwrap();
     let mut inputs: Vec<Input> = (0..contents.channels.len())
@@ -192,11 +232,13 @@ fn run_idle(
         })
         .collect();
     let mut packs = Vec::new();
-    let mut choices = choices.iter().copied().cycle();
+    let mut reads = choices.reads.iter().copied().cycle();
+    let mut evictions = choices.evictions.iter();
     let mut idles = idles.iter().cycle();
     // The last tick of each is kept back, so that every channel is there at the end.
     while inputs.iter().any(|i| i.next + 1 < i.records.len()) {
-        let (which, many) = choices.next().unwrap();
+        give_up(&mut merge, &mut inputs, evictions.next(), budget);
+        let (which, many) = reads.next().unwrap();
         let which = which % inputs.len();
         let input = &mut inputs[which];
         let left = (input.records.len() - 1).saturating_sub(input.next);
