@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod budget;
+mod eviction;
+mod members;
+
 use Entry::{Msg, Tick};
-use msgstream_core::timetick::merge::{ChannelState, Merge, MergeConfig, Slot};
+use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
 use msgstream_core::timetick::{END_HEADER, LatePolicy, TickSource};
 use msgstream_core::transport::{Header, Incarnation, Meta, Position, Record};
 use msgstream_core::{Checkpoint, Error, MsgPack, MsgType, Timestamp};
+
+/// What a tick costs in a batch without messages.
+const TICK: usize = Record::OVERHEAD - size_of::<Record>();
 
 #[derive(Clone, Copy)]
 enum Entry {
@@ -32,6 +39,16 @@ fn push(merge: &mut Merge, slot: Slot, from: u64, log: &[Entry]) {
     merge.push(slot, &mut records(from, log), next).unwrap();
 }
 
+/// Pushes a message that costs so many bytes.
+fn hold(merge: &mut Merge, slot: Slot, position: u64, ts: u64, bytes: usize) {
+    let payload = vec![7; bytes - Record::OVERHEAD];
+    let mut record = Record::new(Meta::new(MsgType::INSERT, Timestamp(ts)), payload);
+    record.position = Position::new(position);
+    let before = merge.buffered_bytes();
+    merge.push(slot, &mut vec![record], Position::new(position + 1)).unwrap();
+    assert_eq!(merge.buffered_bytes(), before + bytes);
+}
+
 /// Pushes one batch as a driver does: within the budget.
 fn read(merge: &mut Merge, slot: Slot, from: u64, log: &[Entry]) {
     while merge.reserve(slot) == 0 {
@@ -51,6 +68,17 @@ fn count(packs: &[MsgPack]) -> usize {
 
 fn config() -> MergeConfig {
     MergeConfig::default().with_late(LatePolicy::Deliver)
+}
+
+/// A merge with this budget, and channels `a`, `b` and so on.
+fn merge<const N: usize>(budget: usize) -> (Merge, [Slot; N]) {
+    let mut merge = Merge::new(config().with_budget(budget)).unwrap();
+    let mut names = 'a'..;
+    let slots = std::array::from_fn(|_| {
+        let name = names.next().unwrap().to_string();
+        merge.add(name.into(), TickSource::Written).unwrap()
+    });
+    (merge, slots)
 }
 
 fn with_channels(checkpoint: Checkpoint) -> (Merge, Slot, Slot) {
@@ -203,23 +231,6 @@ fn where_a_channel_begins_is_known_with_its_first_read_and_its_life() {
 }
 
 #[test]
-fn a_mark_stays_where_records_are_given_up_and_read_again() {
-    let mut merge = Merge::resume(config().with_budget(20_000), Checkpoint::default()).unwrap();
-    let [a, b] = ["a", "b"].map(|name| merge.add(name.into(), TickSource::Written).unwrap());
-    push(&mut merge, a, 0, &[Tick(5)]);
-    push(&mut merge, b, 0, &[Msg(3), Tick(5), Tick(6)]);
-    packs(&mut merge);
-    let checkpoint = merge.checkpoint();
-    let ahead = [Msg(7); 60];
-    push(&mut merge, b, 3, &ahead);
-    assert_eq!(merge.reserve(a), 0);
-    let eviction = merge.relieve(a).unwrap().unwrap();
-    assert_eq!((eviction.slot, eviction.after), (b, Position::new(2)));
-    push(&mut merge, b, 3, &ahead[..1]);
-    assert_eq!(merge.checkpoint(), checkpoint);
-}
-
-#[test]
 fn a_tick_at_the_limit_counts_and_one_beyond_it_is_refused() {
     let synthetic = TickSource::Synthetic { delay: 1, grid: 1 };
     for (source, at, beyond) in
@@ -270,50 +281,4 @@ fn channels_that_rest_and_come_back_are_counted() {
     assert!(merge.set_idle(a).unwrap() && merge.set_idle(b).unwrap());
     push(&mut merge, a, 1, &[Tick(6)]);
     assert_eq!((merge.counts().idled, merge.counts().rejoined), (2, 1));
-}
-
-#[test]
-fn a_channel_takes_its_own_late_records_along_and_no_others() {
-    for (taken, goes_on) in [("a", true), ("b", false)] {
-        let mut merge = Merge::resume(MergeConfig::default(), Checkpoint::default()).unwrap();
-        let [a, b] = ["a", "b"].map(|name| merge.add(name.into(), TickSource::Written).unwrap());
-        assert_eq!(merge.name(a).map(|name| &**name), Some("a"));
-        push(&mut merge, a, 0, &[Tick(5), Msg(4), Tick(9)]);
-        push(&mut merge, b, 0, &[Tick(9)]);
-        merge.remove(merge.slot(taken).unwrap());
-        let formed =
-            std::iter::from_fn(|| merge.advance().transpose()).collect::<Result<Vec<_>, _>>();
-        assert_eq!(formed.is_ok(), goes_on, "{formed:?}");
-    }
-}
-
-#[test]
-fn a_channel_that_is_ahead_reads_its_share_and_no_more() {
-    let mut merge = Merge::resume(config().with_budget(100_000), Checkpoint::default()).unwrap();
-    let [a, b] = ["a", "b"].map(|name| merge.add(name.into(), TickSource::Written).unwrap());
-    // A quarter is a reserve, and the rest is for two.
-    assert_eq!([merge.wants(a), merge.wants(b)], [37_500; 2]);
-    let log: Vec<_> = std::iter::once(Tick(5)).chain(std::iter::repeat_n(Msg(6), 120)).collect();
-    push(&mut merge, b, 0, &log);
-    let buffered = merge.buffered_bytes();
-    assert!((120 * 100..50_000).contains(&buffered), "{buffered}");
-    assert_eq!((merge.reserve(b), merge.counts().paused), (0, 1));
-    // The one that packs wait for gets its share, once, and isn't paused in between.
-    assert_eq!([merge.reserve(a), merge.reserve(a)], [37_500, 0]);
-    assert_eq!((merge.counts().paused, merge.buffered_bytes()), (1, buffered));
-    let state = |merge: &Merge, at: usize| {
-        let channel = &merge.status().channels[at];
-        (channel.state, channel.lag_ms)
-    };
-    assert_eq!(state(&merge, 0), (ChannelState::Blocking, None));
-    assert_eq!(state(&merge, 1), (ChannelState::Paused, Some(0)));
-    merge.release(a);
-    push(&mut merge, a, 0, &[Tick(4)]);
-    assert_eq!(merge.next_position(a), Some(Position::new(1)));
-    let mut end = records(1, &[Tick(7)]);
-    end[0].extra.push(Header::new(END_HEADER, "1"));
-    assert!(!merge.is_ended(a));
-    merge.push(a, &mut end, Position::new(2)).unwrap();
-    assert!(merge.is_ended(a) && !merge.is_ended(b));
-    assert_eq!((merge.reserve(a), merge.counts().paused), (0, 1));
 }

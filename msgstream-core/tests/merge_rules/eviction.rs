@@ -1,0 +1,140 @@
+//! What was read ahead is given up for want of memory, and read again.
+
+use msgstream_core::timetick::TickSource;
+use msgstream_core::timetick::merge::{Eviction, Merge, Slot};
+use msgstream_core::transport::{Position, Record};
+use msgstream_core::{Checkpoint, MsgPack};
+
+use crate::Entry::{Msg, Tick};
+use crate::{Entry, TICK, hold, merge, packs, push, with_channels};
+
+/// Gives up what one channel that is ahead holds.
+fn evict(merge: &mut Merge, blocking: Slot) -> Eviction {
+    merge.set_budget(1);
+    let eviction = merge.relieve(blocking).unwrap().unwrap();
+    merge.set_budget(1 << 20);
+    eviction
+}
+
+#[test]
+fn a_mark_stays_where_records_are_given_up_and_read_again() {
+    let (mut merge, [a, b]) = merge(20_000);
+    push(&mut merge, a, 0, &[Tick(5)]);
+    push(&mut merge, b, 0, &[Msg(3), Tick(5), Tick(6)]);
+    packs(&mut merge);
+    let checkpoint = merge.checkpoint();
+    let ahead = [Msg(7); 60];
+    push(&mut merge, b, 3, &ahead);
+    assert_eq!(merge.reserve(a), 0);
+    let eviction = merge.relieve(a).unwrap().unwrap();
+    assert_eq!((eviction.slot, eviction.after), (b, Position::new(2)));
+    push(&mut merge, b, 3, &ahead[..1]);
+    assert_eq!(merge.checkpoint(), checkpoint);
+}
+
+#[test]
+fn the_channel_that_gives_up_most_goes_back() {
+    for (more, b_goes) in [(1, true), (-1, false)] {
+        let (mut merge, [a, b, c]) = merge(1 << 20);
+        // What the next pack takes stays, and how much that is makes no difference.
+        hold(&mut merge, b, 0, 3, 9000);
+        push(&mut merge, b, 1, &[Tick(5)]);
+        push(&mut merge, c, 0, &[Tick(5)]);
+        let kept = merge.buffered_bytes();
+        let of_c = 2000 + 3 * TICK;
+        let of_b = of_c.saturating_add_signed(more);
+        hold(&mut merge, b, 2, 6, of_b);
+        push(&mut merge, c, 1, &[Tick(6), Tick(7), Tick(8)]);
+        hold(&mut merge, c, 4, 9, 2000);
+        let eviction = evict(&mut merge, a);
+        assert_eq!(eviction.slot, if b_goes { b } else { c });
+        assert_eq!(merge.buffered_bytes(), kept + if b_goes { of_c } else { of_b });
+    }
+}
+
+#[test]
+fn of_a_batch_that_a_tick_divides_what_is_behind_the_tick_is_given_up() {
+    for (more, b_goes) in [(1, false), (-1, true)] {
+        let (mut merge, [a, b, c]) = merge(1 << 20);
+        push(&mut merge, b, 0, &[Msg(3), Msg(4), Tick(5), Msg(6), Msg(7)]);
+        push(&mut merge, b, 5, &[Msg(8)]);
+        push(&mut merge, c, 0, &[Tick(5)]);
+        let of_b = 3 * (Record::OVERHEAD + 100);
+        hold(&mut merge, c, 1, 6, of_b.saturating_add_signed(more));
+        let buffered = merge.buffered_bytes();
+        let eviction = evict(&mut merge, a);
+        assert_eq!(eviction.slot, if b_goes { b } else { c });
+        if b_goes {
+            assert_eq!(eviction.after, Position::new(2));
+            assert_eq!(merge.buffered_bytes(), buffered - of_b);
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_gave_up_what_it_read_waits_until_packs_wait_for_it() {
+    // A share is 16,000 bytes.
+    let (mut merge, [a, b, c]) = merge(64_000);
+    push(&mut merge, c, 0, &[Tick(5), Tick(7)]);
+    push(&mut merge, b, 0, &[Tick(10)]);
+    hold(&mut merge, b, 1, 11, 15_000);
+    hold(&mut merge, a, 0, 5, 47_000);
+    let eviction = merge.relieve(a).unwrap().unwrap();
+    assert_eq!((eviction.slot, eviction.after), (b, Position::new(0)));
+    push(&mut merge, a, 1, &[Tick(5)]);
+    assert_eq!(packs(&mut merge).len(), 1);
+    // There is room again, and others come and go; it is ahead all the same.
+    for _ in 0..2 {
+        assert_eq!([merge.wants(b), merge.reserve(b)], [0, 0]);
+        let joiner = merge.add("joiner".into(), TickSource::Written).unwrap();
+        assert_eq!(merge.wants(b), 0);
+        merge.remove(joiner);
+    }
+    assert_eq!(merge.wants(c), 16_000 - TICK);
+    push(&mut merge, a, 2, &[Tick(10), Tick(20)]);
+    push(&mut merge, c, 2, &[Tick(10), Tick(30)]);
+    assert_eq!(packs(&mut merge).len(), 2);
+    assert_eq!(merge.reserve(b), 16_000);
+    merge.release(b);
+    push(&mut merge, b, 1, &[Tick(40)]);
+    assert_eq!(merge.wants(b), 16_000 - TICK, "it reads ahead like any other");
+}
+
+/// Merges a log, with another channel beside it that ticks at the same times; the log is read
+/// record by record, and where it is given up, again in one batch.
+fn merged(log: &[Entry], give_up: bool) -> Vec<MsgPack> {
+    let (mut merge, a, b) = with_channels(Checkpoint::default());
+    push(&mut merge, a, 0, &[Tick(5)]);
+    for (position, entry) in (0..).zip(log) {
+        push(&mut merge, b, position, &[*entry]);
+    }
+    let mut formed = packs(&mut merge);
+    if give_up {
+        let after = evict(&mut merge, a).after.offset();
+        push(&mut merge, b, after + 1, &log[after as usize + 1..]);
+    }
+    let ticks: Vec<_> = log.iter().copied().filter(|entry| matches!(entry, Tick(_))).collect();
+    push(&mut merge, a, 1, &ticks[1..]);
+    formed.extend(packs(&mut merge));
+    formed
+}
+
+#[test]
+fn checkpoints_are_the_same_after_records_were_given_up_and_read_again() {
+    // Before what is given up stands a message that the next pack takes, or one that stays.
+    for before in [7, 30] {
+        let head = [Tick(5), Msg(before), Tick(10), Msg(12), Tick(15)];
+        let log = [&head[..], &[Msg(14), Msg(30), Tick(17), Tick(40)]].concat();
+        let [wanted, got] = [false, true].map(|give_up| merged(&log, give_up));
+        assert_eq!(format!("{got:#?}"), format!("{wanted:#?}"));
+        let floor = |pack: &MsgPack| pack.end.channels["b"].floor.map(|floor| floor.0);
+        let late = |pack: &MsgPack| pack.msgs.iter().filter(|message| message.is_late()).count();
+        let seen: Vec<_> =
+            got.iter().map(|pack| (pack.end_ts.0, floor(pack), late(pack))).collect();
+        let of_30 = if before == 30 { 5 } else { 15 };
+        let at_10_and_15 = if before == 30 { [5, 5] } else { [5, 10] };
+        let [at_10, at_15] = at_10_and_15.map(Some);
+        let rest = [(10, at_10, 0), (15, at_15, 0), (17, Some(of_30), 1), (40, Some(17), 0)];
+        assert_eq!(seen, [&[(5, None, 0)], &rest[..]].concat());
+    }
+}
