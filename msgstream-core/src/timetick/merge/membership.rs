@@ -72,7 +72,6 @@ impl Merge {
             }
         }
         self.late.retain(|Reverse((_, at, _))| *at != slot.0);
-        self.retouch.retain(|at| *at != slot.0);
         self.budget.resize(self.slots.iter_mut().flatten());
         self.names.remove(&channel.name);
         let mark = self.end.channels.remove(&channel.name);
