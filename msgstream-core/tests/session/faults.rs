@@ -50,6 +50,7 @@ pub(crate) struct Script {
 #[derive(Clone, Debug)]
 pub(crate) struct Flaky {
     pub(crate) inner: Arc<dyn Transport>,
+    pub(crate) can: Capabilities,
     script: Arc<Mutex<Script>>,
     /// Receipts come when this is false.
     pub(crate) hold: watch::Sender<bool>,
@@ -61,8 +62,8 @@ impl Flaky {
         for channel in channels {
             inner.create(channel, BTreeMap::new()).await.unwrap();
         }
-        let hold = watch::Sender::new(false);
-        Self { inner: Arc::new(inner), script: Arc::default(), hold }
+        let (can, hold) = (inner.capabilities(), watch::Sender::new(false));
+        Self { inner: Arc::new(inner), can, script: Arc::default(), hold }
     }
 
     pub(crate) fn arc(&self) -> Arc<dyn Transport> {
@@ -112,7 +113,7 @@ fn unavailable(channel: &str) -> TransportError {
 #[async_trait]
 impl Transport for Flaky {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.can
     }
     async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
         self.inner.create(channel, properties).await

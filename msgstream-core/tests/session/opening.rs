@@ -153,7 +153,8 @@ async fn the_home_channel_may_be_one_of_the_channels() {
 async fn starts(flaky: &Flaky, config: SessionConfig) -> (Vec<(String, Start)>, [u64; 2]) {
     flaky.script().starts.clear();
     let (_, opened) = open(&flaky.arc(), config).await.unwrap();
-    let starts = std::mem::take(&mut flaky.script().starts);
+    let mut starts = std::mem::take(&mut flaky.script().starts);
+    starts.sort_by(|a, b| a.0.cmp(&b.0));
     (starts, AB.map(|channel| opened.last[channel]))
 }
 
@@ -168,11 +169,19 @@ async fn reading_begins_where_the_producer_surely_ticked() {
     drop(first);
     // On both channels the same place: the tick of `a` and of `b`.
     flaky.script().since = Some(ticked);
+    let since = Start::Time(SOME_TIME);
     let (starts, last) = starts(&flaky, config().with_scan_since(SOME_TIME)).await;
     assert_eq!(last, [4, 4]);
-    // The home channel is shorter, so the place was past its end.
-    let earliest: Vec<_> = starts.iter().filter(|(_, s)| *s == Start::Earliest).collect();
-    assert!(earliest.is_empty() || earliest.iter().all(|(c, _)| c == "home"), "{starts:?}");
+    let wanted = [("a", since), ("b", since), ("home", Start::Earliest)];
+    assert_eq!(starts, wanted.map(|(channel, start)| (channel.to_owned(), start)));
+}
+
+#[tokio::test]
+async fn without_seeking_by_time_everything_is_read() {
+    let mut flaky = flaky().await;
+    flaky.can = flaky.can.without("seek_time");
+    let (starts, _) = starts(&flaky, config().with_scan_since(SOME_TIME)).await;
+    assert_eq!(starts, ["a", "b", "home"].map(|channel| (channel.to_owned(), Start::Earliest)));
 }
 
 #[tokio::test]
