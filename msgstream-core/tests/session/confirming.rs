@@ -1,9 +1,11 @@
 //! Two starters of one session: the log decides, and the older one finds out.
 
+use futures::FutureExt;
+use msgstream_core::session::SessionConfig;
 use msgstream_core::{Error, MsgStream, Timestamp};
 
 use crate::faults::Fault;
-use crate::{AB, common, config, delivered, flaky, open, pack, session};
+use crate::{AB, common, config, delivered, flaky, log, open, pack, session};
 
 #[tokio::test]
 async fn an_older_session_is_void_and_finds_out() {
@@ -82,6 +84,20 @@ async fn confirming_goes_on_where_it_looked_last_and_survives_faults() {
     assert_eq!(stream.session_counts().confirmed, 4);
     let homes = flaky.script().starts.iter().filter(|(channel, _)| channel == "home").count();
     assert_eq!(homes, 1);
+}
+
+#[tokio::test]
+async fn closing_waits_for_a_base_that_nobody_waits_for_any_more() {
+    let flaky = flaky().await;
+    let at_home = SessionConfig::new("p", "a").unwrap();
+    let (mut stream, _) = open(&flaky.arc(), at_home).await.unwrap();
+    flaky.hold.send_replace(true);
+    assert!(stream.confirm().now_or_never().is_none());
+    let mut closing = Box::pin(stream.close());
+    assert!((&mut closing).now_or_never().is_none());
+    flaky.hold.send_replace(false);
+    closing.await.unwrap();
+    assert_eq!(log(&flaky, "a").await, ["fence=1", "base=0", "base=0", "bye="]);
 }
 
 #[tokio::test]
