@@ -29,6 +29,8 @@ pub(super) struct Tick {
     pub(super) position: Position,
     pub(super) seq: Seq,
     pub(super) floor_before: Option<Timestamp>,
+    /// How many records of the channel were read with it.
+    pub(super) read: u64,
 }
 
 impl Tick {
@@ -81,8 +83,10 @@ pub(super) struct Channel {
     pub(super) replay_to: Option<Position>,
     /// Which stamped records are taken.
     pub(super) dedup: Dedup,
-    /// How many records were read since `resume` of the last mark moved.
-    span: u64,
+    /// How many records were read; those that were given up don't count until they are read again.
+    pub(super) read: u64,
+    /// How many there were when `resume` of the last mark moved.
+    read_at_resume: u64,
     /// `resume` of the last mark.
     resume: Option<Position>,
     /// A record that dedup took and that was refused after all: it comes again.
@@ -140,7 +144,8 @@ impl Channel {
             dedup: mark
                 .map(|m| Dedup::resume(m.producers.clone(), m.dropped.clone()))
                 .unwrap_or_default(),
-            span: 0,
+            read: 0,
+            read_at_resume: 0,
             resume: mark.map(|m| m.resume),
             taken: None,
             greatest: Timestamp::MIN,
@@ -177,14 +182,16 @@ impl Channel {
         self.floor.map_or(ts, |floor| ts.max(floor.next()))
     }
 
-    /// Counts records that are read, unless too many would follow `resume`.
-    pub(super) fn spans(&mut self, records: usize, max: u64) -> Result<()> {
-        if let Some(resume) = self.resume.filter(|_| self.span > max) {
-            let (channel, records) = (self.name.to_string(), self.span);
-            return Err(Error::SpanTooLong { channel, resume, records });
+    /// Refuses to go on where too many records follow `resume`.
+    pub(super) fn spans(&self, max: u64) -> Result<()> {
+        let records = self.read.saturating_sub(self.read_at_resume);
+        match self.resume.filter(|_| records > max) {
+            Some(resume) => {
+                let channel = self.name.to_string();
+                Err(Error::SpanTooLong { channel, resume, records })
+            }
+            None => Ok(()),
         }
-        self.span += records as u64;
-        Ok(())
     }
 
     /// Whether the record at a position was judged before the checkpoint.
@@ -340,7 +347,7 @@ impl Channel {
             self.dedup.settle(cut);
         }
         if self.resume != Some(resume) {
-            (self.resume, self.span) = (Some(resume), 0);
+            (self.resume, self.read_at_resume) = (Some(resume), self.read);
         }
         let producers = if idle { self.dedup.at_head() } else { self.dedup.at_cut() };
         let dropped = self.dedup.dropped(resume, judged.unwrap_or(resume));
@@ -387,6 +394,7 @@ impl Channel {
         self.floor = Some(to.ts);
         self.greatest = Timestamp::MIN;
         self.last_read = Some(to.position);
+        self.read = to.read;
         self.dedup.rewind(to.position, self.replay_to);
         self.taken = None;
         self.next = None;

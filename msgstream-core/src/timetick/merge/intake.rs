@@ -63,7 +63,7 @@ impl Merge {
         let Some(mut channel) = self.slots.get_mut(slot).and_then(Option::take) else {
             return Ok(());
         };
-        if let Err(error) = channel.spans(records.len(), self.config.max_span) {
+        if let Err(error) = channel.spans(self.config.max_span) {
             self.slots[slot] = Some(channel);
             return Err((error, records));
         }
@@ -76,7 +76,10 @@ impl Merge {
                 self.reach_raise(&mut channel, record.position, seq);
             }
             match self.read(&mut channel, slot, record, seq) {
-                Ok(kept) => live += usize::from(kept),
+                Ok(kept) => {
+                    channel.read += 1;
+                    live += usize::from(kept);
+                }
                 Err(error) => {
                     refused = Some((error, index));
                     break;
@@ -242,7 +245,8 @@ impl Merge {
         if !channel.is_replay(position) {
             channel.dedup.ticked(position, floor_before, ts, &self.config.producers);
         }
-        channel.tick(Tick { ts, position, seq, floor_before }, self.end.frontier);
+        let read = channel.read + 1;
+        channel.tick(Tick { ts, position, seq, floor_before, read }, self.end.frontier);
         true
     }
 
