@@ -72,6 +72,20 @@ fn of_a_batch_that_a_tick_divides_what_is_behind_the_tick_is_given_up() {
 }
 
 #[test]
+fn what_the_next_pack_takes_is_not_given_up() {
+    let (mut merge, [a, b]) = merge(10_000);
+    hold(&mut merge, b, 0, 3, 5000);
+    push(&mut merge, b, 1, &[Tick(5)]);
+    hold(&mut merge, a, 0, 4, 9000);
+    let refused = merge.relieve(a);
+    let Err(Error::WindowTooLarge { buffered, budget, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((buffered, budget), (14_000 + TICK, 10_000));
+    assert_eq!(merge.counts().evictions, 0);
+}
+
+#[test]
 fn a_channel_that_gave_up_what_it_read_waits_until_packs_wait_for_it() {
     // A share is 16,000 bytes.
     let (mut merge, [a, b, c]) = merge(64_000);

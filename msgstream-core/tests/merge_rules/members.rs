@@ -25,13 +25,13 @@ fn a_channel_takes_its_own_late_records_along_and_no_others() {
 #[test]
 fn where_the_others_stand_moves_on_when_a_channel_is_taken_out() {
     let (mut merge, [a, b, c]) = merge(1 << 20);
-    push(&mut merge, a, 0, &[Tick(5)]);
+    push(&mut merge, a, 0, &[Tick(5), Tick(6)]);
     push(&mut merge, b, 0, &[Tick(5), Tick(10)]);
     push(&mut merge, c, 0, &[Tick(5), Tick(7), Tick(10)]);
     assert_eq!(merge.advance().unwrap().unwrap().end_ts, Timestamp(5));
     let mark = &merge.remove(a).channels["a"];
     assert_eq!(mark.resume.offset(), 0);
-    // Nothing of `b` is in it, and its next tick is behind it.
+    // It ends at no tick of `a`, and nothing of `b` is in it, whose next tick is behind it.
     let pack = merge.advance().unwrap().unwrap();
     assert_eq!((pack.end_ts, pack.end.channels.len()), (Timestamp(7), 2));
     let resume = ["b", "c"].map(|name| pack.end.channels[name].resume.offset());

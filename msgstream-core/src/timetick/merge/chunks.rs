@@ -221,6 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_live_after_a_place_is_counted_without_it() {
+        let mut chunks = Chunks::default();
+        let before = Seq::new(0, 0);
+        let a = chunks.next_seq();
+        chunks.push(batch(0..3), 3);
+        let b = chunks.next_seq();
+        chunks.push(batch(3..5), 2);
+        let after = |chunks: &Chunks, seq| chunks.bytes_after(seq) / Record::OVERHEAD;
+        assert_eq!(
+            [before, a, a.next(), b, b.next()].map(|seq| after(&chunks, seq)),
+            [5, 4, 3, 1, 0]
+        );
+        chunks.take(a.next()).unwrap();
+        assert_eq!([before, a, a.next()].map(|seq| after(&chunks, seq)), [4, 3, 3]);
+        assert_eq!(chunks.bytes_after(b), Record::OVERHEAD);
+    }
+
+    #[test]
     fn truncating_forgets_what_follows() {
         let mut chunks = Chunks::default();
         let a = chunks.next_seq();
