@@ -85,15 +85,14 @@ fn key(name: &str) -> Result<HeaderName, TransportErrorKind> {
     })
 }
 
-/// The record of a message. Its payload is a copy: that of the message keeps all of the network
-/// buffer which it came in.
+/// The record of a message. The payload is to be a copy: that of the message keeps all of the
+/// network buffer which it came in.
 pub(crate) fn decode(
     position: Position,
     headers: Option<&HeaderMap>,
-    payload: &[u8],
+    payload: Bytes,
     names: &MsgTypeNames,
 ) -> Record {
-    let payload = Bytes::copy_from_slice(payload);
     let written = || {
         let headers = headers.into_iter().flat_map(HeaderMap::iter);
         headers.filter(|(name, _)| {
@@ -218,7 +217,7 @@ mod tests {
         let names = MsgTypeNames::default();
         let (mut map, _) = encode(&record(vec![]), &names).unwrap();
         map.insert("Nats-Msg-Id", "1");
-        let read = decode(Position::new(1), Some(&map), b"payload", &names);
+        let read = decode(Position::new(1), Some(&map), "payload".into(), &names);
         assert!(read.extra.is_empty());
     }
 
@@ -239,7 +238,7 @@ mod tests {
             }
             prop_assert!(size > wrote.payload.len());
             prop_assert_eq!(measure(&wrote, &names).unwrap(), size);
-            let read = decode(Position::default(), Some(&map), &wrote.payload, &names);
+            let read = decode(Position::default(), Some(&map), wrote.payload.clone(), &names);
             prop_assert_eq!(read, wrote);
         }
     }

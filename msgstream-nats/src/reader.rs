@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp as WallClock;
 use msgstream_core::transport::{
-    ChannelReader, Incarnation, Limit, Position, ReadBatch, Record, Result, Retry, Start,
+    ChannelReader, Copies, Incarnation, Limit, Position, ReadBatch, Record, Result, Retry, Start,
     TransportError, TransportErrorKind,
 };
 use msgstream_core::{MsgTypeNames, Timestamp};
@@ -34,6 +34,7 @@ pub(crate) struct NatsReader {
     stream: String,
     incarnation: Incarnation,
     names: MsgTypeNames,
+    copies: Copies,
     /// Records that are not handed out yet.
     ready: VecDeque<Record>,
     /// The last of them had nothing behind it when it was sent.
@@ -65,6 +66,7 @@ impl NatsReader {
             stream,
             incarnation,
             names,
+            copies: Copies::default(),
             ready: VecDeque::new(),
             is_last: false,
             next,
@@ -139,7 +141,8 @@ impl NatsReader {
             let message = &delivery.message;
             let position = Position::new(delivery.sequence);
             let headers = message.headers.as_ref();
-            let record = decode(position, headers, &message.payload, &self.names);
+            let payload = self.copies.copy(&message.payload);
+            let record = decode(position, headers, payload, &self.names);
             bytes += record.footprint();
             self.is_last = delivery.behind == 0;
             self.next = delivery.sequence + 1;

@@ -7,6 +7,7 @@
 
 mod capabilities;
 mod channel;
+mod copies;
 mod error;
 mod position;
 mod receipt;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 
 pub use self::capabilities::Capabilities;
 pub use self::channel::{ChannelReader, ChannelWriter, Limit, ReadBatch, Subscription};
+pub use self::copies::Copies;
 pub use self::error::{Result, TransportError, TransportErrorKind};
 pub use self::position::{Incarnation, Position, PositionError, Start};
 pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender};

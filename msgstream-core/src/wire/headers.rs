@@ -157,12 +157,30 @@ fn parse_type(name: &[u8], names: &MsgTypeNames) -> Result<MsgType, DecodeError>
     })
 }
 
-fn number<N: FromStr<Err: ToString>>(name: &'static str, value: &[u8]) -> Result<N, DecodeError> {
+fn number<N>(name: &'static str, value: &[u8]) -> Result<N, DecodeError>
+where
+    N: FromStr<Err: ToString> + TryFrom<u64>,
+{
+    // There are three in each record, and nearly all are like that.
+    if let Some(number) = digits(value).and_then(|number| N::try_from(number).ok()) {
+        return Ok(number);
+    }
     let value = text(name, value)?;
     value.parse().map_err(|e: N::Err| DecodeError::Header {
         name,
         reason: format!("`{value}` isn't such a number: {}", e.to_string()),
     })
+}
+
+/// The number of up to 19 digits, which can't be too many.
+fn digits(value: &[u8]) -> Option<u64> {
+    let few = (1..=19).contains(&value.len());
+    few.then(|| {
+        value.iter().try_fold(0, |number, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit < 10).then(|| number * 10 + u64::from(digit))
+        })
+    })?
 }
 
 fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, DecodeError> {
@@ -192,6 +210,23 @@ mod tests {
 
     fn decode(headers: &[(&str, &[u8])], payload: &Bytes) -> Result<(Meta, Headers), DecodeError> {
         decode_headers(headers.iter().copied(), payload, &MsgTypeNames::default())
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_read_as_the_standard_library_reads_them(
+            value in prop_oneof![
+                any::<u64>().prop_map(|n| n.to_string()),
+                any::<i64>().prop_map(|n| n.to_string()),
+                "[-+0-9]{0,21}",
+                "\\PC{0,20}",
+            ],
+        ) {
+            let read = |value: &str| number::<u64>(MSG_ID, value.as_bytes()).ok();
+            prop_assert_eq!(read(&value), value.parse().ok());
+            let read = |value: &str| number::<i64>(MSG_ID, value.as_bytes()).ok();
+            prop_assert_eq!(read(&value), value.parse().ok());
+        }
     }
 
     fn tick() -> Bytes {
