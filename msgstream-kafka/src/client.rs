@@ -44,11 +44,11 @@ pub(crate) const FOR_READERS: &[(&str, &str, &str)] = &[
     ("enable.auto.offset.store", "", "false"),
     ("enable.partition.eof", "", "true"),
     // A reader that begins waits until the request that is out for the others is answered.
-    ("fetch.wait.max.ms", "", "100"),
+    ("fetch.wait.max.ms", "", "25"),
     // The bound of what is read ahead holds for each reader. The client looks again after a
     // second by default whether a full queue has room.
     ("queued.max.messages.kbytes", "", "1024"),
-    ("fetch.queue.backoff.ms", "", "5"),
+    ("fetch.queue.backoff.ms", "", "2"),
 ];
 pub(crate) const FOR_WRITERS: &[(&str, &str, &str)] = &[
     ("acks", "request.required.acks", "all"),

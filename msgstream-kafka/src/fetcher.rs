@@ -19,7 +19,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientConfig, TopicPartitionList};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as Turn, Notify};
 
 use crate::KafkaConfig;
 use crate::error::kind;
@@ -42,6 +42,9 @@ pub(crate) struct Fetcher {
     // its end blocks.
     pub(crate) consumer: Arc<Consumer>,
     pub(crate) events: Events,
+    /// Whose turn it is to make records of what was fetched. Two at it would be in each other's way,
+    /// for all of it is in memory that one thread of the client took.
+    pub(crate) turn: Turn<()>,
     topics: Topics,
     ended: Sender<Ended>,
 }
@@ -77,7 +80,7 @@ impl Fetcher {
         let consumer = Arc::new(made.map_err(|error| kind(&error, timeout))?);
         let (ended, ends) = channel();
         let topics = Topics::default();
-        let fetcher = Self { consumer, events, topics, ended };
+        let fetcher = Self { consumer, events, turn: Turn::default(), topics, ended };
         let (consumer, topics) = (Arc::clone(&fetcher.consumer), Arc::clone(&fetcher.topics));
         let serve = move || serve(&consumer, &topics, &ends);
         let spawned = thread::Builder::new().name("kafka-fetch".to_owned()).spawn(serve);
@@ -196,6 +199,9 @@ impl Fetchers {
         // Those that have nothing to do any more go.
         fetching.retain(|fetcher| !lock(&fetcher.topics).is_empty());
         let fetcher = Fetcher::new(config)?;
+        // It has a connection then. Without one, a topic's leader would be looked for a second later.
+        let seen = fetcher.consumer.fetch_metadata(Some(topic), config.timeout);
+        seen.map_err(|error| kind(&error, config.timeout))?;
         fetcher.reserve(topic);
         fetching.push(Arc::clone(&fetcher));
         Ok(fetcher)

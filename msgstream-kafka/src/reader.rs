@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::transport::{
-    ChannelReader, Incarnation, Limit, Meta, Position, ReadBatch, Record, Result, Retry, Start,
-    TransportError, TransportErrorKind,
+    ChannelReader, Copies, Incarnation, Limit, Meta, Position, ReadBatch, Record, Result, Retry,
+    Start, TransportError, TransportErrorKind,
 };
 use msgstream_core::wire::read_record;
 use msgstream_core::{MsgType, Timestamp};
@@ -39,8 +38,11 @@ pub(crate) struct KafkaReader {
     names: MsgTypeNames,
     /// `None` after a failure.
     feed: Option<Feed>,
+    copies: Copies,
     /// Records that are here and weren't handed out.
     ready: VecDeque<Record>,
+    /// How many there were last time: mostly there are as many again.
+    usual: usize,
     /// The offset behind all of that.
     next: u64,
     /// Nothing follows, as far as the brokers told.
@@ -68,7 +70,9 @@ impl KafkaReader {
             topic,
             names: MsgTypeNames::default(),
             feed: None,
+            copies: Copies::default(),
             ready: VecDeque::new(),
+            usual: 0,
             next,
             at_end: false,
             end: next,
@@ -143,7 +147,7 @@ impl KafkaReader {
             self.begin(next, bounds).await?;
         }
         loop {
-            let failed = self.gather(limit);
+            let failed = self.gather_in_turn(limit).await;
             if !self.ready.is_empty() {
                 let count = limit.count(&self.ready);
                 let caught_up = count == self.ready.len() && self.look_for_end().await;
@@ -183,14 +187,23 @@ impl KafkaReader {
         }
     }
 
+    async fn gather_in_turn(&mut self, limit: Limit) -> Option<KafkaError> {
+        let fetcher = Arc::clone(&self.feed.as_ref()?.fetcher);
+        let _turn = fetcher.turn.lock().await;
+        self.gather(limit)
+    }
+
     /// Takes what has arrived, up to the limit and one more. It doesn't wait, so that it can't be
     /// cancelled.
     fn gather(&mut self, limit: Limit) -> Option<KafkaError> {
         let feed = self.feed.as_ref()?;
         let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
         while self.ready.len() < limit.records.max(1) && bytes <= limit.bytes {
-            match feed.next(|message| to_record(message, &self.names)) {
+            match feed.next(|message| to_record(message, &self.names, &mut self.copies)) {
                 Told::Message(record) => {
+                    if self.ready.is_empty() {
+                        self.ready.reserve(self.usual);
+                    }
                     let offset = record.position.offset();
                     self.gaps |= offset != self.next;
                     (self.next, self.at_end) = (offset + 1, false);
@@ -253,17 +266,20 @@ impl KafkaReader {
     }
 
     fn take(&mut self, count: usize, caught_up: bool) -> ReadBatch {
-        let records = self.ready.drain(..count).collect();
+        let rest = self.ready.split_off(count);
+        let records: Vec<_> = std::mem::replace(&mut self.ready, rest).into();
+        self.usual = count;
         ReadBatch::new(records, self.position(), caught_up)
     }
 }
 
-/// A copy: the message shares its memory with all that came in the same answer of the broker.
-fn to_record(message: &BorrowedMessage<'_>, names: &MsgTypeNames) -> Record {
+/// Its payload is a copy: the message shares its memory with all that came in the same answer of the
+/// broker.
+fn to_record(message: &BorrowedMessage<'_>, names: &MsgTypeNames, copies: &mut Copies) -> Record {
     let position = Position::new(u64::try_from(message.offset()).unwrap_or_default());
-    let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
+    let mut payload = || copies.copy(message.payload().unwrap_or_default());
     let Some(headers) = message.headers() else {
-        return read_record(position, [], payload, names);
+        return read_record(position, [], payload(), names);
     };
     // The client library panics at a name that isn't UTF-8, which a program in another language
     // can write. Such a record is handed on as one that can't be read.
@@ -272,11 +288,11 @@ fn to_record(message: &BorrowedMessage<'_>, names: &MsgTypeNames) -> Record {
             let header = headers.try_get(i)?;
             Some((header.key, header.value.unwrap_or_default()))
         });
-        read_record(position, headers, payload.clone(), names)
+        read_record(position, headers, payload(), names)
     }));
     read.unwrap_or_else(|_| {
         let meta = Meta::new(MsgType::UNREADABLE, Timestamp::MIN);
-        let mut record = Record::new(meta, payload);
+        let mut record = Record::new(meta, payload());
         record.position = position;
         record
     })
