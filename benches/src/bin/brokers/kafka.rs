@@ -1,7 +1,8 @@
 //! Kafka by rdkafka: a `ThreadedProducer` and a `BaseConsumer`, each for all channels.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,9 +41,9 @@ const READING: &[(&str, &str)] = &[
     ("group.id", "msgstream-bench"),
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
-    ("fetch.wait.max.ms", "100"),
+    ("fetch.wait.max.ms", "25"),
     ("queued.max.messages.kbytes", "1024"),
-    ("fetch.queue.backoff.ms", "5"),
+    ("fetch.queue.backoff.ms", "2"),
 ];
 
 pub(crate) async fn open() -> Result<Broker> {
@@ -51,11 +52,14 @@ pub(crate) async fn open() -> Result<Broker> {
     msgstream_kafka::register(&mut registry);
     let transport = registry.connect(&url).await?;
     let servers = url.trim_start_matches("kafka://").to_owned();
-    Ok(Broker { transport, raw: Box::new(Plain { servers }) })
+    Ok(Broker { transport, raw: Box::new(Plain { servers, producers: Mutex::default() }) })
 }
 
 struct Plain {
     servers: String,
+    /// By the number of channels, which decides how much is in flight. They stay from one run to
+    /// the next, as the transport's does: a new one waits for its identity and its first answer.
+    producers: Mutex<BTreeMap<usize, Arc<Producer>>>,
 }
 
 impl Plain {
@@ -67,18 +71,35 @@ impl Plain {
         }
         config
     }
+
+    fn producer(&self, channels: usize) -> Result<Arc<Producer>> {
+        let mut producers = self.producers.lock().map_err(|_| "a producer failed")?;
+        if let Some(producer) = producers.get(&channels) {
+            return Ok(Arc::clone(producer));
+        }
+        let mut config = self.config(WRITING);
+        config.set("queue.buffering.max.kbytes", (WINDOW_KIB * channels).to_string());
+        let producer: Arc<Producer> = Arc::new(config.create_with_context(Deliveries::default())?);
+        producers.insert(channels, Arc::clone(&producer));
+        Ok(producer)
+    }
 }
 
 #[async_trait]
 impl Side for Plain {
     async fn publish(&self, load: &Arc<Load>) -> Result<Box<dyn Work<()>>> {
-        let mut config = self.config(WRITING);
-        let window = WINDOW_KIB * load.channels.len();
-        config.set("queue.buffering.max.kbytes", window.to_string());
-        let (missing, failed) = (AtomicU64::new(load.total()), AtomicU64::new(0));
-        let deliveries = Deliveries { missing, failed, done: Notify::new() };
-        let producer: Producer = config.create_with_context(deliveries)?;
-        Ok(Box::new(Publish { load: Arc::clone(load), producer: Arc::new(producer) }))
+        let producer = self.producer(load.channels.len())?;
+        let (load, known) = (Arc::clone(load), Arc::clone(&producer));
+        let topics = load.channels.clone();
+        // The transport's writers look at their topics when they are opened, too.
+        let look = move || {
+            let see = |topic: &String| known.client().fetch_metadata(Some(topic), LONG);
+            topics.iter().try_for_each(|topic| see(topic).map(drop))
+        };
+        spawn_blocking(look).await??;
+        let deliveries = producer.context();
+        deliveries.missing.store(load.total(), Ordering::Release);
+        Ok(Box::new(Publish { load, producer }))
     }
 
     async fn read(&self, load: &Arc<Load>) -> Result<Box<dyn Work<Found>>> {
@@ -121,6 +142,7 @@ impl Raw for Plain {
 type Producer = ThreadedProducer<Deliveries>;
 
 /// Counts what became of messages.
+#[derive(Default)]
 struct Deliveries {
     missing: AtomicU64,
     failed: AtomicU64,
