@@ -119,12 +119,21 @@ impl Noted {
     }
 
     /// What was on its way when the journal ended: sent before the last acknowledgement came, and
-    /// not acknowledged. What was sent after it is left out: it may not have left the producer.
-    pub(crate) fn on_the_way(&self) -> usize {
+    /// not acknowledged.
+    pub(crate) fn on_the_way(&self) -> BTreeSet<Number> {
         let last = self.0.iter().rposition(|(event, _)| *event == Event::Acked).unwrap_or(0);
-        let sent = self.0[..last].iter().filter(|(event, _)| *event == Event::Sent);
+        self.unacknowledged(&self.0[..last])
+    }
+
+    /// What was sent after the last acknowledgement: it may not have left the producer.
+    pub(crate) fn in_doubt(&self) -> BTreeSet<Number> {
+        &self.unacknowledged(&self.0) - &self.on_the_way()
+    }
+
+    fn unacknowledged(&self, events: &[(Event, Number)]) -> BTreeSet<Number> {
+        let sent = events.iter().filter(|(event, _)| *event == Event::Sent);
         let sent: BTreeSet<_> = sent.map(|(_, number)| *number).collect();
-        sent.difference(&self.acknowledged()).count()
+        &sent - &self.acknowledged()
     }
 
     /// What was sent again after it had been acknowledged.
@@ -184,9 +193,15 @@ mod tests {
         let noted = |events: &[(Event, u64)]| {
             Noted(events.iter().map(|(event, number)| (*event, (0, *number))).collect())
         };
-        assert_eq!(noted(&[(Sent, 1), (Sent, 2), (Acked, 1), (Sent, 3)]).on_the_way(), 1);
-        assert_eq!(noted(&[(Sent, 1), (Acked, 1), (Sent, 2)]).on_the_way(), 0);
-        assert_eq!(noted(&[(Sent, 1)]).on_the_way(), 0);
+        let split = |events: &[(Event, u64)]| {
+            let noted = noted(events);
+            let numbers =
+                |all: BTreeSet<Number>| all.into_iter().map(|(_, n)| n).collect::<Vec<_>>();
+            (numbers(noted.on_the_way()), numbers(noted.in_doubt()))
+        };
+        assert_eq!(split(&[(Sent, 1), (Sent, 2), (Acked, 1), (Sent, 3)]), (vec![2], vec![3]));
+        assert_eq!(split(&[(Sent, 1), (Acked, 1), (Sent, 2)]), (vec![], vec![2]));
+        assert_eq!(split(&[(Sent, 1)]), (vec![], vec![1]));
         let again = noted(&[(Sent, 1), (Sent, 1), (Acked, 1), (Sent, 1), (Sent, 2)]);
         assert_eq!(again.sent_again().collect::<Vec<_>>(), [(0, 1)]);
     }

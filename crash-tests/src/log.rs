@@ -1,5 +1,7 @@
 //! What the channels hold, as it is read back.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use msgstream::message::SerdeMsg;
 use msgstream::timetick::END_HEADER;
@@ -7,6 +9,7 @@ use msgstream::transport::{Limit, Position, Record, Stamp, Start, Transport};
 use msgstream::{MsgType, StoredMessage};
 
 use crate::error::Result;
+use crate::journal::Number;
 use crate::plan::{Body, Plan};
 
 /// A channel and its records.
@@ -80,6 +83,21 @@ pub(crate) async fn read(transport: &dyn Transport, plan: &Plan) -> Result<Vec<L
     Ok(logs)
 }
 
+/// How many of these numbers of a producer are in the log as its first session wrote them.
+pub(crate) fn stored_at_first(logs: &[Log], producer: u32, numbers: &BTreeSet<Number>) -> u64 {
+    let mut found = Vec::new();
+    for log in logs.iter().filter(|log| log.producer == producer) {
+        found.extend(log.entries.iter().filter_map(|entry| match &entry.what {
+            What::Message { number, tag } => Some((tag.epoch, (log.index, *number))),
+            _ => None,
+        }));
+    }
+    let first = found.iter().map(|(epoch, _)| *epoch).min();
+    let of_first = found.iter().filter(|(epoch, _)| Some(*epoch) == first);
+    let stored: BTreeSet<_> = of_first.map(|(_, number)| *number).collect();
+    stored.intersection(numbers).count() as u64
+}
+
 fn what(channel: &str, record: Record, plan: &Plan, (producer, index): (u32, u32)) -> What {
     let tag = record.meta.stamp.as_ref().map(|stamp| Tag {
         producer: stamp.origin.producer.to_string(),
@@ -123,5 +141,27 @@ fn control(record: &Record) -> Option<What> {
         "base" => Some(What::Base(Tag { producer, epoch, seq: value.parse().ok()? })),
         "bye" => Some(What::Goodbye),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_session_wrote_was_not_stored_by_the_first() {
+        let entry = |epoch, number| {
+            let tag = Tag { producer: "p".into(), epoch: Position::new(epoch), seq: number };
+            let what = What::Message { number, tag };
+            Entry { position: Position::default(), ts: 0, what, payload: Bytes::new() }
+        };
+        let log = |index, entries| Log { channel: "c".into(), producer: 0, index, entries };
+        let logs = [
+            log(0, vec![entry(4, 1), entry(4, 2), entry(9, 3)]),
+            log(1, vec![entry(9, 1), entry(9, 2)]),
+        ];
+        let numbers = BTreeSet::from([(0, 2), (0, 3), (0, 4), (1, 2)]);
+        assert_eq!(stored_at_first(&logs, 0, &numbers), 1);
+        assert_eq!(stored_at_first(&logs, 1, &numbers), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! One round: processes are started, somebody is killed and started again, and when all is done
 //! everything is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::broker::Broker;
 use crate::check::{Found, check, keep};
 use crate::error::{Error, Result};
 use crate::folder::{self, Folder, Lines};
-use crate::journal::{self, Noted};
+use crate::journal::{self, Noted, Number};
 use crate::plan::Plan;
 use crate::process::Process;
 use crate::{log, raw};
@@ -49,6 +49,8 @@ pub(crate) struct Outcome {
     pub(crate) unacknowledged: u64,
     /// Packs that were emitted and not committed at the kills.
     pub(crate) uncommitted: u64,
+    /// Messages that a killed producer had handed over last, and that may not have left it.
+    in_doubt: BTreeSet<Number>,
     /// Records that the plain client read, where there is one.
     pub(crate) raw: Option<u64>,
     pub(crate) found: Found,
@@ -82,6 +84,11 @@ impl Round<'_> {
         let transport = msgstream::connect(self.url).await?;
         let logs = self.within("reading back", log::read(&*transport, self.plan)).await?;
         outcome.found = check(self.plan, self.folder, &logs).await?;
+        if kind == Kind::Producer {
+            // What is in the log had left it.
+            outcome.unacknowledged += log::stored_at_first(&logs, 0, &outcome.in_doubt);
+            outcome.counts &= outcome.unacknowledged > 0;
+        }
         let wrong = &mut outcome.found.wrong;
         outcome.raw = self.within("the plain client", raw::compare(self.url, &logs, wrong)).await?;
         if outcome.found.wrong.count == 0 {
@@ -197,16 +204,19 @@ impl Work<'_> {
         emitted: &mut Vec<u8>,
     ) -> Result<bool> {
         let Round { broker, plan, folder, .. } = *self.round;
-        let on_the_way = |producer| Ok(Noted::read(&folder.journal(producer))?.on_the_way() as u64);
+        let noted = |producer| Noted::read(&folder.journal(producer));
+        let on_the_way = |producer| Ok(noted(producer)?.on_the_way().len() as u64);
         let (unacknowledged, uncommitted) = match kind {
             Kind::Producer => {
                 let Some(producer) = self.producers.first_mut() else { return Ok(false) };
                 if !producer.kill().await? {
                     return Ok(false);
                 }
-                let unacknowledged = on_the_way(0)?;
+                outcome.unacknowledged += on_the_way(0)?;
+                outcome.in_doubt = noted(0)?.in_doubt();
                 *producer = producer.again()?;
-                (unacknowledged, 0)
+                // The log tells the rest.
+                return Ok(true);
             }
             Kind::Consumer => {
                 if !self.consumer.kill().await? {
