@@ -7,7 +7,7 @@ use msgstream_core::MsgTypeNames;
 use msgstream_core::transport::{
     ChannelWriter, Fate, Outcome, Receipt, Record, Result, TransportErrorKind,
 };
-use msgstream_core::wire::encode_headers;
+use msgstream_core::wire::{encode_headers, headers_size};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::Producer as _;
 use tokio::task::coop;
@@ -42,16 +42,15 @@ impl KafkaWriter {
 
     /// The size of a record, where it can be written.
     fn size(&self, record: &Record) -> Result<usize, TransportErrorKind> {
-        let mut bytes = RECORD_OVERHEAD + record.payload.len();
-        for (name, value) in encode_headers(record, &self.names) {
-            bytes += HEADER_OVERHEAD + name.len() + value.len();
-            if name.contains('\0') {
-                return Err(TransportErrorKind::InvalidHeader {
-                    name: name.to_owned(),
-                    reason: "Kafka's client ends names at a zero byte".to_owned(),
-                });
-            }
+        if let Some(header) = record.extra.iter().find(|header| header.name.contains('\0')) {
+            return Err(TransportErrorKind::InvalidHeader {
+                name: header.name.to_string(),
+                reason: "Kafka's client ends names at a zero byte".to_owned(),
+            });
         }
+        let headers = headers_size(record, &self.names);
+        let overhead = RECORD_OVERHEAD + HEADER_OVERHEAD * headers.count;
+        let bytes = overhead + headers.bytes + record.payload.len();
         if bytes > self.limit {
             return Err(TransportErrorKind::TooLarge { bytes, limit: self.limit });
         }

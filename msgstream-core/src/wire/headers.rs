@@ -10,11 +10,11 @@ use crate::message::proto::MsgHeader;
 use crate::message::{DecodeError, MsgType, MsgTypeNames, Timestamp};
 use crate::transport::{Header, Headers, Meta, Record, Stamp};
 
-const MSG_TYPE: &str = "msg_type";
-const MSG_ID: &str = "msg_id";
-const TIMESTAMP: &str = "timestamp";
-const VCHANNEL: &str = "vchannel";
-const COLLECTION_ID: &str = "collection_id";
+pub(super) const MSG_TYPE: &str = "msg_type";
+pub(super) const MSG_ID: &str = "msg_id";
+pub(super) const TIMESTAMP: &str = "timestamp";
+pub(super) const VCHANNEL: &str = "vchannel";
+pub(super) const COLLECTION_ID: &str = "collection_id";
 
 /// The headers of a record: five of its metadata, a sixth where a session stamped it, then its
 /// extra headers in their order.

@@ -7,7 +7,9 @@ mod hash;
 mod headers;
 pub mod positions;
 mod record;
+mod size;
 
 pub use self::hash::{hash_i64, hash_str};
 pub use self::headers::{decode_headers, encode_headers};
 pub use self::record::read_record;
+pub use self::size::{HeadersSize, headers_size};
