@@ -42,6 +42,16 @@ impl Workload {
         Self::Decoded,
     ];
 
+    /// The same with messages that a session writes or wrote, where it is measured.
+    #[must_use]
+    pub const fn with_session(self) -> Option<Self> {
+        match self {
+            Self::Produce => Some(Self::ProduceSession),
+            Self::Undecoded => Some(Self::UndecodedSession),
+            _ => None,
+        }
+    }
+
     /// Whether a session wrote or writes the messages.
     #[must_use]
     pub const fn has_session(self) -> bool {

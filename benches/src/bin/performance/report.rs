@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use msgstream_bench::clock::Median;
 use msgstream_bench::{Shape, Workload};
 
 use crate::measure::Measured;
@@ -45,6 +46,14 @@ fn row(m: &Measured) -> String {
     )
 }
 
+/// What a session adds to a message, in ns: the median of the pairs of runs.
+fn session_ns(measured: &[Measured], workload: Workload, shape: Shape) -> Option<f64> {
+    let without = find(measured, workload, shape)?;
+    let with = find(measured, workload.with_session()?, shape)?;
+    let more = with.runs.iter().zip(&without.runs).map(|(with, without)| with - without);
+    Some(Median::of(more.collect()).median)
+}
+
 /// Millions in a second, at so many ns each.
 fn millions(ns: f64) -> f64 {
     1_000.0 / ns
@@ -82,10 +91,8 @@ pub(crate) fn targets(measured: &[Measured]) -> String {
         }
     }
     for shape in SESSIONS {
-        let cost = |workload| find(measured, workload, shape).map(|m| m.cpu_ns.median);
-        let more = |with, without| Some(cost(with)? - cost(without)?);
-        let produce = more(Workload::ProduceSession, Workload::Produce);
-        let consume = more(Workload::UndecodedSession, Workload::Undecoded);
+        let [produce, consume] =
+            [Workload::Produce, Workload::Undecoded].map(|w| session_ns(measured, w, shape));
         if let (Some(produce), Some(consume)) = (produce, consume) {
             row(
                 format!("session and dedup: ns of CPU for a message, {} channels", shape.channels),
