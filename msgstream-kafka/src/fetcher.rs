@@ -36,6 +36,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// For how long, each time. The client library gives no more than one event without a time.
 const EVENTS: Duration = Duration::from_millis(1);
 
+/// How long a new client may take to connect before a topic is assigned to it.
+const CONNECT: Duration = Duration::from_secs(1);
+
 /// A client that fetches.
 pub(crate) struct Fetcher {
     // Before `ended`: with that the thread ends, and has to be the last one to hold the client, for
@@ -199,9 +202,9 @@ impl Fetchers {
         // Those that have nothing to do any more go.
         fetching.retain(|fetcher| !lock(&fetcher.topics).is_empty());
         let fetcher = Fetcher::new(config)?;
-        // It has a connection then. Without one, a topic's leader would be looked for a second later.
-        let seen = fetcher.consumer.fetch_metadata(Some(topic), config.timeout);
-        seen.map_err(|error| kind(&error, config.timeout))?;
+        // It has a connection then. Without one, a topic's leader would be looked for a second later;
+        // where there is none for so long, that is what happens.
+        let _ = fetcher.consumer.fetch_metadata(Some(topic), CONNECT);
         fetcher.reserve(topic);
         fetching.push(Arc::clone(&fetcher));
         Ok(fetcher)
