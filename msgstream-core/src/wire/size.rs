@@ -35,7 +35,8 @@ impl HeadersSize {
 /// let size = headers_size(&record, &MsgTypeNames::default());
 /// let headers = [("msg_type", "Insert"), ("msg_id", "0"), ("timestamp", "7"), ("vchannel", ""), ("collection_id", "0")];
 /// assert_eq!(size.count, headers.len());
-/// assert_eq!(size.bytes, headers.iter().map(|(name, value)| name.len() + value.len()).sum());
+/// let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+/// assert_eq!(size.bytes, bytes);
 /// ```
 #[must_use]
 pub fn headers_size(record: &Record, names: &MsgTypeNames) -> HeadersSize {
