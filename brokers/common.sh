@@ -33,6 +33,7 @@ choose() {
     state=${MSGSTREAM_BROKERS_STATE:-${TMPDIR:-/tmp}/msgstream-brokers-$(id -u)}/$name
     data=$state/data
     log=$state/log
+    ports=${TMPDIR:-/tmp}/msgstream-ports-$(id -u)
     # shellcheck source=/dev/null
     . "$home/$name/broker.sh"
 }
@@ -85,10 +86,14 @@ is_settled() {
     broker_ready || ! is_alive
 }
 
-# Below the ports that the system gives to connections: one of those could take the place of a
-# broker that is down for a moment.
+# A port for nobody else: below those that the system gives to connections, and not that of another
+# broker of ours, which may be down for a moment.
 any_port() {
-    echo $((15000 + $(od -An -N2 -tu2 /dev/urandom) % 15000))
+    mkdir -p "$ports"
+    until port=$((15000 + $(od -An -N2 -tu2 /dev/urandom) % 15000)) && mkdir "$ports/$port" 2>/dev/null; do
+        [ -d "$ports" ] || fail "no port can be noted in $ports"
+    done
+    echo "$port"
 }
 
 # What the server has written since it was started last.
