@@ -61,9 +61,11 @@ mod tests {
         for n in 1..Copies::SHARED / 1_000 {
             assert_eq!(of(&copies.copy(&[2; 1_000])), of(&first) + n * 1_000);
         }
-        let next = of(&copies.copy(&[3; 1_000]));
-        assert!(!(of(&first)..of(&first) + Copies::SHARED).contains(&next));
+        assert!(!first.is_unique());
+        let next = copies.copy(&[3; 1_000]);
+        assert!(!(of(&first)..of(&first) + Copies::SHARED).contains(&of(&next)));
+        assert!(first.is_unique(), "nothing but the copies keeps a buffer");
         let large = copies.copy(&[4; Copies::SHARED / 8 + 1]);
-        assert!(large.is_unique() && !first.is_unique());
+        assert!(large.is_unique() && !next.is_unique());
     }
 }
