@@ -13,10 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use msgstream_core::transport::TransportErrorKind;
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientConfig, TopicPartitionList};
 use tokio::sync::{Mutex as Turn, Notify};
@@ -24,6 +23,7 @@ use tokio::sync::{Mutex as Turn, Notify};
 use crate::KafkaConfig;
 use crate::error::kind;
 use crate::events::{Events, lock};
+use crate::queue::{Message, Popped, Queue};
 
 pub(crate) type Consumer = BaseConsumer<Events>;
 
@@ -67,7 +67,7 @@ struct Signal {
 /// What a feed leaves behind.
 struct Ended {
     topic: String,
-    queue: Option<PartitionQueue<Events>>,
+    queue: Option<Queue>,
 }
 
 impl Fetcher {
@@ -215,15 +215,16 @@ impl Fetchers {
 pub(crate) struct Feed {
     pub(crate) fetcher: Arc<Fetcher>,
     topic: String,
-    queue: Option<PartitionQueue<Events>>,
+    queue: Option<Queue>,
     signal: Arc<Signal>,
 }
 
 /// What a feed has to tell.
 pub(crate) enum Told<T> {
     Message(T),
-    /// There was nothing more when the broker was asked last.
-    End,
+    /// There was nothing more when the broker was asked last: everything before this offset was
+    /// told, and some offsets may be without a message.
+    End(u64),
     /// The feed has ended.
     Failed(KafkaError),
     /// Nothing, now.
@@ -232,16 +233,15 @@ pub(crate) enum Told<T> {
 
 impl Feed {
     /// What came next, put into another form by a function. It doesn't wait.
-    pub(crate) fn next<T>(&self, read: impl FnOnce(&BorrowedMessage<'_>) -> T) -> Told<T> {
+    pub(crate) fn next<T>(&self, read: impl FnOnce(&mut Message<'_>) -> T) -> Told<T> {
         if self.signal.missed.load(Ordering::Acquire) {
             return Told::Failed(KafkaError::NoMessageReceived);
         }
-        let queue = self.queue.as_ref();
-        match queue.and_then(|queue| queue.poll(Duration::ZERO)) {
+        match self.queue.as_ref().and_then(Queue::pop) {
             None => Told::Nothing,
-            Some(Ok(message)) => Told::Message(read(&message)),
-            Some(Err(KafkaError::PartitionEOF(_))) => Told::End,
-            Some(Err(error)) => Told::Failed(error),
+            Some(Popped::Message(mut message)) => Told::Message(read(&mut message)),
+            Some(Popped::End(offset)) => Told::End(offset),
+            Some(Popped::Failed(code)) => Told::Failed(KafkaError::MessageConsumption(code)),
         }
     }
 
@@ -263,26 +263,15 @@ impl Feed {
         let consumer = &self.fetcher.consumer;
         // Before each assignment, so that nothing of the topic gets into the common queue: with the
         // one before the client may have forgotten the partition, and its queue.
-        self.queue = consumer.split_partition_queue(&self.topic, 0);
-        let Some(queue) = &mut self.queue else {
+        let signal = Arc::clone(&self.signal);
+        self.queue = Queue::split(consumer, &self.topic, move || signal.wake.notify_one());
+        if self.queue.is_none() {
             let reason = "the client has no queue for the topic".to_owned();
             return Err(TransportErrorKind::Unavailable { reason });
-        };
-        let signal = Arc::clone(&self.signal);
-        queue.set_nonempty_callback(move || signal.wake.notify_one());
+        }
         let assigned =
             alone_at(&self.topic, offset).and_then(|list| consumer.incremental_assign(&list));
         assigned.map_err(|error| kind(&error, Duration::ZERO))
-    }
-
-    /// The offset behind the last message that the client handed over, or skipped. It blocks,
-    /// briefly.
-    pub(crate) fn position(&self) -> Option<u64> {
-        let positions = self.fetcher.consumer.position().ok()?;
-        match positions.find_partition(&self.topic, 0)?.offset() {
-            Offset::Offset(offset) => u64::try_from(offset).ok(),
-            _ => None,
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod name;
 mod pipeline;
 mod producer;
 mod properties;
+mod queue;
 mod reader;
 mod start;
 mod subscription;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::transport::TransportErrorKind;
-use rdkafka::message::Message as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{kind, needs};
@@ -152,10 +151,10 @@ impl Properties {
                         Some(value) => self.values.insert(key, value),
                         None => self.values.remove(&key),
                     };
-                    self.next = u64::try_from(offset).unwrap_or_default() + 1;
+                    self.next = offset + 1;
                 }
                 // Compaction leaves offsets without a record.
-                Told::End => self.next = high,
+                Told::End(end) => self.next = self.next.max(end),
                 Told::Failed(error) => {
                     let kind = kind(&error, handle.timeout());
                     return Err(needs(kind, "Read", &named(PROPERTIES)));

@@ -1,7 +1,7 @@
 //! Reading.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use msgstream_core::transport::{
 use msgstream_core::wire::read_record;
 use msgstream_core::{MsgType, Timestamp};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{kind, needs};
 use crate::fetcher::{Feed, Told, is_out_of_range};
 use crate::handle::Handle;
+use crate::queue::Message;
 use crate::start::place;
 use crate::topics::{Bounds, named};
 
@@ -50,10 +50,6 @@ pub(crate) struct KafkaReader {
     /// An end that the topic had, and whether it was asked for again.
     end: u64,
     asked: bool,
-    /// There are offsets without a record here, such as those of transactions' markers; at the end
-    /// that was told last they may be in front of it.
-    gaps: bool,
-    gap: bool,
 }
 
 impl KafkaReader {
@@ -77,8 +73,6 @@ impl KafkaReader {
             at_end: false,
             end: next,
             asked: false,
-            gaps: false,
-            gap: false,
         };
         reader.begin(next, bounds).await?;
         Ok(reader)
@@ -99,7 +93,7 @@ impl KafkaReader {
             None => handle.fetchers.open(&handle.config, &topic, next),
         };
         self.feed = Some(self.handle.block(open).await?);
-        (self.next, self.at_end, self.gap) = (next, false, false);
+        (self.next, self.at_end) = (next, false);
         (self.end, self.asked) = (bounds.high, false);
         Ok(())
     }
@@ -161,9 +155,6 @@ impl KafkaReader {
                     false => self.meaning(kind(&error, timeout)).await,
                 });
             }
-            if self.gap {
-                self.skip_gap().await;
-            }
             let Some(feed) = &self.feed else { continue };
             let look = until.min(Instant::now() + LOOK);
             if timeout_at(look, feed.wait()).await.is_err() && Instant::now() >= until {
@@ -205,19 +196,12 @@ impl KafkaReader {
                         self.ready.reserve(self.usual);
                     }
                     let offset = record.position.offset();
-                    self.gaps |= offset != self.next;
                     (self.next, self.at_end) = (offset + 1, false);
                     bytes += record.footprint();
                     self.ready.push_back(record);
                 }
-                Told::End => {
-                    self.at_end = true;
-                    // All up to there was handed over, so what is left holds no record.
-                    if self.end > self.next {
-                        (self.next, self.gaps) = (self.end, true);
-                    }
-                    self.gap = self.gaps;
-                }
+                // Offsets without a record, such as those of transactions' markers, are behind.
+                Told::End(end) => (self.next, self.at_end) = (self.next.max(end), true),
                 Told::Failed(error) => return Some(error),
                 Told::Nothing => return None,
             }
@@ -238,19 +222,6 @@ impl KafkaReader {
         let Ok(Ok(Bounds { high, .. })) = asked else { return false };
         (self.end, self.at_end) = (high, high == self.next);
         self.at_end
-    }
-
-    /// Moves over offsets without a record, as far as the client has.
-    async fn skip_gap(&mut self) {
-        let Some(feed) = self.feed.take() else { return };
-        let asked = self.handle.block(move || {
-            let position = feed.position();
-            Ok((feed, position))
-        });
-        if let Ok((feed, position)) = asked.await {
-            self.next = self.next.max(position.unwrap_or_default());
-            (self.feed, self.gap) = (Some(feed), false);
-        }
     }
 
     /// A client that lost its brokers waits for them in silence.
@@ -274,28 +245,22 @@ impl KafkaReader {
 }
 
 /// Its payload is a copy: the message shares its memory with all that came in the same answer of the
-/// broker.
-fn to_record(message: &BorrowedMessage<'_>, names: &MsgTypeNames, copies: &mut Copies) -> Record {
-    let position = Position::new(u64::try_from(message.offset()).unwrap_or_default());
-    let mut payload = || copies.copy(message.payload().unwrap_or_default());
-    let Some(headers) = message.headers() else {
-        return read_record(position, [], payload(), names);
-    };
-    // The client library panics at a name that isn't UTF-8, which a program in another language
-    // can write. Such a record is handed on as one that can't be read.
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        let headers = (0..headers.count()).filter_map(|i| {
-            let header = headers.try_get(i)?;
-            Some((header.key, header.value.unwrap_or_default()))
-        });
-        read_record(position, headers, payload(), names)
-    }));
-    read.unwrap_or_else(|_| {
-        let meta = Meta::new(MsgType::UNREADABLE, Timestamp::MIN);
-        let mut record = Record::new(meta, payload());
-        record.position = position;
-        record
-    })
+/// broker. A name of a header that isn't UTF-8, which a program in another language can write, makes
+/// it a record that can't be read.
+fn to_record(message: &mut Message<'_>, names: &MsgTypeNames, copies: &mut Copies) -> Record {
+    let position = Position::new(message.offset());
+    let payload = copies.copy(message.payload().unwrap_or_default());
+    let readable = Cell::new(true);
+    let headers = message.headers().filter_map(|(name, value)| {
+        let name = str::from_utf8(name).inspect_err(|_| readable.set(false));
+        Some((name.ok()?, value))
+    });
+    let mut record = read_record(position, headers, payload, names);
+    if !readable.get() {
+        record.meta = Meta::new(MsgType::UNREADABLE, Timestamp::MIN);
+        record.extra.clear();
+    }
+    record
 }
 
 #[async_trait]

@@ -1,0 +1,218 @@
+//! The queue of one topic in the client, without what the client library puts around it.
+//!
+//! The library's own call reads the clock and shares each message between counted pointers, panics at
+//! some names of headers, and keeps to itself where an end is;
+//! `docs/decisions/0009-kafka-events.md` has what that costs.
+
+#![allow(unsafe_code, reason = "no safe call tells where an end is, nor is as fast")]
+
+use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::Arc;
+
+use rdkafka::bindings::{
+    RD_KAFKA_EVENT_ERROR, RD_KAFKA_EVENT_FETCH, rd_kafka_event_destroy, rd_kafka_event_error,
+    rd_kafka_event_message_next, rd_kafka_event_t, rd_kafka_event_topic_partition,
+    rd_kafka_event_type, rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_headers,
+    rd_kafka_message_t, rd_kafka_queue_destroy, rd_kafka_queue_get_partition, rd_kafka_queue_poll,
+    rd_kafka_queue_t, rd_kafka_resp_err_t, rd_kafka_topic_partition_destroy,
+};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::events::Events;
+use crate::fetcher::Consumer;
+
+/// The queue of a topic's only partition.
+pub(crate) struct Queue {
+    // Before what holds the client, for it has to go before.
+    native: Native,
+    _split: PartitionQueue<Events>,
+}
+
+/// What came out of a queue.
+pub(crate) enum Popped<'a> {
+    Message(Message<'a>),
+    /// The end was at this offset; nothing before it is still to come.
+    End(u64),
+    Failed(RDKafkaErrorCode),
+}
+
+impl Queue {
+    /// Splits the topic's queue off that of the client. The function is called, on a thread of the
+    /// client, when something comes into it while it is empty.
+    pub(crate) fn split(
+        consumer: &Arc<Consumer>,
+        topic: &str,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let mut split = consumer.split_partition_queue(topic, 0)?;
+        split.set_nonempty_callback(wake);
+        let name = CString::new(topic).ok()?;
+        let client = consumer.client().native_ptr();
+        // SAFETY: the client is there, for `split` holds it, and so is the name. What comes is null
+        // or ours.
+        let native = unsafe { rd_kafka_queue_get_partition(client, name.as_ptr(), 0) };
+        Some(Self { native: Native(NonNull::new(native)?), _split: split })
+    }
+
+    /// What came next. It doesn't wait.
+    pub(crate) fn pop(&self) -> Option<Popped<'_>> {
+        loop {
+            // SAFETY: the queue is there as long as `native`, and its client as long as `_split`.
+            // What comes is null or ours.
+            let event = unsafe { rd_kafka_queue_poll(self.native.0.as_ptr(), 0) };
+            // Other kinds of events don't come to a topic's queue.
+            if let Some(popped) = Event(NonNull::new(event)?).read() {
+                return Some(popped);
+            }
+        }
+    }
+}
+
+/// A handle on a queue.
+struct Native(NonNull<rd_kafka_queue_t>);
+
+// SAFETY: the client's functions for queues may be called on any thread.
+unsafe impl Send for Native {}
+// SAFETY: as above, and on several threads at once.
+unsafe impl Sync for Native {}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and this is its end.
+        unsafe { rd_kafka_queue_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// An event, to be freed.
+struct Event(NonNull<rd_kafka_event_t>);
+
+impl Event {
+    /// The lifetime is that of the queue it came from.
+    fn read<'a>(self) -> Option<Popped<'a>> {
+        let event = self.0.as_ptr();
+        // SAFETY: the event is there until it is dropped, and so is the message in it, which comes
+        // once: it is null or nobody else's.
+        unsafe {
+            match rd_kafka_event_type(event) {
+                RD_KAFKA_EVENT_FETCH => {
+                    let message = rd_kafka_event_message_next(event).cast_mut();
+                    let message = NonNull::new(message)?;
+                    let message = Message { message, _event: self, queue: PhantomData };
+                    Some(match RDKafkaErrorCode::from(message.fields().err) {
+                        RDKafkaErrorCode::NoError => Popped::Message(message),
+                        code => Popped::Failed(code),
+                    })
+                }
+                RD_KAFKA_EVENT_ERROR => match RDKafkaErrorCode::from(rd_kafka_event_error(event)) {
+                    RDKafkaErrorCode::NoError => None,
+                    RDKafkaErrorCode::PartitionEOF => self.end().map(Popped::End),
+                    code => Some(Popped::Failed(code)),
+                },
+                _ => None,
+            }
+        }
+    }
+
+    /// The offset that it is about.
+    fn end(&self) -> Option<u64> {
+        // SAFETY: the event is there. What comes is null or ours, and freed once.
+        unsafe {
+            let partition = NonNull::new(rd_kafka_event_topic_partition(self.0.as_ptr()))?;
+            let offset = partition.as_ref().offset;
+            rd_kafka_topic_partition_destroy(partition.as_ptr());
+            u64::try_from(offset).ok()
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, this is its end, and what was borrowed of it has ended.
+        unsafe { rd_kafka_event_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// A message. Those that came in one answer of the broker share its memory, and keep it.
+pub(crate) struct Message<'a> {
+    message: NonNull<rd_kafka_message_t>,
+    _event: Event,
+    queue: PhantomData<&'a Queue>,
+}
+
+impl Message<'_> {
+    fn fields(&self) -> &rd_kafka_message_t {
+        // SAFETY: the message is there as long as its event.
+        unsafe { self.message.as_ref() }
+    }
+
+    pub(crate) fn offset(&self) -> u64 {
+        u64::try_from(self.fields().offset).unwrap_or_default()
+    }
+
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        let fields = self.fields();
+        // SAFETY: the key has this length, and is there as long as the message.
+        unsafe { bytes(fields.key.cast(), fields.key_len) }
+    }
+
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        let fields = self.fields();
+        // SAFETY: the payload has this length, and is there as long as the message.
+        unsafe { bytes(fields.payload.cast(), fields.len) }
+    }
+
+    /// Names and values of its headers. A name should be UTF-8; a value that isn't there is empty.
+    pub(crate) fn headers(&mut self) -> Headers<'_> {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is there, and nobody else looks at it. Where it has no headers, the
+        // pointer stays null; else they are there as long as the message.
+        let _ = unsafe { rd_kafka_message_headers(self.message.as_ptr(), &raw mut headers) };
+        Headers { native: headers, next: 0, message: PhantomData }
+    }
+}
+
+/// Headers of a message.
+#[derive(Clone)]
+pub(crate) struct Headers<'a> {
+    native: *const rd_kafka_headers_t,
+    next: usize,
+    message: PhantomData<&'a rd_kafka_message_t>,
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.native.is_null() {
+            return None;
+        }
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the headers are there as long as the message that is borrowed. It says where there
+        // is none of this number.
+        let found = unsafe {
+            let (name, value, size) = (&raw mut name, &raw mut value, &raw mut size);
+            rd_kafka_header_get_all(self.native, self.next, name, value, size)
+        };
+        if found != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        self.next += 1;
+        // SAFETY: a name ends with a zero; a value has its size. Both are the message's.
+        let (name, value) = unsafe { (CStr::from_ptr(name), bytes(value.cast(), size)) };
+        Some((name.to_bytes(), value.unwrap_or_default()))
+    }
+}
+
+/// Bytes of the client, where there are any.
+///
+/// # Safety
+/// A pointer that isn't null is to so many bytes, which stay as they are for the lifetime.
+unsafe fn bytes<'a>(start: *const u8, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: as the caller promises.
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, len) })
+}
