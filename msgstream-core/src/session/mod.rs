@@ -96,6 +96,7 @@ pub use self::producers::{ProducerLimits, ProducerState};
 pub(crate) use self::confirm::Session;
 pub(crate) use self::control::{Control, Kind};
 pub(crate) use self::counts::Counts;
+pub(crate) use self::writer::SessionWriter;
 
 use crate::error::Result;
 use crate::transport::{Position, Transport};

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -55,8 +56,8 @@ impl Shared {
     }
 
     /// Takes a batch in and sends it, where the channel is open.
-    pub(super) fn submit(&self, records: Vec<Record>) -> Receipt {
-        self.take(|line, reply| line.take(records, reply, Instant::now()))
+    pub(super) fn submit(&self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
+        self.take(|line, reply| line.take(records, buffers, reply, Instant::now()))
     }
 
     /// Writes a base: its position is after everything that was submitted before.

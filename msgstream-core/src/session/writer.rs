@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -59,6 +60,12 @@ impl SessionWriter {
         Self { shared, closing: Closing::Open, counts, task }
     }
 
+    /// Submits records with payloads in these buffers, in the same order: what is kept of them is a
+    /// handle for each buffer, not one for each record.
+    pub(crate) fn submit_sharing(&mut self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
+        self.shared.submit(records, buffers)
+    }
+
     /// What writes bases to the same channel.
     pub(super) fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
@@ -76,7 +83,7 @@ impl ChannelWriter for SessionWriter {
     }
 
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
-        self.shared.submit(records)
+        self.shared.submit(records, Vec::new())
     }
 
     async fn close(&mut self) -> Result<()> {

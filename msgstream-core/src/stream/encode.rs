@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::message::{Message, TsMsg};
 use crate::transport::{Meta, Record, Stamp};
@@ -11,18 +11,35 @@ use crate::transport::{Meta, Record, Stamp};
 /// of its own. A payload that is kept keeps its whole buffer, so buffers stay small.
 const ARENA: usize = 64 << 10;
 
+/// Messages that were encoded for one channel.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    pub(super) records: Vec<Record>,
+    /// The buffers that payloads share, in their order.
+    pub(super) buffers: Vec<Bytes>,
+}
+
+/// Records whose payloads share nothing that is known.
+impl From<Vec<Record>> for Encoded {
+    fn from(records: Vec<Record>) -> Self {
+        Self { records, buffers: Vec::new() }
+    }
+}
+
 /// Encodes the messages for one channel, in order, each with the stamp.
-pub(super) fn encode(msgs: &[Message], stamp: Option<&Stamp>) -> Vec<Record> {
+pub(super) fn encode(msgs: &[Message], stamp: Option<&Stamp>) -> Encoded {
     let lens: Vec<usize> = msgs.iter().map(encoded_len).collect();
     let mut records = Vec::with_capacity(msgs.len());
+    let mut buffers = Vec::new();
     let mut vchannel = None;
     let mut from = 0;
     while from < msgs.len() {
         let (count, capacity) = arena(&lens[from..]);
-        encode_arena(&msgs[from..from + count], capacity, stamp, &mut vchannel, &mut records);
+        let msgs = &msgs[from..from + count];
+        buffers.push(encode_arena(msgs, capacity, stamp, &mut vchannel, &mut records));
         from += count;
     }
-    records
+    Encoded { records, buffers }
 }
 
 /// What a message needs in a buffer; a record brings its payload along.
@@ -53,7 +70,7 @@ fn encode_arena(
     stamp: Option<&Stamp>,
     vchannel: &mut Option<Arc<str>>,
     records: &mut Vec<Record>,
-) {
+) -> Bytes {
     let first = records.len();
     let mut arena = BytesMut::with_capacity(capacity);
     let mut ends = Vec::with_capacity(msgs.len());
@@ -77,6 +94,7 @@ fn encode_arena(
         }
         start = end;
     }
+    arena
 }
 
 /// The metadata of a message. Neighbours of equal virtual channel share the name.
@@ -145,7 +163,7 @@ mod tests {
     fn payloads_are_those_of_their_messages_wherever_buffers_end() {
         let sizes = [0, 1, ARENA, ARENA + 1, 7, ARENA - 7, 1, 0, ARENA / 2, ARENA / 2, 5];
         let msgs: Vec<_> = sizes.iter().map(|len| blob("", *len)).collect();
-        let records = encode(&msgs, None);
+        let records = encode(&msgs, None).records;
         assert_eq!(records.len(), msgs.len());
         for (msg, record) in msgs.iter().zip(&records) {
             let Message::Typed(m) = msg else { panic!("all are typed") };
@@ -165,7 +183,7 @@ mod tests {
 
     #[test]
     fn equal_neighbours_share_their_virtual_channel() {
-        let records = encode(&["a", "a", "", "b", "a"].map(|v| blob(v, 1)), None);
+        let records = encode(&["a", "a", "", "b", "a"].map(|v| blob(v, 1)), None).records;
         let names: Vec<_> = records.iter().map(|r| r.meta.vchannel.clone()).collect();
         let expected = [Some("a"), Some("a"), None, Some("b"), Some("a")];
         assert_eq!(names.iter().map(|n| n.as_deref()).collect::<Vec<_>>(), expected);
@@ -178,7 +196,7 @@ mod tests {
         record.meta.stamp = Some("p;1;2".parse().unwrap());
         record.extra.extend([Header::new("trace", "x"), Header::new(Stamp::HEADER, "p;1;bye")]);
         let msgs = [blob("v", 3), StoredMessage::new("elsewhere".into(), record.clone()).into()];
-        let records = encode(&msgs, None);
+        let records = encode(&msgs, None).records;
         record.extra.pop();
         record.meta.stamp = None;
         assert_eq!(records[1], record);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::encode::encode;
+use super::encode::{Encoded, encode};
 use super::fan_in::is_end;
 use super::open::AT_A_TIME;
 use super::outcome::{PackReceipt, ProduceError, Produced};
@@ -13,12 +13,12 @@ use crate::error::{Error, Result};
 use crate::message::{MsgPack, MsgType, TimeTickMsg, Timestamp};
 use crate::planted::{Bug, planted};
 use crate::repack::{HashKeys, Repack, RepackError};
-use crate::session::{Counts, Opened, Session, SessionConfig, open};
+use crate::session::{Counts, Opened, Session, SessionConfig, SessionWriter, open};
 use crate::timetick::END_HEADER;
-use crate::transport::{ChannelWriter, Header, Record, Stamp, Transport};
+use crate::transport::{ChannelWriter, Header, Receipt, Record, Stamp, Transport};
 
 /// A batch for one channel, by the channel's index.
-type Batch = (usize, Vec<Record>);
+type Batch = (usize, Encoded);
 
 /// Writes packs to a fixed list of channels.
 #[derive(Debug)]
@@ -35,7 +35,36 @@ pub(super) struct Producer {
 #[derive(Debug)]
 struct Channel {
     name: Arc<str>,
-    writer: Box<dyn ChannelWriter>,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+enum Writer {
+    Plain(Box<dyn ChannelWriter>),
+    Session(SessionWriter),
+}
+
+impl Writer {
+    fn as_ref(&self) -> &dyn ChannelWriter {
+        match self {
+            Self::Plain(writer) => &**writer,
+            Self::Session(writer) => writer,
+        }
+    }
+
+    fn as_mut(&mut self) -> &mut dyn ChannelWriter {
+        match self {
+            Self::Plain(writer) => &mut **writer,
+            Self::Session(writer) => writer,
+        }
+    }
+
+    fn submit(&mut self, batch: Encoded) -> Receipt {
+        match self {
+            Self::Plain(writer) => writer.submit(batch.records),
+            Self::Session(writer) => writer.submit_sharing(batch.records, batch.buffers),
+        }
+    }
 }
 
 impl Producer {
@@ -44,7 +73,7 @@ impl Producer {
             let name = Arc::<str>::from(*channel);
             // Boxed: a future of this very type keeps the caller's from being `Send`.
             async move {
-                let writer = transport.writer(&name).await?;
+                let writer = Writer::Plain(transport.writer(&name).await?);
                 Ok::<_, Error>(Channel { name, writer })
             }
             .boxed()
@@ -62,10 +91,9 @@ impl Producer {
         counts: &Counts,
     ) -> Result<(Self, Opened)> {
         let (session, writers, opened) = open::open(transport, config, channels, counts).await?;
-        let channels = writers.into_iter().map(|(name, writer)| {
-            let writer: Box<dyn ChannelWriter> = Box::new(writer);
-            Channel { name, writer }
-        });
+        let channels = writers
+            .into_iter()
+            .map(|(name, writer)| Channel { name, writer: Writer::Session(writer) });
         Ok((Self::new(channels.collect(), Some(session)), opened))
     }
 
@@ -83,7 +111,7 @@ impl Producer {
     pub(super) async fn ready(&mut self) -> Result<()> {
         self.alive()?;
         for channel in &mut self.channels {
-            channel.writer.ready().await?;
+            channel.writer.as_mut().ready().await?;
         }
         Ok(())
     }
@@ -91,7 +119,7 @@ impl Producer {
     pub(super) async fn produce(&mut self, pack: MsgPack, repack: &dyn Repack) -> Result<Produced> {
         let batches = self.split(pack, repack)?;
         for (channel, _) in &batches {
-            self.channels[*channel].writer.ready().await?;
+            self.channels[*channel].writer.as_mut().ready().await?;
         }
         self.send(batches).await
     }
@@ -102,7 +130,7 @@ impl Producer {
     }
 
     pub(super) async fn broadcast(&mut self, pack: &MsgPack) -> Result<Produced> {
-        let records = encode(&pack.msgs, self.stamp().as_ref());
+        let records = encode(&pack.msgs, self.stamp().as_ref()).records;
         let batches = self.to_all(&records)?;
         self.ready().await?;
         // A copied end ends here, too.
@@ -113,7 +141,7 @@ impl Producer {
     /// Writes a tick to every channel once all that was submitted is stored; with `end`, as the
     /// channels' last record.
     pub(super) async fn tick(&mut self, ts: Timestamp, end: bool) -> Result<Produced> {
-        let mut records = encode(&[TimeTickMsg::new(ts).into()], self.stamp().as_ref());
+        let mut records = encode(&[TimeTickMsg::new(ts).into()], self.stamp().as_ref()).records;
         if end {
             records.iter_mut().for_each(|r| r.extra.push(Header::new(END_HEADER, "1")));
         }
@@ -129,14 +157,14 @@ impl Producer {
     /// Writes records to one channel, by its index.
     pub(super) async fn write(&mut self, channel: usize, records: Vec<Record>) -> Result<Produced> {
         self.check(channel, &records)?;
-        self.channels[channel].writer.ready().await?;
-        self.send(vec![(channel, records)]).await
+        self.channels[channel].writer.as_mut().ready().await?;
+        self.send(vec![(channel, records.into())]).await
     }
 
     /// Waits for all receipts and ends the writers.
     pub(super) async fn close(&mut self) -> Result<()> {
         let mut result = self.settle().await;
-        let closing: Vec<_> = self.channels.iter_mut().map(|c| c.writer.close()).collect();
+        let closing: Vec<_> = self.channels.iter_mut().map(|c| c.writer.as_mut().close()).collect();
         let mut closing = stream::iter(closing).buffered(AT_A_TIME);
         while let Some(closed) = closing.next().await {
             result = result.and(closed.map_err(Error::from));
@@ -160,10 +188,10 @@ impl Producer {
                 return Err(RepackError::NoSuchChannel { channel, channels }.into());
             }
             if !pack.msgs.is_empty() {
-                let records = encode(&pack.msgs, self.stamp().as_ref());
-                no_last_tick(&records)?;
-                self.check(channel, &records)?;
-                batches.push((channel, records));
+                let encoded = encode(&pack.msgs, self.stamp().as_ref());
+                no_last_tick(&encoded.records)?;
+                self.check(channel, &encoded.records)?;
+                batches.push((channel, encoded));
             }
         }
         if batches.is_empty() && messages > 0 {
@@ -179,7 +207,7 @@ impl Producer {
         (0..self.channels.len())
             .map(|channel| {
                 self.check(channel, records)?;
-                Ok((channel, records.to_vec()))
+                Ok((channel, records.to_vec().into()))
             })
             .collect()
     }
@@ -200,16 +228,16 @@ impl Producer {
         if self.ended {
             return Err(Error::Ended { channel: name.to_string() });
         }
-        Ok(writer.check(records)?)
+        Ok(writer.as_ref().check(records)?)
     }
 
     fn send(&mut self, batches: Vec<Batch>) -> PackReceipt {
         while let Some(outcome) = self.in_flight.front().and_then(|r| r.clone().now_or_never()) {
             self.note(outcome);
         }
-        let receipts = batches.into_iter().map(|(channel, records)| {
+        let receipts = batches.into_iter().map(|(channel, batch)| {
             let Channel { name, writer } = &mut self.channels[channel];
-            (name.clone(), records.len(), writer.submit(records))
+            (name.clone(), batch.records.len(), writer.submit(batch))
         });
         let receipt = PackReceipt::new(receipts.collect());
         self.in_flight.push_back(receipt.clone());

@@ -14,21 +14,37 @@ pub(super) struct Kept {
     /// The virtual channels: one for each run of neighbours that share one, by the run's first
     /// record.
     vchannels: Vec<(usize, Option<Arc<str>>)>,
+    /// The extra headers of the records that have some, by the record.
+    extra: Vec<(usize, Headers)>,
+    /// The buffers that payloads share, and the one in which the last payload was.
+    buffers: Vec<Bytes>,
+    buffer: usize,
 }
 
-/// What a record has of its own.
+/// What a record has of its own: a cache line.
 struct Rest {
     msg_type: MsgType,
     msg_id: i64,
     timestamp: Timestamp,
     collection_id: i64,
-    extra: Headers,
-    payload: Bytes,
+    payload: Payload,
+}
+
+enum Payload {
+    /// Bytes of a buffer.
+    Shared {
+        buffer: usize,
+        from: usize,
+        len: usize,
+    },
+    Own(Bytes),
 }
 
 impl Kept {
-    pub(super) fn with_capacity(records: usize) -> Self {
-        Self { records: Vec::with_capacity(records), vchannels: Vec::new() }
+    /// Room for so many records, whose payloads may be in these buffers.
+    pub(super) fn new(records: usize, buffers: Vec<Bytes>) -> Self {
+        let records = Vec::with_capacity(records);
+        Self { records, vchannels: Vec::new(), extra: Vec::new(), buffers, buffer: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -45,14 +61,28 @@ impl Kept {
         if !self.vchannels.last().is_some_and(goes_on) {
             self.vchannels.push((self.len(), meta.vchannel.clone()));
         }
+        if !extra.is_empty() {
+            self.extra.push((self.len(), extra.clone()));
+        }
+        let payload = self.payload(payload);
         self.records.push(Rest {
             msg_type: meta.msg_type,
             msg_id: meta.msg_id,
             timestamp: meta.timestamp,
             collection_id: meta.collection_id,
-            extra: extra.clone(),
-            payload: payload.clone(),
+            payload,
         });
+    }
+
+    /// Payloads are in their buffers in order, so it is in the last one's or in the next.
+    fn payload(&mut self, payload: &Bytes) -> Payload {
+        for buffer in [self.buffer, self.buffer + 1] {
+            if let Some(from) = self.buffers.get(buffer).and_then(|all| place(all, payload)) {
+                self.buffer = buffer;
+                return Payload::Shared { buffer, from, len: payload.len() };
+            }
+        }
+        Payload::Own(payload.clone())
     }
 
     /// The records from an index on, as they were but without stamps.
@@ -61,8 +91,16 @@ impl Kept {
             let mut meta = Meta::new(rest.msg_type, rest.timestamp);
             (meta.msg_id, meta.collection_id) = (rest.msg_id, rest.collection_id);
             meta.vchannel = self.vchannel(at).cloned();
-            let mut record = Record::new(meta, rest.payload.clone());
-            record.extra = rest.extra.clone();
+            let payload = match &rest.payload {
+                Payload::Shared { buffer, from, len } => {
+                    self.buffers[*buffer].slice(*from..*from + *len)
+                }
+                Payload::Own(payload) => payload.clone(),
+            };
+            let mut record = Record::new(meta, payload);
+            if let Ok(found) = self.extra.binary_search_by_key(&at, |(of, _)| *of) {
+                record.extra = self.extra[found].1.clone();
+            }
             record
         })
     }
@@ -81,4 +119,11 @@ impl Kept {
     pub(super) fn is_tick(&self, at: usize) -> bool {
         self.records[at].msg_type == MsgType::TIME_TICK
     }
+}
+
+/// Where in a buffer a payload is: both are there and never change, so the same place in memory has
+/// the same bytes.
+fn place(buffer: &Bytes, payload: &Bytes) -> Option<usize> {
+    let from = payload.as_ptr().addr().checked_sub(buffer.as_ptr().addr())?;
+    (from + payload.len() <= buffer.len()).then_some(from)
 }

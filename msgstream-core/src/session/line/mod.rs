@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::kept::Kept;
@@ -116,30 +117,42 @@ impl Line {
         self.receipts.front_mut()
     }
 
-    /// Takes a batch in, and a base before it where one is due.
-    pub(super) fn take(&mut self, records: Vec<Record>, reply: ReceiptSender, now: Instant) {
+    /// Takes a batch in, and a base before it where one is due. Payloads may be in the buffers.
+    pub(super) fn take(
+        &mut self,
+        records: Vec<Record>,
+        buffers: Vec<Bytes>,
+        reply: ReceiptSender,
+        now: Instant,
+    ) {
         let (told, at) = self.told;
         if self.last > told && (self.last - told >= BASE_EVERY || now - at >= BASE_AFTER) {
             // Nobody waits for it: where it fails, so does what follows it.
             self.take_base(Receipt::pending().0, now);
         }
-        self.put(records, reply, now);
+        self.put(records, buffers, reply, now);
     }
 
     /// Takes a base in, which tells the number of the last message before it.
     pub(super) fn take_base(&mut self, reply: ReceiptSender, now: Instant) {
         self.counts.lock().bases_sent += 1;
         let base = self.control(Kind::Base { last: self.last });
-        self.put(vec![base], reply, now);
+        self.put(vec![base], Vec::new(), reply, now);
     }
 
-    fn put(&mut self, mut records: Vec<Record>, reply: ReceiptSender, now: Instant) {
+    fn put(
+        &mut self,
+        mut records: Vec<Record>,
+        buffers: Vec<Bytes>,
+        reply: ReceiptSender,
+        now: Instant,
+    ) {
         if records.is_empty() {
             // No outcome will come that would tell of it.
             return reply.send(Outcome::stored(Vec::new()));
         }
         let (before, mut bytes, mut ticks) = (self.last, 0, false);
-        let mut kept = Kept::with_capacity(records.len());
+        let mut kept = Kept::new(records.len(), buffers);
         let mut whole = self.is_sent();
         for record in &mut records {
             let tick = is_tick(record);

@@ -3,6 +3,7 @@
 use futures::FutureExt;
 
 use super::*;
+use crate::transport::Header;
 
 fn line() -> Line {
     let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
@@ -19,7 +20,7 @@ fn batch(types: &str) -> Vec<Record> {
 
 fn take(line: &mut Line, types: &str) -> Receipt {
     let (reply, receipt) = Receipt::pending();
-    line.take(batch(types), reply, Instant::now());
+    line.take(batch(types), Vec::new(), reply, Instant::now());
     receipt
 }
 
@@ -84,8 +85,18 @@ fn what_is_sent_again_is_the_same_but_for_what_is_stored() {
     for (record, name) in records.iter_mut().zip([None, Some(0), Some(0), None, Some(0), Some(1)]) {
         record.meta.vchannel = name.map(|name: usize| names[name].clone());
     }
+    for (at, value) in [(1, "one"), (4, "four")] {
+        records[at].extra.push(Header::new("h", value));
+    }
+    // The third payload is in none of the buffers.
+    let buffers = ["abcd", "efg"].map(Bytes::from).to_vec();
+    let slices = [(0, 0..2), (0, 2..4), (1, 0..1), (1, 1..1), (1, 1..3)];
+    for (record, (buffer, range)) in records.iter_mut().zip(slices) {
+        record.payload = buffers[buffer].slice(range);
+    }
+    records[2].payload = Bytes::from("own");
     let (reply, _receipt) = Receipt::pending();
-    line.take(records.clone(), reply, Instant::now());
+    line.take(records.clone(), buffers, reply, Instant::now());
     let origin = line.origin.clone();
     for (record, seq) in records.iter_mut().zip(5..) {
         record.meta.stamp = Some(Stamp { origin: origin.clone(), seq });
@@ -146,7 +157,12 @@ fn a_base_is_written_when_no_tick_has_told_the_number_for_long() {
     let mut line = line();
     let start = Instant::now();
     let mut at = |types: &str, seconds| {
-        line.take(batch(types), Receipt::pending().0, start + Duration::from_secs(seconds));
+        line.take(
+            batch(types),
+            Vec::new(),
+            Receipt::pending().0,
+            start + Duration::from_secs(seconds),
+        );
         flush(&mut line)
     };
     // Before the first message nothing is to be told, however long it was silent.
@@ -163,7 +179,7 @@ fn a_base_is_written_after_many_messages_without_a_tick() {
     let now = Instant::now();
     let mut line = Line::new("a".into(), origin, 60_000, Timestamp(1), now, Counts::default());
     let mut take = |count| {
-        line.take(batch(&"m".repeat(count)), Receipt::pending().0, now);
+        line.take(batch(&"m".repeat(count)), Vec::new(), Receipt::pending().0, now);
         flush(&mut line)
     };
     assert_eq!([take(99_999), take(1), take(1), take(1)], [0, 0, 1, 0]);

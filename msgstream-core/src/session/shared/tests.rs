@@ -92,7 +92,7 @@ fn run_task(shared: &Shared) {
 #[test]
 fn what_is_in_flight_is_waited_for_and_then_comes_the_goodbye() {
     let (shared, wire) = shared(1 << 20);
-    let (messages, base) = (shared.submit(batch("mm")), shared.mark());
+    let (messages, base) = (shared.submit(batch("mm"), Vec::new()), shared.mark());
     let mut settled = pin!(shared.settled());
     for _ in 0..2 {
         run_task(&shared);
@@ -109,7 +109,7 @@ fn what_is_in_flight_is_waited_for_and_then_comes_the_goodbye() {
     assert_eq!(goodbye.now_or_never().unwrap().stored.len(), 1);
     assert_eq!(wire.log(), ["m", "m", "base2", "bye"]);
 
-    let (_, error) = shared.submit(batch("m")).now_or_never().unwrap().rest.unwrap();
+    let (_, error) = shared.submit(batch("m"), Vec::new()).now_or_never().unwrap().rest.unwrap();
     assert_eq!(*error.kind(), TransportErrorKind::Closed);
     let refused = shared.ready().now_or_never().unwrap().unwrap_err();
     assert_eq!(*refused.kind(), TransportErrorKind::Closed);
@@ -123,7 +123,7 @@ fn what_is_in_flight_is_waited_for_and_then_comes_the_goodbye() {
 #[test]
 fn there_is_no_goodbye_where_something_is_in_doubt() {
     let (waiting, wire) = shared(1 << 20);
-    let receipt = waiting.submit(batch("m"));
+    let receipt = waiting.submit(batch("m"), Vec::new());
     assert!(waiting.say_goodbye().is_none());
     assert_eq!(receipt.now_or_never().unwrap().rest.unwrap().0, Fate::Unknown);
     assert!(waiting.settled().now_or_never().is_some(), "nothing more will be acknowledged");
@@ -141,7 +141,7 @@ fn a_channel_takes_more_while_less_than_its_bound_is_in_flight() {
     let bytes = batch("m")[0].footprint();
     for (bound, takes_more) in [(bytes - 1, false), (bytes, false), (bytes + 1, true)] {
         let (shared, wire) = shared(bound);
-        let _receipt = shared.submit(batch("m"));
+        let _receipt = shared.submit(batch("m"), Vec::new());
         assert_eq!(shared.ready().now_or_never().is_some(), takes_more, "{bound}");
         wire.acknowledge();
         run_task(&shared);
@@ -152,7 +152,7 @@ fn a_channel_takes_more_while_less_than_its_bound_is_in_flight() {
 #[test]
 fn a_channel_takes_no_more_while_a_tick_waits() {
     let (shared, wire) = shared(1 << 20);
-    let _receipt = shared.submit(batch("mt"));
+    let _receipt = shared.submit(batch("mt"), Vec::new());
     assert_eq!(wire.log(), ["m"]);
     let mut ready = pin!(shared.ready());
     assert!((&mut ready).now_or_never().is_none());
