@@ -36,8 +36,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// For how long, each time. The client library gives no more than one event without a time.
 const EVENTS: Duration = Duration::from_millis(1);
 
-/// How long a new client may take to connect before a topic is assigned to it.
-const CONNECT: Duration = Duration::from_secs(1);
+/// How long the client may take to find a topic's leader before it goes on without.
+const LEADER: Duration = Duration::from_secs(1);
 
 /// A client that fetches.
 pub(crate) struct Fetcher {
@@ -202,9 +202,6 @@ impl Fetchers {
         // Those that have nothing to do any more go.
         fetching.retain(|fetcher| !lock(&fetcher.topics).is_empty());
         let fetcher = Fetcher::new(config)?;
-        // It has a connection then. Without one, a topic's leader would be looked for a second later;
-        // where there is none for so long, that is what happens.
-        let _ = fetcher.consumer.fetch_metadata(Some(topic), CONNECT);
         fetcher.reserve(topic);
         fetching.push(Arc::clone(&fetcher));
         Ok(fetcher)
@@ -271,7 +268,11 @@ impl Feed {
         }
         let assigned =
             alone_at(&self.topic, offset).and_then(|list| consumer.incremental_assign(&list));
-        assigned.map_err(|error| kind(&error, Duration::ZERO))
+        assigned.map_err(|error| kind(&error, Duration::ZERO))?;
+        // Else the client would look for the topic's leader up to a second later, as it does where
+        // no broker answers for so long.
+        let _ = consumer.fetch_metadata(Some(&self.topic), LEADER);
+        Ok(())
     }
 }
 
