@@ -12,7 +12,6 @@ use crate::transport::{Meta, Record, Stamp};
 const ARENA: usize = 64 << 10;
 
 /// Messages that were encoded for one channel.
-#[derive(Debug)]
 pub(super) struct Encoded {
     pub(super) records: Vec<Record>,
     /// The buffers that payloads share, in their order.
