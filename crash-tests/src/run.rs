@@ -94,7 +94,13 @@ impl Series<'_> {
         let Self { url, broker, kind, seed, .. } = *self;
         let temporary = tempfile::tempdir().map_err(Error::file(Path::new("temporary folder")))?;
         let folder = &Folder::new(temporary.path());
-        let outcome = Round { url, broker, plan, folder }.run(kind, kills).await?;
+        let outcome = match (Round { url, broker, plan, folder }).run(kind, kills).await {
+            Err(late @ Error::Deadline { .. }) => {
+                say(&format!("what the processes did is in {}", temporary.keep().display()));
+                return Err(late);
+            }
+            outcome => outcome?,
+        };
         let wrong = &outcome.found.wrong;
         if wrong.count > 0 {
             let (count, first) = (wrong.count, wrong.first.clone());
