@@ -67,12 +67,12 @@ is_running() {
     is_alive && ps -o args= -p "$(cat "$state/pid")" | grep -qF "$state"
 }
 
-# Waits up to 180 seconds for a command to succeed: on a busy machine a server takes its time.
+# Waits up to 120 seconds for a command to succeed: on a busy machine a server takes its time, and
+# so may the command.
 await() {
-    left=1800
+    give_up=$(($(date +%s) + 120))
     until "$@"; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || return 1
+        [ "$(date +%s)" -lt "$give_up" ] || return 1
         sleep 0.1
     done
 }
@@ -101,8 +101,9 @@ since_start() {
     if is_docker; then compose logs --since "$began" "$name"; else cat "$log"; fi
 }
 
+# Fails where the server lives and doesn't get ready.
 start_process() {
-    broker_fetch
+    broker_fetch || fail "$name can't be fetched"
     mkdir -p "$data"
     tries=10
     while :; do
@@ -116,6 +117,10 @@ start_process() {
         echo $! >"$state/pid"
         await is_settled || true
         ! broker_ready || break
+        if is_alive; then
+            echo "$port" >"$state/port"
+            return 1
+        fi
         tries=$((tries - 1))
         # Somebody else has the port: at the first start another one will do.
         if [ -f "$state/port" ] || [ "$tries" -eq 0 ] || ! grep -qi 'already in use' "$log"; then
@@ -135,12 +140,13 @@ start_once() {
     fi
 }
 
+# One that was killed may come back and never get ready, as a Pulsar that doesn't load its topics: the
+# next start mends it.
 start() {
     mkdir -p "$state"
-    start_once
-    if ! since_start | broker_sound; then
+    if ! start_once || ! since_start | broker_sound; then
         stop
-        start_once
+        start_once || fail "$name doesn't get ready; its log is $log"
     fi
 }
 

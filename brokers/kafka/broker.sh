@@ -18,8 +18,8 @@ broker_fetch() {
     done
     [ -d "$jars" ] && return
     mvn -B -q -ntp -f "$home/kafka/pom.xml" -Dkafka.version="$version" \
-        dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars.part"
-    mv "$jars.part" "$jars"
+        dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars.part" &&
+        mv "$jars.part" "$jars"
 }
 
 # Clients with a password have the port after the other clients', and the controller the one after
