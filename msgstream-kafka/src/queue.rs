@@ -4,7 +4,7 @@
 //! some names of headers, and keeps to itself where an end is;
 //! `docs/decisions/0009-kafka-events.md` has what that costs.
 
-#![allow(unsafe_code, reason = "no safe call tells where an end is, nor is as fast")]
+#![allow(unsafe_code, reason = "no safe call tells where an end is, or reads any header")]
 
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;

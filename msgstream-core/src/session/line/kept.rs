@@ -127,3 +127,23 @@ fn place(buffer: &Bytes, payload: &Bytes) -> Option<usize> {
     let from = payload.as_ptr().addr().checked_sub(buffer.as_ptr().addr())?;
     (from + payload.len() <= buffer.len()).then_some(from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_payloads_in_buffers_only_the_place_is_kept() {
+        let buffers = ["abcd", "efg"].map(|text| Bytes::copy_from_slice(text.as_bytes()));
+        let mut kept = Kept::new(4, buffers.to_vec());
+        let payloads = [buffers[0].slice(1..3), "own".into(), buffers[1].slice(..2), "efg".into()];
+        for payload in payloads {
+            kept.push(&Record::new(Meta::default(), payload));
+        }
+        let places = kept.records.iter().map(|rest| match &rest.payload {
+            Payload::Shared { buffer, from, len } => Some((*buffer, *from, *len)),
+            Payload::Own(_) => None,
+        });
+        assert_eq!(places.collect::<Vec<_>>(), [Some((0, 1, 2)), None, Some((1, 0, 2)), None]);
+    }
+}
