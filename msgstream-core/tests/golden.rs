@@ -110,7 +110,8 @@ fn headers_are_written_back_as_they_were() {
 fn without_headers_type_id_and_time_come_from_the_payload() {
     for vector in golden().messages {
         let names = MsgTypeNames::milvus_2x();
-        let (meta, _) = decode_headers([], &vector.payload(), &names).unwrap();
+        let (meta, _) =
+            decode_headers([] as [(&str, &[u8]); 0], &vector.payload(), &names).unwrap();
         let full = vector.record().meta;
         let mut expected = Meta::new(full.msg_type, full.timestamp);
         expected.msg_id = full.msg_id;

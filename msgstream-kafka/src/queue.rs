@@ -8,6 +8,7 @@
 
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 use rdkafka::bindings::{
     RD_KAFKA_EVENT_ERROR, RD_KAFKA_EVENT_FETCH, rd_kafka_event_destroy, rd_kafka_event_error,
     rd_kafka_event_message_next, rd_kafka_event_t, rd_kafka_event_topic_partition,
-    rd_kafka_event_type, rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_headers,
-    rd_kafka_message_t, rd_kafka_queue_destroy, rd_kafka_queue_get_partition, rd_kafka_queue_poll,
-    rd_kafka_queue_t, rd_kafka_resp_err_t, rd_kafka_topic_partition_destroy,
+    rd_kafka_event_type, rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_headers_t,
+    rd_kafka_message_headers, rd_kafka_message_t, rd_kafka_queue_destroy,
+    rd_kafka_queue_get_partition, rd_kafka_queue_poll, rd_kafka_queue_t, rd_kafka_resp_err_t,
+    rd_kafka_topic_partition_destroy,
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -166,13 +168,16 @@ impl Message<'_> {
         unsafe { bytes(fields.payload.cast(), fields.len) }
     }
 
-    /// Names and values of its headers. A name should be UTF-8; a value that isn't there is empty.
+    /// Names and values of its headers. A value that isn't there is empty.
     pub(crate) fn headers(&mut self) -> Headers<'_> {
-        let mut headers = ptr::null_mut();
+        let mut native = ptr::null_mut();
         // SAFETY: the message is there, and nobody else looks at it. Where it has no headers, the
         // pointer stays null; else they are there as long as the message.
-        let _ = unsafe { rd_kafka_message_headers(self.message.as_ptr(), &raw mut headers) };
-        Headers { native: headers, next: 0, message: PhantomData }
+        let count = unsafe {
+            let _ = rd_kafka_message_headers(self.message.as_ptr(), &raw mut native);
+            if native.is_null() { 0 } else { rd_kafka_header_cnt(native) }
+        };
+        Headers { native, numbers: 0..count, message: PhantomData }
     }
 }
 
@@ -180,7 +185,8 @@ impl Message<'_> {
 #[derive(Clone)]
 pub(crate) struct Headers<'a> {
     native: *const rd_kafka_headers_t,
-    next: usize,
+    /// Of those that are still to come.
+    numbers: Range<usize>,
     message: PhantomData<&'a rd_kafka_message_t>,
 }
 
@@ -188,20 +194,17 @@ impl<'a> Iterator for Headers<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.native.is_null() {
-            return None;
-        }
+        let number = self.numbers.next()?;
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         // SAFETY: the headers are there as long as the message that is borrowed. It says where there
         // is none of this number.
         let found = unsafe {
             let (name, value, size) = (&raw mut name, &raw mut value, &raw mut size);
-            rd_kafka_header_get_all(self.native, self.next, name, value, size)
+            rd_kafka_header_get_all(self.native, number, name, value, size)
         };
         if found != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             return None;
         }
-        self.next += 1;
         // SAFETY: a name ends with a zero; a value has its size. Both are the message's.
         let (name, value) = unsafe { (CStr::from_ptr(name), bytes(value.cast(), size)) };
         Some((name.to_bytes(), value.unwrap_or_default()))

@@ -1,6 +1,5 @@
 //! Reading.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::transport::{
-    ChannelReader, Copies, Incarnation, Limit, Meta, Position, ReadBatch, Record, Result, Retry,
-    Start, TransportError, TransportErrorKind,
+    ChannelReader, Copies, Incarnation, Limit, Position, ReadBatch, Record, Result, Retry, Start,
+    TransportError, TransportErrorKind,
 };
 use msgstream_core::wire::read_record;
-use msgstream_core::{MsgType, Timestamp};
 use rdkafka::error::KafkaError;
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
@@ -245,22 +243,11 @@ impl KafkaReader {
 }
 
 /// Its payload is a copy: the message shares its memory with all that came in the same answer of the
-/// broker. A name of a header that isn't UTF-8, which a program in another language can write, makes
-/// it a record that can't be read.
+/// broker.
 fn to_record(message: &mut Message<'_>, names: &MsgTypeNames, copies: &mut Copies) -> Record {
     let position = Position::new(message.offset());
     let payload = copies.copy(message.payload().unwrap_or_default());
-    let readable = Cell::new(true);
-    let headers = message.headers().filter_map(|(name, value)| {
-        let name = str::from_utf8(name).inspect_err(|_| readable.set(false));
-        Some((name.ok()?, value))
-    });
-    let mut record = read_record(position, headers, payload, names);
-    if !readable.get() {
-        record.meta = Meta::new(MsgType::UNREADABLE, Timestamp::MIN);
-        record.extra.clear();
-    }
-    record
+    read_record(position, message.headers(), payload, names)
 }
 
 #[async_trait]

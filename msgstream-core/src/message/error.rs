@@ -34,6 +34,12 @@ pub enum DecodeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A header's name isn't text.
+    #[error("header `{name}` has a name that isn't UTF-8")]
+    HeaderName {
+        /// The name, with U+FFFD in place of what isn't UTF-8.
+        name: String,
+    },
     /// The parts of a message contradict each other.
     #[error("the message contradicts itself: {reason}")]
     Inconsistent {

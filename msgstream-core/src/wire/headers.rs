@@ -66,13 +66,14 @@ fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 /// The metadata comes from the headers where all five are there. Else type, id and time come from
 /// the beginning of the payload, which every message shares; but a type, virtual channel or
 /// collection that a header gives is taken from there. Where a name comes twice the first one is
-/// the metadata, and the others are extra headers.
+/// the metadata, and the others are extra headers. A broker may give names as bytes.
 ///
 /// # Errors
-/// [`DecodeError::Header`] for metadata that can't be read, [`DecodeError::Corrupt`] and
-/// [`DecodeError::Inconsistent`] where the payload has to give it and doesn't.
-pub fn decode_headers<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+/// [`DecodeError::Header`] for metadata that can't be read, [`DecodeError::HeaderName`] for a name
+/// that isn't UTF-8, [`DecodeError::Corrupt`] and [`DecodeError::Inconsistent`] where the payload
+/// has to give the metadata and doesn't.
+pub fn decode_headers<'a, N: AsRef<[u8]>>(
+    headers: impl IntoIterator<Item = (N, &'a [u8])>,
     payload: &Bytes,
     names: &MsgTypeNames,
 ) -> Result<(Meta, Headers), DecodeError> {
@@ -80,11 +81,15 @@ pub fn decode_headers<'a>(
     let mut stamp = None;
     let mut extra = Headers::new();
     for (name, value) in headers {
+        let name = name.as_ref();
         if let Some(place) = found.place(name) {
             *place = Some(value);
         } else if let Some(read) = read_stamp(name, value).filter(|_| stamp.is_none()) {
             stamp = Some(read);
         } else {
+            let name = str::from_utf8(name).map_err(|_| DecodeError::HeaderName {
+                name: String::from_utf8_lossy(name).into_owned(),
+            })?;
             extra.push(Header::new(name, Bytes::copy_from_slice(value)));
         }
     }
@@ -93,8 +98,8 @@ pub fn decode_headers<'a>(
 
 /// A header of that name that isn't a stamp is an extra one: sessions have other uses for it, and
 /// what is no session's means nothing here.
-fn read_stamp(name: &str, value: &[u8]) -> Option<Stamp> {
-    (name == Stamp::HEADER).then(|| str::from_utf8(value).ok()?.parse().ok())?
+fn read_stamp(name: &[u8], value: &[u8]) -> Option<Stamp> {
+    (name == Stamp::HEADER.as_bytes()).then(|| str::from_utf8(value).ok()?.parse().ok())?
 }
 
 /// The headers that are metadata.
@@ -109,16 +114,16 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// Where a header's value goes; `None` where it isn't metadata, or is there already.
-    fn place(&mut self, name: &str) -> Option<&mut Option<&'a [u8]>> {
-        let place = match name {
-            MSG_TYPE => &mut self.msg_type,
-            MSG_ID => &mut self.msg_id,
-            TIMESTAMP => &mut self.timestamp,
-            VCHANNEL => &mut self.vchannel,
-            COLLECTION_ID => &mut self.collection_id,
-            _ => return None,
-        };
-        Some(place).filter(|place| place.is_none())
+    fn place(&mut self, name: &[u8]) -> Option<&mut Option<&'a [u8]>> {
+        let places = [
+            (MSG_TYPE, &mut self.msg_type),
+            (MSG_ID, &mut self.msg_id),
+            (TIMESTAMP, &mut self.timestamp),
+            (VCHANNEL, &mut self.vchannel),
+            (COLLECTION_ID, &mut self.collection_id),
+        ];
+        let found = places.into_iter().find(|(of, _)| name == of.as_bytes());
+        found.map(|(_, place)| place).filter(|place| place.is_none())
     }
 
     fn meta(self, payload: &Bytes, names: &MsgTypeNames) -> Result<Meta, DecodeError> {
@@ -287,6 +292,13 @@ mod tests {
         assert_eq!(meta.timestamp, Timestamp::MAX);
         let names: Vec<_> = extra.iter().map(|h| (&*h.name, &*h.value)).collect();
         assert_eq!(names, more);
+    }
+
+    #[test]
+    fn a_name_that_isn_t_text_is_refused() {
+        let headers = [(b"msg_type".as_slice(), b"70001".as_slice()), (b"a\xff", b"")];
+        let read = decode_headers(headers, &tick(), &MsgTypeNames::default());
+        assert!(matches!(read, Err(DecodeError::HeaderName { name }) if name == "a\u{fffd}"));
     }
 
     prop_compose! {
