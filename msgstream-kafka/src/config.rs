@@ -195,7 +195,10 @@ fn credentials(
         Some((name, password.unwrap_or_default()))
     } else if given {
         None
-    } else if properties.get("security.protocol").is_some_and(|p| p.starts_with("sasl")) {
+    } else if properties
+        .get("security.protocol")
+        .is_some_and(|p| p.to_ascii_lowercase().starts_with("sasl"))
+    {
         let password = environment("KAFKA_PASSWORD").unwrap_or_default();
         environment("KAFKA_USERNAME").map(|name| (name, password))
     } else {
@@ -314,7 +317,9 @@ mod tests {
         let safe = "security.protocol=sasl_plaintext";
         assert_eq!(user(&format!("kafka://a%40b:secret@h?{safe}")), ["a@b", "secret", "PLAIN"]);
         assert_eq!(user(&format!("kafka://h?{safe}&sasl.username=c"))[0], "c");
-        assert_eq!(user(&format!("kafka://h?{safe}"))[0], "secret of KAFKA_USERNAME");
+        for safe in [safe, "security.protocol=SASL_PLAINTEXT"] {
+            assert_eq!(user(&format!("kafka://h?{safe}"))[0], "secret of KAFKA_USERNAME");
+        }
         let error = read("kafka://u:secret@h").unwrap_err().to_string();
         assert!(error.contains("security.protocol") && !error.contains("secret"), "{error}");
     }

@@ -259,7 +259,9 @@ impl Feed {
     fn begin(&mut self, offset: u64) -> Result<(), TransportErrorKind> {
         let consumer = &self.fetcher.consumer;
         // Before each assignment, so that nothing of the topic gets into the common queue: with the
-        // one before the client may have forgotten the partition, and its queue.
+        // one before the client may have forgotten the partition, and its queue. The queue of before
+        // goes first: its end ends the calls for the partition, and there is one queue for both.
+        self.queue = None;
         let signal = Arc::clone(&self.signal);
         self.queue = Queue::split(consumer, &self.topic, move || signal.wake.notify_one());
         if self.queue.is_none() {

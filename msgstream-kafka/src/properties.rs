@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::TransportErrorKind;
+use msgstream_core::transport::{Retry, TransportErrorKind};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{kind, needs};
@@ -101,13 +101,15 @@ impl Handle {
         let looked = tokio::spawn(async move {
             let work = async {
                 let mut properties = handle.properties.lock().await;
-                let until = Instant::now() + handle.timeout();
-                let late = TransportErrorKind::TimedOut { after: handle.timeout() };
-                let read = timeout_at(until, properties.catch_up(&handle)).await;
-                if let Err(kind) = read.unwrap_or(Err(late)) {
+                let mut retry = Retry::new(handle.timeout());
+                loop {
+                    let until = Instant::now() + retry.left();
+                    let late = TransportErrorKind::TimedOut { after: handle.timeout() };
+                    let read = timeout_at(until, properties.catch_up(&handle)).await;
+                    let Err(kind) = read.unwrap_or(Err(late)) else { break };
                     // From the beginning next time.
                     *properties = Properties::default();
-                    return Err(kind);
+                    retry.after(kind).await?;
                 }
                 Ok(properties.values.get(topic.as_bytes()).cloned())
             };
@@ -156,8 +158,10 @@ impl Properties {
                 // Compaction leaves offsets without a record.
                 Told::End(end) => self.next = self.next.max(end),
                 Told::Failed(error) => {
-                    let kind = kind(&error, handle.timeout());
-                    return Err(needs(kind, "Read", &named(PROPERTIES)));
+                    return Err(match kind(&error, handle.timeout()) {
+                        TransportErrorKind::NotFound => handle.missing(PROPERTIES).await,
+                        kind => needs(kind, "Read", &named(PROPERTIES)),
+                    });
                 }
                 Told::Nothing => {
                     // Where the time is over, it looks again.

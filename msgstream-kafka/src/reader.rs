@@ -36,6 +36,8 @@ pub(crate) struct KafkaReader {
     names: MsgTypeNames,
     /// `None` after a failure.
     feed: Option<Feed>,
+    /// How the feed ended, behind the records that are here.
+    ended: Option<KafkaError>,
     copies: Copies,
     /// Records that are here and weren't handed out.
     ready: VecDeque<Record>,
@@ -64,6 +66,7 @@ impl KafkaReader {
             topic,
             names: MsgTypeNames::default(),
             feed: None,
+            ended: None,
             copies: Copies::default(),
             ready: VecDeque::new(),
             usual: 0,
@@ -83,6 +86,7 @@ impl KafkaReader {
     /// Goes to an offset. Cancelled, it leaves the reader where it was, without a feed.
     async fn begin(&mut self, next: u64, bounds: Bounds) -> Result<(), TransportErrorKind> {
         let feed = self.feed.take();
+        self.ended = None;
         // Without a feed what was read ahead would be read again.
         self.rewind();
         let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
@@ -139,19 +143,14 @@ impl KafkaReader {
             self.begin(next, bounds).await?;
         }
         loop {
-            let failed = self.gather_in_turn(limit).await;
+            self.gather_in_turn(limit).await;
             if !self.ready.is_empty() {
                 let count = limit.count(&self.ready);
                 let caught_up = count == self.ready.len() && self.look_for_end().await;
                 return Ok(self.take(count, caught_up));
             }
-            if let Some(error) = failed {
-                let timeout = self.handle.timeout();
-                return Err(match is_out_of_range(&error) {
-                    // The next attempt sees which.
-                    true => TransportErrorKind::Unavailable { reason: error.to_string() },
-                    false => self.meaning(kind(&error, timeout)).await,
-                });
+            if let Some(error) = &self.ended {
+                return Err(self.meaning(error).await);
             }
             let Some(feed) = &self.feed else { continue };
             let look = until.min(Instant::now() + LOOK);
@@ -162,32 +161,35 @@ impl KafkaReader {
         }
     }
 
-    /// A topic that the client misses may be one that it doesn't know yet.
-    async fn meaning(&self, kind: TransportErrorKind) -> TransportErrorKind {
-        if kind != TransportErrorKind::NotFound {
-            return needs(kind, "Read", &named(&self.topic));
-        }
-        match self.handle.find(&self.topic).await {
-            Err(kind) => kind,
-            Ok(()) => {
-                let reason = "the client misses a topic that is there".to_owned();
-                TransportErrorKind::Unavailable { reason }
+    /// What it means that the feed ended.
+    async fn meaning(&self, error: &KafkaError) -> TransportErrorKind {
+        match kind(error, self.handle.timeout()) {
+            // The next attempt sees which.
+            _ if is_out_of_range(error) => {
+                TransportErrorKind::Unavailable { reason: error.to_string() }
             }
+            TransportErrorKind::NotFound => self.handle.missing(&self.topic).await,
+            kind => needs(kind, "Read", &named(&self.topic)),
         }
     }
 
-    async fn gather_in_turn(&mut self, limit: Limit) -> Option<KafkaError> {
-        let fetcher = Arc::clone(&self.feed.as_ref()?.fetcher);
+    async fn gather_in_turn(&mut self, limit: Limit) {
+        let Some(feed) = &self.feed else { return };
+        let fetcher = Arc::clone(&feed.fetcher);
         let _turn = fetcher.turn.lock().await;
-        self.gather(limit)
+        self.gather(limit);
     }
 
     /// Takes what has arrived, up to the limit and one more. It doesn't wait, so that it can't be
     /// cancelled.
-    fn gather(&mut self, limit: Limit) -> Option<KafkaError> {
-        let feed = self.feed.as_ref()?;
+    fn gather(&mut self, limit: Limit) {
+        let Some(feed) = &self.feed else { return };
         let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
-        while self.ready.len() < limit.records.max(1) && bytes <= limit.bytes {
+        // An end is told once.
+        while self.ended.is_none()
+            && self.ready.len() < limit.records.max(1)
+            && bytes <= limit.bytes
+        {
             match feed.next(|message| to_record(message, &self.names, &mut self.copies)) {
                 Told::Message(record) => {
                     if self.ready.is_empty() {
@@ -200,11 +202,10 @@ impl KafkaReader {
                 }
                 // Offsets without a record, such as those of transactions' markers, are behind.
                 Told::End(end) => (self.next, self.at_end) = (self.next.max(end), true),
-                Told::Failed(error) => return Some(error),
-                Told::Nothing => return None,
+                Told::Failed(error) => self.ended = Some(error),
+                Told::Nothing => return,
             }
         }
-        None
     }
 
     /// Whether nothing follows what is about to be handed out. The topic is asked where the client

@@ -97,6 +97,18 @@ impl Handle {
         .await
     }
 
+    /// What it means that one answer has a topic for missing: the one who gave it may not know the
+    /// topic yet, or any more.
+    pub(crate) async fn missing(&self, topic: &str) -> TransportErrorKind {
+        match self.find(topic).await {
+            Err(kind) => kind,
+            Ok(()) => {
+                let reason = "the brokers differ on whether the topic is there".to_owned();
+                TransportErrorKind::Unavailable { reason }
+            }
+        }
+    }
+
     /// The first offset whose record was appended at a time, in Unix milliseconds, or later; `None`
     /// where there is none.
     pub(crate) async fn offset_at(

@@ -16,6 +16,7 @@ mod gaps;
 mod many;
 mod milvus;
 mod outage;
+mod reader;
 mod support;
 #[cfg(feature = "kafka-ssl")]
 mod tls;

@@ -8,9 +8,9 @@ use msgstream_conformance::unique_name;
 use msgstream_core::registry::{ConnectError, Registry};
 use msgstream_core::transport::{ChannelReader, Limit, Meta, Record, Transport, TransportError};
 use msgstream_core::{MsgType, Timestamp};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tempfile::TempDir;
 
 use crate::brokers;
@@ -100,6 +100,13 @@ pub(crate) async fn drain(reader: &mut dyn ChannelReader) -> Vec<Record> {
 
 pub(crate) fn times(records: &[Record]) -> Vec<u64> {
     records.iter().map(|r| r.meta.timestamp.0).collect()
+}
+
+/// Takes the records before an offset away, as retention does.
+pub(crate) async fn delete_until(topic: &str, offset: i64) {
+    let mut upto = TopicPartitionList::new();
+    upto.add_partition_offset(topic, 0, Offset::Offset(offset)).unwrap();
+    admin().delete_records(&upto, &AdminOptions::new()).await.unwrap();
 }
 
 /// The error of a reader, after whatever had arrived before.

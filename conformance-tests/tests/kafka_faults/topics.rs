@@ -9,11 +9,10 @@ use msgstream_core::transport::{
 };
 use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::support::{
-    LONG, admin, connect, create, drain, failure, make_topic, open, raw, record, record_of, times,
-    url, write, write_numbers,
+    LONG, admin, connect, create, delete_until, drain, failure, make_topic, open, raw, record,
+    record_of, times, url, write, write_numbers,
 };
 
 #[tokio::test]
@@ -45,9 +44,7 @@ async fn a_reader_that_retention_passes_is_told() {
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..5));
     // More than the reader has in advance.
     write(&*transport, &channel, (5..2000).map(|n| record_of(n, 4096)).collect()).await;
-    let mut upto = TopicPartitionList::new();
-    upto.add_partition_offset(&channel, 0, Offset::Offset(1990)).unwrap();
-    admin().delete_records(&upto, &AdminOptions::new()).await.unwrap();
+    delete_until(&channel, 1990).await;
 
     let error = failure(&mut *reader).await;
     let Kind::PositionTrimmed { position, first } = *error.kind() else { panic!("{error}") };
