@@ -90,9 +90,10 @@ impl KafkaTransport {
     async fn describe_channel(&self, channel: &str) -> Result<ChannelInfo, TransportErrorKind> {
         let topic = self.known_topic(channel)?;
         let Bounds { low, high } = self.handle.bounds(&topic).await?;
+        let incarnation = self.handle.incarnation(&topic).await?;
         let properties = self.handle.properties(&topic).await?;
         let first = (low < high).then(|| Position::new(low));
-        Ok(ChannelInfo::new(Incarnation::UNKNOWN, first, Position::new(high), properties))
+        Ok(ChannelInfo::new(incarnation, first, Position::new(high), properties))
     }
 }
 
@@ -100,7 +101,7 @@ impl KafkaTransport {
 #[async_trait]
 impl Transport for KafkaTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without("incarnations").with_max_payload(self.handle.max_payload)
+        Capabilities::all().with_max_payload(self.handle.max_payload)
     }
 
     async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
@@ -148,11 +149,8 @@ impl Transport for KafkaTransport {
     ) -> Result<Box<dyn ChannelReader>> {
         let opened = async {
             let topic = self.known_topic(channel)?;
-            if incarnation.is_some_and(|incarnation| incarnation != Incarnation::UNKNOWN) {
-                return Err(TransportErrorKind::Unsupported { capability: "incarnations" });
-            }
             let handle = Arc::clone(&self.handle);
-            let opened = KafkaReader::open(handle, channel, topic, start);
+            let opened = KafkaReader::open(handle, channel, topic, start, incarnation);
             self.handle.while_open(opened).await
         };
         match opened.await {

@@ -124,6 +124,11 @@ impl KafkaConfig {
     pub(crate) fn writers_number(&self, name: &str) -> Option<usize> {
         self.producer(None).create_native_config().ok()?.get(name).ok()?.parse().ok()
     }
+
+    /// A number among the properties of readers, given or not.
+    pub(crate) fn readers_number(&self, name: &str) -> Option<u32> {
+        self.consumer("").create_native_config().ok()?.get(name).ok()?.parse().ok()
+    }
 }
 
 /// The values may be secrets.

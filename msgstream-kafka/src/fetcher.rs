@@ -23,7 +23,7 @@ use tokio::sync::{Mutex as Turn, Notify};
 use crate::KafkaConfig;
 use crate::error::kind;
 use crate::events::{Events, lock};
-use crate::queue::{Message, Popped, Queue};
+use crate::native::queue::{Message, Popped, Queue};
 
 pub(crate) type Consumer = BaseConsumer<Events>;
 

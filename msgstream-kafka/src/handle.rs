@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::KafkaConfig;
 use crate::fetcher::{Consumer, Fetcher, Fetchers};
 use crate::group::Groups;
+use crate::incarnations::Incarnations;
 use crate::producer::Producers;
 use crate::properties::Properties;
 use crate::topics::Admin;
@@ -30,6 +31,7 @@ pub(crate) struct Handle {
     pub(crate) fetchers: Arc<Fetchers>,
     pub(crate) producers: Producers,
     pub(crate) groups: Groups,
+    pub(crate) incarnations: Incarnations,
     pub(crate) admin: Admin,
     pub(crate) properties: Mutex<Properties>,
     asking: Arc<Semaphore>,
@@ -48,6 +50,7 @@ impl Handle {
         let fetchers = Arc::new(Fetchers::new(&config)?);
         let handle = Arc::new(Self {
             producers: Producers::new(&config, max_payload),
+            incarnations: Incarnations::new(&config),
             config,
             max_payload,
             fetchers,

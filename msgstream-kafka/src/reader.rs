@@ -18,7 +18,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::{kind, needs};
 use crate::fetcher::{Feed, Told, is_out_of_range};
 use crate::handle::Handle;
-use crate::queue::Message;
+use crate::incarnations::Bound;
+use crate::native::queue::Message;
 use crate::start::place;
 use crate::topics::{Bounds, named};
 
@@ -34,6 +35,7 @@ pub(crate) struct KafkaReader {
     channel: String,
     topic: String,
     names: MsgTypeNames,
+    bound: Bound,
     /// `None` after a failure.
     feed: Option<Feed>,
     /// How the feed ended, behind the records that are here.
@@ -58,13 +60,16 @@ impl KafkaReader {
         channel: &str,
         topic: String,
         start: Start,
+        incarnation: Option<Incarnation>,
     ) -> Result<Self, TransportErrorKind> {
+        let bound = Bound::new(&handle, &topic, incarnation).await?;
         let (next, bounds) = place(&handle, &topic, start).await?;
         let mut reader = Self {
             handle,
             channel: channel.to_owned(),
             topic,
             names: MsgTypeNames::default(),
+            bound,
             feed: None,
             ended: None,
             copies: Copies::default(),
@@ -94,7 +99,10 @@ impl KafkaReader {
             Some(feed) => feed.restart(next),
             None => handle.fetchers.open(&handle.config, &topic, next),
         };
-        self.feed = Some(self.handle.block(open).await?);
+        let feed = self.handle.block(open).await?;
+        // Before this the client may have come to another topic without a pause.
+        self.bound.look().await?;
+        self.feed = Some(feed);
         (self.next, self.at_end) = (next, false);
         (self.end, self.asked) = (bounds.high, false);
         Ok(())
@@ -138,6 +146,8 @@ impl KafkaReader {
     ) -> Result<ReadBatch, TransportErrorKind> {
         if self.feed.is_none() {
             self.rewind();
+            // In another topic the place means nothing.
+            self.bound.look().await?;
             let start = Start::At(Position::new(self.next));
             let (next, bounds) = place(&self.handle, &self.topic, start).await?;
             self.begin(next, bounds).await?;
@@ -145,6 +155,7 @@ impl KafkaReader {
         loop {
             self.gather_in_turn(limit).await;
             if !self.ready.is_empty() {
+                self.bound.look_for_records().await?;
                 let count = limit.count(&self.ready);
                 let caught_up = count == self.ready.len() && self.look_for_end().await;
                 return Ok(self.take(count, caught_up));
@@ -224,13 +235,13 @@ impl KafkaReader {
     }
 
     /// A client that lost its brokers waits for them in silence.
-    async fn check_connection(&self) -> Result<(), TransportErrorKind> {
-        let trouble = self.feed.as_ref().and_then(|feed| feed.fetcher.events.trouble());
-        if trouble.is_some() {
-            self.handle.bounds(&self.topic).await?;
-            if let Some(feed) = &self.feed {
-                feed.fetcher.events.answered();
-            }
+    async fn check_connection(&mut self) -> Result<(), TransportErrorKind> {
+        let events = self.feed.as_ref().map(|feed| feed.fetcher.events.clone());
+        let in_trouble = events.filter(|events| events.trouble().is_some());
+        let good_for = if in_trouble.is_some() { Duration::ZERO } else { LOOK };
+        self.bound.look_after(good_for).await?;
+        if let Some(events) = in_trouble {
+            events.answered();
         }
         Ok(())
     }
@@ -264,6 +275,7 @@ impl ChannelReader for KafkaReader {
     async fn seek(&mut self, start: Start) -> Result<()> {
         let handle = Arc::clone(&self.handle);
         let sought = async {
+            self.bound.look().await?;
             let (next, bounds) = place(&handle, &self.topic, start).await?;
             self.begin(next, bounds).await
         };
@@ -272,6 +284,6 @@ impl ChannelReader for KafkaReader {
     }
 
     fn incarnation(&self) -> Incarnation {
-        Incarnation::UNKNOWN
+        self.bound.incarnation
     }
 }

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_topic_deleted_under_its_reader_is_told_and_a_shorter_one_in_its_place() {
+async fn a_topic_deleted_under_its_reader_is_told_and_one_in_its_place() {
     let transport = open().await;
     let channel = create(&*transport).await;
     write_numbers(&*transport, &channel, 0..10).await;
@@ -26,13 +26,19 @@ async fn a_topic_deleted_under_its_reader_is_told_and_a_shorter_one_in_its_place
     let error = failure(&mut *reader).await;
     assert!(matches!(error.kind(), Kind::NotFound), "{error}");
 
+    // Be it shorter than the reader's place, or longer.
+    let expected = reader.incarnation();
     transport.create(&channel, BTreeMap::new()).await.unwrap();
-    write_numbers(&*transport, &channel, 0..3).await;
-    let error = failure(&mut *reader).await;
-    let beyond = Kind::PositionBeyondEnd { position: Position::new(10), end: Position::new(3) };
-    assert_eq!(*error.kind(), beyond);
-    reader.seek(Start::Earliest).await.unwrap();
-    assert_eq!(times(&drain(&mut *reader).await), [0, 1, 2]);
+    let found = transport.describe(&channel).await.unwrap().incarnation;
+    for numbers in [0..3, 3..20] {
+        write_numbers(&*transport, &channel, numbers).await;
+        let error = failure(&mut *reader).await;
+        assert_eq!(*error.kind(), Kind::WrongIncarnation { expected, found });
+        let error = reader.seek(Start::Earliest).await.unwrap_err();
+        assert_eq!(*error.kind(), Kind::WrongIncarnation { expected, found });
+    }
+    let mut fresh = transport.reader(&channel, Start::Earliest, Some(found)).await.unwrap();
+    assert_eq!(times(&drain(&mut *fresh).await), Vec::from_iter(0..20));
 }
 
 #[tokio::test]

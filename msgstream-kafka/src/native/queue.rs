@@ -1,10 +1,7 @@
 //! The queue of one topic in the client, without what the client library puts around it.
 //!
 //! The library's own call reads the clock and shares each message between counted pointers, panics at
-//! some names of headers, and keeps to itself where an end is;
-//! `docs/decisions/0009-kafka-events.md` has what that costs.
-
-#![allow(unsafe_code, reason = "no safe call tells where an end is, or reads any header")]
+//! some names of headers, and keeps to itself where an end is.
 
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
@@ -12,26 +9,26 @@ use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::bindings::{
-    RD_KAFKA_EVENT_ERROR, RD_KAFKA_EVENT_FETCH, rd_kafka_event_destroy, rd_kafka_event_error,
-    rd_kafka_event_message_next, rd_kafka_event_t, rd_kafka_event_topic_partition,
-    rd_kafka_event_type, rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_headers_t,
-    rd_kafka_message_headers, rd_kafka_message_t, rd_kafka_queue_destroy,
-    rd_kafka_queue_get_partition, rd_kafka_queue_poll, rd_kafka_queue_t, rd_kafka_resp_err_t,
-    rd_kafka_topic_partition_destroy,
+    RD_KAFKA_EVENT_ERROR, RD_KAFKA_EVENT_FETCH, rd_kafka_event_error, rd_kafka_event_message_next,
+    rd_kafka_event_topic_partition, rd_kafka_event_type, rd_kafka_header_cnt,
+    rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_message_headers, rd_kafka_message_t,
+    rd_kafka_queue_get_partition, rd_kafka_resp_err_t, rd_kafka_topic_partition_destroy,
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::{Event, NativeQueue};
 use crate::events::Events;
 use crate::fetcher::Consumer;
 
 /// The queue of a topic's only partition.
 pub(crate) struct Queue {
     // Before what holds the client, for it has to go before.
-    native: Native,
+    native: NativeQueue,
     _split: PartitionQueue<Events>,
 }
 
@@ -58,40 +55,19 @@ impl Queue {
         // SAFETY: the client is there, for `split` holds it, and so is the name. What comes is null
         // or ours.
         let native = unsafe { rd_kafka_queue_get_partition(client, name.as_ptr(), 0) };
-        Some(Self { native: Native(NonNull::new(native)?), _split: split })
+        Some(Self { native: NativeQueue(NonNull::new(native)?), _split: split })
     }
 
     /// What came next. It doesn't wait.
     pub(crate) fn pop(&self) -> Option<Popped<'_>> {
         loop {
-            // SAFETY: the queue is there as long as `native`, and its client as long as `_split`.
-            // What comes is null or ours.
-            let event = unsafe { rd_kafka_queue_poll(self.native.0.as_ptr(), 0) };
             // Other kinds of events don't come to a topic's queue.
-            if let Some(popped) = Event(NonNull::new(event)?).read() {
+            if let Some(popped) = self.native.poll(Duration::ZERO)?.read() {
                 return Some(popped);
             }
         }
     }
 }
-
-/// A handle on a queue.
-struct Native(NonNull<rd_kafka_queue_t>);
-
-// SAFETY: the client's functions for queues may be called on any thread.
-unsafe impl Send for Native {}
-// SAFETY: as above, and on several threads at once.
-unsafe impl Sync for Native {}
-
-impl Drop for Native {
-    fn drop(&mut self) {
-        // SAFETY: it is ours, and this is its end.
-        unsafe { rd_kafka_queue_destroy(self.0.as_ptr()) };
-    }
-}
-
-/// An event, to be freed.
-struct Event(NonNull<rd_kafka_event_t>);
 
 impl Event {
     /// The lifetime is that of the queue it came from.
@@ -129,13 +105,6 @@ impl Event {
             rd_kafka_topic_partition_destroy(partition.as_ptr());
             u64::try_from(offset).ok()
         }
-    }
-}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        // SAFETY: it is ours, this is its end, and what was borrowed of it has ended.
-        unsafe { rd_kafka_event_destroy(self.0.as_ptr()) };
     }
 }
 
