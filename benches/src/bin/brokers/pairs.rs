@@ -100,7 +100,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Messages of the first pair, which tells how many are needed for the others.
+    /// Messages of the first pair; each tells how many are needed for the next.
     const FIRST: u64 = 10_000;
 
     /// The most that one run writes, in bytes of payload: it is in the server's files until the
@@ -119,11 +119,16 @@ impl Bench {
     /// Runs the sides in pairs, either first by turns, so that what slows the machine for a while
     /// slows both.
     pub(crate) async fn measure(&mut self, case: Case, effort: Effort) -> Result<Measured> {
-        // Its times don't count: connections and caches are new.
-        let first = self.pairs(case, Self::FIRST, 1).await?;
-        let fastest = first.iter().flatten().map(|run| run.rate).fold(0.0, f64::max);
+        // These times don't count: connections and caches are new, and a server that was just
+        // started is several times slower than it will be.
         let most = Self::MOST / case.payload as u64;
-        let messages = ((fastest * effort.run_ms as f64 / 1e3) as u64).clamp(1_000, most);
+        let (mut messages, mut tried) = (Self::FIRST, 0);
+        while messages > tried * 2 {
+            tried = messages;
+            let first = self.pairs(case, tried, 1).await?;
+            let fastest = first.iter().flatten().map(|run| run.rate).fold(0.0, f64::max);
+            messages = ((fastest * effort.run_ms as f64 / 1e3) as u64).clamp(1_000, most);
+        }
         let pairs = self.pairs(case, messages, effort.pairs).await?;
 
         let (ours, raw): (Vec<_>, Vec<_>) = pairs.iter().map(|[ours, raw]| (*ours, *raw)).unzip();
