@@ -45,6 +45,8 @@ pub(crate) const FOR_READERS: &[(&str, &str, &str)] = &[
     ("enable.partition.eof", "", "true"),
     // A reader that begins waits until the request that is out for the others is answered.
     ("fetch.wait.max.ms", "", "25"),
+    // So many are taken out of a queue at once, and don't count as read ahead until they are back.
+    ("consume.callback.max.messages", "", "128"),
     // The bound of what is read ahead holds for each reader. The client looks again after a
     // second by default whether a full queue has room.
     ("queued.max.messages.kbytes", "", "1024"),

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,7 @@ use tokio::sync::{Mutex as Turn, Notify};
 use crate::KafkaConfig;
 use crate::error::kind;
 use crate::events::{Events, lock};
-use crate::native::queue::{Message, Popped, Queue};
+use crate::native::topic::{Told, Topic};
 
 pub(crate) type Consumer = BaseConsumer<Events>;
 
@@ -67,7 +68,7 @@ struct Signal {
 /// What a feed leaves behind.
 struct Ended {
     topic: String,
-    queue: Option<Queue>,
+    fetched: Option<Topic>,
 }
 
 impl Fetcher {
@@ -105,7 +106,7 @@ impl Fetcher {
     fn open(self: &Arc<Self>, topic: &str, offset: u64) -> Result<Feed, TransportErrorKind> {
         let signal = lock(&self.topics).get(topic).cloned().unwrap_or_default();
         let fetcher = Arc::clone(self);
-        let mut feed = Feed { fetcher, topic: topic.to_owned(), queue: None, signal };
+        let mut feed = Feed { fetcher, topic: topic.to_owned(), fetched: None, signal };
         feed.begin(offset)?;
         Ok(feed)
     }
@@ -127,8 +128,8 @@ pub(crate) fn no_thread(error: &std::io::Error) -> TransportErrorKind {
 fn serve(consumer: &Arc<Consumer>, topics: &Topics, ends: &Receiver<Ended>) {
     loop {
         match ends.recv_timeout(TICK) {
-            Ok(Ended { topic, queue }) => {
-                drop(queue);
+            Ok(Ended { topic, fetched }) => {
+                drop(fetched);
                 if let Err(error) = consumer.incremental_unassign(&alone(&topic)) {
                     tracing::warn!(topic, %error, "a topic can't be left");
                 }
@@ -212,33 +213,17 @@ impl Fetchers {
 pub(crate) struct Feed {
     pub(crate) fetcher: Arc<Fetcher>,
     topic: String,
-    queue: Option<Queue>,
+    fetched: Option<Topic>,
     signal: Arc<Signal>,
 }
 
-/// What a feed has to tell.
-pub(crate) enum Told<T> {
-    Message(T),
-    /// There was nothing more when the broker was asked last: everything before this offset was
-    /// told, and some offsets may be without a message.
-    End(u64),
-    /// The feed has ended.
-    Failed(KafkaError),
-    /// Nothing, now.
-    Nothing,
-}
-
 impl Feed {
-    /// What came next, put into another form by a function. It doesn't wait.
-    pub(crate) fn next<T>(&self, read: impl FnOnce(&mut Message<'_>) -> T) -> Told<T> {
+    /// Gives what has come to a function, one by one, until that breaks off. It doesn't wait.
+    pub(crate) fn drain(&self, mut each: impl FnMut(Told<'_>) -> ControlFlow<()>) {
         if self.signal.missed.load(Ordering::Acquire) {
-            return Told::Failed(KafkaError::NoMessageReceived);
-        }
-        match self.queue.as_ref().and_then(Queue::pop) {
-            None => Told::Nothing,
-            Some(Popped::Message(mut message)) => Told::Message(read(&mut message)),
-            Some(Popped::End(offset)) => Told::End(offset),
-            Some(Popped::Failed(code)) => Told::Failed(KafkaError::MessageConsumption(code)),
+            let _ = each(Told::Failed(KafkaError::NoMessageReceived));
+        } else if let Some(fetched) = &self.fetched {
+            fetched.drain(each);
         }
     }
 
@@ -261,10 +246,10 @@ impl Feed {
         // Before each assignment, so that nothing of the topic gets into the common queue: with the
         // one before the client may have forgotten the partition, and its queue. The queue of before
         // goes first: its end ends the calls for the partition, and there is one queue for both.
-        self.queue = None;
+        self.fetched = None;
         let signal = Arc::clone(&self.signal);
-        self.queue = Queue::split(consumer, &self.topic, move || signal.wake.notify_one());
-        if self.queue.is_none() {
+        self.fetched = Topic::split(consumer, &self.topic, move || signal.wake.notify_one());
+        if self.fetched.is_none() {
             let reason = "the client has no queue for the topic".to_owned();
             return Err(TransportErrorKind::Unavailable { reason });
         }
@@ -280,7 +265,7 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        let ended = Ended { topic: std::mem::take(&mut self.topic), queue: self.queue.take() };
+        let ended = Ended { topic: std::mem::take(&mut self.topic), fetched: self.fetched.take() };
         // The thread is there as long as the fetcher, which this feed holds.
         let _ = self.fetcher.ended.send(ended);
     }

@@ -2,6 +2,7 @@
 //! name of the channel's topic, the value is JSON, and compaction keeps the last one of each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use msgstream_core::transport::{Retry, TransportErrorKind};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{kind, needs};
-use crate::fetcher::{Feed, Told};
+use crate::fetcher::Feed;
 use crate::handle::Handle;
 use crate::name::PROPERTIES;
+use crate::native::topic::Told;
 use crate::pipeline::Outgoing;
 use crate::topics::{Bounds, named};
 use crate::writer;
@@ -142,31 +144,36 @@ impl Properties {
             (self.feed, self.next) = (Some(feed), low);
         }
         while self.next < high {
-            let Some(feed) = &self.feed else { break };
-            let read = feed.next(|message| {
-                let key = message.key().unwrap_or_default().to_owned();
-                (message.offset(), key, message.payload().map(<[u8]>::to_owned))
+            let Self { feed: Some(feed), next, values } = self else { break };
+            let mut failed = None;
+            feed.drain(|told| {
+                match told {
+                    Told::Message(message) => {
+                        let key = message.key().unwrap_or_default();
+                        match message.payload() {
+                            Some(value) => values.insert(key.to_owned(), value.to_owned()),
+                            None => values.remove(key),
+                        };
+                        *next = message.offset() + 1;
+                    }
+                    // Compaction leaves offsets without a record.
+                    Told::End(end) => *next = (*next).max(end),
+                    Told::Failed(error) => failed = Some(error),
+                }
+                match failed.is_some() || *next >= high {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
             });
-            match read {
-                Told::Message((offset, key, value)) => {
-                    match value {
-                        Some(value) => self.values.insert(key, value),
-                        None => self.values.remove(&key),
-                    };
-                    self.next = offset + 1;
-                }
-                // Compaction leaves offsets without a record.
-                Told::End(end) => self.next = self.next.max(end),
-                Told::Failed(error) => {
-                    return Err(match kind(&error, handle.timeout()) {
-                        TransportErrorKind::NotFound => handle.missing(PROPERTIES).await,
-                        kind => needs(kind, "Read", &named(PROPERTIES)),
-                    });
-                }
-                Told::Nothing => {
-                    // Where the time is over, it looks again.
-                    let _ = timeout_at(Instant::now() + LOOK, feed.wait()).await;
-                }
+            if let Some(error) = failed {
+                return Err(match kind(&error, handle.timeout()) {
+                    TransportErrorKind::NotFound => handle.missing(PROPERTIES).await,
+                    kind => needs(kind, "Read", &named(PROPERTIES)),
+                });
+            }
+            if *next < high {
+                // Where the time is over, it looks again.
+                let _ = timeout_at(Instant::now() + LOOK, feed.wait()).await;
             }
         }
         Ok(())

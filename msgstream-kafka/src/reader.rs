@@ -1,6 +1,7 @@
 //! Reading.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use msgstream_core::transport::{
 };
 use msgstream_core::wire::read_record;
 use rdkafka::error::KafkaError;
-use tokio::task::coop;
+use tokio::task::{coop, yield_now};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{kind, needs};
-use crate::fetcher::{Feed, Told, is_out_of_range};
+use crate::fetcher::{Feed, is_out_of_range};
 use crate::handle::Handle;
 use crate::incarnations::Bound;
-use crate::native::queue::Message;
+use crate::native::topic::{Message, Told};
 use crate::start::place;
 use crate::topics::{Bounds, named};
 
@@ -187,36 +188,44 @@ impl KafkaReader {
     async fn gather_in_turn(&mut self, limit: Limit) {
         let Some(feed) = &self.feed else { return };
         let fetcher = Arc::clone(&feed.fetcher);
-        let _turn = fetcher.turn.lock().await;
+        let turn = fetcher.turn.lock().await;
         self.gather(limit);
+        drop(turn);
+        // Who is next is on this thread, and no other one takes it before this task lets go.
+        yield_now().await;
     }
 
     /// Takes what has arrived, up to the limit and one more. It doesn't wait, so that it can't be
     /// cancelled.
     fn gather(&mut self, limit: Limit) {
-        let Some(feed) = &self.feed else { return };
-        let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
-        // An end is told once.
-        while self.ended.is_none()
-            && self.ready.len() < limit.records.max(1)
-            && bytes <= limit.bytes
-        {
-            match feed.next(|message| to_record(message, &self.names, &mut self.copies)) {
-                Told::Message(record) => {
-                    if self.ready.is_empty() {
-                        self.ready.reserve(self.usual);
+        let Self { feed, ended, names, copies, ready, usual, next, at_end, .. } = self;
+        let Some(feed) = feed else { return };
+        let mut bytes: usize = ready.iter().map(Record::footprint).sum();
+        let is_enough = |records, bytes| records >= limit.records.max(1) || bytes > limit.bytes;
+        // The end is told once.
+        if ended.is_some() || is_enough(ready.len(), bytes) {
+            return;
+        }
+        feed.drain(|told| {
+            match told {
+                Told::Message(mut message) => {
+                    if ready.is_empty() {
+                        ready.reserve(*usual);
                     }
-                    let offset = record.position.offset();
-                    (self.next, self.at_end) = (offset + 1, false);
+                    let record = to_record(&mut message, names, copies);
+                    (*next, *at_end) = (record.position.offset() + 1, false);
                     bytes += record.footprint();
-                    self.ready.push_back(record);
+                    ready.push_back(record);
                 }
                 // Offsets without a record, such as those of transactions' markers, are behind.
-                Told::End(end) => (self.next, self.at_end) = (self.next.max(end), true),
-                Told::Failed(error) => self.ended = Some(error),
-                Told::Nothing => return,
+                Told::End(end) => (*next, *at_end) = ((*next).max(end), true),
+                Told::Failed(error) => *ended = Some(error),
             }
-        }
+            match ended.is_some() || is_enough(ready.len(), bytes) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
     }
 
     /// Whether nothing follows what is about to be handed out. The topic is asked where the client

@@ -13,13 +13,13 @@ use rdkafka::bindings::{
     rd_kafka_TopicDescription_error, rd_kafka_TopicDescription_t,
     rd_kafka_TopicDescription_topic_id, rd_kafka_Uuid_least_significant_bits,
     rd_kafka_Uuid_most_significant_bits, rd_kafka_admin_op_t, rd_kafka_error_code,
-    rd_kafka_event_DescribeTopics_result, rd_kafka_event_error, rd_kafka_event_type,
-    rd_kafka_queue_new,
+    rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy, rd_kafka_event_error,
+    rd_kafka_event_t, rd_kafka_event_type, rd_kafka_queue_destroy, rd_kafka_queue_new,
+    rd_kafka_queue_poll, rd_kafka_queue_t,
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use super::{Event, NativeQueue, milliseconds};
 use crate::fetcher::Consumer;
 
 /// The greatest time that librdkafka takes for a request.
@@ -48,7 +48,7 @@ pub(crate) fn topic_ids(
     };
     let topics = Topics(NonNull::new(topics).ok_or(Code::Fail)?);
     let options = Options(NonNull::new(options).ok_or(Code::Fail)?);
-    let queue = NativeQueue(NonNull::new(queue).ok_or(Code::Fail)?);
+    let queue = Queue(NonNull::new(queue).ok_or(Code::Fail)?);
     options.set_timeout(timeout)?;
     // SAFETY: all of them are there. What the client needs later it copies, or counts.
     unsafe {
@@ -62,6 +62,39 @@ pub(crate) fn topic_ids(
         if let Some(ids) = event.ids() {
             return ids;
         }
+    }
+}
+
+/// A queue for answers. It has to go before the client.
+struct Queue(NonNull<rd_kafka_queue_t>);
+
+impl Queue {
+    /// The next event, which it waits for as long as this.
+    fn poll(&self, wait: Duration) -> Option<Event> {
+        // SAFETY: the queue is there, and so is its client. What comes is null or ours.
+        let event = unsafe { rd_kafka_queue_poll(self.0.as_ptr(), milliseconds(wait)) };
+        NonNull::new(event).map(Event)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and this is its end.
+        unsafe { rd_kafka_queue_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// As librdkafka takes it; negative would be without end.
+fn milliseconds(time: Duration) -> i32 {
+    i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
+}
+
+struct Event(NonNull<rd_kafka_event_t>);
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and this is its end.
+        unsafe { rd_kafka_event_destroy(self.0.as_ptr()) };
     }
 }
 

@@ -1,0 +1,210 @@
+//! What the client has of one topic, without what the client library puts around it.
+//!
+//! The library's own call takes one message at a time, each with a lock and two looks at the clock,
+//! panics at some names of headers, and keeps to itself where an end is.
+
+use std::ffi::{CStr, CString, c_void};
+use std::marker::PhantomData;
+use std::ops::{ControlFlow, Range};
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::Arc;
+
+use rdkafka::bindings::{
+    rd_kafka_consume_callback, rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_headers_t,
+    rd_kafka_message_headers, rd_kafka_message_t, rd_kafka_resp_err_t, rd_kafka_topic_destroy,
+    rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_yield,
+};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use crate::events::Events;
+use crate::fetcher::Consumer;
+
+/// A topic of which the only partition has a queue of its own.
+pub(crate) struct Topic {
+    // Before what holds the client, for it has to go before.
+    native: NativeTopic,
+    _split: PartitionQueue<Events>,
+    consumer: Arc<Consumer>,
+}
+
+/// What came out of a queue.
+pub(crate) enum Told<'a> {
+    Message(Message<'a>),
+    /// There was nothing more when the broker was asked last: everything before this offset was
+    /// told, and some offsets may be without a message.
+    End(u64),
+    /// Nothing follows.
+    Failed(KafkaError),
+}
+
+impl Topic {
+    /// Splits the topic's queue off that of the client. The function is called, on a thread of the
+    /// client, when something comes into it while it is empty.
+    pub(crate) fn split(
+        consumer: &Arc<Consumer>,
+        topic: &str,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let mut split = consumer.split_partition_queue(topic, 0)?;
+        split.set_nonempty_callback(wake);
+        let name = CString::new(topic).ok()?;
+        let client = consumer.client().native_ptr();
+        // SAFETY: the client is there, and so is the name, which is copied. What comes is null or
+        // ours.
+        let native = unsafe { rd_kafka_topic_new(client, name.as_ptr(), ptr::null_mut()) };
+        let native = NativeTopic(NonNull::new(native)?);
+        Some(Self { native, _split: split, consumer: Arc::clone(consumer) })
+    }
+
+    /// Gives what has come to a function, one by one, until that breaks off. It doesn't wait. A panic
+    /// of the function would end the process.
+    pub(crate) fn drain(&self, each: impl FnMut(Told<'_>) -> ControlFlow<()>) {
+        let mut drain = Drain { each, topic: self, is_over: false };
+        loop {
+            // SAFETY: the topic is there, and so is the function with what it needs. Both are used in
+            // this call alone, on this thread.
+            let count = unsafe {
+                let (each, drain) = (give(&drain), (&raw mut drain).cast());
+                rd_kafka_consume_callback(self.native.0.as_ptr(), 0, 0, Some(each), drain)
+            };
+            // Negative where the client has forgotten the partition.
+            if count <= 0 || drain.is_over {
+                return;
+            }
+        }
+    }
+}
+
+/// A handle on a topic.
+struct NativeTopic(NonNull<rd_kafka_topic_t>);
+
+// SAFETY: the client's functions for topics may be called on any thread.
+unsafe impl Send for NativeTopic {}
+// SAFETY: as above, and on several threads at once.
+unsafe impl Sync for NativeTopic {}
+
+impl Drop for NativeTopic {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, and this is its end.
+        unsafe { rd_kafka_topic_destroy(self.0.as_ptr()) };
+    }
+}
+
+struct Drain<'a, F> {
+    each: F,
+    topic: &'a Topic,
+    is_over: bool,
+}
+
+type Give = unsafe extern "C" fn(*mut rd_kafka_message_t, *mut c_void);
+
+/// The function that the client calls for such a drain.
+fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(_: &Drain<'_, F>) -> Give {
+    /// # Safety
+    /// The message is null or there for this call, and nobody else's. The other pointer is to a drain
+    /// of this type, which nobody else uses meanwhile.
+    unsafe extern "C" fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(
+        message: *mut rd_kafka_message_t,
+        drain: *mut c_void,
+    ) {
+        let Some(message) = NonNull::new(message) else { return };
+        // SAFETY: as the caller promises.
+        let drain = unsafe { &mut *drain.cast::<Drain<'_, F>>() };
+        let message = Message { native: message, borrowed: PhantomData };
+        let told = match Code::from(message.fields().err) {
+            Code::NoError => Told::Message(message),
+            Code::PartitionEOF => Told::End(message.offset()),
+            code => Told::Failed(KafkaError::MessageConsumption(code)),
+        };
+        if (drain.each)(told).is_break() {
+            drain.is_over = true;
+            // SAFETY: the client is there. What it has taken out of the queue it puts back.
+            unsafe { rd_kafka_yield(drain.topic.consumer.client().native_ptr()) };
+        }
+    }
+    give::<F>
+}
+
+/// A message. It is there for one call of a function; its memory is that of all that came in the same
+/// answer of the broker.
+pub(crate) struct Message<'a> {
+    native: NonNull<rd_kafka_message_t>,
+    borrowed: PhantomData<&'a rd_kafka_message_t>,
+}
+
+impl Message<'_> {
+    fn fields(&self) -> &rd_kafka_message_t {
+        // SAFETY: the message is there as long as this.
+        unsafe { self.native.as_ref() }
+    }
+
+    pub(crate) fn offset(&self) -> u64 {
+        u64::try_from(self.fields().offset).unwrap_or_default()
+    }
+
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        let fields = self.fields();
+        // SAFETY: the key has this length, and is there as long as the message.
+        unsafe { bytes(fields.key.cast(), fields.key_len) }
+    }
+
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        let fields = self.fields();
+        // SAFETY: the payload has this length, and is there as long as the message.
+        unsafe { bytes(fields.payload.cast(), fields.len) }
+    }
+
+    /// Names and values of its headers. A value that isn't there is empty.
+    pub(crate) fn headers(&mut self) -> Headers<'_> {
+        let mut native = ptr::null_mut();
+        // SAFETY: the message is there, and nobody else looks at it. Where it has no headers, the
+        // pointer stays null; else they are there as long as the message.
+        let count = unsafe {
+            let _ = rd_kafka_message_headers(self.native.as_ptr(), &raw mut native);
+            if native.is_null() { 0 } else { rd_kafka_header_cnt(native) }
+        };
+        Headers { native, numbers: 0..count, message: PhantomData }
+    }
+}
+
+/// Headers of a message.
+#[derive(Clone)]
+pub(crate) struct Headers<'a> {
+    native: *const rd_kafka_headers_t,
+    /// Of those that are still to come.
+    numbers: Range<usize>,
+    message: PhantomData<&'a rd_kafka_message_t>,
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let number = self.numbers.next()?;
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the headers are there as long as the message that is borrowed. It says where there
+        // is none of this number.
+        let found = unsafe {
+            let (name, value, size) = (&raw mut name, &raw mut value, &raw mut size);
+            rd_kafka_header_get_all(self.native, number, name, value, size)
+        };
+        if found != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return None;
+        }
+        // SAFETY: a name ends with a zero; a value has its size. Both are the message's.
+        let (name, value) = unsafe { (CStr::from_ptr(name), bytes(value.cast(), size)) };
+        Some((name.to_bytes(), value.unwrap_or_default()))
+    }
+}
+
+/// Bytes of the client, where there are any.
+///
+/// # Safety
+/// A pointer that isn't null is to so many bytes, which stay as they are for the lifetime.
+unsafe fn bytes<'a>(start: *const u8, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: as the caller promises.
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, len) })
+}
