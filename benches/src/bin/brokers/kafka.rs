@@ -27,8 +27,12 @@ const URL: &str = "MSGSTREAM_KAFKA_URL";
 /// The longest wait for anything.
 const LONG: Duration = Duration::from_secs(30);
 
-/// What a channel has in flight, in KiB, as the transport has it by default.
+/// What a channel has in flight, in KiB, as the transport has it by default. It counts headers and
+/// framing, of which the client counts nothing.
 const WINDOW_KIB: usize = 8_192;
+/// What the transport counts for the framing of a record and of each of its headers, in bytes.
+const RECORD_OVERHEAD: usize = 36;
+const HEADER_OVERHEAD: usize = 10;
 
 /// What the transport sets, too.
 const WRITING: &[(&str, &str)] = &[
@@ -57,7 +61,7 @@ pub(crate) async fn open() -> Result<Broker> {
 
 struct Plain {
     servers: String,
-    /// By the number of channels, which decides how much is in flight. They stay from one run to
+    /// By what is in flight, in KiB as the client counts. They stay from one run to
     /// the next, as the transport's does: a new one waits for its identity and its first answer.
     producers: Mutex<BTreeMap<usize, Arc<Producer>>>,
 }
@@ -72,15 +76,23 @@ impl Plain {
         config
     }
 
-    fn producer(&self, channels: usize) -> Result<Arc<Producer>> {
+    /// One that has as many messages of the load in flight as the transport.
+    fn producer(&self, load: &Load) -> Result<Arc<Producer>> {
+        let message = load.message(0);
+        let headers = message.headers();
+        let headers =
+            headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD);
+        let payload = message.payload.len();
+        let counted = payload + headers.sum::<usize>() + RECORD_OVERHEAD;
+        let window = WINDOW_KIB * load.channels.len() * payload / counted;
         let mut producers = self.producers.lock().map_err(|_| "a producer failed")?;
-        if let Some(producer) = producers.get(&channels) {
+        if let Some(producer) = producers.get(&window) {
             return Ok(Arc::clone(producer));
         }
         let mut config = self.config(WRITING);
-        config.set("queue.buffering.max.kbytes", (WINDOW_KIB * channels).to_string());
+        config.set("queue.buffering.max.kbytes", window.to_string());
         let producer: Arc<Producer> = Arc::new(config.create_with_context(Deliveries::default())?);
-        producers.insert(channels, Arc::clone(&producer));
+        producers.insert(window, Arc::clone(&producer));
         Ok(producer)
     }
 }
@@ -88,7 +100,7 @@ impl Plain {
 #[async_trait]
 impl Side for Plain {
     async fn publish(&self, load: &Arc<Load>) -> Result<Box<dyn Work<()>>> {
-        let producer = self.producer(load.channels.len())?;
+        let producer = self.producer(load)?;
         let (load, known) = (Arc::clone(load), Arc::clone(&producer));
         let topics = load.channels.clone();
         // The transport's writers look at their topics when they are opened, too.
@@ -122,7 +134,7 @@ impl Raw for Plain {
             shown.map(|(name, value)| format!("`{name}={value}`")).collect::<Vec<_>>().join(", ")
         };
         format!(
-            "- Client: rdkafka 0.39 with librdkafka {version}, `ThreadedProducer` and `BaseConsumer`\n- In flight: {WINDOW_KIB} KiB for each channel\n- Writing: {}\n- Reading: {}\n",
+            "- Client: rdkafka 0.39 with librdkafka {version}, `ThreadedProducer` and `BaseConsumer`\n- In flight: {WINDOW_KIB} KiB for each channel, with headers and framing\n- Writing: {}\n- Reading: {}\n",
             shared(WRITING),
             shared(READING)
         )

@@ -73,6 +73,7 @@ fn run(args: &Args) -> Result<()> {
         let mut bench = Bench::new(open().await?);
         let mut measured = Vec::new();
         for case in cases {
+            bench.renew(open().await?).await?;
             measured.push(bench.measure(case, effort).await?);
         }
         Ok::<_, side::Error>((report::table(&measured), bench.about()))

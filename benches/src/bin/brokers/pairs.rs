@@ -112,6 +112,15 @@ impl Bench {
         Self { broker, ours, loads: 0 }
     }
 
+    /// Goes on with new clients. Those of before have had many channels that are gone by now, and
+    /// the plain one fewer of them where it has a client for each kind of load.
+    pub(crate) async fn renew(&mut self, broker: Broker) -> Result<()> {
+        self.broker.transport.close().await?;
+        self.ours = Ours(Arc::clone(&broker.transport));
+        self.broker = broker;
+        Ok(())
+    }
+
     pub(crate) fn about(&self) -> String {
         self.broker.raw.about()
     }
