@@ -125,13 +125,14 @@ impl Pipeline {
             load.batches += 1;
             load.bytes += bytes;
         });
+        let batch = Arc::new(Sent { pipeline: Arc::clone(self), number });
         let mut refused = None;
         for (index, one) in outgoing.enumerate() {
             if let Some(kind) = &refused {
                 self.report(number, index, Err(Failed::NotSent(Clone::clone(kind))));
                 continue;
             }
-            let delivery = Box::new(Delivery { pipeline: Arc::clone(self), number, index });
+            let delivery = Box::new(Delivery { batch: Arc::clone(&batch), index });
             let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord {
                 topic: &self.topic,
                 partition: Some(0),
@@ -228,16 +229,23 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// Where the client's report about a record goes.
-pub(crate) struct Delivery {
+/// A batch that was handed to the client. Its records share it: the counter of a pipeline, which the
+/// writer counts up while reports count it down, would go to and fro between two cores.
+struct Sent {
     pipeline: Arc<Pipeline>,
     number: u64,
+}
+
+/// Where the client's report about a record goes.
+pub(crate) struct Delivery {
+    batch: Arc<Sent>,
     index: usize,
 }
 
 impl Delivery {
     pub(crate) fn report(self, stored: Result<u64, KafkaError>) {
-        let stored = stored.map_err(|error| Failed::Unknown(self.pipeline.meaning(&error)));
-        self.pipeline.report(self.number, self.index, stored);
+        let Sent { pipeline, number } = &*self.batch;
+        let stored = stored.map_err(|error| Failed::Unknown(pipeline.meaning(&error)));
+        pipeline.report(*number, self.index, stored);
     }
 }
