@@ -22,9 +22,9 @@
 //! | `nats` | `nats://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | NATS JetStream |
 //! | `nats-tls` | `tls://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | the same, encrypted |
 //! | `kafka` | `kafka://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | Kafka |
-//! | `kafka-ssl`, `kafka-zstd`, `kafka-dynamic` | | TLS and SCRAM, zstd, the system's librdkafka |
+//! | `kafka-ssl`, `kafka-dynamic` | | TLS and SCRAM, the system's librdkafka |
 //! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE]` | Pulsar |
-//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl`, `kafka-zstd` and `kafka-dynamic` |
+//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl` and `kafka-dynamic` |
 
 use std::sync::Arc;
 

@@ -96,9 +96,5 @@ fn missing_feature(name: &str, value: &str) -> Option<&'static str> {
     let of_ssl = name.starts_with("ssl.")
         || (name == "security.protocol" && value.to_ascii_lowercase().contains("ssl"))
         || (name.starts_with("sasl.mechanism") && value.contains("SCRAM"));
-    if of_ssl && !cfg!(feature = "ssl") {
-        return Some("kafka-ssl");
-    }
-    (name.starts_with("compression") && value == "zstd" && !cfg!(feature = "zstd"))
-        .then_some("kafka-zstd")
+    (of_ssl && !cfg!(feature = "ssl")).then_some("kafka-ssl")
 }
