@@ -10,6 +10,7 @@ use crate::message::{
     Unmarshal,
 };
 use crate::transport::Record;
+use crate::wire;
 
 type Template = Arc<dyn Fn(&Record) -> Result<Box<dyn TsMsg>, DecodeError> + Send + Sync>;
 
@@ -122,13 +123,15 @@ impl UnmarshalDispatcher {
     ///
     /// # Errors
     /// [`DecodeError::UnknownType`] for a type that isn't registered,
-    /// [`DecodeError::Unreadable`] for a record whose metadata couldn't be read, else what the
-    /// type's decoder says.
+    /// [`DecodeError::Unreadable`] for a record that couldn't be read, with the reason, else what
+    /// the type's decoder says.
     pub fn unmarshal(&self, record: &Record) -> Result<Box<dyn TsMsg>, DecodeError> {
         let msg_type = record.meta.msg_type;
         match self.templates.get(&msg_type) {
             Some(template) => template(record),
-            None if msg_type == MsgType::UNREADABLE => Err(DecodeError::Unreadable),
+            None if msg_type == MsgType::UNREADABLE => {
+                Err(DecodeError::Unreadable { reason: wire::unreadable_reason(record) })
+            }
             None => Err(DecodeError::UnknownType { msg_type }),
         }
     }

@@ -26,7 +26,7 @@ async fn messages_of_other_programs_are_read() {
     }
     assert_eq!(records[0].meta.msg_type, MsgType::UNREADABLE);
     assert_eq!(records[0].payload, "bare");
-    assert_eq!(records[0].extra.len(), 1);
+    assert_eq!(records[0].extra.len(), 2);
     assert_eq!(records[1].position, Position::new(2));
 }
 

@@ -17,9 +17,12 @@ pub enum DecodeError {
         /// The type.
         msg_type: MsgType,
     },
-    /// The record's metadata can't be read, so not even its type is known.
-    #[error("the record's metadata can't be read, neither from its headers nor from its payload")]
-    Unreadable,
+    /// The record is in a form that can't be read, so not even its type is known.
+    #[error("the record can't be read: {reason}")]
+    Unreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The payload is cut off or isn't a message of its type.
     #[error("the payload is truncated or corrupt")]
     Corrupt {

@@ -11,5 +11,6 @@ mod size;
 
 pub use self::hash::{hash_i64, hash_str};
 pub use self::headers::{decode_headers, encode_headers};
-pub use self::record::read_record;
+pub(crate) use self::record::unreadable_reason;
+pub use self::record::{read_record, unreadable};
 pub use self::size::{HeadersSize, headers_size};

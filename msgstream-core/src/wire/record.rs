@@ -3,16 +3,17 @@
 use bytes::Bytes;
 
 use super::decode_headers;
-use crate::message::{MsgType, MsgTypeNames};
+use crate::message::{MsgType, MsgTypeNames, Timestamp};
 use crate::transport::{Header, Meta, Position, Record};
+
+/// The header that says why a record is unreadable.
+const REASON: &str = "ms-unreadable";
 
 /// The record that a broker delivered as headers and a payload. It can't fail: a log may hold
 /// anything, and a reader has to get past it.
 ///
-/// Where the metadata can't be read, or a header's name isn't UTF-8, the type is
-/// [`MsgType::UNREADABLE`] and all headers are extra ones, as they came, with U+FFFD for what isn't
-/// UTF-8 in a name. The merge puts such a record just after its channel's last tick, and it
-/// fails to decode, so that the policy for undecodable records applies to it.
+/// A record whose metadata can't be read, or with a header name that isn't UTF-8, is
+/// [`unreadable`], with all its headers as they came; U+FFFD replaces what isn't UTF-8 in a name.
 ///
 /// ```
 /// use msgstream_core::transport::Position;
@@ -34,20 +35,65 @@ where
     H: IntoIterator<Item = (N, &'a [u8]), IntoIter: Clone>,
 {
     let headers = headers.into_iter();
-    let (meta, extra) = decode_headers(headers.clone(), &payload, names).unwrap_or_else(|_| {
-        let raw = headers.map(|(name, value)| {
-            let name = String::from_utf8_lossy(name.as_ref());
-            Header::new(name, Bytes::copy_from_slice(value))
-        });
-        (Meta::new(MsgType::UNREADABLE, crate::Timestamp::MIN), raw.collect())
-    });
-    let mut record = Record::new(meta, payload);
-    (record.position, record.extra) = (position, extra);
+    match decode_headers(headers.clone(), &payload, names) {
+        Ok((meta, extra)) => {
+            let mut record = Record::new(meta, payload);
+            (record.position, record.extra) = (position, extra);
+            record
+        }
+        Err(error) => {
+            let raw = headers.map(|(name, value)| {
+                let name = String::from_utf8_lossy(name.as_ref());
+                Header::new(name, Bytes::copy_from_slice(value))
+            });
+            unreadable(position, error.to_string(), raw, payload)
+        }
+    }
+}
+
+/// A record that can't be read, for what a transport has of it: it is handed on at its position,
+/// so that it costs nothing but itself.
+///
+/// Its type is [`MsgType::UNREADABLE`], and a header holds the reason. The merge puts it just after
+/// its channel's last tick, and it fails to decode with
+/// [`DecodeError::Unreadable`](crate::DecodeError::Unreadable), so that the policy for undecodable
+/// records applies to it.
+///
+/// ```
+/// use msgstream_core::transport::Position;
+/// use msgstream_core::{UnmarshalDispatcher, wire};
+/// let record = wire::unreadable(Position::new(3), "it is encrypted", [], "bytes".into());
+/// let error = UnmarshalDispatcher::new().unmarshal(&record).unwrap_err();
+/// assert_eq!(error.to_string(), "the record can't be read: it is encrypted");
+/// ```
+#[must_use]
+pub fn unreadable(
+    position: Position,
+    reason: impl Into<String>,
+    headers: impl IntoIterator<Item = Header>,
+    payload: Bytes,
+) -> Record {
+    let mut record = Record::new(Meta::new(MsgType::UNREADABLE, Timestamp::MIN), payload);
+    record.position = position;
+    record.extra.extend(headers);
+    record.extra.push(Header::new(REASON, reason.into()));
     record
+}
+
+/// Why a record is unreadable.
+pub(crate) fn unreadable_reason(record: &Record) -> String {
+    // Readers put it behind whatever the record came with.
+    let reason = record.extra.iter().rfind(|header| &*header.name == REASON);
+    reason.map_or_else(
+        || "it has no type".to_owned(),
+        |header| String::from_utf8_lossy(&header.value).into_owned(),
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use super::*;
     use crate::{DecodeError, UnmarshalDispatcher};
 
@@ -60,9 +106,10 @@ mod tests {
             let record = read_record(Position::new(3), headers, "\u{7}nonsense".into(), &names);
             assert_eq!(record.position, Position::new(3));
             let raw: Vec<_> = record.extra.iter().map(|h| (&*h.name, &h.value[..])).collect();
-            assert_eq!(raw, [("timestamp", headers[0].1), (second.0, &second.1[..])]);
+            assert_eq!(raw[..2], [("timestamp", headers[0].1), (second.0, &second.1[..])]);
             let error = UnmarshalDispatcher::new().unmarshal(&record).map(drop);
-            assert!(matches!(error, Err(DecodeError::Unreadable)), "{error:?}");
+            let Err(DecodeError::Unreadable { reason }) = error else { panic!("{error:?}") };
+            assert_eq!(raw[2..], [(REASON, reason.as_bytes())]);
         }
     }
 }
