@@ -3,6 +3,7 @@
 #
 #   service_port          the port in the container that compose.yaml publishes
 #   service_variable      the variable of compose.yaml that holds the port on this machine
+#   client_needs          installs what its client is built with, where that is missing
 #   broker_fetch          installs the server where it is missing
 #   broker_command PORT   replaces this shell by the server, with its port on 127.0.0.1
 #   broker_ready          succeeds once the server that was started last answers
@@ -16,12 +17,8 @@
 set -eu
 
 home=$(cd "$(dirname "$0")" && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/msgstream-brokers
-
-fail() {
-    echo "brokers: $*" >&2
-    exit 1
-}
+# shellcheck source=tools.sh
+. "$home/tools.sh"
 
 # The broker that the command line names.
 choose() {
@@ -103,7 +100,9 @@ since_start() {
 
 # Fails where the server lives and doesn't get ready.
 start_process() {
+    needs ps procps
     broker_fetch || fail "$name can't be fetched"
+    say "starting $name"
     mkdir -p "$data"
     tries=10
     while :; do

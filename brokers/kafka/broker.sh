@@ -7,16 +7,15 @@ jars=$cache/kafka-$version
 service_port=9092
 service_variable=MSGSTREAM_KAFKA_PORT
 
+client_needs() {
+    needs cc gcc
+    needs make make
+}
+
 broker_fetch() {
-    for tool in java:openjdk-17-jre-headless mvn:maven; do
-        command -v "${tool%%:*}" >/dev/null && continue
-        if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-            apt-get update -qq && apt-get install -y -qq "${tool#*:}"
-        else
-            fail "kafka needs docker compose, or Java 17 and Maven: install the package ${tool#*:}"
-        fi
-    done
-    [ -d "$jars" ] && return
+    needs_java
+    [ ! -d "$jars" ] || return 0
+    say "fetching Kafka $version, 44 MB"
     mvn -B -q -ntp -f "$home/kafka/pom.xml" -Dkafka.version="$version" \
         dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars.part" &&
         mv "$jars.part" "$jars"

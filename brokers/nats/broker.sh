@@ -7,15 +7,14 @@ server=$cache/nats-$version/nats-server
 service_port=4222
 service_variable=MSGSTREAM_NATS_PORT
 
+client_needs() {
+    :
+}
+
 broker_fetch() {
     [ ! -x "$server" ] || return 0
-    if ! command -v go >/dev/null; then
-        if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-            apt-get update -qq && apt-get install -y -qq golang-go
-        else
-            fail "nats needs docker compose, or Go 1.21 or newer to build the server: install the package golang-go"
-        fi
-    fi
+    needs_go
+    say "building NATS' server $version, which takes a minute"
     GOBIN=$(dirname "$server") go install "github.com/nats-io/nats-server/v2@$version"
 }
 

@@ -7,17 +7,18 @@ server=$cache/apache-pulsar-$version
 service_port=6650
 service_variable=MSGSTREAM_PULSAR_PORT
 
+client_needs() {
+    needs cc gcc
+    needs_protoc
+}
+
 broker_fetch() {
-    for tool in java:openjdk-17-jre-headless mvn:maven curl:curl; do
-        command -v "${tool%%:*}" >/dev/null && continue
-        if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-            apt-get update -qq && apt-get install -y -qq "${tool#*:}"
-        else
-            fail "pulsar needs docker compose, or Java 17, Maven and curl: install the package ${tool#*:}"
-        fi
-    done
-    [ -d "$server/lib" ] || mvn -B -q -ntp -f "$home/pulsar/pom.xml" \
-        -Dpulsar.version="$version" -Dunpack.into="$cache" dependency:unpack
+    needs_java
+    needs curl curl
+    [ ! -d "$server/lib" ] || return 0
+    say "fetching Pulsar $version, 240 MB"
+    mvn -B -q -ntp -f "$home/pulsar/pom.xml" -Dpulsar.version="$version" -Dunpack.into="$cache" \
+        dependency:unpack
 }
 
 # The ports after the broker's are the admin interface's, the bookie's, and, where the state has a file
