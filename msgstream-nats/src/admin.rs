@@ -13,11 +13,12 @@ use msgstream_core::wire::positions::{offset_from_bytes, offset_to_bytes};
 use serde_json::json;
 
 use crate::NatsConfig;
-use crate::api::StreamInfo;
 use crate::config::Storage;
 use crate::handle::Handle;
 use crate::name::{channel_of, stream_of};
-use crate::reader::{NatsReader, sequence};
+use crate::reader::NatsReader;
+use crate::start::sequence;
+use crate::stream_info::StreamInfo;
 use crate::subscription::{NatsSubscription, check_name, cursors_of, purge, remove};
 use crate::writer::NatsWriter;
 

@@ -1,19 +1,19 @@
 //! The requests to JetStream that the transport makes.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jiff::Timestamp;
-use msgstream_core::transport::{Incarnation, Position, TransportErrorKind};
+use msgstream_core::transport::TransportErrorKind;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::error::ServerError;
 use crate::handle::Handle;
+use crate::refusal::ServerError;
+use crate::stream_info::StreamInfo;
 
 /// Where JetStream listens.
 pub(crate) const API: &str = "$JS.API";
@@ -47,120 +47,39 @@ impl From<ApiError> for TransportErrorKind {
     }
 }
 
-/// What a stream is and holds.
-#[derive(Debug, Deserialize)]
-pub(crate) struct StreamInfo {
-    config: StreamConfig,
-    #[serde(deserialize_with = "nanoseconds")]
-    created: u128,
-    state: StreamState,
-}
-
-#[derive(Debug, Deserialize)]
-struct StreamConfig {
-    #[serde(default)]
-    subjects: Vec<String>,
-    #[serde(default)]
-    metadata: BTreeMap<String, String>,
-    #[serde(default)]
-    max_msg_size: i64,
-}
-
-#[derive(Debug, Deserialize)]
-struct StreamState {
-    messages: u64,
-    first_seq: u64,
-    last_seq: u64,
-}
-
-impl StreamInfo {
-    /// The time of its making, in nanoseconds: there are no two within one.
-    pub(crate) const fn incarnation(&self) -> Incarnation {
-        Incarnation(self.created)
-    }
-
-    /// The sequence that the next message gets.
-    pub(crate) const fn end(&self) -> u64 {
-        self.state.last_seq + 1
-    }
-
-    /// The sequence before which nothing is left.
-    pub(crate) const fn first(&self) -> u64 {
-        if self.state.messages == 0 { self.end() } else { self.state.first_seq }
-    }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.state.messages == 0
-    }
-
-    pub(crate) fn into_metadata(self) -> BTreeMap<String, String> {
-        self.config.metadata
-    }
-
-    /// The subject to publish to: the first that isn't a pattern.
-    pub(crate) fn subject(&self) -> Option<&str> {
-        let plain = |subject: &&str| !subject.split('.').any(|part| part == "*" || part == ">");
-        self.config.subjects.iter().map(String::as_str).find(plain)
-    }
-
-    /// The greatest message, in bytes with headers, where the stream has a limit of its own.
-    pub(crate) fn max_message(&self) -> Option<usize> {
-        usize::try_from(self.config.max_msg_size).ok().filter(|size| *size > 0)
-    }
-
-    /// Refuses a place that isn't in the stream, or in another life of it.
-    pub(crate) fn check(
-        &self,
-        incarnation: Incarnation,
-        next: u64,
-    ) -> Result<(), TransportErrorKind> {
-        let found = self.incarnation();
-        let position = Position::new(next);
-        if found != incarnation {
-            return Err(TransportErrorKind::WrongIncarnation { expected: incarnation, found });
-        }
-        if next > self.end() {
-            let end = Position::new(self.end());
-            return Err(TransportErrorKind::PositionBeyondEnd { position, end });
-        }
-        if next < self.first() {
-            let first = Position::new(self.first());
-            return Err(TransportErrorKind::PositionTrimmed { position, first });
-        }
-        Ok(())
-    }
-}
-
-fn nanoseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let time: Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-    u128::try_from(time.as_nanosecond()).map_err(serde::de::Error::custom)
-}
-
-/// What a consumer has delivered, and what is left for it.
+/// What a consumer that was just made begins with.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ConsumerInfo {
     pub(crate) delivered: Delivered,
-    pub(crate) num_pending: u64,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Delivered {
-    pub(crate) consumer_seq: u64,
     pub(crate) stream_seq: u64,
 }
 
-/// A message that was asked for by its subject.
 #[derive(Debug, Deserialize)]
-struct Stored {
-    message: StoredMessage,
+struct Found {
+    message: Stored,
 }
 
+/// A message that was asked for alone.
 #[derive(Debug, Deserialize)]
-struct StoredMessage {
-    seq: u64,
-    #[serde(default)]
-    data: String,
+pub(crate) struct Stored {
+    #[serde(rename = "seq")]
+    pub(crate) sequence: u64,
+    pub(crate) subject: String,
+    /// With the line of the version; empty where there are no headers.
+    #[serde(default, rename = "hdrs", deserialize_with = "base64")]
+    pub(crate) headers: Bytes,
+    #[serde(default, rename = "data", deserialize_with = "base64")]
+    pub(crate) payload: Bytes,
+}
+
+fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(deserializer)?;
+    let bytes = STANDARD.decode(text.unwrap_or_default());
+    bytes.map(Into::into).map_err(serde::de::Error::custom)
 }
 
 #[derive(Debug, Deserialize)]
@@ -182,7 +101,7 @@ struct Refusal {
 
 impl Handle {
     pub(crate) async fn stream_info(&self, stream: &str) -> Result<StreamInfo, ApiError> {
-        self.ask(&format!("STREAM.INFO.{stream}"), Value::Null).await
+        self.question(&format!("STREAM.INFO.{stream}"), Value::Null).await
     }
 
     pub(crate) async fn create_stream(&self, stream: &str, config: Value) -> Result<(), ApiError> {
@@ -203,7 +122,7 @@ impl Handle {
     pub(crate) async fn stream_names(&self) -> Result<Vec<String>, ApiError> {
         let mut all = Vec::new();
         loop {
-            let page: Names = self.ask("STREAM.NAMES", json!({ "offset": all.len() })).await?;
+            let page: Names = self.question("STREAM.NAMES", json!({ "offset": all.len() })).await?;
             let names = page.streams.unwrap_or_default();
             let is_last = names.is_empty() || all.len() + names.len() >= page.total;
             all.extend(names);
@@ -213,41 +132,73 @@ impl Handle {
         }
     }
 
-    /// The last message of a subject, with its sequence.
+    /// The last message of a subject.
     pub(crate) async fn last_message(
         &self,
         stream: &str,
         subject: &str,
-    ) -> Result<(u64, Vec<u8>), ApiError> {
-        let by_subject = json!({ "last_by_subj": subject });
-        let stored: Stored = self.ask(&format!("STREAM.MSG.GET.{stream}"), by_subject).await?;
-        let payload = STANDARD.decode(stored.message.data).map_err(|e| unreadable(&e))?;
-        Ok((stored.message.seq, payload))
+    ) -> Result<Option<Stored>, ApiError> {
+        self.message(stream, json!({ "last_by_subj": subject })).await
     }
 
+    /// The message of a sequence, which nobody has to read behind the others.
+    pub(crate) async fn message_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<Stored>, ApiError> {
+        self.message(stream, json!({ "seq": sequence })).await
+    }
+
+    /// The first message from a sequence on.
+    pub(crate) async fn message_from(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<Stored>, ApiError> {
+        self.message(stream, json!({ "seq": sequence, "next_by_subj": ">" })).await
+    }
+
+    /// A message, where there is one that fits. The leader of the stream answers, who has them all.
+    async fn message(&self, stream: &str, which: Value) -> Result<Option<Stored>, ApiError> {
+        match self.question(&format!("STREAM.MSG.GET.{stream}"), which).await {
+            Ok(Found { message }) => Ok(Some(message)),
+            Err(error) if error.is(ServerError::NO_MESSAGE) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a consumer, which is waited for no longer than that.
     pub(crate) async fn create_consumer(
         &self,
         stream: &str,
         name: &str,
         config: Value,
+        limit: Duration,
     ) -> Result<ConsumerInfo, ApiError> {
         let request = json!({ "stream_name": stream, "config": config, "action": "create" });
-        self.ask(&format!("CONSUMER.CREATE.{stream}.{name}"), request).await
+        let subject = format!("{API}.CONSUMER.CREATE.{stream}.{name}");
+        let asked = async {
+            let link = self.asking().await?;
+            link.request(&subject, HeaderMap::new(), request.to_string().into(), limit).await
+        };
+        answer(&subject, self.while_open(asked).await)
     }
 
-    pub(crate) async fn consumer_info(
-        &self,
-        stream: &str,
-        name: &str,
-    ) -> Result<ConsumerInfo, ApiError> {
-        self.ask(&format!("CONSUMER.INFO.{stream}.{name}"), Value::Null).await
+    /// Asks what changes nothing.
+    async fn question<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
+        let subject = format!("{API}.{what}");
+        let asked = async {
+            let link = self.asking().await?;
+            link.question(&subject, written(&body), self.timeout()).await
+        };
+        answer(&subject, self.while_open(asked).await)
     }
 
     /// Sends one request and reads the answer. A lost connection is an error, for nobody knows
     /// whether the request was carried out.
     async fn ask<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-        self.request(&format!("{API}.{what}"), HeaderMap::new(), body).await
+        self.request(&format!("{API}.{what}"), HeaderMap::new(), written(&body)).await
     }
 
     /// Sends a message that is answered with JSON.
@@ -261,11 +212,22 @@ impl Handle {
             let link = self.asking().await?;
             link.request(subject, headers, body, self.timeout()).await
         };
-        match self.while_open(asked).await {
-            Ok(Some(answer)) => read(&answer.payload),
-            Ok(None) => Err(ApiError::NobodyListens(subject.to_owned())),
-            Err(kind) => Err(ApiError::NoAnswer(kind)),
-        }
+        answer(subject, self.while_open(asked).await)
+    }
+}
+
+fn written(body: &Value) -> Bytes {
+    if body.is_null() { Bytes::new() } else { body.to_string().into() }
+}
+
+fn answer<T: DeserializeOwned>(
+    subject: &str,
+    answer: Result<Option<Message>, TransportErrorKind>,
+) -> Result<T, ApiError> {
+    match answer {
+        Ok(Some(answer)) => read(&answer.payload),
+        Ok(None) => Err(ApiError::NobodyListens(subject.to_owned())),
+        Err(kind) => Err(ApiError::NoAnswer(kind)),
     }
 }
 
@@ -274,56 +236,16 @@ fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
     if let Ok(Refusal { error }) = serde_json::from_slice(json) {
         return Err(ApiError::Refused(error));
     }
-    serde_json::from_slice(json).map_err(|e| unreadable(&e))
-}
-
-fn unreadable(error: &dyn std::error::Error) -> ApiError {
-    ApiError::NoAnswer(TransportErrorKind::Protocol { reason: error.to_string() })
+    serde_json::from_slice(json).map_err(|error| {
+        ApiError::NoAnswer(TransportErrorKind::Protocol { reason: error.to_string() })
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    fn info(messages: u64, first: u64, last: u64) -> StreamInfo {
-        let state = json!({ "messages": messages, "first_seq": first, "last_seq": last });
-        let config = json!({ "subjects": ["a.*", "b.>", "c.d"] });
-        let created = "2026-01-02T03:04:05.678901234Z";
-        let answer = json!({ "config": config, "created": created, "state": state });
-        read(answer.to_string().as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn the_incarnation_is_the_time_to_the_nanosecond() {
-        assert_eq!(info(0, 0, 0).incarnation(), Incarnation(1_767_323_045_678_901_234));
-    }
-
-    #[test]
-    fn bounds_of_new_full_and_emptied_streams() {
-        for (state, first, end) in [((0, 0, 0), 1, 1), ((3, 5, 7), 5, 8), ((0, 8, 7), 8, 8)] {
-            let info = info(state.0, state.1, state.2);
-            assert_eq!((info.first(), info.end()), (first, end), "{state:?}");
-        }
-    }
-
-    #[test]
-    fn places_out_of_the_stream_are_refused() {
-        use TransportErrorKind as Kind;
-        let info = info(3, 5, 7);
-        let check = |next| info.check(info.incarnation(), next);
-        assert!(matches!(check(4), Err(Kind::PositionTrimmed { .. })));
-        assert_eq!((check(5), check(8)), (Ok(()), Ok(())));
-        assert!(matches!(check(9), Err(Kind::PositionBeyondEnd { .. })));
-        let other = info.check(Incarnation(1), 5);
-        assert!(matches!(other, Err(Kind::WrongIncarnation { .. })));
-    }
-
-    #[test]
-    fn a_subject_without_patterns_is_written_to() {
-        assert_eq!(info(0, 0, 0).subject(), Some("c.d"));
-    }
 
     #[test]
     fn a_refusal_is_told_from_an_answer() {
@@ -331,5 +253,16 @@ mod tests {
         assert!(refused.unwrap_err().is(ServerError::STREAM_NOT_FOUND));
         assert_eq!(read::<Names>(br#"{"total":1,"streams":["a"]}"#).unwrap().total, 1);
         assert!(matches!(read::<StreamInfo>(b"{}"), Err(ApiError::NoAnswer(_))));
+    }
+
+    #[test]
+    fn a_message_is_read_whatever_its_bytes() {
+        let json = br#"{"message":{"subject":"orders","seq":7,"hdrs":"TkFUUy8xLjANCmE6IP8NCg0K","data":"/w==","time":"t"}}"#;
+        let Found { message } = read(json).unwrap();
+        assert_eq!((message.sequence, &*message.subject), (7, "orders"));
+        assert_eq!(&message.headers[..], b"NATS/1.0\r\na: \xff\r\n\r\n");
+        assert_eq!(&message.payload[..], b"\xff");
+        let Found { message } = read(br#"{"message":{"subject":"a","seq":1}}"#).unwrap();
+        assert!(message.headers.is_empty() && message.payload.is_empty());
     }
 }

@@ -188,8 +188,10 @@ fn credentials(
     read: &UrlOptions,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Credentials, ConnectError> {
-    let file = |option: &str, read: fn(&str) -> Result<Credentials, String>, path: &str| {
-        read(path).map_err(|reason| ConnectError::option(url, option, reason))
+    // A file that can't be read is told here, where nothing has begun that could wait for it.
+    let file = |option: &str, credentials: Credentials| match credentials.read() {
+        Ok(_) => Ok(credentials),
+        Err(reason) => Err(ConnectError::option(url, option, reason)),
     };
     let mut given = Vec::new();
     given.extend(user(url)?.map(|(name, password)| match password {
@@ -197,10 +199,10 @@ fn credentials(
         Some(password) => Credentials::User { name, password },
     }));
     if let Some(path) = &read.creds {
-        given.push(file("creds", Credentials::credentials_file, path)?);
+        given.push(file("creds", Credentials::File(path.clone()))?);
     }
     if let Some(path) = &read.nkey {
-        given.push(file("nkey", Credentials::nkey_file, path)?);
+        given.push(file("nkey", Credentials::NkeyFile(path.clone()))?);
     }
     let from = if given.is_empty() { "in the environment" } else { "in the URL" };
     if given.is_empty() {
@@ -210,10 +212,10 @@ fn credentials(
         }
         given.extend(environment("NATS_TOKEN").map(Credentials::Token));
         if let Some(path) = environment("NATS_CREDS") {
-            given.push(file("creds", Credentials::credentials_file, &path)?);
+            given.push(file("creds", Credentials::File(path))?);
         }
         if let Some(path) = environment("NATS_NKEY") {
-            given.push(file("nkey", Credentials::nkey_file, &path)?);
+            given.push(file("nkey", Credentials::NkeyFile(path))?);
         }
     }
     if given.len() > 1 {

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::fs;
-use std::sync::Arc;
 
 use async_nats::{Auth, AuthError};
+use msgstream_core::transport::TransportErrorKind;
 use nkeys::KeyPair;
+use tokio::task::spawn_blocking;
 
-/// What proves to the server who we are. Never shown, not in `Debug` either.
+/// What proves to the server who we are, or the file that holds it. Never shown, not in `Debug`
+/// either.
 #[derive(Clone, Default)]
 pub(crate) enum Credentials {
     #[default]
@@ -17,11 +19,10 @@ pub(crate) enum Credentials {
         password: String,
     },
     Token(String),
-    Nkey(Arc<KeyPair>),
-    Jwt {
-        jwt: String,
-        key: Arc<KeyPair>,
-    },
+    /// A file that `nk -gen user` wrote, with a seed.
+    NkeyFile(String),
+    /// A file that `nsc` wrote, with the user's JWT and seed.
+    File(String),
 }
 
 impl fmt::Debug for Credentials {
@@ -30,27 +31,58 @@ impl fmt::Debug for Credentials {
             Self::None => "None",
             Self::User { .. } => "User(..)",
             Self::Token(_) => "Token(..)",
-            Self::Nkey(_) => "Nkey(..)",
-            Self::Jwt { .. } => "Jwt(..)",
+            Self::NkeyFile(_) => "NkeyFile(..)",
+            Self::File(_) => "File(..)",
         })
     }
 }
 
 impl Credentials {
-    /// The seed in a file that `nk -gen user` wrote.
-    pub(crate) fn nkey_file(path: &str) -> Result<Self, String> {
-        let text = read(path)?;
+    /// What is to be shown to the server now. Files are read each time, for whoever renews what is
+    /// in them replaces them.
+    pub(crate) fn read(&self) -> Result<Proof, String> {
+        Ok(match self {
+            Self::None => Proof::None,
+            Self::User { name, password } => {
+                Proof::User { name: name.clone(), password: password.clone() }
+            }
+            Self::Token(token) => Proof::Token(token.clone()),
+            Self::NkeyFile(path) => Proof::nkey(&read(path)?)?,
+            Self::File(path) => Proof::jwt(&read(path)?)?,
+        })
+    }
+
+    /// The same, for a connection. A file that can't be read counts as one that is being replaced.
+    pub(crate) async fn load(&self) -> Result<Proof, TransportErrorKind> {
+        let (Self::NkeyFile(path) | Self::File(path)) = self else {
+            return self.read().map_err(|reason| TransportErrorKind::Config { reason });
+        };
+        let credentials = self.clone();
+        let read = spawn_blocking(move || credentials.read()).await;
+        let read = read.unwrap_or_else(|_| Err("the runtime is ending".to_owned()));
+        read.map_err(|reason| TransportErrorKind::Unavailable {
+            reason: format!("the credentials in `{path}` can't be used: {reason}"),
+        })
+    }
+}
+
+/// Credentials, ready for one connection.
+pub(crate) enum Proof {
+    None,
+    User { name: String, password: String },
+    Token(String),
+    Nkey(KeyPair),
+    Jwt { jwt: String, key: KeyPair },
+}
+
+impl Proof {
+    fn nkey(text: &str) -> Result<Self, String> {
         let seed = text.lines().map(str::trim).find(|line| line.starts_with('S'));
         let seed = seed.ok_or("the file has no line with a seed, which begins with `S`")?;
         Ok(Self::Nkey(key_pair(seed)?))
     }
 
-    /// The user's JWT and the seed in a file that `nsc` wrote.
-    pub(crate) fn credentials_file(path: &str) -> Result<Self, String> {
-        Self::parse(&read(path)?)
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
+    fn jwt(text: &str) -> Result<Self, String> {
         let part = |name: &str| {
             let (_, rest) = text.split_once(&format!("BEGIN {name}"))?;
             let mut lines = rest.lines().skip(1).map(str::trim).filter(|line| !line.is_empty());
@@ -86,9 +118,9 @@ fn read(path: &str) -> Result<String, String> {
     fs::read_to_string(path).map_err(|e| format!("the file can't be read: {e}"))
 }
 
-fn key_pair(seed: &str) -> Result<Arc<KeyPair>, String> {
+fn key_pair(seed: &str) -> Result<KeyPair, String> {
     // The library's own text could hold a part of the seed.
-    KeyPair::from_seed(seed).map(Arc::new).map_err(|_| "the seed can't be used".to_owned())
+    KeyPair::from_seed(seed).map_err(|_| "the seed can't be used".to_owned())
 }
 
 #[cfg(test)]
@@ -105,17 +137,15 @@ mod tests {
             "-----BEGIN NATS USER JWT-----\neyJ0.eyJq.c2ln\n------END NATS USER JWT------\n\n\
              **** IMPORTANT ****\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
         );
-        let credentials = Credentials::parse(&text).unwrap();
-        let answer = credentials.answer(b"nonce").unwrap();
+        let answer = Proof::jwt(&text).unwrap().answer(b"nonce").unwrap();
         assert_eq!(answer.jwt.as_deref(), Some("eyJ0.eyJq.c2ln"));
         key.verify(b"nonce", &answer.signature.unwrap()).unwrap();
-        assert_eq!(format!("{credentials:?}"), "Jwt(..)");
     }
 
     #[test]
     fn what_is_no_credentials_file_is_refused_without_being_shown() {
         for text in ["", "secret", "-----BEGIN NATS USER JWT-----\nsecret\n------END\n"] {
-            let error = Credentials::parse(text).unwrap_err();
+            let error = Proof::jwt(text).map(drop).unwrap_err();
             assert!(!error.contains("secret"), "{error}");
         }
         assert!(!key_pair("SUsecret").map(|_| ()).unwrap_err().contains("secret"));
@@ -125,8 +155,21 @@ mod tests {
     fn secrets_are_not_shown() {
         let user = Credentials::User { name: "alice".into(), password: "secret".into() };
         let token = Credentials::Token("secret".into());
-        let shown =
-            format!("{user:?} {token:?} {:?}", Credentials::Nkey(Arc::new(KeyPair::new_user())));
-        assert_eq!(shown, "User(..) Token(..) Nkey(..)");
+        assert_eq!(format!("{user:?} {token:?}"), "User(..) Token(..)");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_each_time() {
+        let file = std::env::temp_dir().join(format!("msgstream-nkey-{}", std::process::id()));
+        let credentials = Credentials::NkeyFile(file.to_str().unwrap().to_owned());
+        let missing = credentials.load().await.map(drop).unwrap_err();
+        assert!(missing.is_temporary(), "{missing}");
+        for _ in 0..2 {
+            let key = KeyPair::new_user();
+            fs::write(&file, key.seed().unwrap()).unwrap();
+            let answer = credentials.load().await.unwrap().answer(b"nonce").unwrap();
+            assert_eq!(answer.nkey, Some(key.public_key()));
+        }
+        fs::remove_file(&file).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 //! The server keeps no acknowledgements for it and repeats nothing. Whatever goes wrong with it, the
 //! reader throws it away and opens another one behind the last record that it handed out.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,21 +12,21 @@ use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use msgstream_core::transport::TransportErrorKind;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use crate::api::{API, ConsumerInfo};
+use crate::api::API;
 use crate::error::lost;
-use crate::handle::Handle;
+use crate::handle::{Handle, Slot};
 use crate::link::Link;
 
 /// How many messages are asked for at most; less than the client keeps for one subscription.
 const BATCH: usize = 1_000;
 
 /// After so long without a message the server says that it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// So long without anything, and the consumer counts as lost.
-const SILENCE: Duration = Duration::from_secs(4);
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long one request for messages stands.
 const EXPIRES: Duration = Duration::from_secs(30);
@@ -65,16 +66,23 @@ pub(crate) struct Feed {
     budget: usize,
     /// A message is larger than the budget: it is asked for alone.
     oversized: bool,
+    /// When the server was heard last, or asked after it owed nothing.
+    heard: Instant,
+    /// When the server said that it has nothing to send, and all that it sent had come.
+    quiet: Option<Instant>,
 }
 
 impl Feed {
-    /// Opens a consumer that begins as a policy says, and gives its first sequence.
+    /// Opens a consumer that begins as a policy says, and gives its first sequence. Each has a name
+    /// of its own: the cluster may have placed the one before on a server that is gone.
     pub(crate) async fn open(
         handle: &Handle,
+        slot: &Slot,
         stream: &str,
         policy: Value,
+        limit: Duration,
     ) -> Result<(Self, u64), TransportErrorKind> {
-        let link = handle.asking().await?;
+        let link = handle.link(slot).await?;
         let inbox = link.client.new_inbox();
         let consumer = inbox.rsplit('.').next().unwrap_or_default().to_owned();
         let subscribed = link.client.subscribe(format!("{inbox}.*")).await;
@@ -93,6 +101,8 @@ impl Feed {
             // Half of it is asked for at a time, and takes any message.
             budget: budget.max(2 * (link.client.max_payload() + ENVELOPE)),
             oversized: false,
+            heard: Instant::now(),
+            quiet: None,
             link,
         };
         let mut config = json!({
@@ -106,7 +116,7 @@ impl Feed {
         if let (Value::Object(config), Value::Object(policy)) = (&mut config, policy) {
             config.extend(policy);
         }
-        let made = handle.create_consumer(stream, &feed.consumer, config).await?;
+        let made = handle.create_consumer(stream, &feed.consumer, config, limit).await?;
         Ok((feed, made.delivered.stream_seq + 1))
     }
 
@@ -126,19 +136,28 @@ impl Feed {
         self.held = None;
     }
 
+    /// Whether the connection is there through which it gets its messages.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.link.is_alive()
+    }
+
+    /// Whether the server has said since a time that it has nothing more to send.
+    pub(crate) fn is_quiet_since(&self, time: Instant) -> bool {
+        self.quiet.is_some_and(|quiet| quiet >= time)
+    }
+
     /// Waits for the next delivery, asking for more where enough has come. [`Self::peek`] has it
     /// then.
     ///
     /// # Cancel safety
     /// Cancelling loses nothing.
     pub(crate) async fn wait(&mut self) -> Result<(), TransportErrorKind> {
-        self.ask().await?;
         while self.peek()?.is_none() {
             self.ask().await?;
             let message = tokio::select! {
                 biased;
-                message = timeout(SILENCE, self.messages.next()) => message,
-                () = self.link.lost() => return Err(lost()),
+                message = timeout_at(self.heard + SILENCE, self.messages.next()) => message,
+                () = self.link.lost() => return Err(self.link.why_lost()),
             };
             match message {
                 Ok(message) => self.take(message)?,
@@ -175,32 +194,26 @@ impl Feed {
         let reply = format!("{}.pull", self.inbox);
         let body = Bytes::from(request.to_string());
         let sent = client.publish_with_reply(self.next_subject.clone(), reply, body);
-        sent.await.map_err(|_| lost())?;
+        sent.await.map_err(|_| self.link.why_lost())?;
+        if self.asked == 0 {
+            self.heard = Instant::now();
+        }
         self.asked += batch;
         self.asked_bytes += bytes;
         Ok(())
     }
 
-    /// What the server knows of the consumer.
-    pub(crate) async fn info(&self, handle: &Handle) -> Result<ConsumerInfo, TransportErrorKind> {
-        Ok(handle.consumer_info(&self.stream, &self.consumer).await?)
-    }
-
-    /// How many messages the consumer has sent that arrived.
-    pub(crate) const fn received(&self) -> u64 {
-        self.received
-    }
-
     /// Holds a delivery, or learns from what is none.
     fn take(&mut self, message: Option<Message>) -> Result<(), TransportErrorKind> {
-        let message = message.ok_or_else(lost)?;
-        if let Some(status) = message.status {
-            return self.learn(status, &message);
-        }
+        let message = message.ok_or_else(|| self.link.why_lost())?;
+        self.heard = Instant::now();
+        // A message of the stream may have a status too, if another program gave it one.
         let Some(place) = message.reply.as_deref().and_then(Place::read) else {
             let reason = "a message without its place in the stream".to_owned();
-            return Err(TransportErrorKind::Protocol { reason });
+            let protocol = Err(TransportErrorKind::Protocol { reason });
+            return message.status.map_or(protocol, |status| self.learn(status, &message));
         };
+        self.quiet = None;
         if place.delivery != self.received + 1 {
             // The client drops what is over the capacity of its subscription.
             let reason = format!(
@@ -223,8 +236,12 @@ impl Feed {
     fn learn(&mut self, status: StatusCode, message: &Message) -> Result<(), TransportErrorKind> {
         let text = message.description.as_deref().unwrap_or_default();
         match status.as_u16() {
-            // A sign of life.
-            100 => return Ok(()),
+            // A sign of life, where there is nothing else to send. What was sent came before it.
+            100 => {
+                let sent: Option<u64> = left(message.headers.as_ref(), "Nats-Last-Consumer");
+                self.quiet = sent.filter(|sent| *sent == self.received).map(|_| Instant::now());
+                return Ok(());
+            }
             // The request has ended: nothing there, its time is over, or its bytes are used up.
             404 | 408 => {}
             409 if text.contains("MaxBytes") => {
@@ -248,7 +265,8 @@ impl Feed {
 
     /// Whether a request ended as it began: the next message alone is larger.
     fn received_nothing_since(&self, message: &Message) -> bool {
-        left(message.headers.as_ref(), "Nats-Pending-Bytes").is_some_and(|left| left >= self.budget)
+        let left: Option<usize> = left(message.headers.as_ref(), "Nats-Pending-Bytes");
+        left.is_some_and(|left| left >= self.budget)
     }
 }
 
@@ -261,7 +279,7 @@ impl Drop for Feed {
     }
 }
 
-fn left(headers: Option<&HeaderMap>, name: &str) -> Option<usize> {
+fn left<T: FromStr>(headers: Option<&HeaderMap>, name: &str) -> Option<T> {
     headers?.get(name)?.as_str().parse().ok()
 }
 

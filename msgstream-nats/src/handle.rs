@@ -1,8 +1,10 @@
 //! What a transport handle shares with its writers, readers and subscriptions.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgstream_core::registry::Host;
 use msgstream_core::transport::{Retry, TransportErrorKind};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
@@ -13,20 +15,79 @@ use crate::link::Link;
 
 /// The connections, and whether the handle is closed.
 ///
-/// There are two connections, so that acknowledgements don't queue up behind what readers get.
+/// There are three, so that neither acknowledgements nor requests queue up behind what readers get,
+/// and so that a message over which the client library ends the readers' connection ends no other.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) config: NatsConfig,
     /// The greatest message that the server took when the handle was opened, in bytes.
     pub(crate) max_payload: usize,
     asking: Slot,
+    reading: Slot,
     writing: Slot,
     closed: watch::Sender<bool>,
     /// How many writers have something in flight, or may have.
     writers: watch::Sender<usize>,
 }
 
-type Slot = Arc<Mutex<Option<Arc<Link>>>>;
+/// Where one connection is, for all who use it.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot(Arc<Mutex<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    link: Option<Arc<Link>>,
+    /// For whom; `None` where losing it is nothing to tell.
+    users: Option<&'static str>,
+    /// It was lost, and that was told.
+    is_lost: bool,
+}
+
+impl Slot {
+    fn of(users: Option<&'static str>, link: Option<Link>) -> Self {
+        Self(Arc::new(Mutex::new(Held { link: link.map(Arc::new), users, is_lost: false })))
+    }
+
+    /// For a reader of messages over which the client library ends the connection, again and again.
+    pub(crate) fn apart() -> Self {
+        Self::of(None, None)
+    }
+}
+
+impl Held {
+    fn alive(&self) -> Option<&Arc<Link>> {
+        self.link.as_ref().filter(|link| link.is_alive())
+    }
+
+    async fn open(&mut self, config: &NatsConfig) -> Result<Arc<Link>, TransportErrorKind> {
+        let (servers, users) = (Servers(&config.servers), self.users);
+        if let (Some(link), Some(users)) = (self.link.take(), users) {
+            let error = link.why_lost();
+            tracing::warn!(users, %servers, %error, "the connection to NATS was lost");
+            self.is_lost = true;
+        }
+        let link = Arc::new(Link::open(config).await.inspect_err(|error| {
+            tracing::debug!(users, %servers, %error, "no connection to NATS yet");
+        })?);
+        if std::mem::take(&mut self.is_lost) {
+            tracing::info!(users, %servers, "the connection to NATS is back");
+        }
+        self.link = Some(Arc::clone(&link));
+        Ok(link)
+    }
+}
+
+/// Addresses, in which there is nothing secret.
+struct Servers<'a>(&'a [Host]);
+
+impl fmt::Display for Servers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, host) in self.0.iter().enumerate() {
+            write!(f, "{}{host}", if number == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
 
 impl Handle {
     /// Connects once. A server that isn't there is told at once.
@@ -42,8 +103,9 @@ impl Handle {
         Ok(Arc::new(Self {
             config,
             max_payload: link.client.max_payload(),
-            asking: Arc::new(Mutex::new(Some(Arc::new(link)))),
-            writing: Slot::default(),
+            asking: Slot::of(Some("requests"), Some(link)),
+            reading: Slot::of(Some("readers"), None),
+            writing: Slot::of(Some("writers"), None),
             closed: watch::Sender::new(false),
             writers: watch::Sender::new(0),
         }))
@@ -80,7 +142,7 @@ impl Handle {
         }
     }
 
-    /// The connection for requests and readers.
+    /// The connection for requests.
     pub(crate) async fn asking(&self) -> Result<Arc<Link>, TransportErrorKind> {
         self.link(&self.asking).await
     }
@@ -90,14 +152,19 @@ impl Handle {
         self.link(&self.writing).await
     }
 
+    /// Where the connection of the readers is that have none of their own.
+    pub(crate) fn reading(&self) -> Slot {
+        self.reading.clone()
+    }
+
     /// A connection that lives, opened where there is none. A server that is away is waited for,
     /// as long as for an answer.
-    async fn link(&self, slot: &Slot) -> Result<Arc<Link>, TransportErrorKind> {
+    pub(crate) async fn link(&self, slot: &Slot) -> Result<Arc<Link>, TransportErrorKind> {
         let mut retry = Retry::new(self.timeout());
         loop {
             // Mostly nobody holds it.
-            if let Ok(slot) = slot.try_lock()
-                && let Some(link) = slot.as_ref().filter(|link| link.is_alive())
+            if let Ok(held) = slot.0.try_lock()
+                && let Some(link) = held.alive()
             {
                 return Ok(Arc::clone(link));
             }
@@ -116,19 +183,16 @@ impl Handle {
         limit: Duration,
     ) -> Result<Arc<Link>, TransportErrorKind> {
         let (slot, config, closed) =
-            (Arc::clone(slot), self.config.clone(), self.closed.subscribe());
+            (Arc::clone(&slot.0), self.config.clone(), self.closed.subscribe());
         let attempt = async move {
-            let mut slot = slot.lock_owned().await;
-            if let Some(link) = slot.as_ref().filter(|link| link.is_alive()) {
+            let mut held = slot.lock_owned().await;
+            if let Some(link) = held.alive() {
                 return Ok(Arc::clone(link));
             }
-            *slot = None;
             if *closed.borrow() {
                 return Err(TransportErrorKind::Closed);
             }
-            let link = Arc::new(Link::open(&config).await?);
-            *slot = Some(Arc::clone(&link));
-            Ok(link)
+            held.open(&config).await
         };
         let opened = tokio::spawn(timeout(limit, attempt)).await;
         let late = Err(TransportErrorKind::TimedOut { after: self.timeout() });
@@ -146,8 +210,9 @@ impl Handle {
         self.closed.send_replace(true);
         let mut writers = self.writers.subscribe();
         let _ = writers.wait_for(|count| *count == 0).await;
-        *self.asking.lock().await = None;
-        *self.writing.lock().await = None;
+        for slot in [&self.asking, &self.reading, &self.writing] {
+            slot.0.lock().await.link = None;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::name::{escape, unescape_bytes};
 const ESCAPED: &str = "%ms:";
 
 /// What begins with this tells the server what to do.
-const RESERVED: &str = "Nats-";
+pub(crate) const RESERVED: &str = "Nats-";
 
 /// How many headers come first that every record has, under names that differ.
 const DISTINCT: usize = 5;

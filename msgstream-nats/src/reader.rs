@@ -1,31 +1,36 @@
 //! Reading.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp as WallClock;
+use msgstream_core::MsgTypeNames;
 use msgstream_core::transport::{
     ChannelReader, Copies, Incarnation, Limit, Position, ReadBatch, Record, Result, Retry, Start,
     TransportError, TransportErrorKind,
 };
-use msgstream_core::{MsgTypeNames, Timestamp};
-use serde_json::{Value, json};
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
+use crate::api::ApiError;
 use crate::error::lost;
 use crate::feed::Feed;
-use crate::handle::Handle;
+use crate::handle::{Handle, Slot};
 use crate::headers::decode;
-
-/// 2200-01-01, in Unix milliseconds. The server counts nanoseconds in 64 bits, so that later times
-/// would come out as earlier ones.
-const LATEST_TIME: u64 = 7_258_118_400_000;
+use crate::raw;
+use crate::start::place;
 
 /// In place of a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
+
+/// So many messages that can be read are fetched alone behind one that can't: there may be more, and
+/// a connection that is opened again costs as much.
+const CALM: usize = 16;
+
+/// For how long the end of a stream counts as seen, where the consumer says that it is quiet.
+const END: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct NatsReader {
@@ -43,6 +48,18 @@ pub(crate) struct NatsReader {
     next: u64,
     /// `None` after a failure.
     feed: Option<Feed>,
+    /// Where the feed's connection is: that of all readers of the handle, or one of its own once the
+    /// reader has met a message over which the client library ends it.
+    slot: Slot,
+    is_apart: bool,
+    /// How many messages are fetched alone before there is a feed again.
+    alone: usize,
+    /// The message that may not be fetched alone.
+    forbidden: Option<u64>,
+    /// Where the end was seen, and when.
+    end: Option<(u64, Instant)>,
+    /// That the server's consumer was lost has been told.
+    is_lost: bool,
 }
 
 impl NatsReader {
@@ -58,7 +75,8 @@ impl NatsReader {
             Some(incarnation) => incarnation,
             None => handle.stream_info(&stream).await?.incarnation(),
         };
-        let (feed, next) = place(&handle, &stream, start, incarnation).await?;
+        let slot = handle.reading();
+        let (feed, next) = place(&handle, &slot, &stream, start, incarnation).await?;
         let (channel, names) = (channel.to_owned(), MsgTypeNames::default());
         Ok(Self {
             handle,
@@ -71,6 +89,12 @@ impl NatsReader {
             is_last: false,
             next,
             feed: Some(feed),
+            slot,
+            is_apart: false,
+            alone: 0,
+            forbidden: None,
+            end: None,
+            is_lost: false,
         })
     }
 
@@ -84,10 +108,10 @@ impl NatsReader {
         let until = now.checked_add(limit.wait).unwrap_or(now + LONGEST_WAIT);
         let mut retry: Option<Retry> = None;
         loop {
-            match self.read_once(limit, until).await {
+            match self.read_once(limit, now, until).await {
                 Ok(batch) => return Ok(batch),
                 Err(kind) => {
-                    self.feed = None;
+                    self.lose_feed(&kind);
                     let limit = self.handle.timeout();
                     retry.get_or_insert_with(|| Retry::new(limit)).after(kind).await?;
                 }
@@ -95,24 +119,52 @@ impl NatsReader {
         }
     }
 
+    /// Lets go of a feed that failed. The next message may be why.
+    fn lose_feed(&mut self, error: &TransportErrorKind) {
+        let Some(feed) = self.feed.take() else { return };
+        self.alone = self.alone.max(1);
+        // A connection that is lost is told once, and not by each of its readers.
+        if feed.is_connected() && error.is_temporary() {
+            self.is_lost = true;
+            tracing::warn!(channel = self.channel, %error, "a reader lost its consumer");
+        }
+    }
+
+    async fn open_feed(&mut self) -> Result<(), TransportErrorKind> {
+        let start = Start::At(Position::new(self.next));
+        let placed = place(&self.handle, &self.slot, &self.stream, start, self.incarnation);
+        self.feed = Some(placed.await?.0);
+        if mem::take(&mut self.is_lost) {
+            tracing::info!(channel = self.channel, "the reader has a consumer again");
+        }
+        Ok(())
+    }
+
     async fn read_once(
         &mut self,
         limit: Limit,
+        since: Instant,
         until: Instant,
     ) -> Result<ReadBatch, TransportErrorKind> {
         if self.feed.is_none() {
-            let start = Start::At(Position::new(self.next));
-            let (feed, _) = place(&self.handle, &self.stream, start, self.incarnation).await?;
-            self.feed = Some(feed);
+            if self.ready.is_empty() && self.alone > 0 {
+                self.fetch(limit).await?;
+            }
+            if !self.ready.is_empty() {
+                return Ok(self.hand_out(limit).await);
+            }
+            self.open_feed().await?;
         }
         loop {
             let Some(feed) = &mut self.feed else { return Err(lost()) };
-            feed.ask().await?;
-            if self.ready.is_empty()
-                && let Some(sequence) = feed.peek()?.map(|delivery| delivery.sequence)
-                && sequence != self.next
-            {
-                self.cross_gap(sequence).await?;
+            let asked = feed.ask().await;
+            match feed.peek()?.map(|delivery| delivery.sequence) {
+                Some(sequence) if self.ready.is_empty() && sequence != self.next => {
+                    self.cross_gap(sequence).await?;
+                }
+                // What has arrived counts, also where nothing more can be asked for.
+                Some(_) => {}
+                None => asked?,
             }
             self.gather(limit)?;
             if !self.ready.is_empty() {
@@ -121,9 +173,58 @@ impl NatsReader {
             let Some(feed) = &mut self.feed else { return Err(lost()) };
             match timeout_at(until, feed.wait()).await {
                 Ok(waited) => waited?,
-                Err(_) => return self.look_for_end().await,
+                Err(_) => return self.look_for_end(since).await,
             }
         }
+    }
+
+    /// Fetches messages alone, until there were enough that the client library can read.
+    async fn fetch(&mut self, limit: Limit) -> Result<(), TransportErrorKind> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let (mut next, mut alone, mut is_apart) = (self.next, self.alone, self.is_apart);
+        while alone > 0 && records.len() < limit.records.max(1) && bytes < limit.bytes.max(1) {
+            let message = match self.handle.message_at(&self.stream, next).await {
+                Ok(Some(message)) => message,
+                // It was deleted, or is still to come.
+                Ok(None) => {
+                    alone = 0;
+                    break;
+                }
+                // Mostly the message is one that can be read, and the connection was just lost.
+                Err(ApiError::NoAnswer(TransportErrorKind::Denied { .. }))
+                    if self.forbidden.replace(next) != Some(next) =>
+                {
+                    alone = 0;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let (record, is_read) = raw::record(message, &self.names);
+            alone = if is_read { alone - 1 } else { CALM };
+            is_apart |= !is_read;
+            bytes += record.footprint();
+            next += 1;
+            records.push(record);
+        }
+        if !records.is_empty() {
+            // After they were fetched: they are of this stream, if it is still the one.
+            let found = self.handle.stream_info(&self.stream).await?.incarnation();
+            if found != self.incarnation {
+                let expected = self.incarnation;
+                return Err(TransportErrorKind::WrongIncarnation { expected, found });
+            }
+        }
+        if is_apart && !self.is_apart {
+            tracing::warn!(
+                channel = self.channel,
+                from = self.next,
+                "messages come over which the client library ends the connection; from here on the reader has one of its own"
+            );
+            self.slot = Slot::apart();
+        }
+        (self.next, self.alone, self.is_apart, self.is_last) = (next, alone, is_apart, false);
+        self.ready.extend(records);
+        Ok(())
     }
 
     /// Makes records of what has arrived, up to the limit and the next gap.
@@ -183,80 +284,37 @@ impl NatsReader {
         Ok(())
     }
 
-    /// Asks whether there is nothing more, where nothing came.
-    async fn look_for_end(&mut self) -> Result<ReadBatch, TransportErrorKind> {
-        let info = self.handle.stream_info(&self.stream).await?;
-        info.check(self.incarnation, self.next)?;
-        let mut caught_up = info.end() == self.next;
-        if let (false, Some(feed)) = (caught_up, &mut self.feed) {
-            let consumer = feed.info(&self.handle).await?;
-            let all_sent = consumer.num_pending == 0;
-            let all_here = consumer.delivered.consumer_seq == feed.received();
-            // Nothing is left up to that end, so what stood there was deleted.
-            if all_sent && all_here && feed.peek()?.is_none() {
-                self.next = info.end();
-                caught_up = true;
-            }
-        }
+    /// Tells whether there is nothing more, where nothing came since a time.
+    async fn look_for_end(&mut self, since: Instant) -> Result<ReadBatch, TransportErrorKind> {
+        let is_near = |(next, seen): (u64, Instant)| next == self.next && seen.elapsed() < END;
+        let is_quiet = self.feed.as_ref().is_some_and(|feed| feed.is_quiet_since(since));
+        let caught_up = (is_quiet && self.end.is_some_and(is_near)) || self.ask_for_end().await?;
         Ok(ReadBatch::new(Vec::new(), Position::new(self.next), caught_up))
     }
-}
 
-/// Opens a feed at a start, and gives its first sequence.
-async fn place(
-    handle: &Handle,
-    stream: &str,
-    start: Start,
-    incarnation: Incarnation,
-) -> Result<(Feed, u64), TransportErrorKind> {
-    let (policy, asked) = policy(start)?;
-    let (feed, first) = Feed::open(handle, stream, policy).await?;
-    // After the consumer is there: it stays with the stream on which it was made.
-    let info = handle.stream_info(stream).await?;
-    let next = asked.unwrap_or(first);
-    info.check(incarnation, next)?;
-    Ok((feed, next))
-}
-
-/// Where a consumer begins, in the server's words, and the sequence that was asked for.
-fn policy(start: Start) -> Result<(Value, Option<u64>), TransportErrorKind> {
-    let at = |next: u64| {
-        let policy = json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": next });
-        (policy, Some(next))
-    };
-    Ok(match start {
-        Start::Earliest => (json!({ "deliver_policy": "all" }), None),
-        Start::Latest => (json!({ "deliver_policy": "new" }), None),
-        // Sequences begin at 1.
-        Start::At(position) => at(sequence(position)?.max(1)),
-        Start::After(position) => at(sequence(position)?.saturating_add(1)),
-        Start::Time(time) => {
-            let time = wall_clock(time)?.to_string();
-            (json!({ "deliver_policy": "by_start_time", "opt_start_time": time }), None)
+    /// Asks the server whether there is nothing more. That is the stream's leader: what a consumer
+    /// knows on another server may be behind it.
+    async fn ask_for_end(&mut self) -> Result<bool, TransportErrorKind> {
+        let info = self.handle.stream_info(&self.stream).await?;
+        info.check(self.incarnation, self.next)?;
+        if info.end() != self.next {
+            match self.handle.message_from(&self.stream, self.next).await {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(ApiError::NoAnswer(TransportErrorKind::Denied { .. })) => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let Some(feed) = &mut self.feed else { return Err(lost()) };
+            if feed.peek()?.is_some() {
+                return Ok(false);
+            }
+            // Nothing is left up to that end, so what stood there was deleted, if not by retention.
+            self.handle.stream_info(&self.stream).await?.check(self.incarnation, self.next)?;
+            self.next = info.end();
         }
-        other => {
-            let reason = format!("this transport can't start at {other:?}");
-            return Err(TransportErrorKind::Config { reason });
-        }
-    })
-}
-
-fn wall_clock(time: Timestamp) -> Result<WallClock, TransportErrorKind> {
-    let ms = time.physical_ms().min(LATEST_TIME);
-    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-    WallClock::from_millisecond(ms)
-        .map_err(|e| TransportErrorKind::Config { reason: format!("the time can't be used: {e}") })
-}
-
-/// The sequence that a position stands for.
-pub(crate) fn sequence(position: Position) -> Result<u64, TransportErrorKind> {
-    match position.words() {
-        [sequence, 0, 0] => Ok(sequence),
-        _ => Err(TransportErrorKind::Config {
-            reason: format!(
-                "position {position} is not of a JetStream stream: those are single numbers"
-            ),
-        }),
+        self.end = Some((self.next, Instant::now()));
+        Ok(true)
     }
 }
 
@@ -271,43 +329,15 @@ impl ChannelReader for NatsReader {
     }
 
     async fn seek(&mut self, start: Start) -> Result<()> {
-        let sought = place(&self.handle, &self.stream, start, self.incarnation);
+        let sought = place(&self.handle, &self.slot, &self.stream, start, self.incarnation);
         let (feed, next) =
             self.handle.while_open(sought).await.map_err(|kind| self.error("seek", kind))?;
-        (self.feed, self.next) = (Some(feed), next);
+        (self.feed, self.next, self.alone) = (Some(feed), next, 0);
         self.ready.clear();
         Ok(())
     }
 
     fn incarnation(&self) -> Incarnation {
         self.incarnation
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn position_0_is_the_first_sequence() {
-        assert_eq!(policy(Start::At(Position::new(0))).unwrap().1, Some(1));
-        assert_eq!(policy(Start::After(Position::new(0))).unwrap().1, Some(1));
-        assert_eq!(policy(Start::At(Position::new(7))).unwrap().1, Some(7));
-    }
-
-    #[test]
-    fn positions_of_other_transports_are_refused() {
-        assert!(policy(Start::At(Position::MAX)).is_err());
-        assert!(policy(Start::After(Position::from_words([1, 2, 0]))).is_err());
-    }
-
-    #[test]
-    fn all_times_are_within_what_the_server_can_count() {
-        for time in [Timestamp::MIN, Timestamp::MAX] {
-            let clock = wall_clock(time).unwrap();
-            assert!(i64::try_from(clock.as_nanosecond()).is_ok(), "{clock}");
-        }
     }
 }

@@ -16,11 +16,11 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::NatsConfig;
-use crate::api::ApiError;
-use crate::error::ServerError;
+use crate::api::{ApiError, Stored};
 use crate::handle::Handle;
 use crate::name::token;
-use crate::reader::sequence;
+use crate::refusal::ServerError;
+use crate::start::sequence;
 
 /// No channel's stream is called so: after a `%` theirs have hexadecimal digits.
 const CURSORS: &str = "%cursors";
@@ -90,7 +90,7 @@ struct Seen {
 }
 
 #[derive(Deserialize)]
-struct Stored {
+struct Acked {
     seq: u64,
 }
 
@@ -114,8 +114,8 @@ impl NatsSubscription {
     async fn look(&self) -> Result<Seen, TransportErrorKind> {
         let cursors = stream_of_cursors(&self.handle.config);
         match self.handle.last_message(&cursors, &self.subject).await {
-            Ok((sequence, payload)) => {
-                let text = String::from_utf8(payload).ok();
+            Ok(Some(Stored { sequence, payload, .. })) => {
+                let text = std::str::from_utf8(&payload).ok();
                 let position = text.and_then(|text| text.parse().ok());
                 let Some(position) = position else {
                     let reason = format!("the message at `{}` is no cursor", self.subject);
@@ -123,11 +123,8 @@ impl NatsSubscription {
                 };
                 Ok(Seen { sequence, position: Some(position) })
             }
-            Err(error)
-                if error.is(ServerError::NO_MESSAGE) || error.is(ServerError::STREAM_NOT_FOUND) =>
-            {
-                Ok(Seen::default())
-            }
+            Ok(None) => Ok(Seen::default()),
+            Err(error) if error.is(ServerError::STREAM_NOT_FOUND) => Ok(Seen::default()),
             Err(error) => Err(error.into()),
         }
     }
@@ -137,7 +134,7 @@ impl NatsSubscription {
         let mut headers = HeaderMap::new();
         headers.insert(EXPECTED, seen.sequence.to_string());
         let body = Bytes::from(before.to_string());
-        let stored: Stored = self.handle.request(&self.subject, headers, body).await?;
+        let stored: Acked = self.handle.request(&self.subject, headers, body).await?;
         Ok(Seen { sequence: stored.seq, position: Some(before) })
     }
 

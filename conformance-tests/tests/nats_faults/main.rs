@@ -9,6 +9,10 @@
 mod access;
 #[path = "../brokers/mod.rs"]
 mod brokers;
+mod cluster;
+mod foreign;
+mod idle;
+mod logs;
 #[path = "../nats_server/mod.rs"]
 mod nats_server;
 mod others;

@@ -74,7 +74,7 @@ async fn ten_seconds_without_the_server_lose_and_repeat_nothing() {
 
 /// Writes numbers from 1 on in a session until it is told to stop, and gives the last one, and how
 /// often the session went on with another writer. Tells the last that is acknowledged.
-async fn produce(
+pub(crate) async fn produce(
     transport: Arc<dyn Transport>,
     acked: watch::Sender<u64>,
     mut stopped: oneshot::Receiver<()>,
@@ -123,7 +123,7 @@ fn insert(number: u64) -> Message {
 }
 
 /// The numbers that come out, up to the channel's end. Only errors that pass are passed over.
-async fn consume(transport: Arc<dyn Transport>) -> Vec<u64> {
+pub(crate) async fn consume(transport: Arc<dyn Transport>) -> Vec<u64> {
     let mut stream = TtMsgStream::new(transport, TtConfig::default()).unwrap();
     stream.create_consumers(None, &["orders"], Start::Earliest).await.unwrap();
     stream.start().unwrap();

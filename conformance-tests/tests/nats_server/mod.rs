@@ -1,7 +1,10 @@
 //! A NATS server of a test's own.
 
 #![allow(clippy::unwrap_used)]
-#![allow(dead_code, reason = "each test uses some of this")]
+#![allow(dead_code, unused_imports, reason = "each test uses some of this")]
+
+mod cluster;
+mod logs;
 
 use std::sync::Arc;
 
@@ -9,6 +12,8 @@ use msgstream_core::registry::{ConnectError, Registry};
 use msgstream_core::transport::Transport;
 use tempfile::TempDir;
 
+pub(crate) use self::cluster::Cluster;
+pub(crate) use self::logs::Logs;
 use crate::brokers;
 
 /// It ends with the test.

@@ -23,10 +23,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Batch, Channel, State};
-use crate::api::StreamInfo;
-use crate::error::{ServerError, lost};
+use crate::error::lost;
 use crate::handle::WriterCount;
 use crate::link::{Link, SUBSCRIPTION};
+use crate::refusal::ServerError;
+use crate::stream_info::StreamInfo;
 
 /// A batch on its way.
 struct Sending {
@@ -146,7 +147,7 @@ impl Task {
                     self.submitted.close();
                 }
                 kind = &mut denied => return Err(kind),
-                () = &mut lost_link => return Err(lost()),
+                () = &mut lost_link => return Err(self.link.why_lost()),
                 () = sleep_until_some(deadline) => {
                     return Err(TransportErrorKind::TimedOut { after: self.at.handle.timeout() });
                 }
@@ -283,6 +284,8 @@ impl Task {
 
     /// Ends everything that isn't settled: the first batch tells why.
     fn fail(&mut self, kind: TransportErrorKind) {
+        // Whoever writes opens another writer, or ends.
+        tracing::warn!(channel = self.at.name, error = %kind, "a writer ended");
         self.state.send_modify(|state| state.poisoned = true);
         self.submitted.close();
         while let Ok(batch) = self.submitted.try_recv() {

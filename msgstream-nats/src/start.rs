@@ -1,0 +1,128 @@
+//! Where a reader begins.
+
+use std::time::Duration;
+
+use jiff::Timestamp as WallClock;
+use msgstream_core::Timestamp;
+use msgstream_core::transport::{Incarnation, Position, Retry, Start, TransportErrorKind};
+use serde_json::{Value, json};
+
+use crate::feed::Feed;
+use crate::handle::{Handle, Slot};
+
+/// 2200-01-01, in Unix milliseconds. The server counts nanoseconds in 64 bits, so that later times
+/// would come out as earlier ones.
+const LATEST_TIME: u64 = 7_258_118_400_000;
+
+/// Opens a feed at a start, and gives its first sequence. What fails for a moment is tried again, for
+/// as long as an answer may take.
+pub(crate) async fn place(
+    handle: &Handle,
+    slot: &Slot,
+    stream: &str,
+    start: Start,
+    incarnation: Incarnation,
+) -> Result<(Feed, u64), TransportErrorKind> {
+    let (policy, asked) = policy(start)?;
+    let mut retry = Retry::new(handle.timeout());
+    // A cluster may give the consumer to a server that is gone, which doesn't answer, and the next
+    // one to another. A server that is slow is given more time.
+    let mut limit = handle.timeout() / 4;
+    loop {
+        match place_once(handle, slot, stream, &policy, asked, incarnation, limit).await {
+            Ok(placed) => return Ok(placed),
+            Err(error) => {
+                tracing::debug!(stream, %error, "no consumer for a reader yet");
+                retry.after(error).await?;
+            }
+        }
+        limit = (limit * 2).min(handle.timeout());
+    }
+}
+
+async fn place_once(
+    handle: &Handle,
+    slot: &Slot,
+    stream: &str,
+    policy: &Value,
+    asked: Option<u64>,
+    incarnation: Incarnation,
+    limit: Duration,
+) -> Result<(Feed, u64), TransportErrorKind> {
+    let (feed, first) = Feed::open(handle, slot, stream, policy.clone(), limit).await?;
+    // After the consumer is there: it stays with the stream on which it was made.
+    let info = handle.stream_info(stream).await?;
+    let next = asked.unwrap_or(first);
+    info.check(incarnation, next)?;
+    Ok((feed, next))
+}
+
+/// Where a consumer begins, in the server's words, and the sequence that was asked for.
+fn policy(start: Start) -> Result<(Value, Option<u64>), TransportErrorKind> {
+    let at = |next: u64| {
+        let policy = json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": next });
+        (policy, Some(next))
+    };
+    Ok(match start {
+        Start::Earliest => (json!({ "deliver_policy": "all" }), None),
+        Start::Latest => (json!({ "deliver_policy": "new" }), None),
+        // Sequences begin at 1.
+        Start::At(position) => at(sequence(position)?.max(1)),
+        Start::After(position) => at(sequence(position)?.saturating_add(1)),
+        Start::Time(time) => {
+            let time = wall_clock(time)?.to_string();
+            (json!({ "deliver_policy": "by_start_time", "opt_start_time": time }), None)
+        }
+        other => {
+            let reason = format!("this transport can't start at {other:?}");
+            return Err(TransportErrorKind::Config { reason });
+        }
+    })
+}
+
+fn wall_clock(time: Timestamp) -> Result<WallClock, TransportErrorKind> {
+    let ms = time.physical_ms().min(LATEST_TIME);
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    WallClock::from_millisecond(ms)
+        .map_err(|e| TransportErrorKind::Config { reason: format!("the time can't be used: {e}") })
+}
+
+/// The sequence that a position stands for.
+pub(crate) fn sequence(position: Position) -> Result<u64, TransportErrorKind> {
+    match position.words() {
+        [sequence, 0, 0] => Ok(sequence),
+        _ => Err(TransportErrorKind::Config {
+            reason: format!(
+                "position {position} is not of a JetStream stream: those are single numbers"
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn position_0_is_the_first_sequence() {
+        assert_eq!(policy(Start::At(Position::new(0))).unwrap().1, Some(1));
+        assert_eq!(policy(Start::After(Position::new(0))).unwrap().1, Some(1));
+        assert_eq!(policy(Start::At(Position::new(7))).unwrap().1, Some(7));
+    }
+
+    #[test]
+    fn positions_of_other_transports_are_refused() {
+        assert!(policy(Start::At(Position::MAX)).is_err());
+        assert!(policy(Start::After(Position::from_words([1, 2, 0]))).is_err());
+    }
+
+    #[test]
+    fn all_times_are_within_what_the_server_can_count() {
+        for time in [Timestamp::MIN, Timestamp::MAX] {
+            let clock = wall_clock(time).unwrap();
+            assert!(i64::try_from(clock.as_nanosecond()).is_ok(), "{clock}");
+        }
+    }
+}
