@@ -10,8 +10,8 @@ mod brokers;
 mod nats_server;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::nats_server::{Server, open};
+use crate::nats_server::{Logs, Server, open};
 
 /// What the child process connects to, and not otherwise.
 const CHILD_URL: &str = "MSGSTREAM_TEST_URL";
@@ -76,43 +76,19 @@ async fn in_the_environment(url: &str, variables: &[(&str, &str)], secret: &str)
 #[tokio::test]
 #[ignore = "others run it, in a process of its own"]
 async fn works_with_the_environment() {
-    tracing::subscriber::set_global_default(PrintAll).unwrap();
+    let (logs, _guard) = Logs::begin();
     let url = std::env::var(CHILD_URL).unwrap();
-    let transport = match open(&url).await {
-        Ok(transport) => transport,
-        Err(error) => panic!("{error}: {error:?}"),
-    };
-    works(&*transport).await;
-    println!("{transport:?}");
-}
-
-/// Logs of any level, with all their fields.
-struct PrintAll;
-
-impl tracing::Subscriber for PrintAll {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
+    let opened = open(&url).await;
+    if let Ok(transport) = &opened {
+        works(&**transport).await;
+        println!("{transport:?}");
     }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
+    for (level, line) in logs.all() {
+        println!("{level} {line}");
     }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = format!("{}:", event.metadata().target());
-        event.record(&mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
-            line += &format!(" {field}={value:?}");
-        });
-        println!("{line}");
+    if let Err(error) = opened {
+        panic!("{error}: {error:?}");
     }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 #[tokio::test]
@@ -135,9 +111,11 @@ async fn token() {
     let server = Server::configured(r#"authorization { token: "right-token" }"#).await;
     accepted(&server.url_as("right-token@", ""), "right-token").await;
     denied(&server.url_as("wrong-token@", ""), "wrong-token").await;
-    let variables = [("NATS_TOKEN", "right-token")];
-    let (worked, said) = in_the_environment(&server.url, &variables, "right-token").await;
-    assert!(worked, "{said}");
+    for (token, works) in [("right-token", true), ("wrong-token", false)] {
+        let variables = [("NATS_TOKEN", token)];
+        let (worked, said) = in_the_environment(&server.url, &variables, token).await;
+        assert!(worked == works && said.contains("Denied") != works, "{said}");
+    }
 }
 
 /// A file that only we read, and its path as an option's value.
@@ -160,15 +138,50 @@ async fn nkey() {
     assert!(worked, "{said}");
     let path = file(folder.path(), "wrong", &wrong);
     denied(&server.url_as("", &format!("?nkey={path}")), &wrong).await;
+    let (worked, said) = in_the_environment(&server.url, &[("NATS_NKEY", &path)], &wrong).await;
+    assert!(!worked && said.contains("Denied"), "{said}");
+}
+
+#[tokio::test]
+async fn a_seed_that_is_replaced_is_read_anew() {
+    let config = |key: &KeyPair| {
+        let user = key.public_key();
+        format!("jetstream {{}}\nauthorization {{ users: [ {{ nkey: {user} }} ] }}")
+    };
+    let (first, second) = (KeyPair::new_user(), KeyPair::new_user());
+    let server = Server::configured(&config(&first)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "key", &first.seed().unwrap());
+    let transport = open(&server.url_as("", &format!("?nkey={path}&timeout_ms=2000"))).await;
+    let transport = transport.unwrap();
+    transport.create("orders", BTreeMap::new()).await.unwrap();
+
+    server.run("kill").await;
+    std::fs::write(server.state.path().join("nats/server.conf"), config(&second)).unwrap();
+    server.run("restart").await;
+    let error = transport.describe("orders").await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Denied { .. }), "{error}");
+    // Half of it is there: that passes.
+    file(folder.path(), "key", "S");
+    let error = transport.describe("orders").await.unwrap_err();
+    assert!(error.is_temporary() && error.to_string().contains(&path), "{error}");
+    file(folder.path(), "key", &second.seed().unwrap());
+    transport.describe("orders").await.unwrap();
 }
 
 /// Claims about a key, signed by another.
 fn jwt(signer: &KeyPair, subject: &KeyPair, nats: &Value) -> String {
+    jwt_until(signer, subject, nats, 0)
+}
+
+/// The same with a time at which it ends, in seconds since 1970; 0 for never.
+fn jwt_until(signer: &KeyPair, subject: &KeyPair, nats: &Value, exp: u64) -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = part(json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
     let claims = part(json!({
         "jti": subject.public_key(),
         "iat": 1_750_000_000,
+        "exp": exp,
         "iss": signer.public_key(),
         "name": "test",
         "sub": subject.public_key(),
@@ -179,10 +192,10 @@ fn jwt(signer: &KeyPair, subject: &KeyPair, nats: &Value) -> String {
     format!("{text}.{signature}")
 }
 
-#[tokio::test]
-async fn credentials_file() {
+/// A server with an operator, and an account whose users are told by their JWT.
+async fn with_an_account() -> (Server, KeyPair) {
     let (operator, system) = (KeyPair::new_operator(), KeyPair::new_account());
-    let (account, user) = (KeyPair::new_account(), KeyPair::new_user());
+    let account = KeyPair::new_account();
     let limits = |jetstream: i64| {
         json!({
             "type": "account", "version": 2,
@@ -203,23 +216,66 @@ async fn credentials_file() {
         account.public_key(),
         jwt(&operator, &account, &limits(-1)),
     );
-    let server = Server::configured(&config).await;
+    (Server::configured(&config).await, account)
+}
+
+/// What `nsc` writes for a user, until a time.
+fn credentials(account: &KeyPair, user: &KeyPair, exp: u64) -> String {
+    let claims = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+    let (jwt, seed) = (jwt_until(account, user, &claims, exp), user.seed().unwrap());
+    format!(
+        "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    )
+}
+
+#[tokio::test]
+async fn credentials_file() {
+    let (server, account) = with_an_account().await;
     let folder = tempfile::tempdir().unwrap();
+    let user = KeyPair::new_user();
     let seed = user.seed().unwrap();
-    let credentials = |name: &str, signer: &KeyPair| {
-        let claims = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
-        let jwt = jwt(signer, &user, &claims);
-        let text = format!(
-            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
-        );
-        file(folder.path(), name, &text)
-    };
-    let path = credentials("right", &account);
+    let path = file(folder.path(), "right", &credentials(&account, &user, 0));
     accepted(&server.url_as("", &format!("?creds={path}")), &seed).await;
     let (worked, said) = in_the_environment(&server.url, &[("NATS_CREDS", &path)], &seed).await;
     assert!(worked, "{said}");
-    let path = credentials("wrong", &KeyPair::new_account());
+    let other = KeyPair::new_account();
+    let path = file(folder.path(), "wrong", &credentials(&other, &user, 0));
     denied(&server.url_as("", &format!("?creds={path}")), &seed).await;
+    let (worked, said) = in_the_environment(&server.url, &[("NATS_CREDS", &path)], &seed).await;
+    assert!(!worked && said.contains("Denied"), "{said}");
+}
+
+/// The server ends the connection when the user's time is over. By then the file has another JWT.
+#[tokio::test]
+async fn credentials_that_expire_and_are_replaced_are_read_anew() {
+    let (server, account) = with_an_account().await;
+    let folder = tempfile::tempdir().unwrap();
+    let user = KeyPair::new_user();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    // Long enough to begin with on a busy machine.
+    let path = file(folder.path(), "user", &credentials(&account, &user, now + 10));
+    let (logs, _guard) = Logs::begin();
+    let transport = open(&server.url_as("", &format!("?creds={path}"))).await.unwrap();
+    transport.create("orders", BTreeMap::new()).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    file(folder.path(), "user", &credentials(&account, &user, 0));
+
+    let is_back = |logs: &Logs| {
+        let lines = logs.ours(tracing::Level::INFO);
+        lines.iter().any(|line| line.contains("readers") && line.contains("is back"))
+    };
+    let limit = Limit::default().with_wait(Duration::from_millis(100));
+    while !is_back(&logs) {
+        assert!(reader.read(limit).await.unwrap().records.is_empty());
+    }
+    let lost = logs.ours(tracing::Level::WARN);
+    assert!(lost.iter().any(|line| line.to_lowercase().contains("expired")), "{lost:?}");
+    let mut writer = transport.writer("orders").await.unwrap();
+    let record = Record::new(Meta::new(MsgType::INSERT, Timestamp(1)), "one");
+    assert!(writer.submit(vec![record]).await.rest.is_none());
+    assert_eq!(reader.read(Limit::default()).await.unwrap().records.len(), 1);
+    let seed = user.seed().unwrap();
+    assert!(logs.all().iter().all(|(_, line)| !line.contains(&seed)));
 }
 
 /// The path of a file of the certificates that are made for tests: an authority, and a server's and
@@ -276,6 +332,45 @@ mod tls {
         for options in ["", &format!("?ca={}", pem("client.pem"))] {
             let kind = failure(&tls(&server, options)).await;
             assert!(matches!(kind, Kind::Config { .. }), "{kind:?}");
+        }
+    }
+
+    /// What connects there is connected to the server.
+    async fn forward(from: &str, server: &Server) -> u16 {
+        let listener = tokio::net::TcpListener::bind((from, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let to = server.url.strip_prefix("nats://").unwrap().to_owned();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let to = to.clone();
+                tokio::spawn(async move {
+                    let mut server = tokio::net::TcpStream::connect(to).await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_certificate_for_another_name_is_refused() {
+        let server = encrypted(false).await;
+        let ca = pem("ca.pem");
+        // It is for `localhost` and 127.0.0.1, and all of 127.0.0.0/8 is this machine.
+        for (from, names) in
+            [("127.0.0.1", ["127.0.0.1", "localhost"]), ("127.0.0.2", ["127.0.0.2"; 2])]
+        {
+            let port = forward(from, &server).await;
+            for name in names {
+                let url = format!("tls://{name}:{port}?ca={ca}");
+                if from == "127.0.0.1" {
+                    accepted(&url, "PRIVATE KEY").await;
+                } else {
+                    let kind = failure(&url).await;
+                    let Kind::Config { reason } = &kind else { panic!("{kind:?}") };
+                    assert!(reason.contains("not valid for name"), "{reason}");
+                }
+            }
         }
     }
 

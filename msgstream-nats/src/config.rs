@@ -246,7 +246,9 @@ fn tls(
                 return Err(ConnectError::option(url, "key", "it needs `cert` beside it"));
             }
         };
-    let tls = Tls { required, ca: or_environment(&read.ca, "NATS_CA"), certificate };
+    let mut tls = Tls::default();
+    (tls.required, tls.ca) = (required, or_environment(&read.ca, "NATS_CA"));
+    tls.certificate = certificate;
     tls.check().map_err(|reason| ConnectError::address(url, reason))?;
     Ok(tls)
 }

@@ -10,6 +10,9 @@ pub(crate) struct Tls {
     pub(crate) required: bool,
     pub(crate) ca: Option<String>,
     pub(crate) certificate: Option<(String, String)>,
+    /// The machine's own authorities, read once: that takes as long as several connections.
+    #[cfg(feature = "tls")]
+    native: std::sync::Arc<std::sync::OnceLock<std::sync::Arc<async_nats::rustls::RootCertStore>>>,
 }
 
 #[cfg(feature = "tls")]
@@ -39,18 +42,20 @@ impl Tls {
                 false => Ok(read),
             }
         };
-        let mut roots = RootCertStore::empty();
-        match &self.ca {
+        let roots = match &self.ca {
             Some(path) => {
+                let mut roots = RootCertStore::empty();
                 for certificate in certificates("authority", path)? {
                     roots.add(certificate).map_err(|e| wrong("authority", path, &e))?;
                 }
+                Arc::new(roots)
             }
-            None => {
-                let native = rustls_native_certs::load_native_certs();
-                roots.add_parsable_certificates(native.certs);
-            }
-        }
+            None => Arc::clone(self.native.get_or_init(|| {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                Arc::new(roots)
+            })),
+        };
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|e| TransportErrorKind::Config { reason: format!("TLS: {e}") })?
