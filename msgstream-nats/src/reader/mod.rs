@@ -1,5 +1,8 @@
 //! Reading.
 
+mod alone;
+mod end;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -14,23 +17,14 @@ use msgstream_core::transport::{
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
-use crate::api::ApiError;
 use crate::error::lost;
 use crate::feed::Feed;
 use crate::handle::{Handle, Slot};
 use crate::headers::decode;
-use crate::raw;
 use crate::start::place;
 
 /// In place of a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
-
-/// So many messages that can be read are fetched alone behind one that can't: there may be more, and
-/// a connection that is opened again costs as much.
-const CALM: usize = 16;
-
-/// For how long the end of a stream counts as seen, where the consumer says that it is quiet.
-const END: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct NatsReader {
@@ -178,55 +172,6 @@ impl NatsReader {
         }
     }
 
-    /// Fetches messages alone, until there were enough that the client library can read.
-    async fn fetch(&mut self, limit: Limit) -> Result<(), TransportErrorKind> {
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        let (mut next, mut alone, mut is_apart) = (self.next, self.alone, self.is_apart);
-        while alone > 0 && records.len() < limit.records.max(1) && bytes < limit.bytes.max(1) {
-            let message = match self.handle.message_at(&self.stream, next).await {
-                Ok(Some(message)) => message,
-                // It was deleted, or is still to come.
-                Ok(None) => {
-                    alone = 0;
-                    break;
-                }
-                // Mostly the message is one that can be read, and the connection was just lost.
-                Err(ApiError::NoAnswer(TransportErrorKind::Denied { .. }))
-                    if self.forbidden.replace(next) != Some(next) =>
-                {
-                    alone = 0;
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let (record, is_read) = raw::record(message, &self.names);
-            alone = if is_read { alone - 1 } else { CALM };
-            is_apart |= !is_read;
-            bytes += record.footprint();
-            next += 1;
-            records.push(record);
-        }
-        if !records.is_empty() {
-            // After they were fetched: they are of this stream, if it is still the one.
-            let found = self.handle.stream_info(&self.stream).await?.incarnation();
-            if found != self.incarnation {
-                let expected = self.incarnation;
-                return Err(TransportErrorKind::WrongIncarnation { expected, found });
-            }
-        }
-        if is_apart && !self.is_apart {
-            tracing::warn!(
-                channel = self.channel,
-                from = self.next,
-                "messages come over which the client library ends the connection; from here on the reader has one of its own"
-            );
-            self.slot = Slot::apart();
-        }
-        (self.next, self.alone, self.is_apart, self.is_last) = (next, alone, is_apart, false);
-        self.ready.extend(records);
-        Ok(())
-    }
-
     /// Makes records of what has arrived, up to the limit and the next gap.
     fn gather(&mut self, limit: Limit) -> Result<(), TransportErrorKind> {
         let Some(feed) = &mut self.feed else { return Err(lost()) };
@@ -258,14 +203,7 @@ impl NatsReader {
     /// cancelled call loses none.
     async fn hand_out(&mut self, limit: Limit) -> ReadBatch {
         // A record may have been the last when it was sent, and not be it any more.
-        let is_end = self.is_last
-            && match self.handle.stream_info(&self.stream).await {
-                Ok(info) => {
-                    info.check(self.incarnation, self.next).is_ok() && info.end() == self.next
-                }
-                // The next call meets the error again.
-                Err(_) => false,
-            };
+        let is_end = self.is_last && self.is_at_end().await;
         let count = limit.count(&self.ready);
         let records: Vec<_> = self.ready.drain(..count).collect();
         let next = self.ready.front().map_or(Position::new(self.next), |record| record.position);
@@ -282,39 +220,6 @@ impl NatsReader {
         }
         self.next = sequence;
         Ok(())
-    }
-
-    /// Tells whether there is nothing more, where nothing came since a time.
-    async fn look_for_end(&mut self, since: Instant) -> Result<ReadBatch, TransportErrorKind> {
-        let is_near = |(next, seen): (u64, Instant)| next == self.next && seen.elapsed() < END;
-        let is_quiet = self.feed.as_ref().is_some_and(|feed| feed.is_quiet_since(since));
-        let caught_up = (is_quiet && self.end.is_some_and(is_near)) || self.ask_for_end().await?;
-        Ok(ReadBatch::new(Vec::new(), Position::new(self.next), caught_up))
-    }
-
-    /// Asks the server whether there is nothing more. That is the stream's leader: what a consumer
-    /// knows on another server may be behind it.
-    async fn ask_for_end(&mut self) -> Result<bool, TransportErrorKind> {
-        let info = self.handle.stream_info(&self.stream).await?;
-        info.check(self.incarnation, self.next)?;
-        if info.end() != self.next {
-            match self.handle.message_from(&self.stream, self.next).await {
-                Ok(None) => {}
-                Ok(Some(_)) | Err(ApiError::NoAnswer(TransportErrorKind::Denied { .. })) => {
-                    return Ok(false);
-                }
-                Err(error) => return Err(error.into()),
-            }
-            let Some(feed) = &mut self.feed else { return Err(lost()) };
-            if feed.peek()?.is_some() {
-                return Ok(false);
-            }
-            // Nothing is left up to that end, so what stood there was deleted, if not by retention.
-            self.handle.stream_info(&self.stream).await?.check(self.incarnation, self.next)?;
-            self.next = info.end();
-        }
-        self.end = Some((self.next, Instant::now()));
-        Ok(true)
     }
 }
 

@@ -1,0 +1,63 @@
+//! Messages that are fetched one at a time, for the client library may not be able to read them.
+
+use msgstream_core::transport::{Limit, TransportErrorKind};
+
+use super::NatsReader;
+use crate::api::ApiError;
+use crate::handle::Slot;
+use crate::raw;
+
+/// So many messages that can be read are fetched alone behind one that can't: there may be more, and
+/// a connection that is opened again costs as much.
+const CALM: usize = 16;
+
+impl NatsReader {
+    /// Fetches messages alone, until there were enough that the client library can read.
+    pub(super) async fn fetch(&mut self, limit: Limit) -> Result<(), TransportErrorKind> {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let (mut next, mut alone, mut is_apart) = (self.next, self.alone, self.is_apart);
+        while alone > 0 && records.len() < limit.records.max(1) && bytes < limit.bytes.max(1) {
+            let message = match self.handle.message_at(&self.stream, next).await {
+                Ok(Some(message)) => message,
+                // It was deleted, or is still to come.
+                Ok(None) => {
+                    alone = 0;
+                    break;
+                }
+                // Mostly the message is one that can be read, and the connection was just lost.
+                Err(ApiError::NoAnswer(TransportErrorKind::Denied { .. }))
+                    if self.forbidden.replace(next) != Some(next) =>
+                {
+                    alone = 0;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let (record, is_read) = raw::record(message, &self.names);
+            alone = if is_read { alone - 1 } else { CALM };
+            is_apart |= !is_read;
+            bytes += record.footprint();
+            next += 1;
+            records.push(record);
+        }
+        if !records.is_empty() {
+            // After they were fetched: they are of this stream, if it is still the one.
+            let found = self.handle.stream_info(&self.stream).await?.incarnation();
+            if found != self.incarnation {
+                let expected = self.incarnation;
+                return Err(TransportErrorKind::WrongIncarnation { expected, found });
+            }
+        }
+        if is_apart && !self.is_apart {
+            tracing::warn!(
+                channel = self.channel,
+                from = self.next,
+                "messages come over which the client library ends the connection; from here on the reader has one of its own"
+            );
+            self.slot = Slot::apart();
+        }
+        (self.next, self.alone, self.is_apart, self.is_last) = (next, alone, is_apart, false);
+        self.ready.extend(records);
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! Whether there is nothing more to read.
+
+use std::time::Duration;
+
+use msgstream_core::transport::{Position, ReadBatch, TransportErrorKind};
+use tokio::time::{Instant, timeout};
+
+use super::NatsReader;
+use crate::api::ApiError;
+use crate::error::lost;
+
+/// For how long the end of a stream counts as seen, where the consumer says that it is quiet.
+const END: Duration = Duration::from_secs(10);
+
+impl NatsReader {
+    /// Asks whether what was read is all, for a short time: records wait for the answer. Where there
+    /// is none, the next read finds out.
+    pub(super) async fn is_at_end(&mut self) -> bool {
+        let asked = self.handle.stream_info(&self.stream);
+        let Ok(Ok(info)) = timeout(self.handle.timeout() / 4, asked).await else { return false };
+        let is_end = info.check(self.incarnation, self.next).is_ok() && info.end() == self.next;
+        if is_end {
+            self.end = Some((self.next, Instant::now()));
+        }
+        is_end
+    }
+
+    /// Tells whether there is nothing more, where nothing came since a time.
+    pub(super) async fn look_for_end(
+        &mut self,
+        since: Instant,
+    ) -> Result<ReadBatch, TransportErrorKind> {
+        let is_near = |(next, seen): (u64, Instant)| next == self.next && seen.elapsed() < END;
+        let is_quiet = self.feed.as_ref().is_some_and(|feed| feed.is_quiet_since(since));
+        let caught_up = (is_quiet && self.end.is_some_and(is_near)) || self.ask_for_end().await?;
+        Ok(ReadBatch::new(Vec::new(), Position::new(self.next), caught_up))
+    }
+
+    /// Asks the server whether there is nothing more. That is the stream's leader: what a consumer
+    /// knows on another server may be behind it.
+    async fn ask_for_end(&mut self) -> Result<bool, TransportErrorKind> {
+        let info = self.handle.stream_info(&self.stream).await?;
+        info.check(self.incarnation, self.next)?;
+        if info.end() != self.next {
+            match self.handle.message_from(&self.stream, self.next).await {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(ApiError::NoAnswer(TransportErrorKind::Denied { .. })) => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let Some(feed) = &mut self.feed else { return Err(lost()) };
+            if feed.peek()?.is_some() {
+                return Ok(false);
+            }
+            // Nothing is left up to that end, so what stood there was deleted, if not by retention.
+            self.handle.stream_info(&self.stream).await?.check(self.incarnation, self.next)?;
+            self.next = info.end();
+        }
+        self.end = Some((self.next, Instant::now()));
+        Ok(true)
+    }
+}
