@@ -4,17 +4,22 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::transport::{TransportError, TransportErrorKind};
+use crate::transport::{Backoff, TransportError, TransportErrorKind};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A deadline later than this is none, and an instant doesn't hold any number of years.
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// Pauses between tries, each twice as long as the one before.
-#[derive(Debug, Default)]
+/// Pauses between tries, from 10 ms to 1 s.
+#[derive(Debug)]
 pub(super) struct Retry {
-    failures: u32,
+    backoff: Backoff,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { backoff: Backoff::new(LONGEST_PAUSE) }
+    }
 }
 
 impl Retry {
@@ -27,11 +32,10 @@ impl Retry {
         error: TransportError,
         deadline: Instant,
     ) -> Result<(), TransportError> {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
+        let pause = self.backoff.pause();
         if is_final(&error) || Instant::now() + pause >= deadline {
             return Err(error);
         }
-        self.failures += 1;
         sleep(pause).await;
         Ok(())
     }
@@ -69,11 +73,16 @@ mod tests {
         let (mut retry, mut pauses) = (Retry::default(), Vec::new());
         let mut before = begin;
         while retry.pause(unavailable(), deadline).await.is_ok() {
-            pauses.push(before.elapsed().as_millis());
+            pauses.push(before.elapsed());
             before = Instant::now();
         }
-        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000]);
-        assert!(Instant::now() < deadline);
+        for (pause, whole) in pauses.iter().zip([10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000]) {
+            let whole = Duration::from_millis(whole);
+            assert!(whole / 2 <= *pause && *pause <= whole, "{pause:?} of {whole:?}");
+        }
+        assert!(pauses.len() >= 10, "{pauses:?}");
+        let left = deadline - Instant::now();
+        assert!(!left.is_zero() && left <= LONGEST_PAUSE, "{left:?}");
     }
 
     #[tokio::test(start_paused = true)]

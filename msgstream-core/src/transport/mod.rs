@@ -5,6 +5,7 @@
 //! implementation owes its caller is written at each method and checked by the crate
 //! `msgstream-conformance`.
 
+mod backoff;
 mod capabilities;
 mod channel;
 mod copies;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(crate) use self::backoff::Backoff;
 pub use self::capabilities::Capabilities;
 pub use self::channel::{ChannelReader, ChannelWriter, Limit, ReadBatch, Subscription};
 pub use self::copies::Copies;

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::TransportErrorKind;
+use super::{Backoff, TransportErrorKind};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A time that is longer has no end, and an instant doesn't hold any number of years.
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Tries again until no time is left, with pauses that grow from 10 to 250 ms. For transports.
+///
+/// Each pause is shorter by a random part of up to a half, so that many who lost the same broker
+/// don't all come back in the same moment. On tokio's paused clock the pauses are the same in every
+/// run.
 ///
 /// It is for what changes nothing where it is done twice: questions, connections, readers. What was
 /// written is never sent again by a transport.
@@ -45,14 +48,14 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 #[derive(Debug)]
 pub struct Retry {
     deadline: Instant,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Retry {
     /// For as long as this, from now on.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit.min(YEAR), pause: FIRST_PAUSE }
+        Self { deadline: Instant::now() + limit.min(YEAR), backoff: Backoff::new(LONGEST_PAUSE) }
     }
 
     /// How much time is left.
@@ -70,11 +73,11 @@ impl Retry {
     /// # Cancel safety
     /// Cancelling has no effect.
     pub async fn after(&mut self, kind: TransportErrorKind) -> Result<(), TransportErrorKind> {
-        if !kind.is_temporary() || self.pause >= self.left() {
+        let pause = self.backoff.pause();
+        if !kind.is_temporary() || pause >= self.left() {
             return Err(kind);
         }
-        sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        sleep(pause).await;
         Ok(())
     }
 }
@@ -92,11 +95,16 @@ mod tests {
         let (mut retry, mut pauses) = (Retry::new(Duration::from_secs(1)), Vec::new());
         let mut before = Instant::now();
         while retry.after(away()).await.is_ok() {
-            pauses.push(before.elapsed().as_millis());
+            pauses.push(before.elapsed());
             before = Instant::now();
         }
-        assert_eq!(pauses, [10, 20, 40, 80, 160, 250, 250]);
-        assert_eq!(retry.left(), Duration::from_millis(190));
+        for (pause, whole) in pauses.iter().zip([10, 20, 40, 80, 160, 250, 250]) {
+            let whole = Duration::from_millis(whole);
+            assert!(whole / 2 <= *pause && *pause <= whole, "{pause:?} of {whole:?}");
+        }
+        assert!(pauses.len() >= 7, "{pauses:?}");
+        // The next pause would have taken longer than this.
+        assert!(!retry.left().is_zero() && retry.left() <= LONGEST_PAUSE, "{:?}", retry.left());
     }
 
     #[tokio::test(start_paused = true)]
