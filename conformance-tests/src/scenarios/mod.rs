@@ -48,5 +48,6 @@ pub(crate) const ALL: &[&[Scenario]] = &[
     streams::memory::ALL,
     streams::poison::ALL,
     streams::resume::ALL,
+    streams::outage::ALL,
     broker::ALL,
 ];

@@ -74,8 +74,9 @@ impl Committer {
     /// # Errors
     /// [`Error::TakenOver`]: another consumer goes on, so stop. [`Error::Store`]: whether the
     /// checkpoint is saved is not known; commit again, this checkpoint or a later one, and that
-    /// call finds out. [`Error::Transport`] and [`Error::Closed`] come from acknowledging: the
-    /// checkpoint is saved, and the next commit moves the cursors as well.
+    /// call finds out. [`Error::Transport`] and [`Error::Closed`] come from acknowledging, which
+    /// tries temporary errors again for the stream's [`retry_for`](crate::TtConfig::retry_for): the
+    /// checkpoint is saved, and the next commit moves the cursors as well. Saving is tried once.
     ///
     /// # Cancel safety
     /// After a cancelled call the checkpoint may be saved or not; the next commit finds out. No

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
+use tokio::time::sleep;
 
+use super::polled::PolledClock;
 use crate::message::MsgType;
 use crate::timetick::END_HEADER;
 use crate::transport::{ChannelReader, Limit, ReadBatch, Record, Result};
@@ -21,6 +24,7 @@ pub(super) struct FanIn {
     reads: FuturesUnordered<Abortable<BoxFuture<'static, Read>>>,
     handles: HashMap<Arc<str>, AbortHandle>,
     limit: Limit,
+    clock: PolledClock,
 }
 
 /// A read that is done.
@@ -32,34 +36,51 @@ pub(super) struct Read {
 
 impl FanIn {
     pub(super) fn new(limit: Limit) -> Self {
-        Self { reads: FuturesUnordered::new(), handles: HashMap::new(), limit }
+        Self {
+            reads: FuturesUnordered::new(),
+            handles: HashMap::new(),
+            limit,
+            clock: PolledClock::default(),
+        }
     }
 
-    /// Reads a channel from now on, in place of an earlier reader of it.
-    pub(super) fn read(&mut self, channel: Arc<str>, mut reader: Box<dyn ChannelReader>) {
+    /// Reads a channel after a pause, in place of an earlier reader of it.
+    pub(super) fn read(
+        &mut self,
+        channel: Arc<str>,
+        mut reader: Box<dyn ChannelReader>,
+        pause: Duration,
+    ) {
         let limit = self.limit;
         let (handle, registration) = AbortHandle::new_pair();
         if let Some(earlier) = self.handles.insert(channel.clone(), handle) {
             earlier.abort();
         }
         let read = async move {
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             let batch = reader.read(limit).await;
             Read { channel, reader, batch }
         };
         self.reads.push(Abortable::new(read.boxed(), registration));
     }
 
-    /// The next read that brought records or an error; `None` where no channel is left. The
-    /// channel isn't read further before [`FanIn::read`] is called again.
+    /// The next read that is done; `None` where no channel is left. The channel isn't read further
+    /// before [`FanIn::read`] is called again.
     pub(super) async fn next(&mut self) -> Option<Read> {
+        let _running = self.clock.run();
         loop {
             // An aborted read was replaced.
-            let Ok(read) = self.reads.next().await? else { continue };
-            match &read.batch {
-                Ok(batch) if batch.records.is_empty() => self.read(read.channel, read.reader),
-                _ => return Some(read),
+            if let Ok(read) = self.reads.next().await? {
+                return Some(read);
             }
         }
+    }
+
+    /// How long reads were waited for so far.
+    pub(super) const fn polled(&self) -> Duration {
+        self.clock.now()
     }
 }
 

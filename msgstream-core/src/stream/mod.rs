@@ -1,27 +1,32 @@
 //! [`MsgStream`]: packs to many channels, and packs from many channels, each in its own order.
 
+mod consume;
 mod consumer;
 mod encode;
 mod fan_in;
 pub(crate) mod open;
+pub(crate) mod outage;
 mod outcome;
 mod poison;
+pub(crate) mod polled;
 mod producer;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::consumer::Consumer;
+pub use self::outage::Outage;
+use self::outage::RETRY_FOR;
 pub use self::outcome::{ChannelOutcome, PackReceipt, ProduceError, Produced, Rest};
 pub use self::poison::{PackDecoder, PoisonPolicy};
 use self::producer::Producer;
-use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::message::{MsgPack, Timestamp};
 use crate::repack::{ByHashKey, Repack};
 use crate::session::{Counts, Opened, SessionConfig, SessionCounts};
-use crate::transport::{Start, Transport};
+use crate::transport::Transport;
 
 /// Produces packs to channels and consumes packs from channels, over any transport.
 ///
@@ -56,6 +61,8 @@ pub struct MsgStream {
     producer: Option<Producer>,
     consumer: Option<Consumer>,
     counts: Counts,
+    /// For how long consuming rides out what passes.
+    retry_for: Duration,
     state: State,
 }
 
@@ -71,8 +78,15 @@ impl MsgStream {
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>) -> Self {
         let repack = Box::new(ByHashKey);
-        let counts = Counts::default();
-        Self { transport, repack, producer: None, consumer: None, counts, state: State::New }
+        Self {
+            transport,
+            repack,
+            producer: None,
+            consumer: None,
+            counts: Counts::default(),
+            retry_for: RETRY_FOR,
+            state: State::New,
+        }
     }
 
     /// Sets what splits packs over channels. [`ByHashKey`] unless it is called.
@@ -154,30 +168,6 @@ impl MsgStream {
     #[must_use]
     pub fn session_counts(&self) -> SessionCounts {
         self.counts.get()
-    }
-
-    /// Opens readers on channels, in place of those that the stream has.
-    ///
-    /// With a subscription each starts at its acknowledged position, and at `start` where nothing
-    /// was acknowledged; without one, at `start`.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for no channel or one named twice, [`Error::Closed`], and
-    /// [`Error::Transport`], such as for a channel that isn't there.
-    ///
-    /// # Cancel safety
-    /// After a cancelled call the stream has its earlier readers. New subscriptions may be there.
-    pub async fn create_consumers(
-        &mut self,
-        subscription: Option<&str>,
-        channels: &[&str],
-        start: Start,
-    ) -> Result<()> {
-        self.not_closed("create_consumers")?;
-        distinct(channels)?;
-        let consumer = Consumer::open(&*self.transport, subscription, channels, start).await?;
-        self.consumer = Some(consumer);
-        Ok(())
     }
 
     /// Starts the stream: from now on it produces and consumes. Starting twice is harmless.
@@ -274,67 +264,6 @@ impl MsgStream {
         self.producing("end")?.0.tick(ts, true).await
     }
 
-    /// The next batch of records of one channel, undecoded; `None` once every channel has ended.
-    ///
-    /// Order is kept in each channel, and there is none between channels. The pack's
-    /// [`start`](MsgPack::start) and [`end`](MsgPack::end) name its one channel.
-    ///
-    /// # Errors
-    /// [`Error::Transport`] of one channel; it keeps its place, the others go on, and the next
-    /// call tries it again. [`Error::NotStarted`], [`Error::Closed`], [`Error::NoChannels`].
-    ///
-    /// # Cancel safety
-    /// Cancelling loses nothing.
-    pub async fn consume(&mut self) -> Result<Option<MsgPack>> {
-        self.started("consume")?;
-        let consumer = self.consumer.as_mut().ok_or(no_consumers("consume"))?;
-        consumer.consume().await
-    }
-
-    /// Moves the subscription's cursor to the pack's end: everything before is done with. A cursor
-    /// never moves back. What is read again after a crash is what was not acknowledged: at least
-    /// once, not exactly once.
-    ///
-    /// # Errors
-    /// [`Error::NoSubscription`] where the channel is consumed without one,
-    /// [`Error::NotConsumed`], [`Error::Transport`], [`Error::Closed`], [`Error::NoChannels`].
-    ///
-    /// # Cancel safety
-    /// The cursor may or may not have moved after a cancelled call.
-    pub async fn ack(&mut self, pack: &MsgPack) -> Result<()> {
-        self.not_closed("ack")?;
-        self.consumer.as_mut().ok_or(no_consumers("ack"))?.ack(pack).await
-    }
-
-    /// Goes to another place in one channel. Allowed before and after the start.
-    ///
-    /// # Errors
-    /// [`Error::NotConsumed`], [`Error::Transport`], [`Error::Closed`], [`Error::NoChannels`]; the
-    /// place is the old one then.
-    ///
-    /// # Cancel safety
-    /// After a cancelled call the place is the old one.
-    pub async fn seek(&mut self, channel: &str, start: Start) -> Result<()> {
-        self.not_closed("seek")?;
-        let consumer = self.consumer.as_mut().ok_or(no_consumers("seek"))?;
-        consumer.seek(&*self.transport, channel, start).await
-    }
-
-    /// Goes to a checkpoint: each channel in it to its resume position, the others stay where they
-    /// are. [`MsgPack::start`] gives a pack again, [`MsgPack::end`] what follows it.
-    ///
-    /// # Errors
-    /// As [`MsgStream::seek`]; a channel that was deleted and created again is refused. No place
-    /// has changed then.
-    ///
-    /// # Cancel safety
-    /// After a cancelled call no place has changed.
-    pub async fn resume(&mut self, from: &Checkpoint) -> Result<()> {
-        self.not_closed("resume")?;
-        let consumer = self.consumer.as_mut().ok_or(no_consumers("resume"))?;
-        consumer.resume(&*self.transport, from).await
-    }
-
     /// Waits until everything submitted is stored, and ends the stream. Closing twice is harmless.
     /// The transport stays open.
     ///
@@ -388,10 +317,6 @@ impl fmt::Debug for MsgStream {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-const fn no_consumers(operation: &'static str) -> Error {
-    Error::NoChannels { operation, create: "create_consumers" }
 }
 
 fn distinct(channels: &[&str]) -> Result<()> {

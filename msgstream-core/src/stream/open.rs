@@ -1,9 +1,11 @@
 //! Opening the readers of many channels, several at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
+use super::outage::ride_out;
 use crate::checkpoint::Mark;
 use crate::error::{Error, Result};
 use crate::transport::{ChannelReader, Start, Subscription, Transport};
@@ -30,14 +32,17 @@ pub(crate) struct Opened {
     pub(crate) cursor: Cursor,
 }
 
-/// Opens channels, in their order. Subscriptions are made where they aren't there yet.
+/// Opens channels, in their order. Subscriptions are made where they aren't there yet. Temporary
+/// errors are tried again for `retry_for`, at each step.
 pub(crate) async fn open(
     transport: &dyn Transport,
     subscription: Option<&str>,
+    retry_for: Duration,
     channels: impl IntoIterator<Item = (&str, Begin<'_>)>,
 ) -> Result<Vec<Opened>> {
     // Boxed: a future of this very type keeps the caller's from being `Send`.
-    let open = |(channel, begin)| open_one(transport, subscription, channel, begin).boxed();
+    let open =
+        |(channel, begin)| open_one(transport, subscription, retry_for, channel, begin).boxed();
     let opening: Vec<_> = channels.into_iter().map(open).collect();
     stream::iter(opening).buffered(AT_A_TIME).try_collect().await
 }
@@ -45,20 +50,25 @@ pub(crate) async fn open(
 async fn open_one(
     transport: &dyn Transport,
     subscription: Option<&str>,
+    retry_for: Duration,
     channel: &str,
     begin: Begin<'_>,
 ) -> Result<Opened, Error> {
     let cursor = match subscription {
-        Some(name) => Some(transport.subscription(channel, name).await?),
+        Some(name) => {
+            Some(ride_out(retry_for, channel, || transport.subscription(channel, name)).await?)
+        }
         None => None,
     };
     let (start, incarnation) = match (begin, &cursor) {
         (Begin::Mark(mark), _) => (Start::At(mark.resume), mark.incarnation),
         (Begin::CursorOr(start), None) => (start, None),
         (Begin::CursorOr(start), Some(cursor)) => {
-            (cursor.acked().await?.map_or(start, Start::At), None)
+            let acked = ride_out(retry_for, channel, || cursor.acked()).await?;
+            (acked.map_or(start, Start::At), None)
         }
     };
-    let reader = transport.reader(channel, start, incarnation).await?;
+    let reader =
+        ride_out(retry_for, channel, || transport.reader(channel, start, incarnation)).await?;
     Ok(Opened { channel: channel.into(), reader, cursor })
 }

@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) max_payload: BTreeMap<String, usize>,
     /// The next reads on these channels fail.
     pub(crate) fail_read: BTreeSet<String>,
+    /// Readers of these channels fail, and can't be opened.
+    pub(crate) down: BTreeSet<String>,
     /// Creating fails once so many channels are there, whether or not it took effect.
     pub(crate) create: Option<(usize, Fate)>,
     /// Deleting these channels fails; all of them where the set holds the empty string.
@@ -123,6 +125,9 @@ impl Transport for Trick {
         start: Start,
         incarnation: Option<Incarnation>,
     ) -> Result<Box<dyn ChannelReader>> {
+        if self.plan().down.contains(channel) {
+            return Err(unavailable("reader", channel));
+        }
         let inner = self.inner.reader(channel, start, incarnation).await?;
         Ok(Box::new(TrickReader { inner, channel: channel.to_owned(), trick: self.clone() }))
     }
@@ -213,7 +218,11 @@ struct TrickReader {
 #[async_trait]
 impl ChannelReader for TrickReader {
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
-        if self.trick.plan().fail_read.remove(&self.channel) {
+        let failing = {
+            let mut plan = self.trick.plan();
+            plan.fail_read.remove(&self.channel) || plan.down.contains(&self.channel)
+        };
+        if failing {
             return Err(unavailable("read", &self.channel));
         }
         self.inner.read(limit).await

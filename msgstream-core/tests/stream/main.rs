@@ -7,6 +7,7 @@ mod common;
 
 mod consume;
 mod lifecycle;
+mod outage;
 mod poison;
 mod produce;
 

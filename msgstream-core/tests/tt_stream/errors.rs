@@ -1,4 +1,6 @@
-//! Errors of one channel.
+//! Errors of one channel, in a stream that returns each at once.
+
+use std::time::Duration;
 
 use msgstream_core::transport::TransportErrorKind;
 use msgstream_core::{Error, TtConfig};
@@ -15,6 +17,10 @@ fn logs() -> [Vec<Entry>; 2] {
     })
 }
 
+fn at_once() -> TtConfig {
+    TtConfig::default().with_retry_for(Duration::ZERO)
+}
+
 async fn rig() -> Rig {
     let [a, b] = logs();
     Rig::new(&[("a", &a), ("b", &b)]).await
@@ -23,7 +29,7 @@ async fn rig() -> Rig {
 #[tokio::test]
 async fn an_error_of_a_reader_names_its_channel_and_the_next_call_goes_on() {
     let rig = rig().await;
-    let mut stream = consuming(rig.shared(), &["a", "b"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], at_once()).await;
     rig.plan().fail_read.insert("b".to_owned());
     let Err(Error::Transport(error)) = stream.consume().await else { panic!("no error") };
     assert_eq!(error.channel(), Some("b"));
@@ -35,7 +41,7 @@ async fn an_error_of_a_reader_names_its_channel_and_the_next_call_goes_on() {
 #[tokio::test]
 async fn many_errors_lose_and_repeat_nothing() {
     let rig = rig().await;
-    let config = TtConfig::default().with_batch(3);
+    let config = at_once().with_batch(3);
     let wanted = times(&to_end(&mut consuming(rig.shared(), &["a", "b"], config).await).await);
     let mut stream = consuming(rig.shared(), &["a", "b"], config).await;
     let (mut packs, mut errors) = (Vec::new(), 0);

@@ -1,6 +1,7 @@
 //! What was read ahead is given up for want of memory, and read again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use msgstream_core::transport::Record;
 use msgstream_core::{Error, MsgPack, TtConfig, TtMsgStream};
@@ -32,7 +33,8 @@ async fn rig() -> (Rig, Vec<MsgPack>) {
 async fn ahead(rig: &Rig, fast: usize) -> (TtMsgStream, Arc<Semaphore>, Arc<Semaphore>) {
     let (fast_gate, slow_gate) = (rig.gate("fast"), rig.gate("slow"));
     fast_gate.add_permits(fast);
-    let config = TtConfig::default().with_budget(BUDGET).with_batch(20);
+    let config =
+        TtConfig::default().with_budget(BUDGET).with_batch(20).with_retry_for(Duration::ZERO);
     let mut stream = consuming(rig.shared(), &["fast", "slow"], config).await;
     let done = |stream: &TtMsgStream| {
         let status = stream.status();

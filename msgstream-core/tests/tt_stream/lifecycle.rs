@@ -90,8 +90,10 @@ async fn closing_drops_the_reads_in_flight() {
     let mut stream = consuming(shared, &["a", "b"], TtConfig::default()).await;
     no_pack_yet(&mut stream).await;
     assert_eq!((rig.readers(), rig.plan().reads.len()), (2, 2));
+    assert_eq!(stream.status().blocking.len(), 2);
     stream.close();
     assert_eq!(rig.readers(), 0);
+    assert_eq!(stream.status().blocking, []);
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/log.rs"]
+mod log;
 
 mod errors;
 mod eviction;
@@ -11,6 +13,8 @@ mod fairness;
 mod idle;
 mod lifecycle;
 mod model;
+mod opening;
+mod outage;
 mod rig;
 mod sendable;
 

@@ -1,5 +1,5 @@
-//! Whatever is written in whatever order, and however consuming is cancelled and resumed
-//! meanwhile: the packs are those of one run over all of it.
+//! Whatever is written in whatever order, however consuming is cancelled and resumed meanwhile, and
+//! whichever reads and seeks fail for a while: the packs are those of one run over all of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,8 @@ use msgstream_core::{
 };
 use proptest::prelude::*;
 
-use crate::common::mem;
 use crate::rig::Entry::{self, Msg, Tick};
-use crate::rig::write;
+use crate::rig::{Rig, write};
 use crate::{consuming, once};
 
 const NAMES: [&str; 3] = ["b", "c", "a"];
@@ -42,6 +41,8 @@ struct Case {
     budget: usize,
     logs: Vec<Vec<Entry>>,
     steps: Vec<Step>,
+    /// Whether the first reads and seeks fail.
+    failures: Vec<bool>,
 }
 
 fn log() -> impl Strategy<Value = Vec<Entry>> {
@@ -81,13 +82,15 @@ fn case() -> impl Strategy<Value = Case> {
         prop_oneof![Just(PLENTY), Just(6 << 10)],
         prop::collection::vec(log(), NAMES.len()),
         prop::collection::vec(step, 0..40),
+        prop::collection::vec(prop::bool::weighted(0.4), 0..150),
     )
-        .prop_map(|(late, batch, budget, logs, steps)| Case {
+        .prop_map(|(late, batch, budget, logs, steps, failures)| Case {
             late,
             batch,
             budget,
             logs,
             steps,
+            failures,
         })
 }
 
@@ -161,9 +164,14 @@ fn same(packs: &[MsgPack]) -> Vec<Same> {
 }
 
 async fn check(case: Case) -> (Vec<Same>, Vec<Same>) {
-    let transport = mem(&NAMES).await;
-    let config =
-        TtConfig::default().with_late(case.late).with_batch(case.batch).with_budget(case.budget);
+    let rig = Rig::new(&NAMES.map(|name| (name, [].as_slice()))).await;
+    rig.plan().failures = case.failures.into();
+    let transport = rig.shared();
+    let config = TtConfig::default()
+        .with_late(case.late)
+        .with_batch(case.batch)
+        .with_budget(case.budget)
+        .with_retry_for(Duration::MAX);
     let stream = consuming(transport.clone(), &NAMES, config).await;
     let mut run = Run { transport, config, stream, packs: Vec::new() };
     let mut left: Vec<_> = case.logs.iter().map(Vec::as_slice).collect();
@@ -179,6 +187,7 @@ async fn check(case: Case) -> (Vec<Same>, Vec<Same>) {
         let pack = run.stream.consume().await;
         run.note(pack);
     }
+    rig.plan().failures.clear();
     let whole = TtConfig::default().with_late(case.late);
     let mut stream = consuming(run.transport, &NAMES, whole).await;
     let mut at_once = Vec::new();

@@ -1,13 +1,14 @@
 //! A transport around the in-process one whose reads wait, fail and are counted as a test says.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use async_trait::async_trait;
 use msgstream_core::timetick::END_HEADER;
 use msgstream_core::transport::{
     Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Header, Incarnation, Limit, Meta,
-    Position, ReadBatch, Record, Result, Start, Subscription, Transport,
+    Position, ReadBatch, Record, Result, Start, Subscription, Transport, TransportError,
+    TransportErrorKind,
 };
 use msgstream_core::{MsgType, Timestamp};
 use tokio::sync::Semaphore;
@@ -52,8 +53,29 @@ pub(crate) struct Plan {
     /// The next reads, or seeks, of these channels fail.
     pub(crate) fail_read: BTreeSet<String>,
     pub(crate) fail_seek: BTreeSet<String>,
+    /// Whatever is asked of these channels fails.
+    pub(crate) down: BTreeMap<String, TransportErrorKind>,
+    /// Whether the next reads and seeks fail, of whatever channel.
+    pub(crate) failures: VecDeque<bool>,
     /// The channels of the reads that were begun, in their order.
     pub(crate) reads: Vec<String>,
+}
+
+impl Plan {
+    fn check(&self, operation: &'static str, channel: &str) -> Result<()> {
+        let failed = |kind: &TransportErrorKind| {
+            Err(TransportError::new(operation, kind.clone()).on(channel))
+        };
+        self.down.get(channel).map_or(Ok(()), failed)
+    }
+
+    /// The same for what readers do.
+    fn check_reader(&mut self, operation: &'static str, channel: &str) -> Result<()> {
+        if self.failures.pop_front() == Some(true) {
+            return Err(unavailable(operation, channel));
+        }
+        self.check(operation, channel)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +99,16 @@ impl Rig {
 
     pub(crate) fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap()
+    }
+
+    /// From now on the channel can't be reached, until it [`is_back`](Self::is_back).
+    pub(crate) fn goes_down(&self, channel: &str) {
+        let kind = TransportErrorKind::Unavailable { reason: "no leader".to_owned() };
+        self.plan().down.insert(channel.to_owned(), kind);
+    }
+
+    pub(crate) fn is_back(&self, channel: &str) {
+        self.plan().down.remove(channel);
     }
 
     /// From now on reads of this channel take a permit each.
@@ -123,12 +155,19 @@ impl Transport for Rig {
         start: Start,
         incarnation: Option<Incarnation>,
     ) -> Result<Box<dyn ChannelReader>> {
+        self.plan().check("reader", channel)?;
         let inner = self.inner.reader(channel, start, incarnation).await?;
         let (plan, alive) = (Arc::downgrade(&self.plan), self.readers.clone());
         Ok(Box::new(Reader { inner, channel: channel.to_owned(), plan, _alive: alive }))
     }
     async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        self.inner.subscription(channel, name).await
+        self.plan().check("subscription", channel)?;
+        let inner = self.inner.subscription(channel, name).await?;
+        Ok(Arc::new(Cursor {
+            inner,
+            channel: channel.to_owned(),
+            plan: Arc::downgrade(&self.plan),
+        }))
     }
     async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
         self.inner.unsubscribe(channel, name).await
@@ -148,7 +187,7 @@ impl Transport for Rig {
 struct Reader {
     inner: Box<dyn ChannelReader>,
     channel: String,
-    plan: std::sync::Weak<Mutex<Plan>>,
+    plan: Weak<Mutex<Plan>>,
     _alive: Arc<()>,
 }
 
@@ -171,15 +210,36 @@ impl ChannelReader for Reader {
         if self.with(|plan| plan.fail_read.remove(&self.channel)) {
             return Err(unavailable("read", &self.channel));
         }
+        self.with(|plan| plan.check_reader("read", &self.channel))?;
         self.inner.read(limit).await
     }
     async fn seek(&mut self, start: Start) -> Result<()> {
         if self.with(|plan| plan.fail_seek.remove(&self.channel)) {
             return Err(unavailable("seek", &self.channel));
         }
+        self.with(|plan| plan.check_reader("seek", &self.channel))?;
         self.inner.seek(start).await
     }
     fn incarnation(&self) -> Incarnation {
         self.inner.incarnation()
+    }
+}
+
+#[derive(Debug)]
+struct Cursor {
+    inner: Arc<dyn Subscription>,
+    channel: String,
+    plan: Weak<Mutex<Plan>>,
+}
+
+#[async_trait]
+impl Subscription for Cursor {
+    async fn ack(&self, before: Position) -> Result<()> {
+        self.plan.upgrade().unwrap().lock().unwrap().check("ack", &self.channel)?;
+        self.inner.ack(before).await
+    }
+    async fn acked(&self) -> Result<Option<Position>> {
+        self.plan.upgrade().unwrap().lock().unwrap().check("acked", &self.channel)?;
+        self.inner.acked().await
     }
 }

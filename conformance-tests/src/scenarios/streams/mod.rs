@@ -10,6 +10,7 @@ pub mod idle;
 pub mod late;
 pub mod membership;
 pub mod memory;
+pub mod outage;
 pub mod packs;
 pub mod poison;
 pub mod produce;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::message::Timestamp;
 use crate::session::ProducerLimits;
+use crate::stream::outage::RETRY_FOR;
 use crate::timetick::LatePolicy;
 use crate::timetick::merge::MergeConfig;
 
@@ -41,6 +42,10 @@ pub struct TtConfig {
     /// A tick further ahead of the system's clock is refused. Off unless set: replaying needs no
     /// clock.
     pub max_tick_ahead: Option<Duration>,
+    /// For how long temporary errors of a channel are tried again before they are returned: by
+    /// [`consume`](super::TtMsgStream::consume), and at each step of opening and acknowledging. 60
+    /// seconds unless set; with zero they are returned at once.
+    pub retry_for: Duration,
     /// At most so many records in one read. 1,024 unless set.
     pub batch: usize,
     /// How long one read waits at the end of a channel. 1 second unless set.
@@ -58,6 +63,7 @@ impl Default for TtConfig {
             max_span: merge.max_span,
             idle: None,
             max_tick_ahead: None,
+            retry_for: RETRY_FOR,
             batch: 1024,
             wait: Duration::from_secs(1),
         }
@@ -111,6 +117,13 @@ impl TtConfig {
     #[must_use]
     pub const fn with_max_tick_ahead(mut self, ahead: Duration) -> Self {
         self.max_tick_ahead = Some(ahead);
+        self
+    }
+
+    /// The same with another time for which temporary errors are tried again.
+    #[must_use]
+    pub const fn with_retry_for(mut self, time: Duration) -> Self {
+        self.retry_for = time;
         self
     }
 

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::TtMsgStream;
-use super::input::Done;
+use super::input::{Done, Event, Input};
 use crate::error::Result;
 use crate::message::{MsgPack, Timestamp, TimestampError};
 use crate::planted::{Bug, planted};
 use crate::timetick::merge::Slot;
-use crate::transport::{Limit, ReadBatch};
+use crate::transport::{Limit, ReadBatch, TransportError};
 
 /// How long the stream waits before it says in the log what it waits for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +28,13 @@ impl TtMsgStream {
             self.retry_refused()?;
             self.start_reads()?;
             match self.reads.next().await {
-                Some(done) => self.take(done)?,
+                Some(Event::Read(done)) => self.take(done)?,
+                Some(Event::Rested { slot, generation }) => {
+                    // Or else the channel was removed.
+                    if self.input(slot, generation).is_some() {
+                        self.park(slot);
+                    }
+                }
                 // Nothing can be read because of what was refused: that is tried again.
                 None => {
                     self.recheck = true;
@@ -62,9 +68,10 @@ impl TtMsgStream {
         let mut bytes = self.merge.reserve(slot);
         while bytes == 0 {
             if !self.merge.blocks(slot) {
-                // Paused: silence doesn't count.
+                // Paused: neither silence counts nor the time of an outage.
                 if let Some(input) = &mut self.inputs[slot.index()] {
                     input.silent_since = None;
+                    input.tries.rest();
                 }
                 return Ok(false);
             }
@@ -84,7 +91,7 @@ impl TtMsgStream {
                 }
             }
             bytes = self.merge.reserve(slot);
-            if bytes == 0 && !self.reads.is_empty() {
+            if bytes == 0 && self.reads.in_flight() > 0 {
                 // There will be room when reads in flight are over.
                 self.recheck = true;
                 return Ok(false);
@@ -108,27 +115,57 @@ impl TtMsgStream {
     /// Takes what a read brought.
     fn take(&mut self, done: Done) -> Result<()> {
         let slot = done.slot;
-        let input = self.inputs.get_mut(slot.index()).and_then(Option::as_mut);
         // A read of a channel that was removed.
-        let Some(input) = input.filter(|i| i.generation == done.generation) else { return Ok(()) };
+        let Some(input) = self.input(slot, done.generation) else { return Ok(()) };
         input.reader = Some(done.reader);
-        self.merge.release(slot);
         let discard = std::mem::take(&mut input.discard);
         if !discard {
             input.back_to = done.back_to;
         }
-        let batch = match done.batch {
-            Ok(batch) => batch,
-            Err(error) => {
-                input.silent_since = None;
+        self.merge.release(slot);
+        let taken = match done.batch {
+            Ok(batch) => {
+                self.succeeded(slot);
+                let taken = if discard { Ok(()) } else { self.push(slot, batch) };
                 self.park(slot);
-                return Err(error.into());
+                taken
             }
+            Err(error) => self.failed(slot, error),
         };
-        let taken = if discard { Ok(()) } else { self.push(slot, batch) };
-        self.park(slot);
         self.warn_of_silence();
         taken
+    }
+
+    fn succeeded(&mut self, slot: Slot) {
+        if let (Some(input), Some(name)) = (&mut self.inputs[slot.index()], self.merge.name(slot)) {
+            input.tries.succeeded(name);
+        }
+    }
+
+    /// Reads the channel again after a pause, if time can help and there is some left.
+    fn failed(&mut self, slot: Slot, error: TransportError) -> Result<()> {
+        let (now, limit) = (self.reads.polled(), self.config.retry_for);
+        let (Some(input), Some(name)) = (&mut self.inputs[slot.index()], self.merge.name(slot))
+        else {
+            return Ok(());
+        };
+        // It isn't known to be caught up.
+        input.silent_since = None;
+        match input.tries.failed(name, error, now, limit) {
+            Ok(pause) => {
+                self.reads.rest(slot, input.generation, pause);
+                Ok(())
+            }
+            Err(error) => {
+                self.park(slot);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn input(&mut self, slot: Slot, generation: u64) -> Option<&mut Input> {
+        let input = self.inputs.get_mut(slot.index()).and_then(Option::as_mut);
+        input.filter(|input| input.generation == generation)
     }
 
     fn push(&mut self, slot: Slot, mut batch: ReadBatch) -> Result<()> {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::stream::open::Cursor;
+use crate::stream::outage::Tries;
+use crate::stream::polled::PolledClock;
 use crate::timetick::merge::Slot;
 use crate::transport::{ChannelReader, Limit, Position, ReadBatch, Record, Result, Start};
 
@@ -18,6 +20,7 @@ pub(super) struct Input {
     pub(super) generation: u64,
     /// The reader, unless a read in flight has it.
     pub(super) reader: Option<Box<dyn ChannelReader>>,
+    pub(super) tries: Tries,
     pub(super) cursor: Cursor,
     /// How far the cursor was moved.
     pub(super) acked: Option<Position>,
@@ -43,13 +46,24 @@ pub(super) struct Done {
     pub(super) batch: Result<ReadBatch>,
 }
 
+/// What there is to wait for.
+pub(super) enum Event {
+    Read(Done),
+    /// A channel that failed may be tried again.
+    Rested {
+        slot: Slot,
+        generation: u64,
+    },
+}
+
 /// Reads in flight. Each owns its reader, so that a dropped [`Reads::next`] drops no read; only
-/// those that were woken are polled, in the order in which they were.
+/// those that were woken are polled, in the order in which they were. Beside them the pauses of
+/// channels that failed, whose readers stay where they are.
 #[derive(Default)]
 pub(super) struct Reads {
-    reads: FuturesUnordered<BoxFuture<'static, Done>>,
-    /// How long reads were waited for: a clock that stands still while nobody polls.
-    polled: Duration,
+    events: FuturesUnordered<BoxFuture<'static, Event>>,
+    in_flight: usize,
+    clock: PolledClock,
 }
 
 impl Reads {
@@ -70,39 +84,36 @@ impl Reads {
                 reader.read(limit).await
             }
             .await;
-            Done { slot, generation, reader, back_to, batch }
+            Event::Read(Done { slot, generation, reader, back_to, batch })
         };
-        self.reads.push(read.boxed());
+        self.in_flight += 1;
+        self.events.push(read.boxed());
     }
 
-    pub(super) async fn next(&mut self) -> Option<Done> {
-        let _clock = Clock { since: Instant::now(), polled: &mut self.polled };
-        self.reads.next().await
+    pub(super) fn rest(&mut self, slot: Slot, generation: u64, pause: Duration) {
+        let rest = sleep(pause).map(move |()| Event::Rested { slot, generation });
+        self.events.push(rest.boxed());
     }
 
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        let _running = self.clock.run();
+        let event = self.events.next().await?;
+        self.in_flight -= usize::from(matches!(event, Event::Read(_)));
+        Some(event)
+    }
+
+    /// How long reads and pauses were waited for: a clock that stands still while nobody polls.
     pub(super) const fn polled(&self) -> Duration {
-        self.polled
+        self.clock.now()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.reads.is_empty()
-    }
-}
-
-/// Counts the time until it is dropped, also where the wait was cancelled.
-struct Clock<'a> {
-    since: Instant,
-    polled: &'a mut Duration,
-}
-
-impl Drop for Clock<'_> {
-    fn drop(&mut self) {
-        *self.polled += self.since.elapsed();
+    pub(super) const fn in_flight(&self) -> usize {
+        self.in_flight
     }
 }
 
 impl fmt::Debug for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reads").field("in_flight", &self.reads.len()).finish_non_exhaustive()
+        f.debug_struct("Reads").field("in_flight", &self.in_flight).finish_non_exhaustive()
     }
 }

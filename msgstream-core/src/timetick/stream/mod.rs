@@ -3,11 +3,11 @@
 mod config;
 mod drive;
 mod input;
+mod repair;
 mod status;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -16,15 +16,15 @@ use tokio::time::Instant;
 pub use self::config::TtConfig;
 use self::input::{Input, Reads};
 pub use self::status::TtStatus;
+use super::TickSource;
 use super::merge::{Merge, Slot};
-use super::{LatePolicy, TickSource};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::message::{MsgPack, Timestamp};
+use crate::message::MsgPack;
 use crate::planted::{Bug, planted};
-use crate::session::ProducerLimits;
 use crate::stream::open::{AT_A_TIME, Begin, Opened, open};
-use crate::transport::{Position, Start, Transport};
+use crate::stream::outage::{Tries, ride_out};
+use crate::transport::{Start, Transport};
 
 /// Reads many channels as one stream of packs that are aligned in event time: a pack holds exactly
 /// the messages of one interval, of every channel. See [`merge`](super::merge) for the rules.
@@ -102,7 +102,8 @@ impl TtMsgStream {
     ///
     /// # Errors
     /// [`Error::Config`] for a channel that the stream has or that is named twice,
-    /// [`Error::Transport`], [`Error::Closed`]. No channel was added then.
+    /// [`Error::Transport`], temporary ones after they were tried again for
+    /// [`retry_for`](TtConfig::retry_for), [`Error::Closed`]. No channel was added then.
     ///
     /// # Cancel safety
     /// After a cancelled call no channel was added. New subscriptions may be there.
@@ -151,7 +152,8 @@ impl TtMsgStream {
             return Err(Error::Config { reason });
         }
         let channels = channels.iter().map(|channel| (*channel, Begin::CursorOr(start)));
-        for opened in open(&*self.transport, subscription, channels).await? {
+        let opened = open(&*self.transport, subscription, self.config.retry_for, channels).await?;
+        for opened in opened {
             self.attach(opened, ticks)?;
         }
         Ok(())
@@ -179,8 +181,9 @@ impl TtMsgStream {
     ///
     /// # Errors
     /// [`Error::Transport`], among them a channel that was deleted and created again, or whose
-    /// records are gone; [`Error::NoChannels`] for a checkpoint without channels;
-    /// [`Error::Closed`]. The stream is where it was then.
+    /// records are gone; temporary ones after they were tried again for
+    /// [`retry_for`](TtConfig::retry_for). [`Error::NoChannels`] for a checkpoint without
+    /// channels; [`Error::Closed`]. The stream is where it was then.
     ///
     /// # Cancel safety
     /// After a cancelled call the stream is where it was. New subscriptions may be there.
@@ -195,7 +198,8 @@ impl TtMsgStream {
             return Err(Error::NoChannels { operation: "resume", create: "create_consumers" });
         }
         let marks = checkpoint.channels.iter().map(|(name, mark)| (&**name, Begin::Mark(mark)));
-        let opened = open(&*self.transport, subscription, marks).await?;
+        let retry_for = self.config.retry_for;
+        let opened = open(&*self.transport, subscription, retry_for, marks).await?;
         self.merge = Merge::resume(self.config.merge()?, checkpoint.clone())?;
         self.inputs.clear();
         self.parked.clear();
@@ -215,6 +219,7 @@ impl TtMsgStream {
         let input = Input {
             generation: self.generation,
             reader: Some(reader),
+            tries: Tries::new(),
             cursor,
             acked: None,
             back_to: None,
@@ -249,13 +254,18 @@ impl TtMsgStream {
     /// # Errors
     /// [`Error::Late`], [`Error::TickTooFar`], [`Error::WindowTooLarge`],
     /// [`Error::TooManyProducers`], [`Error::SpanTooLong`], and [`Error::Transport`] of one
-    /// channel. Nothing is lost: the next call tries again, with success after
+    /// channel: one that time can't mend at once, a temporary one after it was tried again for
+    /// [`retry_for`](TtConfig::retry_for) while the other channels were read. Until then
+    /// [`status`](Self::status) tells of it, and the log has a warning.
+    ///
+    /// Nothing is lost: the next call tries again, with success after
     /// [`set_late`](Self::set_late), [`ignore_tick`](Self::ignore_tick),
     /// [`set_budget`](Self::set_budget), [`set_producers`](Self::set_producers) or
     /// [`set_max_span`](Self::set_max_span). [`Error::NotStarted`], [`Error::Closed`].
     ///
     /// # Cancel safety
-    /// Cancelling loses nothing.
+    /// Cancelling loses nothing, and the time for which a channel was tried stays counted. Time in
+    /// which nobody polls doesn't count.
     pub async fn consume(&mut self) -> Result<Option<MsgPack>> {
         self.not_closed("consume")?;
         if self.state == State::New {
@@ -290,15 +300,14 @@ impl TtMsgStream {
     #[must_use]
     pub fn status(&self) -> TtStatus {
         let merge = self.merge.status();
-        let silent = |channel: &str| {
-            let input = self.inputs[self.merge.slot(channel)?.index()].as_ref()?;
-            Some(input.heard.elapsed())
-        };
+        let silent = |channel: &str| Some(self.input_of(channel)?.heard.elapsed());
         let blocking = merge
             .blocking()
             .filter_map(|c| Some((c.channel.clone(), silent(&c.channel)?)))
             .collect();
-        TtStatus { merge, blocking, since_pack: self.last_pack.elapsed() }
+        let outage = |channel: &Arc<str>| self.input_of(channel)?.tries.outage(channel);
+        let outages = merge.channels.iter().filter_map(|c| outage(&c.channel)).collect();
+        TtStatus { merge, blocking, outages, since_pack: self.last_pack.elapsed() }
     }
 
     /// What is read and not handed out, in bytes. Costs O(1).
@@ -318,12 +327,14 @@ impl TtMsgStream {
     /// passed over. A cursor alone gives at-least-once.
     ///
     /// # Errors
-    /// [`Error::NoSubscription`], [`Error::Transport`], [`Error::Closed`].
+    /// [`Error::NoSubscription`], [`Error::Closed`], and [`Error::Transport`], temporary ones after
+    /// they were tried again for [`retry_for`](TtConfig::retry_for).
     ///
     /// # Cancel safety
     /// After a cancelled call some of the cursors have moved.
     pub async fn ack(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         self.not_closed("ack")?;
+        let retry_for = self.config.retry_for;
         let mut acks = Vec::new();
         for (channel, mark) in &checkpoint.channels {
             let Some(slot) = self.merge.slot(channel) else { continue };
@@ -334,7 +345,11 @@ impl TtMsgStream {
                 before = mark.cut.unwrap_or(before);
             }
             if input.acked < Some(before) {
-                acks.push(async move { (slot, before, cursor.ack(before).await) }.boxed());
+                let ack = async move {
+                    let acked = ride_out(retry_for, channel, || cursor.ack(before)).await;
+                    (slot, before, acked)
+                };
+                acks.push(ack.boxed());
             }
         }
         let mut acks = futures::stream::iter(acks).buffer_unordered(AT_A_TIME);
@@ -349,59 +364,12 @@ impl TtMsgStream {
 
     /// Whether the stream has the channel, with a subscription.
     pub(crate) fn has_cursor(&self, channel: &str) -> bool {
-        let slot = self.merge.slot(channel);
-        let input = slot.and_then(|slot| self.inputs.get(slot.index())?.as_ref());
-        input.is_some_and(|input| input.cursor.is_some())
+        self.input_of(channel).is_some_and(|input| input.cursor.is_some())
     }
 
-    /// Sets what happens to late records, after [`Error::Late`].
-    ///
-    /// # Errors
-    /// [`Error::Config`] for [`LatePolicy::Error`] in a stream whose channels may be idle.
-    pub fn set_late(&mut self, late: LatePolicy) -> Result<()> {
-        let config = self.config.with_late(late);
-        config.merge()?;
-        self.config = config;
-        self.merge.set_late(late);
-        Ok(())
-    }
-
-    /// Changes how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`];
-    /// `None` is any.
-    pub fn set_max_tick_ahead(&mut self, ahead: Option<Duration>) {
-        self.config.max_tick_ahead = ahead;
-        self.merge.set_tick_limit(Timestamp::MAX);
-    }
-
-    /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`].
-    pub fn set_budget(&mut self, bytes: usize) {
-        self.config.budget = bytes;
-        self.merge.set_budget(bytes);
-        self.recheck = true;
-    }
-
-    /// Changes how many producers with sessions a channel may have and how long they are
-    /// remembered, after [`Error::TooManyProducers`].
-    pub fn set_producers(&mut self, producers: ProducerLimits) {
-        self.config.producers = producers;
-        self.merge.set_producers(producers);
-    }
-
-    /// Changes how many records a checkpoint may hold back, after [`Error::SpanTooLong`].
-    pub fn set_max_span(&mut self, records: u64) {
-        self.config.max_span = records;
-        self.merge.set_max_span(records);
-    }
-
-    /// Repairs a channel after [`Error::TickTooFar`]: the tick at this position does nothing. A
-    /// stream that resumes from before it must be told again.
-    ///
-    /// # Errors
-    /// [`Error::NotConsumed`].
-    pub fn ignore_tick(&mut self, channel: &str, position: Position) -> Result<()> {
-        let slot = self.slot(channel)?;
-        self.merge.ignore_tick(slot, position);
-        Ok(())
+    /// `None` after the close, too.
+    fn input_of(&self, channel: &str) -> Option<&Input> {
+        self.inputs.get(self.merge.slot(channel)?.index())?.as_ref()
     }
 
     /// Ends the stream. Closing twice is harmless. The transport stays open.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::stream::Outage;
 use crate::timetick::merge::MergeStatus;
 
 /// What a [`TtMsgStream`](super::TtMsgStream) is doing, to print or to export.
@@ -14,6 +15,8 @@ pub struct TtStatus {
     pub merge: MergeStatus,
     /// The channels that the next pack waits for, and how long ago each last brought a record.
     pub blocking: Vec<(Arc<str>, Duration)>,
+    /// The channels that can't be read at the moment and are tried again, by name.
+    pub outages: Vec<Outage>,
     /// How long ago the last pack was handed out, or the stream was made.
     pub since_pack: Duration,
 }
@@ -32,6 +35,6 @@ impl fmt::Display for TtStatus {
             let comma = if index > 0 { "," } else { "" };
             write!(f, "{comma} `{channel}` (silent for {:.1} s)", silent.as_secs_f64())?;
         }
-        Ok(())
+        self.outages.iter().try_for_each(|outage| write!(f, "\n{outage}"))
     }
 }
