@@ -1,6 +1,7 @@
-# What `up`, `down`, `kill` and `restart` share. Each broker has a folder with a `broker.sh` that
-# defines:
+# What `up`, `down`, `kill`, `restart`, `pause` and `resume` share. Each broker has a folder with a
+# `broker.sh` that defines:
 #
+#   all_nodes             the numbers of a cluster's nodes; 1 where it isn't set
 #   service_port          the port in the container that compose.yaml publishes
 #   service_variable      the variable of compose.yaml that holds the port on this machine
 #   client_needs          installs what its client is built with, where that is missing
@@ -11,7 +12,8 @@
 #                         wrote to its log since it was started comes on standard input
 #   broker_environment PORT   prints the lines to evaluate for tests
 #
-# They find $home (this folder), $state (the broker's), $data and $log.
+# They find $home (this folder) and $state (the broker's); those for one node its number in $node and
+# its files in $folder, $data and $log.
 # shellcheck shell=sh disable=SC2034,SC2154
 
 set -eu
@@ -23,16 +25,31 @@ home=$(cd "$(dirname "$0")" && pwd)
 # The broker that the command line names.
 choose() {
     known=$(cd "$home" && for file in */broker.sh; do printf ' %s' "${file%/*}"; done)
-    if [ $# -ne 1 ] || [ ! -f "$home/$1/broker.sh" ]; then
-        fail "usage: $0 NAME, where NAME is one of:$known"
+    if [ $# -lt 1 ] || [ $# -gt 2 ] || [ ! -f "$home/$1/broker.sh" ]; then
+        fail "usage: $0 NAME [NODE], where NAME is one of:$known"
     fi
     name=$1
     state=${MSGSTREAM_BROKERS_STATE:-${TMPDIR:-/tmp}/msgstream-brokers-$(id -u)}/$name
-    data=$state/data
-    log=$state/log
     ports=${TMPDIR:-/tmp}/msgstream-ports-$(id -u)
+    all_nodes=1
     # shellcheck source=/dev/null
     . "$home/$name/broker.sh"
+    nodes=${2:-$all_nodes}
+    case " $all_nodes " in
+    *" $nodes "*) ;;
+    *) fail "$name has the nodes $all_nodes" ;;
+    esac
+}
+
+# Runs a command for each node that the command line means, until one fails.
+each() {
+    for node in $nodes; do
+        folder=$state
+        [ "$all_nodes" = 1 ] || folder=$state/$node
+        data=$folder/data
+        log=$folder/log
+        "$@" || return
+    done
 }
 
 # Whether a docker engine answers. MSGSTREAM_BROKERS=process does without it.
@@ -41,27 +58,33 @@ has_docker() {
         docker info >/dev/null 2>&1
 }
 
+# The nodes of a cluster have one port after the other.
 compose() {
-    env "$service_variable=$(cat "$state/port")" docker compose \
-        --file "$home/compose.yaml" --project-name "$(cat "$state/project")" "$@"
+    port=$(cat "$state/port")
+    env "$service_variable=$port" "${service_variable}_2=$((port + 1))" "${service_variable}_3=$((port + 2))" \
+        docker compose --file "$home/compose.yaml" --project-name "$(cat "$state/project")" "$@"
+}
+
+# A node as a service of compose.yaml.
+service() {
+    if [ "$all_nodes" = 1 ]; then echo "$name"; else echo "$name-$node"; fi
 }
 
 is_docker() {
     [ -f "$state/project" ]
 }
 
-# Whether the process of the state folder lives. One that has ended may stay as a zombie where
-# nobody collects it.
+# Whether the node's process lives. One that has ended may stay as a zombie where nobody collects it.
 is_alive() {
-    [ -f "$state/pid" ] || return 1
-    case $(ps -o stat= -p "$(cat "$state/pid")" 2>/dev/null) in
+    [ -f "$folder/pid" ] || return 1
+    case $(ps -o stat= -p "$(cat "$folder/pid")" 2>/dev/null) in
     '' | Z*) return 1 ;;
     esac
 }
 
 # Whether that is the server: its number may be another's by now.
 is_running() {
-    is_alive && ps -o args= -p "$(cat "$state/pid")" | grep -qF "$state"
+    is_alive && ps -o args= -p "$(cat "$folder/pid")" | grep -qF "$state"
 }
 
 # Waits up to 120 seconds for a command to succeed: on a busy machine a server takes its time, and
@@ -93,39 +116,51 @@ any_port() {
     echo "$port"
 }
 
-# What the server has written since it was started last.
+# What the servers have written since they were started last.
 since_start() {
-    if is_docker; then compose logs --since "$began" "$name"; else cat "$log"; fi
+    # shellcheck disable=SC2046
+    if is_docker; then compose logs --since "$began" $(each service); else each show_log; fi
 }
 
-# Fails where the server lives and doesn't get ready.
-start_process() {
+show_log() {
+    cat "$log"
+}
+
+# Starts a node, unless it runs.
+launch() {
+    ! is_running || return 0
+    mkdir -p "$data"
+    : >"$log"
+    # The server takes the place of the shell that is started here, and its number.
+    (
+        trap '' HUP
+        broker_command "$port"
+    ) >>"$log" 2>&1 </dev/null &
+    echo $! >"$folder/pid"
+}
+
+# Fails where the servers live and don't get ready.
+start_processes() {
     needs ps procps
     broker_fetch || fail "$name can't be fetched"
     say "starting $name"
-    mkdir -p "$data"
     tries=10
     while :; do
         if [ -f "$state/port" ]; then port=$(cat "$state/port"); else port=$(any_port); fi
-        : >"$log"
-        # The server takes the place of the shell that is started here, and its number.
-        (
-            trap '' HUP
-            broker_command "$port"
-        ) >>"$log" 2>&1 </dev/null &
-        echo $! >"$state/pid"
-        await is_settled || true
-        ! broker_ready || break
-        if is_alive; then
+        each launch
+        each await is_settled || true
+        ! each broker_ready || break
+        if each is_alive; then
             echo "$port" >"$state/port"
             return 1
         fi
         tries=$((tries - 1))
         # Somebody else has the port: at the first start another one will do.
-        if [ -f "$state/port" ] || [ "$tries" -eq 0 ] || ! grep -qi 'already in use' "$log"; then
-            tail -n 20 "$log" >&2
+        if [ -f "$state/port" ] || [ "$tries" -eq 0 ] || ! each show_log | grep -qi 'already in use'; then
+            each tail -n 20 "$log" >&2
             fail "$name doesn't start; its log is $log"
         fi
+        each slay
     done
     echo "$port" >"$state/port"
 }
@@ -133,9 +168,10 @@ start_process() {
 start_once() {
     began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     if is_docker; then
-        compose up --detach --wait "$name"
+        # shellcheck disable=SC2046
+        compose up --detach --wait $(each service)
     else
-        start_process
+        start_processes
     fi
 }
 
@@ -149,11 +185,34 @@ start() {
     fi
 }
 
+# A cluster's nodes end without warning: those that are left without a majority don't end by themselves.
 stop() {
     if is_docker; then
-        compose stop "$name"
-    elif is_running; then
-        kill "$(cat "$state/pid")"
-        await is_gone || fail "$name doesn't stop"
+        # shellcheck disable=SC2046
+        compose stop $(each service)
+    elif [ "$all_nodes" = 1 ]; then
+        each end
+    else
+        each slay
     fi
+}
+
+end() {
+    ! is_running || {
+        kill "$(cat "$folder/pid")"
+        await is_gone || fail "$name doesn't stop"
+    }
+}
+
+slay() {
+    ! is_running || {
+        kill -9 "$(cat "$folder/pid")"
+        await is_gone || fail "$name doesn't die"
+    }
+}
+
+# Sends a signal to a node that runs.
+signal() {
+    is_running || fail "$name doesn't run: brokers/up $name"
+    kill "-$1" "$(cat "$folder/pid")"
 }

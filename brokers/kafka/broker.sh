@@ -40,15 +40,20 @@ broker_command() {
         echo "listeners=$listeners,CONTROLLER://127.0.0.1:$(($1 + 2))"
         echo "advertised.listeners=$listeners"
         echo "controller.quorum.voters=1@127.0.0.1:$(($1 + 2))"
-        echo "log.dirs=$data"
-    } >"$state/server.properties"
+    } >"$folder/server.properties"
+    kafka_server
+}
+
+# Replaces this shell by the server that server.properties describes, but for its folder.
+kafka_server() {
+    echo "log.dirs=$data" >>"$folder/server.properties"
     set -- "-Dlog4j2.configurationFile=$home/kafka/log4j2.properties" -cp "$jars/*"
     # The id is any 16 bytes, in base64.
     [ -f "$data/meta.properties" ] || java -Xmx128m "$@" kafka.tools.StorageTool format \
-        --cluster-id bXNnc3RyZWFtLXRlc3RzMQ --config "$state/server.properties" \
+        --cluster-id bXNnc3RyZWFtLXRlc3RzMQ --config "$folder/server.properties" \
         --add-scram 'SCRAM-SHA-256=[name=scrammer,password=scrammer]'
     exec java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:+PerfDisableSharedMem "$@" \
-        kafka.Kafka "$state/server.properties"
+        kafka.Kafka "$folder/server.properties"
 }
 
 broker_ready() {
