@@ -115,7 +115,7 @@ impl Transport for KafkaTransport {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        let topics = self.handle.while_open(self.handle.topics()).await;
+        let topics = self.handle.in_time(self.handle.topics()).await;
         let topics = topics.map_err(|kind| TransportError::new("list", kind))?;
         let own = &self.handle.config.prefix;
         let channels = topics.iter().filter_map(|topic| channel_of(own, topic));
@@ -126,7 +126,7 @@ impl Transport for KafkaTransport {
     }
 
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        let described = self.handle.while_open(self.describe_channel(channel)).await;
+        let described = self.handle.in_time(self.describe_channel(channel)).await;
         described.map_err(|kind| TransportError::new("describe", kind).on(channel))
     }
 
@@ -151,7 +151,7 @@ impl Transport for KafkaTransport {
             let topic = self.known_topic(channel)?;
             let handle = Arc::clone(&self.handle);
             let opened = KafkaReader::open(handle, channel, topic, start, incarnation);
-            self.handle.while_open(opened).await
+            self.handle.in_time(opened).await
         };
         match opened.await {
             Ok(reader) => Ok(Box::new(reader)),

@@ -29,17 +29,32 @@ pub(crate) const OWN: &[&str] = &[
     "transactional.id",
 ];
 
+/// Properties that make the client run what they name, or load it. A URL may come from elsewhere, and
+/// is no place for that.
+pub(crate) const DANGEROUS: &[&str] = &[
+    "plugin.library.paths",
+    "sasl.kerberos.kinit.cmd",
+    "ssl.engine.id",
+    "ssl.engine.location",
+    "ssl.providers",
+];
+
 /// What we set where the URL doesn't, each with the other name that it may have there.
 pub(crate) const FOR_ALL: &[(&str, &str, &str)] = &[
     ("allow.auto.create.topics", "", "false"),
     ("client.id", "", "msgstream"),
     // It waits for up to 10 seconds by default, so a broker that is back is found late.
     ("reconnect.backoff.max.ms", "", "1000"),
+    // A node that hangs is left after so long, and the others asked. It would be a minute by default. What a
+    // node may hold back for longer, such as a write that other nodes have to copy, is sent again then.
+    ("socket.timeout.ms", "", "3000"),
     // How long a topic that was there must be gone before that is told.
     ("topic.metadata.propagation.max.ms", "", "5000"),
 ];
 pub(crate) const FOR_READERS: &[(&str, &str, &str)] = &[
     ("auto.offset.reset", "", "error"),
+    // What was damaged on the way, or on a broker's disk, isn't handed out.
+    ("check.crcs", "", "true"),
     ("enable.auto.commit", "", "false"),
     ("enable.auto.offset.store", "", "false"),
     ("enable.partition.eof", "", "true"),

@@ -12,7 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::KafkaTransport;
-use crate::client::{FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
+use crate::client::{DANGEROUS, FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
 use crate::name::is_topic_text;
 
 /// The port of an address that names none.
@@ -62,6 +62,7 @@ impl KafkaConfig {
         let servers = hosts(url, &more.unwrap_or_default(), PORT)?;
         let prefix = prefix(url)?;
         credentials(url, &mut properties, environment)?;
+        mechanism(url, &properties)?;
         check(url, &properties)?;
         Ok(Self {
             servers: servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
@@ -104,6 +105,11 @@ impl KafkaConfig {
     /// The client for topics. Nobody would read its log.
     pub(crate) fn admin(&self) -> ClientConfig {
         let mut config = self.client(&[]);
+        if !self.properties.contains_key("socket.timeout.ms") {
+            // To make a topic takes its time, and isn't asked for twice.
+            let timeout = self.timeout.as_millis().clamp(1000, 300_000);
+            config.set("socket.timeout.ms", timeout.to_string());
+        }
         config.set_log_level(RDKafkaLogLevel::Emerg);
         config
     }
@@ -118,6 +124,12 @@ impl KafkaConfig {
         }
         config.extend(self.properties.clone());
         config
+    }
+
+    /// For how long a record is tried.
+    pub(crate) fn message_timeout(&self) -> Duration {
+        let timeout = self.writers_number("message.timeout.ms").unwrap_or_default();
+        Duration::from_millis(timeout as u64)
     }
 
     /// A number among the properties of writers, given or not.
@@ -151,6 +163,13 @@ fn options(url: &Url) -> Result<BTreeMap<String, String>, ConnectError> {
         let (option, scheme) = (name.into_owned(), url.scheme().to_owned());
         if OWN.contains(&&*option) {
             let reason = "the transport sets it itself: leave it out";
+            return Err(ConnectError::option(url, option, reason));
+        }
+        if DANGEROUS.contains(&&*option) || option.starts_with("sasl.oauthbearer.") {
+            let reason = match option.starts_with("sasl") && !option.ends_with("cmd") {
+                true => "there is no way to get a token here: OAUTHBEARER can't be used",
+                false => "it would have the client run or load what a URL names: leave it out",
+            };
             return Err(ConnectError::option(url, option, reason));
         }
         if options.contains_key(&option) {
@@ -227,6 +246,17 @@ fn credentials(
     Ok(())
 }
 
+/// Refuses a mechanism that needs more than a URL can give.
+fn mechanism(url: &Url, properties: &BTreeMap<String, String>) -> Result<(), ConnectError> {
+    for name in ["sasl.mechanism", "sasl.mechanisms"] {
+        if properties.get(name).is_some_and(|value| value.eq_ignore_ascii_case("OAUTHBEARER")) {
+            let reason = "there is no way to get a token here: use PLAIN or SCRAM";
+            return Err(ConnectError::option(url, name, reason));
+        }
+    }
+    Ok(())
+}
+
 /// Answers to `kafka://`.
 #[derive(Clone, Copy, Debug)]
 pub struct KafkaScheme;
@@ -291,6 +321,9 @@ mod tests {
             "kafka://h?linger.ms=soon",
             "kafka://h?no.such.property=1",
             "kafka://u@h?sasl.username=u&security.protocol=sasl_plaintext",
+            "kafka://h?plugin.library.paths=/tmp/evil",
+            "kafka://h?sasl.kerberos.kinit.cmd=rm",
+            "kafka://h?ssl.engine.location=/tmp/evil.so",
         ] {
             assert!(config(url).is_err(), "{url}");
         }
@@ -327,6 +360,30 @@ mod tests {
         }
         let error = read("kafka://u:secret@h").unwrap_err().to_string();
         assert!(error.contains("security.protocol") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_mechanism_that_needs_a_token_is_refused_by_name() {
+        for url in [
+            "kafka://h?security.protocol=sasl_ssl&sasl.mechanism=OAUTHBEARER",
+            "kafka://h?security.protocol=sasl_ssl&sasl.mechanisms=oauthbearer",
+            "kafka://h?sasl.oauthbearer.config=principal%3Dme",
+        ] {
+            let error = config(url).unwrap_err().to_string();
+            assert!(error.contains("token"), "{url}: {error}");
+        }
+    }
+
+    // A record that isn't acknowledged was tried for as long as that, not for as long as an answer takes.
+    #[test]
+    fn a_record_has_a_time_of_its_own() {
+        for (url, ms) in [
+            ("kafka://h", 30_000),
+            ("kafka://h?message.timeout.ms=7000", 7000),
+            ("kafka://h?delivery.timeout.ms=8000", 8000),
+        ] {
+            assert_eq!(config(url).unwrap().message_timeout(), Duration::from_millis(ms), "{url}");
+        }
     }
 
     // The system's librdkafka may have it.

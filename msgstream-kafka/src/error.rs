@@ -24,6 +24,57 @@ pub(crate) fn kind(error: &KafkaError, timeout: Duration) -> TransportErrorKind 
     }
 }
 
+/// Why nothing more comes out of a topic's queue, in the client's words.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    /// It says more than the code.
+    pub(crate) text: String,
+}
+
+impl Failure {
+    /// Whether the place is gone, or never was.
+    pub(crate) fn is_out_of_range(&self) -> bool {
+        matches!(self.code, Code::AutoOffsetReset | Code::OffsetOutOfRange)
+    }
+
+    /// Where the log ended before other records took the place of those that were there, as after the
+    /// election of a leader that had missed some. The client has no code for it.
+    pub(crate) fn truncated_at(&self) -> Option<u64> {
+        let is_truncation = self.code == Code::LogTruncation
+            || (self.code == Code::AutoOffsetReset
+                && self.text.contains(&Code::LogTruncation.to_string()));
+        let end = self.text.split_once("broker end offset is ").map_or("", |(_, after)| after);
+        let end = end.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        // None of the log's records is left where it tells none.
+        is_truncation.then(|| end.parse().unwrap_or_default())
+    }
+
+    pub(crate) fn kind(&self, timeout: Duration) -> TransportErrorKind {
+        match self.code {
+            Code::NotImplemented => {
+                TransportErrorKind::Config { reason: missing_codec(&self.text) }
+            }
+            Code::BadMessage => TransportErrorKind::Protocol {
+                reason: format!("the broker's copy of the records is damaged: {}", self.text),
+            },
+            code => of_code(code, timeout),
+        }
+    }
+}
+
+/// What to do where the client has no codec for what it got.
+fn missing_codec(text: &str) -> String {
+    // As the attributes of a batch number them.
+    const CODECS: [(&str, &str); 4] =
+        [("0x1", "gzip"), ("0x2", "snappy"), ("0x3", "lz4"), ("0x4", "zstd")];
+    let codec = CODECS.iter().find(|(number, _)| text.contains(&format!("codec {number})")));
+    let codec = codec.map_or("a codec", |(_, name)| name);
+    format!(
+        "the records are compressed with {codec}, which the librdkafka that is linked here was built without: the cargo feature `kafka` brings one with every codec, `kafka-dynamic` takes the system's ({text})"
+    )
+}
+
 /// What an error code means.
 pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
     let reason = code.to_string();
@@ -61,6 +112,7 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
         | Code::UnsupportedVersion
         | Code::UnsupportedCompressionType
         | Code::InvalidTimestamp
+        | Code::InvalidRecord
         | Code::OffsetMetadataTooLarge
         | Code::InvalidGroupId
         | Code::MessageSizeTooLarge
@@ -145,6 +197,61 @@ mod tests {
         assert!(matches!(of(Code::AllBrokersDown), Kind::Unavailable { .. }));
         assert!(matches!(of(Code::NotLeaderForPartition), Kind::Unavailable { .. }));
         assert!(matches!(of(Code::PolicyViolation), Kind::Config { .. }));
+    }
+
+    #[test]
+    fn what_the_broker_refuses_for_good_is_final() {
+        for code in [Code::InvalidRecord, Code::InvalidTimestamp, Code::MessageSizeTooLarge] {
+            let kind = of_code(code, Duration::ZERO);
+            assert!(matches!(kind, Kind::Config { .. }), "{code}: {kind}");
+        }
+    }
+
+    // In librdkafka's words, from `rd_kafka_offset_reset` and its callers.
+    #[test]
+    fn a_cut_log_is_told_from_one_that_was_trimmed() {
+        let failure = |text: String| Failure { code: Code::AutoOffsetReset, text };
+        let cut = Code::LogTruncation;
+        for (text, end) in [
+            (
+                format!(
+                    "Partition log truncation detected at offset 20 (leader epoch 3): broker end offset is 12 (offset leader epoch 1). Reset to INVALID.: {cut} (broker 2)"
+                ),
+                12,
+            ),
+            (
+                format!(
+                    "No epoch found less or equal to offset 20 (leader epoch 3): broker end offset is -1 (offset leader epoch -1). Reset using configured policy.: {cut} (broker 2)"
+                ),
+                0,
+            ),
+        ] {
+            assert_eq!(failure(text.clone()).truncated_at(), Some(end), "{text}");
+        }
+        let trimmed = failure(format!(
+            "fetch failed due to requested offset not available on the broker: {} (broker 1)",
+            Code::OffsetOutOfRange
+        ));
+        assert!(trimmed.is_out_of_range());
+        assert_eq!(trimmed.truncated_at(), None);
+    }
+
+    #[test]
+    fn a_codec_that_is_missing_is_named_and_final() {
+        let text =
+            "Decompression (codec 0x4) of message at 0 of 58 bytes failed: Local: Not implemented";
+        let failure = Failure { code: Code::NotImplemented, text: text.to_owned() };
+        let Kind::Config { reason } = failure.kind(Duration::ZERO) else {
+            return assert_eq!(failure.kind(Duration::ZERO), Kind::NotFound);
+        };
+        assert!(reason.contains("zstd") && reason.contains("`kafka`"), "{reason}");
+    }
+
+    #[test]
+    fn damaged_records_are_final() {
+        let text = "MessageSet at offset 7 CRC32C check failed".to_owned();
+        let kind = Failure { code: Code::BadMessage, text }.kind(Duration::ZERO);
+        assert!(matches!(&kind, Kind::Protocol { reason } if reason.contains("CRC")), "{kind}");
     }
 
     #[test]

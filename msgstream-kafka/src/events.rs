@@ -1,6 +1,7 @@
 //! What a client of librdkafka tells by itself: its log, and its troubles.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -20,7 +21,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Writes the client's log, and keeps what keeps it from its brokers. A clone shares that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
+    /// What the client is for.
+    name: &'static str,
     trouble: Arc<Mutex<Trouble>>,
+    /// The same in short, for whoever looks often.
+    in_trouble: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +35,10 @@ struct Trouble {
 }
 
 impl Events {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, ..Self::default() }
+    }
+
     /// Why no broker can be reached, as far as the client told.
     pub(crate) fn trouble(&self) -> Option<TransportErrorKind> {
         lock(&self.trouble).kind.clone()
@@ -49,12 +58,27 @@ impl Events {
 
     /// Keeps what the client told in another way.
     pub(crate) fn tell(&self, trouble: TransportErrorKind) {
-        lock(&self.trouble).kind = Some(trouble);
+        self.note(&mut lock(&self.trouble), trouble);
     }
 
     /// A broker has answered.
     pub(crate) fn answered(&self) {
-        *lock(&self.trouble) = Trouble::default();
+        if !self.in_trouble.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let over = std::mem::take(&mut *lock(&self.trouble));
+        if over.kind.is_some() {
+            tracing::info!(client = self.name, "connected again");
+        }
+    }
+
+    fn note(&self, place: &mut Trouble, trouble: TransportErrorKind) {
+        if !self.in_trouble.swap(true, Ordering::Relaxed) {
+            tracing::warn!(client = self.name, error = %trouble, "lost a broker, and tries again");
+        } else {
+            tracing::debug!(client = self.name, error = %trouble, "tries again");
+        }
+        place.kind = Some(trouble);
     }
 }
 
@@ -63,6 +87,8 @@ impl ClientContext for Events {
         match level {
             // It warns of each property that is another kind of client's.
             _ if facility == "CONFWARN" => {}
+            // What `error` is told, again and again.
+            _ if matches!(facility, "FAIL" | "ERROR") => tracing::debug!(facility, "{message}"),
             Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
                 tracing::error!(facility, "{message}");
             }
@@ -96,7 +122,7 @@ impl ClientContext for Events {
         place.all_down |= code == Code::AllBrokersDown;
         // That all brokers are down says less than why.
         if code != Code::AllBrokersDown || place.kind.is_none() {
-            place.kind = Some(trouble);
+            self.note(&mut place, trouble);
         }
     }
 }

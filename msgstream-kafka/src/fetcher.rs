@@ -15,16 +15,16 @@ use std::time::Duration;
 
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientConfig, TopicPartitionList};
 use tokio::sync::{Mutex as Turn, Notify};
 
 use crate::KafkaConfig;
-use crate::error::kind;
+use crate::error::{Failure, kind};
 use crate::events::{Events, lock};
-use crate::native::topic::{Told, Topic};
+use crate::native::topic::{Told, Topic, set_leader_epoch};
 
 pub(crate) type Consumer = BaseConsumer<Events>;
 
@@ -75,11 +75,15 @@ impl Fetcher {
     /// One that fetches.
     fn new(config: &KafkaConfig) -> Result<Arc<Self>, TransportErrorKind> {
         let group = format!("{}{READERS}", config.prefix);
-        Self::of(&config.consumer(&group), config.timeout)
+        Self::of("readers", &config.consumer(&group), config.timeout)
     }
 
-    fn of(client: &ClientConfig, timeout: Duration) -> Result<Arc<Self>, TransportErrorKind> {
-        let events = Events::default();
+    fn of(
+        name: &'static str,
+        client: &ClientConfig,
+        timeout: Duration,
+    ) -> Result<Arc<Self>, TransportErrorKind> {
+        let events = Events::new(name);
         let made: KafkaResult<Consumer> = client.create_with_context(events.clone());
         let consumer = Arc::new(made.map_err(|error| kind(&error, timeout))?);
         let (ended, ends) = channel();
@@ -103,11 +107,11 @@ impl Fetcher {
     }
 
     /// Begins to fetch a topic that was reserved, from an offset on. It blocks, briefly.
-    fn open(self: &Arc<Self>, topic: &str, offset: u64) -> Result<Feed, TransportErrorKind> {
+    fn open(self: &Arc<Self>, topic: &str, place: Place) -> Result<Feed, TransportErrorKind> {
         let signal = lock(&self.topics).get(topic).cloned().unwrap_or_default();
         let fetcher = Arc::clone(self);
         let mut feed = Feed { fetcher, topic: topic.to_owned(), fetched: None, signal };
-        feed.begin(offset)?;
+        feed.begin(place)?;
         Ok(feed)
     }
 }
@@ -166,6 +170,14 @@ pub(crate) fn alone_at(topic: &str, offset: u64) -> KafkaResult<TopicPartitionLi
     Ok(list)
 }
 
+/// Where a feed begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) offset: u64,
+    /// The leader's term in which the record before was written, where that one was read.
+    pub(crate) epoch: Option<i32>,
+}
+
 /// The clients of one handle that read.
 #[derive(Debug)]
 pub(crate) struct Fetchers {
@@ -177,7 +189,7 @@ pub(crate) struct Fetchers {
 
 impl Fetchers {
     pub(crate) fn new(config: &KafkaConfig) -> Result<Self, TransportErrorKind> {
-        let asking = Fetcher::of(&config.questions(), config.timeout)?;
+        let asking = Fetcher::of("questions", &config.questions(), config.timeout)?;
         Ok(Self { asking, fetching: Mutex::default() })
     }
 
@@ -186,9 +198,9 @@ impl Fetchers {
         &self,
         config: &KafkaConfig,
         topic: &str,
-        offset: u64,
+        place: Place,
     ) -> Result<Feed, TransportErrorKind> {
-        self.reserve(config, topic)?.open(topic, offset)
+        self.reserve(config, topic)?.open(topic, place)
     }
 
     fn reserve(
@@ -221,7 +233,8 @@ impl Feed {
     /// Gives what has come to a function, one by one, until that breaks off. It doesn't wait.
     pub(crate) fn drain(&self, mut each: impl FnMut(Told<'_>) -> ControlFlow<()>) {
         if self.signal.missed.load(Ordering::Acquire) {
-            let _ = each(Told::Failed(KafkaError::NoMessageReceived));
+            let text = "the client put a message into another queue".to_owned();
+            let _ = each(Told::Failed(Failure { code: RDKafkaErrorCode::Fail, text }));
         } else if let Some(fetched) = &self.fetched {
             fetched.drain(each);
         }
@@ -234,14 +247,14 @@ impl Feed {
 
     /// Goes on at another offset. It blocks, briefly. Of what was fetched before nothing comes: the
     /// client numbers its assignments.
-    pub(crate) fn restart(mut self, offset: u64) -> Result<Self, TransportErrorKind> {
+    pub(crate) fn restart(mut self, place: Place) -> Result<Self, TransportErrorKind> {
         let left = self.fetcher.consumer.incremental_unassign(&alone(&self.topic));
         left.map_err(|error| kind(&error, Duration::ZERO))?;
-        self.begin(offset)?;
+        self.begin(place)?;
         Ok(self)
     }
 
-    fn begin(&mut self, offset: u64) -> Result<(), TransportErrorKind> {
+    fn begin(&mut self, place: Place) -> Result<(), TransportErrorKind> {
         let consumer = &self.fetcher.consumer;
         // Before each assignment, so that nothing of the topic gets into the common queue: with the
         // one before the client may have forgotten the partition, and its queue. The queue of before
@@ -253,8 +266,12 @@ impl Feed {
             let reason = "the client has no queue for the topic".to_owned();
             return Err(TransportErrorKind::Unavailable { reason });
         }
-        let assigned =
-            alone_at(&self.topic, offset).and_then(|list| consumer.incremental_assign(&list));
+        let assigned = alone_at(&self.topic, place.offset).and_then(|mut list| {
+            if let Some(epoch) = place.epoch {
+                set_leader_epoch(&mut list, epoch);
+            }
+            consumer.incremental_assign(&list)
+        });
         assigned.map_err(|error| kind(&error, Duration::ZERO))?;
         // Else the client would look for the topic's leader up to a second later, as it does where
         // no broker answers for so long.
@@ -275,16 +292,4 @@ impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feed").field("topic", &self.topic).finish_non_exhaustive()
     }
-}
-
-/// Whether an error means that the place is gone, or that it never was.
-pub(crate) fn is_out_of_range(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::AutoOffsetReset
-                | RDKafkaErrorCode::OffsetOutOfRange
-                | RDKafkaErrorCode::LogTruncation
-        )
-    )
 }

@@ -88,7 +88,7 @@ enum Cursor {
 
 impl Group {
     fn new(config: &KafkaConfig, name: &str) -> Result<Self, TransportErrorKind> {
-        let events = Events::default();
+        let events = Events::new("cursors");
         let made: KafkaResult<Client> = config.cursors(name).create_with_context(events.clone());
         let timeout = config.timeout;
         let client = made.map_err(|error| kind(&error, timeout))?;

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::TransportErrorKind;
-use tokio::sync::{Mutex, Semaphore, watch};
-use tokio::task::spawn_blocking;
+use msgstream_core::transport::{Retry, TransportErrorKind};
+use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use crate::KafkaConfig;
-use crate::fetcher::{Consumer, Fetcher, Fetchers};
+use crate::calls::{At, Calls};
+use crate::fetcher::{Consumer, Fetchers};
 use crate::group::Groups;
 use crate::incarnations::Incarnations;
 use crate::producer::Producers;
 use crate::properties::Properties;
 use crate::topics::Admin;
 
-/// Calls of the client that block are made on so many threads.
-const ASKING: usize = 4;
+/// How long the first attempt of a question waits. Each further one waits twice as long.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// Between two calls of which the first one failed with what passes.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How much longer a call may take than its parts: what keeps the time by itself tells more.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The clients, and whether the handle is closed.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Handle {
     pub(crate) incarnations: Incarnations,
     pub(crate) admin: Admin,
     pub(crate) properties: Mutex<Properties>,
-    asking: Arc<Semaphore>,
+    pub(crate) calls: Calls,
     closed: watch::Sender<bool>,
     /// How many batches have no receipt yet.
     pub(crate) pending: watch::Sender<usize>,
@@ -57,7 +57,7 @@ impl Handle {
             groups: Groups::default(),
             admin: Admin::default(),
             properties: Mutex::default(),
-            asking: Arc::new(Semaphore::new(ASKING)),
+            calls: Calls::default(),
             closed: watch::Sender::new(false),
             pending: watch::Sender::new(0),
         });
@@ -91,42 +91,66 @@ impl Handle {
         }
     }
 
-    /// Calls the client on a thread where blocking is allowed, again and again where it may help,
-    /// until it has an answer or no time is left. A call that is cancelled goes on there until then,
-    /// and what it gives is dropped.
-    pub(crate) async fn ask<T: Send + 'static>(
+    /// The same for what has to end: a call has the time for one answer, whatever it consists of.
+    pub(crate) async fn in_time<T>(
         &self,
-        call: impl Fn(&Consumer, Duration) -> Result<T, TransportErrorKind> + Send + 'static,
+        work: impl Future<Output = Result<T, TransportErrorKind>>,
     ) -> Result<T, TransportErrorKind> {
-        let (fetcher, timeout) = (Arc::clone(&self.fetchers.asking), self.timeout());
-        self.block(move || {
-            let deadline = std::time::Instant::now() + timeout;
-            loop {
-                let answer = call(&fetcher.consumer, timeout);
-                let temporary = answer.as_ref().is_err_and(TransportErrorKind::is_temporary);
-                if !temporary || std::time::Instant::now() + PAUSE >= deadline {
-                    return told_by(&fetcher, answer);
-                }
-                std::thread::sleep(PAUSE);
-            }
-        })
-        .await
+        let late = TransportErrorKind::TimedOut { after: self.timeout() };
+        let work = timeout(self.timeout().saturating_add(GRACE), work);
+        self.while_open(async { work.await.unwrap_or(Err(late)) }).await
     }
 
-    /// Does something that blocks, where that is allowed.
+    /// Asks again and again where it may help, until there is an answer or no time is left. An attempt gets a
+    /// time of its own, short at first: one that comes to a node that hangs must not cost all the time,
+    /// for the next one may come to another. It grows, for a broker may be slow.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        mut attempt: impl FnMut(Duration) -> F,
+    ) -> Result<T, TransportErrorKind>
+    where
+        F: Future<Output = Result<T, TransportErrorKind>>,
+    {
+        let (mut retry, mut look) = (Retry::new(self.timeout()), LOOK);
+        let events = &self.fetchers.asking.events;
+        loop {
+            match attempt(look.min(retry.left())).await {
+                Err(kind) if kind.is_temporary() => {
+                    look *= 2;
+                    // The client may have told why no answer came.
+                    retry.after(kind).await.map_err(|kind| match (events.trouble(), kind) {
+                        (Some(trouble), _) => trouble,
+                        (None, TransportErrorKind::TimedOut { .. }) => {
+                            TransportErrorKind::TimedOut { after: self.timeout() }
+                        }
+                        (None, kind) => kind,
+                    })?;
+                }
+                answer => {
+                    events.answered();
+                    return answer;
+                }
+            }
+        }
+    }
+
+    /// One call of the client that asks.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        at: At,
+        time: Duration,
+        call: impl FnOnce(&Consumer, Duration) -> Result<T, TransportErrorKind> + Send + 'static,
+    ) -> Result<T, TransportErrorKind> {
+        let fetcher = Arc::clone(&self.fetchers.asking);
+        self.calls.call(at, time, move |left| call(&fetcher.consumer, left)).await
+    }
+
+    /// Does something with a client that blocks, briefly.
     pub(crate) async fn block<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> Result<T, TransportErrorKind> + Send + 'static,
     ) -> Result<T, TransportErrorKind> {
-        let late = TransportErrorKind::TimedOut { after: self.timeout() };
-        let permit = timeout(self.timeout(), Arc::clone(&self.asking).acquire_owned()).await;
-        let permit = permit.map_err(|_| late)?.map_err(|_| TransportErrorKind::Closed)?;
-        let call = spawn_blocking(move || {
-            let _permit = permit;
-            call()
-        });
-        // It fails where the runtime ends.
-        call.await.map_err(|_| TransportErrorKind::Closed)?
+        self.calls.call(At::Client, self.timeout(), move |_| call()).await
     }
 
     /// Waits for every receipt, and ends the handle.
@@ -134,19 +158,5 @@ impl Handle {
         self.closed.send_replace(true);
         let mut pending = self.pending.subscribe();
         let _ = pending.wait_for(|count| *count == 0).await;
-    }
-}
-
-/// Where no answer came, the client may have told why.
-fn told_by<T>(
-    fetcher: &Fetcher,
-    answer: Result<T, TransportErrorKind>,
-) -> Result<T, TransportErrorKind> {
-    match answer {
-        Err(kind) if kind.is_temporary() => Err(fetcher.events.trouble().unwrap_or(kind)),
-        answer => {
-            fetcher.events.answered();
-            answer
-        }
     }
 }

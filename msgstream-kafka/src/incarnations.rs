@@ -4,33 +4,41 @@
 //! deleted and made again, and doesn't tell. So readers look at ids themselves: when they begin, and
 //! before they hand out records where the last look was too long ago. A client that comes to another
 //! topic of the name has failed to fetch from the first, and pauses for `fetch.error.backoff.ms`;
-//! what it fetched less than that after a look is of the topic that was seen.
+//! what it fetched less than that after a look is of the topic that was seen. Writers look as often, before
+//! they say that something is stored.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use msgstream_core::transport::{Incarnation, Retry, TransportErrorKind};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::Mutex as Turn;
 use tokio::time::Instant;
 
 use crate::KafkaConfig;
-use crate::error::{needs, of_code};
+use crate::calls::At;
+use crate::error::{kind, needs, of_code};
 use crate::events::lock;
+use crate::fetcher::Consumer;
 use crate::handle::Handle;
-use crate::native::ids::topic_ids;
-use crate::topics::named;
+use crate::name::PROPERTIES;
+use crate::native::ids::{Described, describe_topics};
+use crate::topics::{named, too_many};
 
-/// The topics that are read, and what was seen of all of them last.
+/// The topics that are read and written, and what was seen of all of them last.
 #[derive(Debug)]
 pub(crate) struct Incarnations {
     /// For so long after it was asked for an answer is good.
     pub(crate) good_for: Duration,
-    /// With the number of readers.
-    read: Mutex<BTreeMap<String, usize>>,
+    /// With the number of those that are bound to it.
+    used: Mutex<BTreeMap<String, usize>>,
     /// One asks for all, and the others wait for that.
     seen: Turn<Option<Seen>>,
+    /// The node that answered last; negative where none did.
+    node: AtomicI32,
 }
 
 #[derive(Debug)]
@@ -40,19 +48,26 @@ struct Seen {
     told: Result<HashMap<String, Told>, TransportErrorKind>,
 }
 
-type Told = Result<Incarnation, Code>;
+type Told = Result<Described, Code>;
 
 impl Incarnations {
     pub(crate) fn new(config: &KafkaConfig) -> Self {
         let pause = config.readers_number("fetch.error.backoff.ms").unwrap_or_default();
         // Half of it is for what lies between the look and the records.
         let good_for = Duration::from_millis(u64::from(pause) / 2);
-        Self { good_for, read: Mutex::default(), seen: Turn::default() }
+        let node = AtomicI32::new(-1);
+        Self { good_for, used: Mutex::default(), seen: Turn::default(), node }
+    }
+
+    /// Whom to ask. The client itself would ask the node that it takes for the controller, which may be
+    /// one that hangs.
+    pub(crate) fn node(&self) -> Option<i32> {
+        Some(self.node.load(Ordering::Relaxed)).filter(|node| *node >= 0)
     }
 }
 
-/// The incarnation of a topic that a reader is bound to. As long as this is there the topic is asked
-/// for with the others.
+/// The incarnation of a topic that a reader or a writer is bound to. As long as this is there the topic
+/// is asked for with the others.
 #[derive(Debug)]
 pub(crate) struct Bound {
     handle: Arc<Handle>,
@@ -60,7 +75,7 @@ pub(crate) struct Bound {
     /// Unknown where the brokers are too old to have ids.
     pub(crate) incarnation: Incarnation,
     /// When it was seen last.
-    seen: Instant,
+    pub(crate) seen: Instant,
 }
 
 impl Bound {
@@ -80,7 +95,7 @@ impl Bound {
             Some(expected) => is_same(expected, found)?,
             None => {}
         }
-        *lock(&handle.incarnations.read).entry(topic.clone()).or_default() += 1;
+        *lock(&handle.incarnations.used).entry(topic.clone()).or_default() += 1;
         Ok(Self { handle, topic, incarnation: found, seen })
     }
 
@@ -102,9 +117,17 @@ impl Bound {
         &mut self,
         good_for: Duration,
     ) -> Result<(), TransportErrorKind> {
-        if self.seen.elapsed() <= good_for {
-            return Ok(());
+        if self.seen.elapsed() > good_for {
+            self.seen = self.seen_within(good_for).await?;
         }
+        Ok(())
+    }
+
+    /// When the topic was seen to be that one, which isn't longer ago than that.
+    pub(crate) async fn seen_within(
+        &self,
+        good_for: Duration,
+    ) -> Result<Instant, TransportErrorKind> {
         let now = Instant::now();
         let since = now.checked_sub(good_for).unwrap_or(now);
         let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
@@ -114,8 +137,7 @@ impl Bound {
         // It fails where the runtime ends.
         let (seen, found) = looked.await.map_err(|_| TransportErrorKind::Closed)??;
         is_same(self.incarnation, found)?;
-        self.seen = seen;
-        Ok(())
+        Ok(seen)
     }
 }
 
@@ -128,11 +150,11 @@ fn is_same(expected: Incarnation, found: Incarnation) -> Result<(), TransportErr
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        let mut read = lock(&self.handle.incarnations.read);
-        if let Some(readers) = read.get_mut(&self.topic) {
-            *readers -= 1;
-            if *readers == 0 {
-                read.remove(&self.topic);
+        let mut used = lock(&self.handle.incarnations.used);
+        if let Some(users) = used.get_mut(&self.topic) {
+            *users -= 1;
+            if *users == 0 {
+                used.remove(&self.topic);
             }
         }
     }
@@ -158,17 +180,18 @@ impl Handle {
         topic: &str,
         since: Instant,
     ) -> Result<(Instant, Incarnation), TransportErrorKind> {
-        let mut seen = self.incarnations.seen.lock().await;
-        let seen = match &mut *seen {
-            Some(seen) if seen.at >= since && seen.knows(topic) => seen,
-            place => {
-                let at = Instant::now();
-                let topics = lock(&self.incarnations.read).keys().cloned().collect();
-                place.insert(Seen { at, told: self.ask_for_ids(topics).await })
-            }
+        let (at, told) = {
+            let mut seen = self.incarnations.seen.lock().await;
+            let seen = match &mut *seen {
+                Some(seen) if seen.at >= since && seen.knows(topic) => seen,
+                place => {
+                    let at = Instant::now();
+                    let topics = lock(&self.incarnations.used).keys().cloned().collect();
+                    place.insert(Seen { at, told: self.ask_for_ids(topics).await })
+                }
+            };
+            (seen.at, seen.told.as_ref().map_err(Clone::clone)?.get(topic).copied())
         };
-        let told = seen.told.as_ref().map_err(Clone::clone)?;
-        let (at, told) = (seen.at, told.get(topic).copied());
         Ok((at, self.of_topic(topic, told.as_ref()).await?))
     }
 
@@ -178,7 +201,8 @@ impl Handle {
         told: Option<&Told>,
     ) -> Result<Incarnation, TransportErrorKind> {
         let code = match told {
-            Some(Ok(incarnation)) => return Ok(*incarnation),
+            Some(Ok(Described { id, partitions: 0 | 1 })) => return Ok(Incarnation(*id)),
+            Some(Ok(Described { partitions, .. })) => return Err(too_many(*partitions)),
             Some(Err(code)) => *code,
             None => Code::UnknownTopicOrPartition,
         };
@@ -192,12 +216,35 @@ impl Handle {
         &self,
         topics: Vec<String>,
     ) -> Result<HashMap<String, Told>, TransportErrorKind> {
-        self.ask(move |consumer, timeout| {
-            let ids = topic_ids(consumer, &topics, timeout).map_err(|c| of_code(c, timeout))?;
-            let told = ids.into_iter().map(|id| id.map(Incarnation));
-            Ok(topics.iter().cloned().zip(told).collect())
+        let topics: Arc<[String]> = topics.into();
+        self.ask(|look| {
+            let topics = Arc::clone(&topics);
+            async move {
+                let (asked, node) = (Arc::clone(&topics), self.incarnations.node());
+                let describe = move |consumer: &Consumer, left| {
+                    describe_topics(consumer, node, &asked, left).map_err(|c| of_code(c, left))
+                };
+                match self.call(At::AnyNode, look, describe).await {
+                    Ok(told) => Ok(topics.iter().cloned().zip(told).collect()),
+                    Err(kind) => {
+                        self.find_node(look).await;
+                        Err(kind)
+                    }
+                }
+            }
         })
         .await
+    }
+
+    /// Looks for a node that answers.
+    pub(crate) async fn find_node(&self, look: Duration) {
+        let answered = self.call(At::AnyNode, look, |consumer, left| {
+            let told = consumer.fetch_metadata(Some(PROPERTIES), left);
+            told.map(|told| told.orig_broker_id()).map_err(|error| kind(&error, left))
+        });
+        if let Ok(node) = answered.await {
+            self.incarnations.node.store(node, Ordering::Relaxed);
+        }
     }
 }
 

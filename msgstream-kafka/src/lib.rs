@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod calls;
 mod client;
 mod config;
 mod error;

@@ -4,19 +4,23 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use msgstream_core::transport::{
     Fate, Incarnation, Outcome, Position, Receipt, ReceiptSender, TransportError,
     TransportErrorKind,
 };
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::BaseRecord;
+use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::error::{kind, needs};
 use crate::events::lock;
 use crate::handle::Handle;
+use crate::incarnations::Bound;
 use crate::producer::Producer;
 use crate::topics::named;
 
@@ -31,9 +35,12 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct Pipeline {
     handle: Arc<Handle>,
     producer: Arc<Producer>,
+    bound: Bound,
     channel: String,
     topic: String,
     state: Mutex<State>,
+    /// Where it is looked for the topic: reports come on a thread of the client.
+    runtime: Runtime,
     /// What the writer waits for.
     pub(crate) load: watch::Sender<Load>,
 }
@@ -55,6 +62,18 @@ struct State {
     broken: bool,
     /// The offset of the last record that was told as stored.
     last: Option<u64>,
+    /// The batches of which all is known but whether the topic is still the same.
+    done: Vec<Done>,
+    /// When the topic was seen last, and whether a task is looking for it.
+    seen: Option<Instant>,
+    looking: bool,
+}
+
+/// A batch that is about to get its receipt.
+struct Done {
+    outcome: Outcome,
+    receipt: ReceiptSender,
+    bytes: usize,
 }
 
 struct Batch {
@@ -76,15 +95,19 @@ impl Pipeline {
     pub(crate) fn new(
         handle: Arc<Handle>,
         producer: Arc<Producer>,
+        bound: Bound,
         channel: &str,
         topic: String,
     ) -> Arc<Self> {
+        let state = State { seen: Some(bound.seen), ..State::default() };
         Arc::new(Self {
             handle,
             producer,
+            bound,
             channel: channel.to_owned(),
             topic,
-            state: Mutex::default(),
+            state: Mutex::new(state),
+            runtime: Runtime::current(),
             load: watch::Sender::default(),
         })
     }
@@ -153,13 +176,17 @@ impl Pipeline {
     }
 
     fn meaning(&self, error: &KafkaError) -> TransportErrorKind {
-        needs(kind(error, self.handle.timeout()), "Write", &named(&self.topic))
+        let after = match error.rdkafka_error_code() {
+            // The client has tried for so long.
+            Some(Code::MessageTimedOut) => self.handle.config.message_timeout(),
+            _ => self.handle.timeout(),
+        };
+        needs(kind(error, after), "Write", &named(&self.topic))
     }
 
     /// Takes down what became of a record, and gives the receipts that are complete now.
-    fn report(&self, number: u64, index: usize, stored: Result<u64, Failed>) {
-        let mut done = Vec::new();
-        {
+    fn report(self: &Arc<Self>, number: u64, index: usize, stored: Result<u64, Failed>) {
+        let done = {
             let mut state = lock(&self.state);
             let place = usize::try_from(number - state.first).unwrap_or(usize::MAX);
             let Some(batch) = state.batches.get_mut(place) else { return };
@@ -168,13 +195,66 @@ impl Pipeline {
                 batch.missing -= 1;
             }
             while state.batches.front().is_some_and(|batch| batch.missing == 0)
-                && let Some(batch) = state.batches.pop_front()
+                && let Some(Batch { reports, bytes, receipt, .. }) = state.batches.pop_front()
             {
                 state.first += 1;
-                done.push((self.outcome(&mut state, batch.reports), batch.receipt, batch.bytes));
+                let outcome = self.outcome(&mut state, reports);
+                state.done.push(Done { outcome, receipt, bytes });
+            }
+            if state.done.is_empty() || state.looking {
+                return;
+            }
+            if state.seen.is_none_or(|seen| seen.elapsed() > self.good_for()) {
+                state.looking = true;
+                self.runtime.spawn(Arc::clone(self).look());
+                return;
+            }
+            std::mem::take(&mut state.done)
+        };
+        self.give(done);
+    }
+
+    fn good_for(&self) -> Duration {
+        self.handle.incarnations.good_for
+    }
+
+    /// Looks for the topic, and gives the receipts that wait for that, and those that come meanwhile.
+    async fn look(self: Arc<Self>) {
+        loop {
+            let mut done = {
+                let mut state = lock(&self.state);
+                if state.done.is_empty() {
+                    state.looking = false;
+                    return;
+                }
+                std::mem::take(&mut state.done)
+            };
+            match self.bound.seen_within(self.good_for()).await {
+                Ok(seen) => lock(&self.state).seen = Some(seen),
+                Err(kind) => {
+                    lock(&self.state).broken = true;
+                    self.doubt(&mut done, kind);
+                }
+            }
+            self.give(done);
+        }
+    }
+
+    /// What was stored may be in another topic.
+    fn doubt(&self, done: &mut [Done], kind: TransportErrorKind) {
+        let mut why = Some(kind);
+        for Done { outcome, .. } in done {
+            let is_sent = outcome.rest.as_ref().is_none_or(|(fate, _)| *fate != Fate::NotStored);
+            if is_sent || !outcome.stored.is_empty() {
+                let kind = why.take().unwrap_or(TransportErrorKind::Poisoned);
+                let error = self.error("submit", kind);
+                *outcome = Outcome::partial(Vec::new(), Fate::Unknown, error);
             }
         }
-        for (outcome, receipt, bytes) in done {
+    }
+
+    fn give(&self, done: Vec<Done>) {
+        for Done { outcome, receipt, bytes } in done {
             // Before the receipt, for whoever has that asks; and the count after it, for whoever
             // waits for that expects the receipt.
             if outcome.rest.is_some() {
@@ -202,12 +282,20 @@ impl Pipeline {
                     state.last = Some(*offset);
                     stored.push(Position::new(*offset));
                 }
-                // The log began anew: the topic was deleted and made again.
+                // The log began anew: the topic was deleted and made again. A look tells by which.
                 Ok(_) => {
-                    let (expected, found) = (Incarnation::UNKNOWN, Incarnation::UNKNOWN);
+                    state.seen = None;
+                    let expected = self.bound.incarnation;
+                    let found = Incarnation::UNKNOWN;
                     failed = Some(TransportErrorKind::WrongIncarnation { expected, found });
                 }
-                Err(Failed::NotSent(kind) | Failed::Unknown(kind)) => failed = Some(kind.clone()),
+                Err(Failed::NotSent(kind) | Failed::Unknown(kind)) => {
+                    // There may be another one in its place.
+                    if matches!(kind, TransportErrorKind::NotFound) {
+                        state.seen = None;
+                    }
+                    failed = Some(kind.clone());
+                }
             }
         }
         let Some(kind) = failed else { return Outcome::stored(stored) };

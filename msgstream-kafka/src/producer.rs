@@ -50,7 +50,7 @@ impl Producer {
     const TICK: Duration = Duration::from_millis(100);
 
     fn new(config: &KafkaConfig, batch: Option<usize>) -> Result<Arc<Self>, TransportErrorKind> {
-        let deliveries = Deliveries(Events::default());
+        let deliveries = Deliveries(Events::new("writers"));
         let made: KafkaResult<Client> = config.producer(batch).create_with_context(deliveries);
         let client = Arc::new(made.map_err(|error| kind(&error, config.timeout))?);
         let running = Arc::new(AtomicBool::new(true));
@@ -95,6 +95,9 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Delivery>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
+        if result.is_ok() {
+            self.0.answered();
+        }
         let stored = match result {
             Ok(message) => u64::try_from(message.offset()).map_err(|_| KafkaError::Canceled),
             Err((error, _)) => Err(error.clone()),

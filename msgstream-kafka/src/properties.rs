@@ -9,8 +9,8 @@ use std::time::Duration;
 use msgstream_core::transport::{Retry, TransportErrorKind};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{kind, needs};
-use crate::fetcher::Feed;
+use crate::error::needs;
+use crate::fetcher::{Feed, Place};
 use crate::handle::Handle;
 use crate::name::PROPERTIES;
 use crate::native::topic::Told;
@@ -139,7 +139,8 @@ impl Properties {
                 return Ok(());
             }
             let at = Arc::clone(handle);
-            let open = move || at.fetchers.open(&at.config, PROPERTIES, low);
+            let place = Place { offset: low, epoch: None };
+            let open = move || at.fetchers.open(&at.config, PROPERTIES, place);
             let feed = handle.block(open).await?;
             (self.feed, self.next) = (Some(feed), low);
         }
@@ -158,15 +159,15 @@ impl Properties {
                     }
                     // Compaction leaves offsets without a record.
                     Told::End(end) => *next = (*next).max(end),
-                    Told::Failed(error) => failed = Some(error),
+                    Told::Failed(failure) => failed = Some(failure),
                 }
                 match failed.is_some() || *next >= high {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 }
             });
-            if let Some(error) = failed {
-                return Err(match kind(&error, handle.timeout()) {
+            if let Some(failure) = failed {
+                return Err(match failure.kind(handle.timeout()) {
                     TransportErrorKind::NotFound => handle.missing(PROPERTIES).await,
                     kind => needs(kind, "Read", &named(PROPERTIES)),
                 });

@@ -11,13 +11,12 @@ use msgstream_core::transport::{
     ChannelReader, Copies, Incarnation, Limit, Position, ReadBatch, Record, Result, Retry, Start,
     TransportError, TransportErrorKind,
 };
-use msgstream_core::wire::read_record;
-use rdkafka::error::KafkaError;
+use msgstream_core::wire::{read_record, unreadable};
 use tokio::task::{coop, yield_now};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{kind, needs};
-use crate::fetcher::{Feed, is_out_of_range};
+use crate::error::{Failure, needs};
+use crate::fetcher::{Feed, Place};
 use crate::handle::Handle;
 use crate::incarnations::Bound;
 use crate::native::topic::{Message, Told};
@@ -40,14 +39,19 @@ pub(crate) struct KafkaReader {
     /// `None` after a failure.
     feed: Option<Feed>,
     /// How the feed ended, behind the records that are here.
-    ended: Option<KafkaError>,
+    ended: Option<Failure>,
+    /// What was read isn't there any more: it is told until the reader is sent elsewhere.
+    cut: Option<TransportErrorKind>,
     copies: Copies,
     /// Records that are here and weren't handed out.
     ready: VecDeque<Record>,
     /// How many there were last time: mostly there are as many again.
     usual: usize,
-    /// The offset behind all of that.
+    /// The offset behind all of that, and the leader's term in which the record before it was written.
     next: u64,
+    epoch: Option<i32>,
+    /// Whether the last attempt to read found no broker.
+    lost: bool,
     /// Nothing follows, as far as the brokers told.
     at_end: bool,
     /// An end that the topic had, and whether it was asked for again.
@@ -73,15 +77,18 @@ impl KafkaReader {
             bound,
             feed: None,
             ended: None,
+            cut: None,
             copies: Copies::default(),
             ready: VecDeque::new(),
             usual: 0,
             next,
+            epoch: None,
+            lost: false,
             at_end: false,
             end: next,
             asked: false,
         };
-        reader.begin(next, bounds).await?;
+        reader.begin(next, None, bounds).await?;
         Ok(reader)
     }
 
@@ -90,21 +97,27 @@ impl KafkaReader {
     }
 
     /// Goes to an offset. Cancelled, it leaves the reader where it was, without a feed.
-    async fn begin(&mut self, next: u64, bounds: Bounds) -> Result<(), TransportErrorKind> {
+    async fn begin(
+        &mut self,
+        next: u64,
+        epoch: Option<i32>,
+        bounds: Bounds,
+    ) -> Result<(), TransportErrorKind> {
         let feed = self.feed.take();
-        self.ended = None;
+        (self.ended, self.cut) = (None, None);
         // Without a feed what was read ahead would be read again.
         self.rewind();
         let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
+        let place = Place { offset: next, epoch };
         let open = move || match feed {
-            Some(feed) => feed.restart(next),
-            None => handle.fetchers.open(&handle.config, &topic, next),
+            Some(feed) => feed.restart(place),
+            None => handle.fetchers.open(&handle.config, &topic, place),
         };
         let feed = self.handle.block(open).await?;
         // Before this the client may have come to another topic without a pause.
         self.bound.look().await?;
         self.feed = Some(feed);
-        (self.next, self.at_end) = (next, false);
+        (self.next, self.epoch, self.at_end) = (next, epoch, false);
         (self.end, self.asked) = (bounds.high, false);
         Ok(())
     }
@@ -113,6 +126,8 @@ impl KafkaReader {
     fn rewind(&mut self) {
         if let Some(first) = self.ready.front() {
             self.next = first.position.offset();
+            // Whose term it was isn't kept for each record.
+            self.epoch = None;
         }
         self.ready.clear();
         self.at_end = false;
@@ -127,16 +142,38 @@ impl KafkaReader {
     async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, TransportErrorKind> {
         let now = Instant::now();
         let until = now.checked_add(limit.wait).unwrap_or(now + LONGEST_WAIT);
+        let timeout = self.handle.timeout();
+        let late = until.checked_add(timeout).unwrap_or(until);
         let mut retry: Option<Retry> = None;
         loop {
-            match self.read_once(limit, until).await {
-                Ok(batch) => return Ok(batch),
-                Err(kind) => {
-                    self.feed = None;
-                    let limit = self.handle.timeout();
-                    retry.get_or_insert_with(|| Retry::new(limit)).after(kind).await?;
+            let read = timeout_at(late, self.read_once(limit, until)).await;
+            let kind = match read.unwrap_or(Err(TransportErrorKind::TimedOut { after: timeout })) {
+                Ok(batch) => {
+                    self.note_found();
+                    return Ok(batch);
                 }
-            }
+                Err(kind) => kind,
+            };
+            self.feed = None;
+            self.note_lost(&kind);
+            let left = late.saturating_duration_since(Instant::now()).min(timeout);
+            retry.get_or_insert_with(|| Retry::new(left)).after(kind).await?;
+        }
+    }
+
+    fn note_lost(&mut self, kind: &TransportErrorKind) {
+        let channel = &self.channel;
+        if !kind.is_temporary() {
+        } else if std::mem::replace(&mut self.lost, true) {
+            tracing::debug!(channel, error = %kind, "the reader tries again");
+        } else {
+            tracing::warn!(channel, error = %kind, "the reader lost its broker, and tries again");
+        }
+    }
+
+    fn note_found(&mut self) {
+        if std::mem::take(&mut self.lost) {
+            tracing::info!(channel = self.channel, "the reader has its broker back");
         }
     }
 
@@ -145,13 +182,16 @@ impl KafkaReader {
         limit: Limit,
         until: Instant,
     ) -> Result<ReadBatch, TransportErrorKind> {
+        if let Some(kind) = &self.cut {
+            return Err(kind.clone());
+        }
         if self.feed.is_none() {
             self.rewind();
             // In another topic the place means nothing.
             self.bound.look().await?;
             let start = Start::At(Position::new(self.next));
             let (next, bounds) = place(&self.handle, &self.topic, start).await?;
-            self.begin(next, bounds).await?;
+            self.begin(next, self.epoch, bounds).await?;
         }
         loop {
             self.gather_in_turn(limit).await;
@@ -161,8 +201,8 @@ impl KafkaReader {
                 let caught_up = count == self.ready.len() && self.look_for_end().await;
                 return Ok(self.take(count, caught_up));
             }
-            if let Some(error) = &self.ended {
-                return Err(self.meaning(error).await);
+            if let Some(failure) = self.ended.clone() {
+                return Err(self.meaning(&failure).await);
             }
             let Some(feed) = &self.feed else { continue };
             let look = until.min(Instant::now() + LOOK);
@@ -174,11 +214,17 @@ impl KafkaReader {
     }
 
     /// What it means that the feed ended.
-    async fn meaning(&self, error: &KafkaError) -> TransportErrorKind {
-        match kind(error, self.handle.timeout()) {
+    async fn meaning(&mut self, failure: &Failure) -> TransportErrorKind {
+        if let Some(end) = failure.truncated_at() {
+            let (position, end) = (self.position(), Position::new(end));
+            let kind = TransportErrorKind::PositionBeyondEnd { position, end };
+            self.cut = Some(kind.clone());
+            return kind;
+        }
+        match failure.kind(self.handle.timeout()) {
             // The next attempt sees which.
-            _ if is_out_of_range(error) => {
-                TransportErrorKind::Unavailable { reason: error.to_string() }
+            _ if failure.is_out_of_range() => {
+                TransportErrorKind::Unavailable { reason: failure.text.clone() }
             }
             TransportErrorKind::NotFound => self.handle.missing(&self.topic).await,
             kind => needs(kind, "Read", &named(&self.topic)),
@@ -198,7 +244,7 @@ impl KafkaReader {
     /// Takes what has arrived, up to the limit and one more. It doesn't wait, so that it can't be
     /// cancelled.
     fn gather(&mut self, limit: Limit) {
-        let Self { feed, ended, names, copies, ready, usual, next, at_end, .. } = self;
+        let Self { feed, ended, names, copies, ready, usual, next, epoch, at_end, .. } = self;
         let Some(feed) = feed else { return };
         let mut bytes: usize = ready.iter().map(Record::footprint).sum();
         let is_enough = |records, bytes| records >= limit.records.max(1) || bytes > limit.bytes;
@@ -214,12 +260,13 @@ impl KafkaReader {
                     }
                     let record = to_record(&mut message, names, copies);
                     (*next, *at_end) = (record.position.offset() + 1, false);
+                    *epoch = Some(message.leader_epoch()).filter(|epoch| *epoch >= 0);
                     bytes += record.footprint();
                     ready.push_back(record);
                 }
                 // Offsets without a record, such as those of transactions' markers, are behind.
                 Told::End(end) => (*next, *at_end) = ((*next).max(end), true),
-                Told::Failed(error) => *ended = Some(error),
+                Told::Failed(failure) => *ended = Some(failure),
             }
             match ended.is_some() || is_enough(ready.len(), bytes) {
                 true => ControlFlow::Break(()),
@@ -268,7 +315,10 @@ impl KafkaReader {
 fn to_record(message: &mut Message<'_>, names: &MsgTypeNames, copies: &mut Copies) -> Record {
     let position = Position::new(message.offset());
     let payload = copies.copy(message.payload().unwrap_or_default());
-    read_record(position, message.headers(), payload, names)
+    match message.headers() {
+        Ok(headers) => read_record(position, headers, payload, names),
+        Err(code) => unreadable(position, format!("its headers are damaged: {code}"), [], payload),
+    }
 }
 
 #[async_trait]
@@ -286,9 +336,9 @@ impl ChannelReader for KafkaReader {
         let sought = async {
             self.bound.look().await?;
             let (next, bounds) = place(&handle, &self.topic, start).await?;
-            self.begin(next, bounds).await
+            self.begin(next, None, bounds).await
         };
-        let sought = handle.while_open(sought).await;
+        let sought = handle.in_time(sought).await;
         sought.map_err(|kind| self.error("seek", kind))
     }
 

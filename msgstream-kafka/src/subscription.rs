@@ -79,7 +79,7 @@ async fn open(
         handle.find(topic).await?;
         handle.block(move || at.groups.open(&at.config, &group)).await
     };
-    handle.while_open(opened).await
+    handle.in_time(opened).await
 }
 
 /// Removes a cursor.
@@ -95,18 +95,18 @@ pub(crate) async fn remove(
             None => Ok(()),
         }
     };
-    handle.while_open(removed).await
+    handle.in_time(removed).await
 }
 
 #[async_trait]
 impl Subscription for KafkaSubscription {
     async fn ack(&self, before: Position) -> Result<()> {
-        let moved = self.handle.while_open(self.move_to(before)).await;
+        let moved = self.handle.in_time(self.move_to(before)).await;
         moved.map_err(|kind| self.error("ack", kind))
     }
 
     async fn acked(&self) -> Result<Option<Position>> {
-        let looked = self.handle.while_open(self.group.committed(&self.topic)).await;
+        let looked = self.handle.in_time(self.group.committed(&self.topic)).await;
         let found = looked.map_err(|kind| self.error("acked", kind))?;
         Ok(found.map(Position::new))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use msgstream_core::transport::{Retry, TransportErrorKind};
 use rdkafka::admin::{
@@ -15,6 +15,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::Offset;
 
 use crate::KafkaConfig;
+use crate::calls::At;
 use crate::error::{kind, needs, of_code};
 use crate::events::{Aside, lock};
 use crate::fetcher::{Consumer, alone_at};
@@ -56,43 +57,39 @@ pub(crate) struct Bounds {
 impl Handle {
     /// Asks the brokers anything, to see whether one answers.
     pub(crate) async fn greet(&self) -> Result<(), TransportErrorKind> {
-        // Wrong credentials and certificates are told early, but not to the call that waits for an
-        // answer. It waits for longer each time: a broker may be that slow.
-        const LOOK: Duration = Duration::from_millis(200);
-        let events = self.fetchers.asking.events.clone();
-        self.ask(move |consumer, timeout| {
-            let (mut look, deadline) = (LOOK, Instant::now() + timeout);
-            loop {
-                match consumer.fetch_metadata(Some(PROPERTIES), look) {
-                    Ok(_) => return Ok(()),
-                    Err(error) => {
-                        if let Some(refusal) = events.refusal() {
-                            return Err(refusal);
-                        }
-                        let left = deadline.saturating_duration_since(Instant::now());
-                        if left.is_zero() {
-                            return Err(kind(&error, timeout));
-                        }
-                        look = (look * 2).min(left);
-                    }
+        let (events, timeout) = (self.fetchers.asking.events.clone(), self.timeout());
+        self.ask(|look| {
+            let events = events.clone();
+            self.call(At::AnyNode, look, move |consumer, left| {
+                match consumer.fetch_metadata(Some(PROPERTIES), left) {
+                    Ok(_) => Ok(()),
+                    // Wrong credentials and certificates are told early, but not to the call that
+                    // waits for an answer.
+                    Err(error) => Err(events.refusal().unwrap_or_else(|| kind(&error, timeout))),
                 }
-            }
+            })
         })
         .await
     }
 
     /// That a topic is there, and is a channel.
     pub(crate) async fn find(&self, topic: &str) -> Result<(), TransportErrorKind> {
+        self.ask(|look| self.leader(topic, look)).await.map(drop)
+    }
+
+    /// The same, with the node that has its records, in one attempt.
+    async fn leader(&self, topic: &str, look: Duration) -> Result<i32, TransportErrorKind> {
         let topic = topic.to_owned();
-        self.ask(move |consumer, timeout| find(consumer, &topic, timeout)).await
+        self.call(At::AnyNode, look, move |consumer, left| find(consumer, &topic, left)).await
     }
 
     /// The same, with its bounds.
     pub(crate) async fn bounds(&self, topic: &str) -> Result<Bounds, TransportErrorKind> {
-        let topic = topic.to_owned();
-        self.ask(move |consumer, timeout| {
-            find(consumer, &topic, timeout)?;
-            bounds(consumer, &topic, timeout)
+        self.ask(|look| async move {
+            let leader = self.leader(topic, look).await?;
+            let topic = topic.to_owned();
+            let bounds = move |consumer: &Consumer, left| bounds(consumer, &topic, left);
+            self.call(At::Node(leader), look, bounds).await
         })
         .await
     }
@@ -116,28 +113,35 @@ impl Handle {
         topic: &str,
         unix_ms: u64,
     ) -> Result<Option<u64>, TransportErrorKind> {
-        let topic = topic.to_owned();
-        self.ask(move |consumer, timeout| {
-            let found = alone_at(&topic, unix_ms)
-                .and_then(|times| consumer.offsets_for_times(times, timeout))
-                .map_err(|error| kind(&error, timeout))?;
-            let Some(found) = found.find_partition(&topic, 0) else { return Ok(None) };
-            found.error().map_err(|error| kind(&error, timeout))?;
-            match found.offset() {
-                Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
-                _ => Ok(None),
-            }
+        self.ask(|look| async move {
+            let leader = self.leader(topic, look).await?;
+            let topic = topic.to_owned();
+            self.call(At::Node(leader), look, move |consumer, left| {
+                let found = alone_at(&topic, unix_ms)
+                    .and_then(|times| consumer.offsets_for_times(times, left))
+                    .map_err(|error| kind(&error, left))?;
+                let Some(found) = found.find_partition(&topic, 0) else { return Ok(None) };
+                found.error().map_err(|error| kind(&error, left))?;
+                match found.offset() {
+                    Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
+                    _ => Ok(None),
+                }
+            })
+            .await
         })
         .await
     }
 
     /// The topics with one partition, in no order.
     pub(crate) async fn topics(&self) -> Result<Vec<String>, TransportErrorKind> {
-        self.ask(|consumer, timeout| {
-            let metadata =
-                consumer.fetch_metadata(None, timeout).map_err(|error| kind(&error, timeout))?;
-            let channels = metadata.topics().iter().filter(|topic| topic.partitions().len() == 1);
-            Ok(channels.map(|topic| topic.name().to_owned()).collect())
+        self.ask(|look| {
+            self.call(At::AnyNode, look, |consumer, left| {
+                let metadata =
+                    consumer.fetch_metadata(None, left).map_err(|error| kind(&error, left))?;
+                let topics = metadata.topics().iter();
+                let channels = topics.filter(|topic| topic.partitions().len() == 1);
+                Ok(channels.map(|topic| topic.name().to_owned()).collect())
+            })
         })
         .await
     }
@@ -200,11 +204,20 @@ impl Handle {
     ) -> Result<Option<String>, TransportErrorKind> {
         let client = self.admin.client(&self.config)?;
         let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
-        let options = self.admin_options();
-        let resource = ResourceSpecifier::Topic(topic);
-        let asked = client.describe_configs([&resource], &options);
-        let described = self.answer(asked).await?;
-        match described.into_iter().next() {
+        let resource = &ResourceSpecifier::Topic(topic);
+        let described = self.ask(|look| async move {
+            let options = self.admin_options().request_timeout(Some(look));
+            let options = options.broker_id(self.incarnations.node());
+            let asked = client.describe_configs([resource], &options).await;
+            match asked.map_err(|error| kind(&error, self.timeout())) {
+                Err(kind) if kind.is_temporary() => {
+                    self.find_node(look).await;
+                    Err(kind)
+                }
+                asked => asked,
+            }
+        });
+        match described.await?.into_iter().next() {
             Some(Ok(resource)) => Ok(resource.get(name).and_then(|entry| entry.value.clone())),
             Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Ok(None),
             Some(Err(code)) => Err(of_code(code, self.timeout())),
@@ -240,22 +253,18 @@ impl Handle {
     }
 }
 
-pub(crate) fn find(
-    consumer: &Consumer,
-    topic: &str,
-    timeout: Duration,
-) -> Result<(), TransportErrorKind> {
+fn find(consumer: &Consumer, topic: &str, timeout: Duration) -> Result<i32, TransportErrorKind> {
     let metadata =
         consumer.fetch_metadata(Some(topic), timeout).map_err(|error| kind(&error, timeout))?;
     is_channel(topic, metadata.topics().first(), timeout)
 }
 
-/// Whether what the brokers tell of a topic makes it a channel.
+/// The node that has a topic's records, where what the brokers tell of it makes it a channel.
 pub(crate) fn is_channel(
     topic: &str,
     told: Option<&MetadataTopic>,
     timeout: Duration,
-) -> Result<(), TransportErrorKind> {
+) -> Result<i32, TransportErrorKind> {
     let Some(told) = told else { return Err(TransportErrorKind::NotFound) };
     if let Some(code) = told.error().filter(|code| code.is_error()) {
         return Err(needs(of_code(code.into(), timeout), "Describe", &named(topic)));
@@ -264,15 +273,19 @@ pub(crate) fn is_channel(
         [] => Err(TransportErrorKind::NotFound),
         [one] => match one.error().filter(|code| code.is_error()) {
             Some(code) => Err(of_code(code.into(), timeout)),
-            None => Ok(()),
+            None if one.leader() < 0 => Err(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout)),
+            None => Ok(one.leader()),
         },
-        more => Err(TransportErrorKind::Config {
-            reason: format!(
-                "the topic has {} partitions, and a channel is a topic with one: make a topic for each",
-                more.len()
-            ),
-        }),
+        more => Err(too_many(more.len())),
     }
+}
+
+/// Why a topic with so many partitions is no channel.
+pub(crate) fn too_many(partitions: usize) -> TransportErrorKind {
+    let reason = format!(
+        "the topic has {partitions} partitions, and a channel is a topic with one: make a topic for each"
+    );
+    TransportErrorKind::Config { reason }
 }
 
 /// A topic in an error.

@@ -12,7 +12,10 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::Producer as _;
 use tokio::task::coop;
 
+use crate::calls::At;
+use crate::error::kind;
 use crate::handle::Handle;
+use crate::incarnations::Bound;
 use crate::pipeline::{Outgoing, Pipeline};
 use crate::topics::is_channel;
 
@@ -36,7 +39,7 @@ impl KafkaWriter {
         channel: &str,
         topic: String,
     ) -> Result<Self, TransportErrorKind> {
-        let (pipeline, limit) = open(handle, channel, topic).await?;
+        let (pipeline, limit) = handle.in_time(open(handle, channel, topic)).await?;
         Ok(Self { pipeline, names: MsgTypeNames::default(), limit, closed: false })
     }
 
@@ -108,22 +111,25 @@ pub(crate) async fn open(
     channel: &str,
     topic: String,
 ) -> Result<(Arc<Pipeline>, usize), TransportErrorKind> {
-    handle.while_open(handle.find(&topic)).await?;
+    handle.find(&topic).await?;
+    let bound = Bound::new(handle, &topic, None).await?;
     let limit = handle.setting(&topic, "max.message.bytes").await?;
     let limit = limit.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
-    let (at, name) = (Arc::clone(handle), topic.clone());
-    let opened = handle.block(move || {
-        let (producer, limit) = at.producers.open(&at.config, limit)?;
-        // This client too has to know the topic, as it is now: it may have been deleted and made
-        // again since the client saw it last.
-        let timeout = at.timeout();
-        let seen = producer.client.client().fetch_metadata(Some(&name), timeout);
-        let seen = seen.map_err(|error| crate::error::kind(&error, timeout))?;
-        is_channel(&name, seen.topics().first(), timeout)?;
-        Ok((producer, limit))
-    });
-    let (producer, limit) = handle.while_open(opened).await?;
-    Ok((Pipeline::new(Arc::clone(handle), producer, channel, topic), limit))
+    let at = Arc::clone(handle);
+    let (producer, limit) = handle.block(move || at.producers.open(&at.config, limit)).await?;
+    // This client too has to know the topic, as it is now: it may have been deleted and made again since
+    // the client saw it last.
+    handle
+        .ask(|look| {
+            let (client, topic) = (Arc::clone(&producer.client), topic.clone());
+            handle.call(At::AnyNode, look, move |_, left| {
+                let seen = client.client().fetch_metadata(Some(&topic), left);
+                let seen = seen.map_err(|error| kind(&error, left))?;
+                is_channel(&topic, seen.topics().first(), left)
+            })
+        })
+        .await?;
+    Ok((Pipeline::new(Arc::clone(handle), producer, bound, channel, topic), limit))
 }
 
 #[async_trait]

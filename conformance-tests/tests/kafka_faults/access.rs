@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use msgstream_core::registry::ConnectError;
 use msgstream_core::transport::{
     Limit, Position, Start, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::acl::{On, Right, Rights, To};
+use crate::logs;
 use crate::support::{Broker, LONG, connect, drain, record, times};
 
 const PROPERTIES: &str = "__msgstream";
@@ -170,8 +172,21 @@ async fn everything(transport: &dyn Transport) {
 
 #[tokio::test]
 async fn wrong_credentials_are_refused_and_not_shown() {
+    logs::capture();
     let broker = Broker::start().await;
     let address = &broker.with_password;
+    // With all that the client can be made to log.
+    for (user, mechanism) in USERS {
+        let user = format!("{user}:{SECRET}");
+        let options =
+            format!("security.protocol=sasl_plaintext&sasl.mechanism={mechanism}&debug=all");
+        let error = connect(&format!("kafka://{user}@{address}?{options}")).await.unwrap_err();
+        assert!(!format!("{error:?} {error}").contains(SECRET), "{error:?}");
+    }
+    assert!(!logs::with(&["sasl"]).is_empty(), "nothing of it is in the log");
+    assert_eq!(logs::with(&[SECRET]), []);
+    let encoded = base64::prelude::BASE64_STANDARD.encode(SECRET);
+    assert_eq!(logs::with(&[encoded.trim_end_matches('=')]), []);
     for (user, mechanism) in USERS.iter().flat_map(|(user, mechanism)| {
         [(format!("{user}:wrong"), mechanism), (format!("nobody:{user}"), mechanism)]
     }) {
@@ -186,6 +201,9 @@ async fn wrong_credentials_are_refused_and_not_shown() {
         assert!(!format!("{transport:?}").contains(user), "{transport:?}");
     }
 }
+
+/// A password of nobody's, which is in no other text.
+const SECRET: &str = "Zv3kQ9wX7pLm5tRb";
 
 /// Users of the broker, whose password is their name.
 const USERS: &[(&str, &str)] = &[

@@ -1,18 +1,21 @@
 //! What the suite can't know of Kafka: topics of other programs, transactions, retention, limits,
-//! many channels, and a broker that is down or refuses.
+//! many channels, a broker that is down, hangs or refuses, and a cluster of which one node does.
 //!
 //! ```sh
-//! eval "$(brokers/up kafka)"
+//! eval "$(brokers/up kafka)"; eval "$(brokers/up kafka-cluster)"
 //! cargo test -p msgstream-conformance --features kafka --test kafka_faults
-//! brokers/down kafka
+//! brokers/down kafka; brokers/down kafka-cluster
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
 mod acl;
+mod alone;
 #[path = "../brokers/mod.rs"]
 mod brokers;
+mod cluster;
 mod gaps;
+mod logs;
 mod many;
 mod milvus;
 mod outage;

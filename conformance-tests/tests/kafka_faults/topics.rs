@@ -7,7 +7,7 @@ use msgstream_core::MsgType;
 use msgstream_core::transport::{
     Fate, Header, Limit, Position, Start, Transport, TransportErrorKind as Kind,
 };
-use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::support::{
@@ -89,37 +89,61 @@ async fn a_position_that_grew_too_old_names_the_first_one_left() {
 #[tokio::test]
 async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
     let transport = open().await;
-    let channel = create(&*transport).await;
-    let mut writer = transport.writer(&channel).await.unwrap();
-    assert!(writer.submit((0..10).map(record).collect()).await.rest.is_none());
-    let subscription = transport.subscription(&channel, "reader").await.unwrap();
-    subscription.ack(Position::new(7)).await.unwrap();
-    transport.delete(&channel).await.unwrap();
-    transport.create(&channel, BTreeMap::new()).await.unwrap();
+    // Shorter than the writer's place, and longer.
+    for written in [0, 30] {
+        let channel = create(&*transport).await;
+        let mut writer = transport.writer(&channel).await.unwrap();
+        assert!(writer.submit((0..10).map(record).collect()).await.rest.is_none());
+        let expected = transport.describe(&channel).await.unwrap().incarnation;
+        let subscription = transport.subscription(&channel, "reader").await.unwrap();
+        subscription.ack(Position::new(7)).await.unwrap();
+        transport.delete(&channel).await.unwrap();
+        transport.create(&channel, BTreeMap::new()).await.unwrap();
+        let found = transport.describe(&channel).await.unwrap().incarnation;
+        write_numbers(&*transport, &channel, 100..100 + written).await;
 
-    // The brokers forget the cursors of a topic with it, and the writer sees its offsets go back.
-    assert_eq!(subscription.acked().await.unwrap(), None);
-    let (_, error) = writer.submit(vec![record(10)]).await.rest.unwrap();
-    let gone = matches!(error.kind(), Kind::WrongIncarnation { .. } | Kind::NotFound);
-    assert!(gone, "{error}");
-    assert!(matches!(writer.ready().await.unwrap_err().kind(), Kind::Poisoned));
-    write_numbers(&*transport, &channel, 20..22).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
-    assert!(times(&drain(&mut *reader).await).ends_with(&[20, 21]));
+        // The brokers forget the cursors of a topic with it.
+        assert_eq!(subscription.acked().await.unwrap(), None);
+        let receipts = [10, 11].map(|number| writer.submit(vec![record(number)]));
+        for (number, receipt) in receipts.into_iter().enumerate() {
+            let outcome = receipt.await;
+            assert_eq!(outcome.stored, []);
+            let (fate, error) = outcome.rest.unwrap();
+            assert_eq!(fate, Fate::Unknown);
+            match number {
+                0 => assert_eq!(*error.kind(), Kind::WrongIncarnation { expected, found }),
+                _ => {
+                    assert!(matches!(error.kind(), Kind::WrongIncarnation { .. } | Kind::Poisoned))
+                }
+            }
+        }
+        assert!(matches!(writer.ready().await.unwrap_err().kind(), Kind::Poisoned));
+        write_numbers(&*transport, &channel, 20..22).await;
+        let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+        assert!(times(&drain(&mut *reader).await).ends_with(&[20, 21]));
+    }
 }
 
 #[tokio::test]
-async fn each_codec_is_an_option() {
+async fn partitions_that_are_added_are_told_to_whoever_has_the_topic_open() {
     let transport = open().await;
     let channel = create(&*transport).await;
-    let mut number = 0;
-    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
-        let url = format!("{}?compression.codec={codec}&linger.ms=5", url());
-        write_numbers(&*connect(&url).await.unwrap(), &channel, number..number + 100).await;
-        number += 100;
-    }
+    let mut writer = transport.writer(&channel).await.unwrap();
     let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
-    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..number));
+    assert!(writer.submit((0..10).map(record).collect()).await.rest.is_none());
+    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
+    let more = NewPartitions::new(&channel, 3);
+    admin().create_partitions([&more], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let told =
+        |kind: &Kind| matches!(kind, Kind::Config { reason } if reason.contains("3 partitions"));
+    let error = failure(&mut *reader).await;
+    assert!(told(error.kind()), "{error}");
+    let error = loop {
+        if let Some((_, error)) = writer.submit(vec![record(10)]).await.rest {
+            break error;
+        }
+    };
+    assert!(told(error.kind()), "{error}");
 }
 
 async fn alter(topic: &str, setting: &str, value: &str) {

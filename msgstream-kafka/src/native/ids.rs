@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use rdkafka::bindings::{
     RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT, rd_kafka_AdminOptions_destroy, rd_kafka_AdminOptions_new,
-    rd_kafka_AdminOptions_set_request_timeout, rd_kafka_AdminOptions_t, rd_kafka_DescribeTopics,
-    rd_kafka_DescribeTopics_result_topics, rd_kafka_TopicCollection_destroy,
-    rd_kafka_TopicCollection_of_topic_names, rd_kafka_TopicCollection_t,
-    rd_kafka_TopicDescription_error, rd_kafka_TopicDescription_t,
+    rd_kafka_AdminOptions_set_broker, rd_kafka_AdminOptions_set_request_timeout,
+    rd_kafka_AdminOptions_t, rd_kafka_DescribeTopics, rd_kafka_DescribeTopics_result_topics,
+    rd_kafka_TopicCollection_destroy, rd_kafka_TopicCollection_of_topic_names,
+    rd_kafka_TopicCollection_t, rd_kafka_TopicDescription_error,
+    rd_kafka_TopicDescription_partitions, rd_kafka_TopicDescription_t,
     rd_kafka_TopicDescription_topic_id, rd_kafka_Uuid_least_significant_bits,
     rd_kafka_Uuid_most_significant_bits, rd_kafka_admin_op_t, rd_kafka_error_code,
     rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy, rd_kafka_event_error,
     rd_kafka_event_t, rd_kafka_event_type, rd_kafka_queue_destroy, rd_kafka_queue_new,
-    rd_kafka_queue_poll, rd_kafka_queue_t,
+    rd_kafka_queue_poll, rd_kafka_queue_t, rd_kafka_resp_err_t,
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -25,13 +26,26 @@ use crate::fetcher::Consumer;
 /// The greatest time that librdkafka takes for a request.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// The ids of topics, in the order of their names, none of which may come twice; 0 where a broker is
-/// too old to give any. It blocks until there is an answer, or no time is left.
-pub(crate) fn topic_ids(
+/// How late the client may be with telling that the time is over.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// What a broker tells of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// 0 where the broker is too old to give any.
+    pub(crate) id: u128,
+    pub(crate) partitions: usize,
+}
+
+/// What a node tells of topics, in the order of their names, none of which may come twice. Without a node
+/// it is the one that the client takes for the controller. It blocks until there is an answer, or no
+/// time is left.
+pub(crate) fn describe_topics(
     consumer: &Consumer,
+    node: Option<i32>,
     topics: &[String],
     timeout: Duration,
-) -> Result<Vec<Result<u128, Code>>, Code> {
+) -> Result<Vec<Result<Described, Code>>, Code> {
     let names: Result<Vec<_>, _> = topics.iter().map(|name| CString::new(name.as_str())).collect();
     let names = names.map_err(|_| Code::InvalidTopic)?;
     let mut starts: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
@@ -50,17 +64,20 @@ pub(crate) fn topic_ids(
     let options = Options(NonNull::new(options).ok_or(Code::Fail)?);
     let queue = Queue(NonNull::new(queue).ok_or(Code::Fail)?);
     options.set_timeout(timeout)?;
+    if let Some(node) = node {
+        options.set_node(node)?;
+    }
     // SAFETY: all of them are there. What the client needs later it copies, or counts.
     unsafe {
         rd_kafka_DescribeTopics(client, topics.0.as_ptr(), options.0.as_ptr(), queue.0.as_ptr());
     }
     // The client keeps the time, and answers in any case.
-    let deadline = Instant::now() + timeout * 2;
+    let deadline = Instant::now() + timeout + GRACE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let event = queue.poll(left).ok_or(Code::OperationTimedOut)?;
-        if let Some(ids) = event.ids() {
-            return ids;
+        if let Some(topics) = event.topics() {
+            return topics;
         }
     }
 }
@@ -99,8 +116,8 @@ impl Drop for Event {
 }
 
 impl Event {
-    /// The ids, where it is about that.
-    fn ids(&self) -> Option<Result<Vec<Result<u128, Code>>, Code>> {
+    /// The topics, where it is about that.
+    fn topics(&self) -> Option<Result<Vec<Result<Described, Code>>, Code>> {
         let event = self.0.as_ptr();
         // SAFETY: the event is there, and what it has as long as that. Of an event of this type there
         // is a result, with so many topics.
@@ -119,14 +136,14 @@ impl Event {
                 return Some(Ok(Vec::new()));
             }
             let topics = slice::from_raw_parts(topics, count);
-            Some(Ok(topics.iter().map(|topic| id(*topic)).collect()))
+            Some(Ok(topics.iter().map(|topic| described(*topic)).collect()))
         }
     }
 }
 
 /// # Safety
 /// The pointer is null or to a topic that is there.
-unsafe fn id(topic: *const rd_kafka_TopicDescription_t) -> Result<u128, Code> {
+unsafe fn described(topic: *const rd_kafka_TopicDescription_t) -> Result<Described, Code> {
     if topic.is_null() {
         return Err(Code::UnknownTopicOrPartition);
     }
@@ -139,7 +156,10 @@ unsafe fn id(topic: *const rd_kafka_TopicDescription_t) -> Result<u128, Code> {
         let id = rd_kafka_TopicDescription_topic_id(topic);
         let (high, low) =
             (rd_kafka_Uuid_most_significant_bits(id), rd_kafka_Uuid_least_significant_bits(id));
-        Ok(u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned()))
+        let id = u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned());
+        let mut partitions = 0;
+        let _ = rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
+        Ok(Described { id, partitions })
     }
 }
 
@@ -158,15 +178,26 @@ struct Options(NonNull<rd_kafka_AdminOptions_t>);
 impl Options {
     fn set_timeout(&self, timeout: Duration) -> Result<(), Code> {
         let timeout = milliseconds(timeout.min(LONGEST));
-        let no_text: *mut c_char = ptr::null_mut();
         // SAFETY: the options are there. Where it fails, nothing is written to a place of no size.
         let set = unsafe {
-            rd_kafka_AdminOptions_set_request_timeout(self.0.as_ptr(), timeout, no_text, 0)
+            rd_kafka_AdminOptions_set_request_timeout(self.0.as_ptr(), timeout, NO_TEXT, 0)
         };
-        match Code::from(set) {
-            Code::NoError => Ok(()),
-            code => Err(code),
-        }
+        is_set(set)
+    }
+
+    fn set_node(&self, node: i32) -> Result<(), Code> {
+        // SAFETY: as above.
+        is_set(unsafe { rd_kafka_AdminOptions_set_broker(self.0.as_ptr(), node, NO_TEXT, 0) })
+    }
+}
+
+/// In place of the text of an error.
+const NO_TEXT: *mut c_char = ptr::null_mut();
+
+fn is_set(set: rd_kafka_resp_err_t) -> Result<(), Code> {
+    match Code::from(set) {
+        Code::NoError => Ok(()),
+        code => Err(code),
     }
 }
 

@@ -10,15 +10,18 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings::{
     rd_kafka_consume_callback, rd_kafka_header_cnt, rd_kafka_header_get_all, rd_kafka_headers_t,
-    rd_kafka_message_headers, rd_kafka_message_t, rd_kafka_resp_err_t, rd_kafka_topic_destroy,
-    rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_yield,
+    rd_kafka_message_errstr, rd_kafka_message_headers, rd_kafka_message_leader_epoch,
+    rd_kafka_message_t, rd_kafka_resp_err_t, rd_kafka_topic_destroy, rd_kafka_topic_new,
+    rd_kafka_topic_partition_set_leader_epoch, rd_kafka_topic_t, rd_kafka_yield,
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
 
+use crate::error::Failure;
 use crate::events::Events;
 use crate::fetcher::Consumer;
 
@@ -37,7 +40,7 @@ pub(crate) enum Told<'a> {
     /// told, and some offsets may be without a message.
     End(u64),
     /// Nothing follows.
-    Failed(KafkaError),
+    Failed(Failure),
 }
 
 impl Topic {
@@ -74,6 +77,18 @@ impl Topic {
             if count <= 0 || drain.is_over {
                 return;
             }
+        }
+    }
+}
+
+/// Says of a list's only partition in which term of a leader the record before its offset was written. The
+/// broker is asked then whether that record is still there.
+pub(crate) fn set_leader_epoch(list: &mut TopicPartitionList, epoch: i32) {
+    // SAFETY: the list is there and nobody else's, and has so many elements.
+    unsafe {
+        let list = &*list.ptr();
+        if list.cnt == 1 {
+            rd_kafka_topic_partition_set_leader_epoch(list.elems, epoch);
         }
     }
 }
@@ -117,7 +132,7 @@ fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(_: &Drain<'_, F>) -> Give {
         let told = match Code::from(message.fields().err) {
             Code::NoError => Told::Message(message),
             Code::PartitionEOF => Told::End(message.offset()),
-            code => Told::Failed(KafkaError::MessageConsumption(code)),
+            code => Told::Failed(Failure { code, text: message.error_text() }),
         };
         if (drain.each)(told).is_break() {
             drain.is_over = true;
@@ -157,16 +172,42 @@ impl Message<'_> {
         unsafe { bytes(fields.payload.cast(), fields.len) }
     }
 
-    /// Names and values of its headers. A value that isn't there is empty.
-    pub(crate) fn headers(&mut self) -> Headers<'_> {
+    /// The leader's term in which it was written; negative where the broker doesn't tell.
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        // SAFETY: the message is there as long as this.
+        unsafe { rd_kafka_message_leader_epoch(self.native.as_ptr()) }
+    }
+
+    /// What the client says, where this is an error.
+    fn error_text(&self) -> String {
+        // SAFETY: the message is there. What comes is null or a text that ends with a zero, which is there
+        // as long as the message.
+        unsafe {
+            let text = rd_kafka_message_errstr(self.native.as_ptr());
+            if text.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(text).to_string_lossy().into()
+            }
+        }
+    }
+
+    /// Names and values of its headers, or why they can't be read. A value that isn't there is empty.
+    pub(crate) fn headers(&mut self) -> Result<Headers<'_>, Code> {
         let mut native = ptr::null_mut();
         // SAFETY: the message is there, and nobody else looks at it. Where it has no headers, the
         // pointer stays null; else they are there as long as the message.
-        let count = unsafe {
-            let _ = rd_kafka_message_headers(self.native.as_ptr(), &raw mut native);
-            if native.is_null() { 0 } else { rd_kafka_header_cnt(native) }
+        let (read, count) = unsafe {
+            let read = rd_kafka_message_headers(self.native.as_ptr(), &raw mut native);
+            (read, if native.is_null() { 0 } else { rd_kafka_header_cnt(native) })
         };
-        Headers { native, numbers: 0..count, message: PhantomData }
+        match Code::from(read) {
+            // There are none.
+            Code::NoError | Code::NoEnt => {
+                Ok(Headers { native, numbers: 0..count, message: PhantomData })
+            }
+            code => Err(code),
+        }
     }
 }
 

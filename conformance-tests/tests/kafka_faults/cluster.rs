@@ -1,0 +1,245 @@
+//! Three nodes, of which one hangs or dies.
+//!
+//! ```sh
+//! eval "$(brokers/up kafka-cluster)"
+//! ```
+
+use std::ops::Range;
+use std::pin::pin;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use msgstream_conformance::unique_name;
+use msgstream_core::transport::{
+    ChannelReader, ChannelWriter, Limit, Position, Start, Transport, TransportErrorKind as Kind,
+};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::spawn_blocking;
+
+use crate::support::{LONG, connect, create, record, times};
+
+/// A node may be taken by one test at a time.
+static NODES: Mutex<()> = Mutex::const_new(());
+
+fn url() -> String {
+    std::env::var("MSGSTREAM_KAFKA_CLUSTER_URL").expect(
+        "MSGSTREAM_KAFKA_CLUSTER_URL is not set, and there is no test of a cluster without one: eval \"$(brokers/up kafka-cluster)\"",
+    )
+}
+
+fn raw() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", url().trim_start_matches("kafka://"));
+    config
+}
+
+fn run(script: &str, node: i32) {
+    let path = format!("{}/../brokers/{script}", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(path).arg("kafka-cluster").arg(node.to_string()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "brokers/{script} kafka-cluster {node}: {said}");
+}
+
+/// A node that is away, until it is called back.
+struct Away<'a> {
+    node: i32,
+    back: Option<&'static str>,
+    _turn: &'a MutexGuard<'static, ()>,
+}
+
+impl<'a> Away<'a> {
+    async fn new(
+        turn: &'a MutexGuard<'static, ()>,
+        node: i32,
+        away: &'static str,
+        back: &'static str,
+    ) -> Self {
+        spawn_blocking(move || run(away, node)).await.unwrap();
+        Self { node, back: Some(back), _turn: turn }
+    }
+
+    async fn back(mut self) {
+        let (node, back) = (self.node, self.back.take().unwrap());
+        spawn_blocking(move || run(back, node)).await.unwrap();
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        // A test that failed leaves no node behind that the next one has to miss.
+        if let Some(back) = self.back {
+            run(back, self.node);
+        }
+    }
+}
+
+/// The node that leads a topic's partition, once so many nodes have its records.
+async fn leader(topic: &str, copies: usize) -> i32 {
+    let topic = topic.to_owned();
+    spawn_blocking(move || {
+        let client: BaseConsumer = raw().create().unwrap();
+        loop {
+            let metadata = client.fetch_metadata(Some(&topic), LONG);
+            let topics = metadata.as_ref().map_or(&[][..], |metadata| metadata.topics());
+            // Not every node knows a new topic at once.
+            let partition = topics.first().and_then(|topic| topic.partitions().first());
+            if let Some(partition) = partition
+                && partition.isr().len() >= copies
+                && partition.leader() > 0
+            {
+                return partition.leader();
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    })
+    .await
+    .unwrap()
+}
+
+/// Makes a topic whose records are on these nodes.
+async fn make_topic(nodes: &[i32], settings: &[(&str, &str)]) -> String {
+    let name = unique_name();
+    let placed = [nodes];
+    let mut topic = NewTopic::new(&name, 1, TopicReplication::Variable(&placed));
+    for (name, value) in settings {
+        topic = topic.set(name, value);
+    }
+    let admin: AdminClient<DefaultClientContext> = raw().create().unwrap();
+    let made = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
+    made.into_iter().for_each(|one| drop(one.unwrap()));
+    leader(&name, nodes.len()).await;
+    name
+}
+
+/// Writes numbers and reads them, one by one. The longest time that one took.
+async fn go_on(
+    writer: &mut dyn ChannelWriter,
+    reader: &mut dyn ChannelReader,
+    numbers: Range<u64>,
+) -> Duration {
+    let mut longest = Duration::ZERO;
+    for number in numbers {
+        let began = Instant::now();
+        writer.ready().await.unwrap();
+        let outcome = writer.submit(vec![record(number)]).await;
+        assert!(outcome.rest.is_none(), "{number}: {outcome:?}");
+        let mut read = Vec::new();
+        while read.is_empty() {
+            read = times(&reader.read(Limit::default()).await.unwrap().records);
+        }
+        assert_eq!(read, [number]);
+        longest = longest.max(began.elapsed());
+    }
+    longest
+}
+
+#[tokio::test]
+async fn whichever_node_hangs_writing_and_reading_go_on_without_it() {
+    let turn = NODES.lock().await;
+    let transport = connect(&url()).await.unwrap();
+    let channel = create(&*transport).await;
+    let mut writer = transport.writer(&channel).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    go_on(&mut *writer, &mut *reader, 0..10).await;
+    // The leader first: the others lead nothing of this channel, and one of them is the controller.
+    let first = leader(&channel, 3).await;
+    for (round, node) in (1..).zip([first, first % 3 + 1, (first + 1) % 3 + 1]) {
+        let begin = round * 100;
+        leader(&channel, 3).await;
+        let away = Away::new(&turn, node, "pause", "resume").await;
+        let longest = go_on(&mut *writer, &mut *reader, begin..begin + 50).await;
+        // Whoever comes while it hangs.
+        transport.describe(&channel).await.unwrap();
+        transport.writer(&channel).await.unwrap();
+        transport.reader(&channel, Start::Latest, None).await.unwrap();
+        println!("node {node} of leader {first} hung: {longest:?} stood still");
+        away.back().await;
+        go_on(&mut *writer, &mut *reader, begin + 50..begin + 100).await;
+    }
+}
+
+#[tokio::test]
+async fn readers_of_a_dead_node_do_not_slow_the_others() {
+    let turn = NODES.lock().await;
+    let transport = connect(&format!("{}?timeout_ms=60000", url())).await.unwrap();
+    let healthy = make_topic(&[1, 2], &[]).await;
+    let mut dead = Vec::new();
+    for _ in 0..6 {
+        dead.push(make_topic(&[3], &[("min.insync.replicas", "1")]).await);
+    }
+    let mut writer = transport.writer(&healthy).await.unwrap();
+    let mut reader = transport.reader(&healthy, Start::Earliest, None).await.unwrap();
+    let away = Away::new(&turn, 3, "kill", "restart").await;
+    let mut opening =
+        pin!(join_all(dead.iter().map(|topic| transport.reader(topic, Start::Earliest, None))));
+    tokio::select! {
+        biased;
+        opened = &mut opening => panic!("{opened:?}"),
+        longest = go_on(&mut *writer, &mut *reader, 0..100) => {
+            println!("beside readers of a dead node: {longest:?} stood still");
+        }
+    }
+    // Those wait for the node, as long as an answer may take.
+    let (opened, ()) = tokio::join!(opening, away.back());
+    for reader in opened {
+        if let Err(error) = reader {
+            assert!(error.is_temporary(), "{error}");
+        }
+    }
+    for topic in &dead {
+        let opened = transport.reader(topic, Start::Earliest, None).await;
+        let batch = opened.unwrap().read(Limit::default()).await.unwrap();
+        assert!(batch.records.is_empty());
+    }
+}
+
+// A leader that had missed records takes the place of one that had them, as an operator may allow.
+#[tokio::test]
+async fn records_that_a_reader_has_seen_and_the_brokers_lost_are_told() {
+    let turn = NODES.lock().await;
+    let transport =
+        connect(&format!("{}?timeout_ms=60000&message.timeout.ms=300000", url())).await.unwrap();
+    let unclean = [("unclean.leader.election.enable", "true"), ("min.insync.replicas", "1")];
+    let channel = make_topic(&[1, 2], &unclean).await;
+    let mut writer = transport.writer(&channel).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    go_on(&mut *writer, &mut *reader, 0..10).await;
+    leader(&channel, 2).await;
+    let second = Away::new(&turn, 2, "kill", "restart").await;
+    go_on(&mut *writer, &mut *reader, 10..20).await;
+    let first = Away::new(&turn, 1, "kill", "restart").await;
+    second.back().await;
+    // Longer than what the reader has seen.
+    let mut writer = loop {
+        match transport.writer(&channel).await {
+            Ok(writer) => break writer,
+            Err(error) => assert!(error.is_temporary(), "{error}"),
+        }
+    };
+    let outcome = writer.submit((100..130).map(record).collect()).await;
+    assert!(outcome.rest.is_none(), "{outcome:?}");
+    assert_eq!(outcome.stored[0], Position::new(10), "no record was lost");
+    let told = Kind::PositionBeyondEnd { position: Position::new(20), end: Position::new(10) };
+    let error = loop {
+        match reader.read(Limit::default()).await {
+            Ok(batch) => assert_eq!(times(&batch.records), Vec::<u64>::new()),
+            Err(error) if error.is_temporary() => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(*error.kind(), told);
+    // It stays so until the reader is sent elsewhere.
+    assert_eq!(*reader.read(Limit::default()).await.unwrap_err().kind(), told);
+    reader.seek(Start::At(Position::new(10))).await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < 30 {
+        read.extend(times(&reader.read(Limit::default()).await.unwrap().records));
+    }
+    assert_eq!(read, Vec::from_iter(100..130));
+    first.back().await;
+}
