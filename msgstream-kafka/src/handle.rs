@@ -116,7 +116,9 @@ impl Handle {
         loop {
             match attempt(look.min(retry.left())).await {
                 Err(kind) if kind.is_temporary() => {
-                    look *= 2;
+                    if matches!(kind, TransportErrorKind::TimedOut { .. }) {
+                        look = look.saturating_mul(2).min(self.timeout());
+                    }
                     // The client may have told why no answer came.
                     retry.after(kind).await.map_err(|kind| match (events.trouble(), kind) {
                         (Some(trouble), _) => trouble,

@@ -64,6 +64,11 @@ impl Incarnations {
     pub(crate) fn node(&self) -> Option<i32> {
         Some(self.node.load(Ordering::Relaxed)).filter(|node| *node >= 0)
     }
+
+    /// A node has answered.
+    pub(crate) fn answered(&self, node: i32) {
+        self.node.store(node, Ordering::Relaxed);
+    }
 }
 
 /// The incarnation of a topic that a reader or a writer is bound to. As long as this is there the topic
@@ -243,7 +248,7 @@ impl Handle {
             told.map(|told| told.orig_broker_id()).map_err(|error| kind(&error, left))
         });
         if let Ok(node) = answered.await {
-            self.incarnations.node.store(node, Ordering::Relaxed);
+            self.incarnations.answered(node);
         }
     }
 }

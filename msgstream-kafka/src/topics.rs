@@ -62,7 +62,7 @@ impl Handle {
             let events = events.clone();
             self.call(At::AnyNode, look, move |consumer, left| {
                 match consumer.fetch_metadata(Some(PROPERTIES), left) {
-                    Ok(_) => Ok(()),
+                    Ok(told) => Ok(told.orig_broker_id()),
                     // Wrong credentials and certificates are told early, but not to the call that
                     // waits for an answer.
                     Err(error) => Err(events.refusal().unwrap_or_else(|| kind(&error, timeout))),
@@ -70,6 +70,7 @@ impl Handle {
             })
         })
         .await
+        .map(|node| self.incarnations.answered(node))
     }
 
     /// That a topic is there, and is a channel.
@@ -80,7 +81,14 @@ impl Handle {
     /// The same, with the node that has its records, in one attempt.
     async fn leader(&self, topic: &str, look: Duration) -> Result<i32, TransportErrorKind> {
         let topic = topic.to_owned();
-        self.call(At::AnyNode, look, move |consumer, left| find(consumer, &topic, left)).await
+        let find = move |consumer: &Consumer, left| {
+            let told = consumer.fetch_metadata(Some(&topic), left);
+            let told = told.map_err(|error| kind(&error, left))?;
+            Ok((told.orig_broker_id(), is_channel(&topic, told.topics().first(), left)))
+        };
+        let (node, leader) = self.call(At::AnyNode, look, find).await?;
+        self.incarnations.answered(node);
+        leader
     }
 
     /// The same, with its bounds.
@@ -251,12 +259,6 @@ impl Handle {
             }
         }
     }
-}
-
-fn find(consumer: &Consumer, topic: &str, timeout: Duration) -> Result<i32, TransportErrorKind> {
-    let metadata =
-        consumer.fetch_metadata(Some(topic), timeout).map_err(|error| kind(&error, timeout))?;
-    is_channel(topic, metadata.topics().first(), timeout)
 }
 
 /// The node that has a topic's records, where what the brokers tell of it makes it a channel.

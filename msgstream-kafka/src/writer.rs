@@ -111,7 +111,6 @@ pub(crate) async fn open(
     channel: &str,
     topic: String,
 ) -> Result<(Arc<Pipeline>, usize), TransportErrorKind> {
-    handle.find(&topic).await?;
     let bound = Bound::new(handle, &topic, None).await?;
     let limit = handle.setting(&topic, "max.message.bytes").await?;
     let limit = limit.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);

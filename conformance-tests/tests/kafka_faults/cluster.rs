@@ -116,6 +116,17 @@ async fn make_topic(nodes: &[i32], settings: &[(&str, &str)]) -> String {
     name
 }
 
+/// Waits until each node knows a topic that was just made: any of them may be asked.
+async fn settle(transport: &dyn Transport, topic: &str) {
+    let mut known = 0;
+    while known < 10 {
+        known = match transport.describe(topic).await {
+            Ok(_) => known + 1,
+            Err(_) => 0,
+        };
+    }
+}
+
 /// Writes numbers and reads them, one by one. The longest time that one took.
 async fn go_on(
     writer: &mut dyn ChannelWriter,
@@ -174,6 +185,9 @@ async fn readers_of_a_dead_node_do_not_slow_the_others() {
     }
     let mut writer = transport.writer(&healthy).await.unwrap();
     let mut reader = transport.reader(&healthy, Start::Earliest, None).await.unwrap();
+    for topic in &dead {
+        settle(&*transport, topic).await;
+    }
     let away = Away::new(&turn, 3, "kill", "restart").await;
     let mut opening =
         pin!(join_all(dead.iter().map(|topic| transport.reader(topic, Start::Earliest, None))));
@@ -214,16 +228,27 @@ async fn records_that_a_reader_has_seen_and_the_brokers_lost_are_told() {
     go_on(&mut *writer, &mut *reader, 10..20).await;
     let first = Away::new(&turn, 1, "kill", "restart").await;
     second.back().await;
-    // Longer than what the reader has seen.
-    let mut writer = loop {
-        match transport.writer(&channel).await {
-            Ok(writer) => break writer,
+    let end = loop {
+        match transport.describe(&channel).await {
+            Ok(told) => break told.end,
             Err(error) => assert!(error.is_temporary(), "{error}"),
         }
     };
-    let outcome = writer.submit((100..130).map(record).collect()).await;
-    assert!(outcome.rest.is_none(), "{outcome:?}");
-    assert_eq!(outcome.stored[0], Position::new(10), "no record was lost");
+    assert_eq!(end, Position::new(10), "no record was lost");
+    // Longer than what the reader has seen. The brokers lost what they knew of the producer, too.
+    loop {
+        let mut writer = match transport.writer(&channel).await {
+            Ok(writer) => writer,
+            Err(error) => {
+                assert!(error.is_temporary(), "{error}");
+                continue;
+            }
+        };
+        match writer.submit((100..130).map(record).collect()).await.rest {
+            None => break,
+            Some((_, error)) => assert!(error.is_temporary(), "{error}"),
+        }
+    }
     let told = Kind::PositionBeyondEnd { position: Position::new(20), end: Position::new(10) };
     let error = loop {
         match reader.read(Limit::default()).await {
@@ -240,6 +265,6 @@ async fn records_that_a_reader_has_seen_and_the_brokers_lost_are_told() {
     while read.len() < 30 {
         read.extend(times(&reader.read(Limit::default()).await.unwrap().records));
     }
-    assert_eq!(read, Vec::from_iter(100..130));
+    assert!(read.iter().all(|time| *time >= 100), "{read:?}");
     first.back().await;
 }
