@@ -154,7 +154,10 @@ impl KafkaReader {
                 }
                 Err(kind) => kind,
             };
-            self.feed = None;
+            // Else it goes on by itself, and may have something to tell of the time in between.
+            if self.ended.is_some() || !kind.is_temporary() {
+                self.feed = None;
+            }
             self.note_lost(&kind);
             let left = late.saturating_duration_since(Instant::now()).min(timeout);
             retry.get_or_insert_with(|| Retry::new(left)).after(kind).await?;

@@ -10,7 +10,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{IsError as _, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{IsError as _, KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::Offset;
 
@@ -127,9 +127,9 @@ impl Handle {
             self.call(At::Node(leader), look, move |consumer, left| {
                 let found = alone_at(&topic, unix_ms)
                     .and_then(|times| consumer.offsets_for_times(times, left))
-                    .map_err(|error| kind(&error, left))?;
+                    .map_err(|error| at_leader(&error, left))?;
                 let Some(found) = found.find_partition(&topic, 0) else { return Ok(None) };
-                found.error().map_err(|error| kind(&error, left))?;
+                found.error().map_err(|error| at_leader(&error, left))?;
                 match found.offset() {
                     Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
                     _ => Ok(None),
@@ -295,13 +295,22 @@ pub(crate) fn named(topic: &str) -> String {
     format!("topic `{topic}`")
 }
 
+/// What an error means where the topic was just seen: the client knows no topic either where it knows no
+/// leader.
+fn at_leader(error: &KafkaError, timeout: Duration) -> TransportErrorKind {
+    match kind(error, timeout) {
+        TransportErrorKind::NotFound => of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout),
+        kind => kind,
+    }
+}
+
 fn bounds(
     consumer: &Consumer,
     topic: &str,
     timeout: Duration,
 ) -> Result<Bounds, TransportErrorKind> {
-    let (low, high) =
-        consumer.fetch_watermarks(topic, 0, timeout).map_err(|error| kind(&error, timeout))?;
+    let told = consumer.fetch_watermarks(topic, 0, timeout);
+    let (low, high) = told.map_err(|error| at_leader(&error, timeout))?;
     match (u64::try_from(low), u64::try_from(high)) {
         (Ok(low), Ok(high)) => Ok(Bounds { low, high }),
         _ => Err(TransportErrorKind::Protocol { reason: format!("offsets {low} to {high}") }),
