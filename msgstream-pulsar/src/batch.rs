@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use msgstream_core::MsgTypeNames;
-use msgstream_core::transport::{Position, Record, TransportErrorKind as Kind};
+use msgstream_core::transport::{Header, Position, Record, TransportErrorKind as Kind};
 use msgstream_core::wire;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
-use pulsar::Payload;
-use pulsar::proto::{KeyValue, MessageMetadata, SingleMessageMetadata};
 
 use crate::compression::decompress;
+use crate::entry::{Metadata, Payload, Property, SingleMetadata};
 
 /// What the broker counts beside an entry's messages: lengths, a checksum and the entry's own
 /// metadata, in bytes. An upper bound.
@@ -132,44 +131,83 @@ pub(crate) fn decode(
     names: &MsgTypeNames,
     records: &mut impl Extend<Record>,
 ) {
-    let Payload { metadata, data } = payload;
     let place = |third| Position::from_words([ledger, entry, third]);
-    let whole = Bytes::from(data);
-    let Some(data) = decompress(&metadata, &whole).map(|data| match data {
-        Cow::Borrowed(_) => whole.clone(),
-        Cow::Owned(data) => Bytes::from(data),
-    }) else {
-        return records.extend((place(0) >= from).then(|| unreadable(place(0), &metadata, whole)));
+    let mut whole = |reason: String, properties: &[Property], data| {
+        records.extend(
+            (place(0) >= from)
+                .then(|| wire::unreadable(place(0), reason, headers(properties), data)),
+        );
+    };
+    let (metadata, data) = match payload {
+        Payload::Sound { metadata, data } => (metadata, data),
+        Payload::Damaged { reason, whole: data } => return whole(reason, &[], data),
+    };
+    if let Some(reason) = closed(&metadata) {
+        return whole(reason, &metadata.properties, data);
+    }
+    let plain = match decompress(&metadata, &data) {
+        Some(Cow::Borrowed(_)) => data,
+        Some(Cow::Owned(plain)) => Bytes::from(plain),
+        None => {
+            let reason = "it can't be decompressed".to_owned();
+            return whole(reason, &metadata.properties, data);
+        }
     };
     let Some(messages) = metadata.num_messages_in_batch else {
-        let record = (place(0) >= from)
-            .then(|| wire::read_record(place(0), properties(&metadata.properties), data, names));
-        return records.extend(record);
+        let record = || read(place(0), &metadata.properties, plain, names);
+        return records.extend((place(0) >= from).then(record));
     };
-    let mut rest = data.clone();
-    for index in 0..u64::try_from(messages).unwrap_or_default() {
-        let at = place(index + 1);
-        let Some((single, payload)) = split_message(&mut rest) else {
-            // What is left can't be told apart.
-            return records.extend((at >= from).then(|| unreadable(at, &metadata, rest)));
+    let mut rest = plain.clone();
+    for index in 0..messages {
+        let at = place(u64::try_from(index).unwrap_or_default() + 1);
+        let (single, payload) = match split_message(&mut rest) {
+            Ok(split) => split,
+            Err(mut reason) => {
+                let behind = messages - index - 1;
+                if behind > 0 {
+                    reason += &format!("; the {behind} behind it in its batch are lost with it");
+                }
+                let record = || wire::unreadable(at, reason, [], rest);
+                return records.extend((at >= from).then(record));
+            }
         };
         if at < from || single.compacted_out() {
             continue;
         }
-        let payload = if data.len() > SHARED { Bytes::copy_from_slice(&payload) } else { payload };
-        records.extend([wire::read_record(at, properties(&single.properties), payload, names)]);
+        let payload = if plain.len() > SHARED { Bytes::copy_from_slice(&payload) } else { payload };
+        records.extend([read(at, &single.properties, payload, names)]);
     }
 }
 
-fn split_message(rest: &mut Bytes) -> Option<(SingleMessageMetadata, Bytes)> {
+/// Why nothing in an entry can be read, though it is sound.
+fn closed(metadata: &Metadata) -> Option<String> {
+    let Metadata { num_messages_in_batch, num_chunks_from_msg, chunk_id, .. } = metadata;
+    if !metadata.encryption_keys.is_empty() {
+        return Some(match num_messages_in_batch {
+            Some(messages) => format!("it is an encrypted batch of {messages} messages"),
+            None => "it is encrypted".to_owned(),
+        });
+    }
+    let chunks = num_chunks_from_msg.unwrap_or_default();
+    (chunks > 1 || chunk_id.is_some()).then(|| {
+        let number = i64::from(chunk_id.unwrap_or_default()) + 1;
+        format!("it is chunk {number} of {chunks} of a message")
+    })
+}
+
+/// The next message of a batch; else what is wrong with it.
+fn split_message(rest: &mut Bytes) -> Result<(SingleMetadata, Bytes), String> {
     let mut left = rest.clone();
-    let length = left.split_to_checked(4)?;
-    let length = u32::from_be_bytes(length.as_ref().try_into().ok()?);
-    let metadata = left.split_to_checked(length as usize)?;
-    let metadata = SingleMessageMetadata::decode(metadata).ok()?;
-    let payload = left.split_to_checked(usize::try_from(metadata.payload_size).ok()?)?;
+    let broken = || "its batch breaks off in it".to_owned();
+    let length = left.try_get_u32().map_err(|_| broken())?;
+    let metadata = left.split_to_checked(length as usize).ok_or_else(broken)?;
+    let metadata = SingleMetadata::decode(metadata)
+        .map_err(|error| format!("its metadata can't be decoded: {error}"))?;
+    let size = metadata.payload_size.and_then(|size| usize::try_from(size).ok());
+    let size = size.ok_or_else(|| "its metadata doesn't say how long it is".to_owned())?;
+    let payload = left.split_to_checked(size).ok_or_else(broken)?;
     *rest = left;
-    Some((metadata, payload))
+    Ok((metadata, payload))
 }
 
 trait SplitChecked: Sized {
@@ -182,21 +220,27 @@ impl SplitChecked for Bytes {
     }
 }
 
-fn properties(all: &[KeyValue]) -> impl Iterator<Item = (&str, &[u8])> + Clone {
-    all.iter().map(|property| (&*property.key, property.value.as_bytes()))
+/// A message with its properties, which are text as headers are here: one with others can't be read.
+fn read(at: Position, properties: &[Property], payload: Bytes, names: &MsgTypeNames) -> Record {
+    let is_text = |bytes: &Bytes| std::str::from_utf8(bytes).is_ok();
+    match properties.iter().find(|property| !is_text(&property.key) || !is_text(&property.value)) {
+        None => {
+            let headers = properties.iter().map(|property| (&property.key, &*property.value));
+            wire::read_record(at, headers, payload, names)
+        }
+        Some(property) => {
+            let name = String::from_utf8_lossy(&property.key);
+            let reason = format!("its property `{}` isn't UTF-8", name.escape_debug());
+            wire::unreadable(at, reason, headers(properties), payload)
+        }
+    }
 }
 
-/// A record that no policy takes for a message.
-fn unreadable(at: Position, metadata: &MessageMetadata, data: Bytes) -> Record {
-    // A type that nobody has: the properties stay as they are.
-    let mark = [("msg_type", b"\xff".as_slice())];
-    let mut record = wire::read_record(at, mark, data, &MsgTypeNames::default());
-    record.extra = properties(&metadata.properties)
-        .map(|(name, value)| {
-            msgstream_core::transport::Header::new(name, Bytes::copy_from_slice(value))
-        })
-        .collect();
-    record
+/// Properties as they came, with U+FFFD for what isn't UTF-8 in a name.
+fn headers(properties: &[Property]) -> impl Iterator<Item = Header> {
+    properties.iter().map(|Property { key, value }| {
+        Header::new(String::from_utf8_lossy(key), Bytes::copy_from_slice(value))
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use pulsar::proto::CommandLookupTopicResponse;
 use pulsar::proto::command_lookup_topic_response::LookupType;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::timeout;
+use tracing::{debug, info};
 
 use crate::PulsarConfig;
 use crate::config::Address;
@@ -61,6 +62,21 @@ impl Address {
 
 /// Opening holds the lock, so that it is done once.
 type Slot = Arc<AsyncMutex<Option<Arc<Connection>>>>;
+
+/// Opens a connection in place of one that is over. That one stays where this fails: there was one.
+async fn reopen(
+    slot: &mut Option<Arc<Connection>>,
+    target: &Target,
+) -> Result<Arc<Connection>, Kind> {
+    let broker = &target.address;
+    let opened = Connection::open(target).await;
+    match (&opened, &slot) {
+        (Ok(_), Some(_)) => info!(%broker, "connected again to a broker"),
+        (Ok(_), None) => debug!(%broker, "connected to a broker"),
+        (Err(error), _) => debug!(%broker, %error, "no connection to a broker"),
+    }
+    Ok(Arc::clone(slot.insert(opened?)))
+}
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -201,9 +217,7 @@ impl Client {
             if let Some(connection) = slot.as_ref().filter(|connection| connection.is_alive()) {
                 return Ok(Arc::clone(connection));
             }
-            *slot = None;
-            let connection = Connection::open(&target).await?;
-            Ok(Arc::clone(slot.insert(connection)))
+            reopen(&mut slot, &target).await
         };
         let opened = tokio::spawn(async move {
             tokio::select! {

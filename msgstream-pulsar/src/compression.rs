@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-use pulsar::proto::{CompressionType, MessageMetadata};
+use pulsar::proto::CompressionType;
+
+use crate::entry::Metadata;
 
 /// No entry is longer, whatever it says of itself, in bytes.
 const MAX_UNCOMPRESSED: usize = 128 << 20;
 
 /// The messages of an entry; `None` where they can't be had.
-pub(crate) fn decompress<'a>(metadata: &MessageMetadata, data: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+pub(crate) fn decompress<'a>(metadata: &Metadata, data: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     let kind = CompressionType::try_from(metadata.compression.unwrap_or_default()).ok()?;
     let size = usize::try_from(metadata.uncompressed_size.unwrap_or_default()).ok()?;
     if kind == CompressionType::None {
@@ -51,11 +53,11 @@ mod tests {
 
     const TEXT: &[u8] = b"to be, or not to be: that is the question; to be, or not to be";
 
-    fn metadata(kind: CompressionType, size: usize) -> MessageMetadata {
-        MessageMetadata {
+    fn metadata(kind: CompressionType, size: usize) -> Metadata {
+        Metadata {
             compression: Some(kind as i32),
             uncompressed_size: Some(size as u32),
-            ..MessageMetadata::default()
+            ..Metadata::default()
         }
     }
 

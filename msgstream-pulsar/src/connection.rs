@@ -16,7 +16,7 @@ use pulsar::message::{Codec, Message};
 use pulsar::proto::BaseCommand;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -25,12 +25,15 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 use self::tasks::{Incoming, write_out};
 use crate::config::{Address, Token};
 use crate::error::{refusal, unreachable};
+use crate::framing::Framing;
 use crate::inbox::Inbox;
 use crate::producer::Producer;
 use crate::{frames, tls};
 
 /// The greatest message of a broker that doesn't say.
 const USUAL_MAX_MESSAGE: usize = 5 << 20;
+/// Readers that attach at once: when a broker is back, all that it had come together.
+const ATTACHING: usize = 16;
 /// How much is written before the socket is waited for, in bytes.
 const WRITE_BUFFER: usize = 256 << 10;
 
@@ -41,7 +44,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-type Read = FramedRead<ReadHalf<Box<dyn Io>>, Codec>;
+type Read = FramedRead<ReadHalf<Box<dyn Io>>, Framing>;
 type Write = FramedWrite<WriteHalf<Box<dyn Io>>, Codec>;
 
 /// Where a connection leads, and as whom.
@@ -62,6 +65,7 @@ pub(crate) struct Connection {
     /// The greatest message that the broker takes, in bytes.
     pub(crate) max_message: usize,
     timeout: Duration,
+    attaching: Semaphore,
     tasks: [AbortHandle; 2],
 }
 
@@ -131,13 +135,22 @@ impl Connection {
             out: out.clone(),
             token: target.token.clone(),
             silence: target.timeout,
+            broker: target.address.to_string(),
         };
         let tasks = [
             tokio::spawn(incoming.run(read)).abort_handle(),
             tokio::spawn(write_out(Arc::clone(&shared), outgoing, write)).abort_handle(),
         ];
         let max_message = max_message.unwrap_or(USUAL_MAX_MESSAGE);
-        Ok(Arc::new(Self { shared, out, max_message, timeout: target.timeout, tasks }))
+        let (timeout, attaching) = (target.timeout, Semaphore::new(ATTACHING));
+        Ok(Arc::new(Self { shared, out, max_message, timeout, attaching, tasks }))
+    }
+
+    /// Waits for a reader's turn to attach, which ends when it is dropped. It is each broker's own, so
+    /// that one which doesn't answer is in nobody else's way.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.attaching.acquire().await.ok()
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -266,5 +279,5 @@ async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
     let (read, write) = tokio::io::split(stream);
     let mut write = FramedWrite::new(write, Codec);
     write.set_backpressure_boundary(WRITE_BUFFER);
-    Ok((FramedRead::new(read, Codec), write))
+    Ok((FramedRead::new(read, Framing), write))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::error::unreachable;
 
@@ -49,7 +50,10 @@ impl<T: Clone + Display> Hosts<T> {
                     self.first.store(at, Ordering::Relaxed);
                     return done;
                 }
-                ControlFlow::Continue(kind) => failures.push((host, kind)),
+                ControlFlow::Continue(kind) => {
+                    debug!(%host, error = %kind, "a host doesn't answer");
+                    failures.push((host, kind));
+                }
             }
             left = limit.saturating_sub(begin.elapsed());
         }

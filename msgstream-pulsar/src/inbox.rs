@@ -1,18 +1,28 @@
 //! What came for a reader and wasn't read yet.
 
+mod continuity;
+mod end;
+
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
+use bytes::Bytes;
 use msgstream_core::transport::{Position, TransportErrorKind as Kind};
-use pulsar::Payload;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use self::continuity::Jump;
+use self::end::End;
 use crate::connection::{Connection, lock};
+use crate::entry::Payload;
 use crate::frames;
-use crate::ledgers::{Ledgers, entry_place, is_beginning};
+use crate::ledgers::{Ledgers, entry_place};
 
 /// No more messages are asked for at once: what they take is guessed from those that came.
 const MAX_PERMITS: i64 = 1000;
+/// No batch has more messages.
+const MAX_BATCH: i64 = 1 << 24;
 
 /// Entries between the connection, which puts them in, the reader, which takes them out, and the
 /// reader's pump, which attaches the inbox to the topic whenever it isn't.
@@ -23,6 +33,8 @@ const MAX_PERMITS: i64 = 1000;
 pub(crate) struct Inbox {
     /// In bytes.
     limit: usize,
+    /// What the log has and doesn't come in this time is asked for anew.
+    patience: Duration,
     state: Mutex<State>,
     /// Something came, or what the pump was asked for.
     pub(crate) reader: Notify,
@@ -41,18 +53,24 @@ struct State {
     link: Link,
     /// Messages that the broker may still send; below 0 where it sent more than it might.
     permits: i64,
+    /// When it last got something, or made room.
+    moved: Instant,
     /// What an entry takes, by those that came, in bytes.
     entry_size: usize,
-    /// Where the log ended, and what `tail` was when that was asked.
-    end: Option<(Position, Position)>,
+    /// Where the log ended, as it was last told.
+    end: Option<End>,
     end_wanted: bool,
     /// The ledgers, as they were last told.
     ledgers: Ledgers,
-    /// The ledger up to which nothing is missing before what came.
-    sound: Option<u64>,
+    /// Over what the broker passed when it was last attached to.
+    jump: Option<Jump>,
+    /// The same, when it did so again: nothing that is there is missing.
+    sound: Option<Jump>,
     /// Where the reader is that wants to know.
     sound_wanted: Option<Position>,
     failure: Option<Kind>,
+    /// The broker let go of it since the pump last looked.
+    lost: bool,
 }
 
 #[derive(Debug)]
@@ -94,7 +112,7 @@ pub(crate) enum Job {
 }
 
 impl Inbox {
-    pub(crate) fn new(limit: usize, start: Position) -> Arc<Self> {
+    pub(crate) fn new(limit: usize, patience: Duration, start: Position) -> Arc<Self> {
         let state = State {
             entries: VecDeque::new(),
             bytes: 0,
@@ -102,16 +120,19 @@ impl Inbox {
             moves: 0,
             link: Link::Apart,
             permits: 0,
+            moved: Instant::now(),
             entry_size: limit,
             end: None,
             end_wanted: false,
             ledgers: Ledgers::default(),
+            jump: None,
             sound: None,
             sound_wanted: None,
             failure: None,
+            lost: false,
         };
         let (state, reader, pump) = (Mutex::new(state), Notify::new(), Notify::new());
-        Arc::new(Self { limit, state, reader, pump })
+        Arc::new(Self { limit, patience, state, reader, pump })
     }
 
     /// What to do next.
@@ -179,27 +200,34 @@ impl Inbox {
             Link::Joining(joining) if *joining == id => state.link = Link::LostMeanwhile,
             _ => return,
         }
+        state.lost = true;
         drop(state);
         self.pump.notify_one();
         self.reader.notify_one();
     }
 
+    /// Whether the broker let go of it since this was last asked.
+    pub(crate) fn was_lost(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).lost)
+    }
+
     /// An entry came for a consumer.
-    pub(crate) fn push(&self, id: u64, ledger: u64, entry: u64, payload: Payload) {
+    pub(crate) fn push(&self, id: u64, ledger: u64, entry: u64, raw: Bytes) {
+        let bytes = raw.len() + size_of::<Entry>();
+        let payload = Payload::parse(raw);
         let mut state = lock(&self.state);
         let Link::Joined(joined, connection) = &state.link else { return };
         if *joined != id {
             return;
         }
         let connection = Arc::clone(connection);
-        let messages = payload.metadata.num_messages_in_batch.unwrap_or(1).max(1);
-        state.permits -= i64::from(messages);
+        // Where nobody can say what it took, none are left: too many are no harm.
+        state.permits = payload.messages().map_or(0, |messages| state.permits - messages);
         let [from_ledger, from_entry, _] = state.tail.words();
         if (ledger, entry) < (from_ledger, from_entry) {
             self.grant(&mut state);
             return;
         }
-        let bytes = payload.data.len() + size_of::<Entry>();
         // Grows at once and shrinks slowly: more than expected is worse than less.
         state.entry_size = bytes.max(state.entry_size - state.entry_size.saturating_sub(bytes) / 8);
         if !state.entries.is_empty() && state.bytes + bytes > self.limit {
@@ -211,14 +239,23 @@ impl Inbox {
         state.bytes += bytes;
         state.tail = entry_place(ledger, entry.saturating_add(1));
         state.entries.push_back(Entry { ledger, entry, payload, bytes });
-        self.grant(&mut state);
-        drop(state);
+        if state.permits < -MAX_BATCH {
+            // A number that nobody means. A new consumer counts from 0.
+            state.link = Link::Apart;
+            drop(state);
+            connection.close_consumer(id);
+            self.pump.notify_one();
+        } else {
+            self.grant(&mut state);
+            drop(state);
+        }
         self.reader.notify_one();
     }
 
     /// Lets the broker send what there is room for. A permit is for a message, and may bring all
     /// of an entry.
     fn grant(&self, state: &mut State) {
+        state.moved = Instant::now();
         let Link::Joined(id, connection) = &state.link else { return };
         let room = self.limit.saturating_sub(state.bytes);
         let entries = i64::try_from(room / state.entry_size.max(1)).unwrap_or(MAX_PERMITS);
@@ -232,107 +269,20 @@ impl Inbox {
         }
     }
 
-    /// The next entry, where nothing is missing between it and the place that the reader is at.
-    pub(crate) fn take(&self, next: Position) -> Found {
-        let mut state = lock(&self.state);
-        let Some(front) = state.entries.front() else {
-            return match state.failure.take() {
-                None => Found::Nothing,
-                Some(kind) => {
-                    drop(state);
-                    // It tries again.
-                    self.pump.notify_one();
-                    Found::Failure(kind)
-                }
-            };
-        };
-        let (ledger, entry) = (front.ledger, front.entry);
-        let follows = next.words()[0] == ledger
-            || is_beginning(next)
-            || state.sound == Some(ledger)
-            || state.ledgers.adjoin(next, ledger, entry);
-        if !follows {
-            if let Some(kind) = state.failure.take() {
-                return Found::Failure(kind);
-            }
-            state.sound_wanted = Some(next);
-            drop(state);
-            self.pump.notify_one();
-            return Found::Nothing;
-        }
-        let Some(entry) = state.entries.pop_front() else { return Found::Nothing };
-        state.bytes -= entry.bytes;
-        self.grant(&mut state);
-        let room = matches!(state.link, Link::Apart) && state.bytes <= self.limit / 2;
-        drop(state);
-        if room {
-            self.pump.notify_one();
-        }
-        Found::Entry(Box::new(entry))
-    }
-
-    /// Whether records of a ledger that was read in part are gone, by what the broker tells now.
-    pub(crate) fn sounded(&self, next: Position, ledgers: Ledgers) {
-        let mut state = lock(&self.state);
-        if state.sound_wanted.take_if(|wanted| *wanted == next).is_none() {
-            return;
-        }
-        let Some((ledger, entry)) = state.entries.front().map(|e| (e.ledger, e.entry)) else {
-            return;
-        };
-        if ledgers.contains(next.words()[0]) {
-            state.sound = Some(ledger);
-            state.ledgers = ledgers;
-        } else {
-            let first = ledgers.first().unwrap_or(entry_place(ledger, entry));
-            state.failure = Some(Kind::PositionTrimmed { position: next, first });
-        }
-        drop(state);
-        self.reader.notify_one();
-    }
-
-    /// Whether the reader is at the end of the log when it has taken everything; `None` where it
-    /// has to be asked.
-    pub(crate) fn at_end(&self) -> Option<bool> {
-        let mut state = lock(&self.state);
-        if !state.entries.is_empty() || !matches!(state.link, Link::Joined(..)) {
-            return Some(false);
-        }
-        match state.end {
-            Some((end, _)) if end > state.tail => Some(false),
-            Some((_, asked_at)) if asked_at == state.tail => Some(true),
-            _ => {
-                state.end_wanted = true;
-                drop(state);
-                self.pump.notify_one();
-                None
-            }
-        }
-    }
-
-    /// What `tail` is, for a question about the end.
-    pub(crate) fn tail(&self) -> Position {
-        lock(&self.state).tail
-    }
-
-    /// The log ends here; it was asked when the tail was there. `None` where nobody said.
-    pub(crate) fn ends(&self, asked_at: Position, end: Option<Position>) {
-        let mut state = lock(&self.state);
-        state.end_wanted = false;
-        state.end = end.map(|end| (end, asked_at));
-        drop(state);
-        self.reader.notify_one();
-    }
-
     /// Goes to another place. What came is void.
     pub(crate) fn go(&self, to: Position) {
         let mut state = lock(&self.state);
+        state.moves += 1;
+        (state.jump, state.sound, state.failure) = (None, None, None);
+        self.attach_anew(state, to);
+    }
+
+    /// Has the broker send what it has from a place on.
+    fn attach_anew(&self, mut state: MutexGuard<'_, State>, from: Position) {
         state.entries.clear();
         state.bytes = 0;
-        state.tail = to;
-        state.moves += 1;
-        (state.end, state.end_wanted) = (None, false);
-        (state.sound, state.sound_wanted, state.failure) = (None, None, None);
+        state.tail = from;
+        (state.end, state.end_wanted, state.sound_wanted) = (None, false, None);
         let link = std::mem::replace(&mut state.link, Link::Apart);
         drop(state);
         match link {

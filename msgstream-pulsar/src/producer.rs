@@ -9,6 +9,7 @@ use msgstream_core::transport::{
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::batch::EncodedEntry;
 use crate::connection::lock;
@@ -186,6 +187,9 @@ impl Producer {
     /// Ends everything in flight: the first entry has the fate, and what is behind it may be
     /// stored or not.
     fn end(&self, mut state: std::sync::MutexGuard<'_, State>, first: Fate, kind: Kind) {
+        if state.ended.is_none() && kind != Kind::Closed {
+            warn!(channel = &*self.channel, error = %kind, "a writer is at its end");
+        }
         state.ended.get_or_insert(Kind::Poisoned);
         let entries = std::mem::take(&mut state.entries);
         let batches = std::mem::take(&mut state.batches);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::{Incarnation, Position, TransportErrorKind as Kind};
-use tokio::time::{Instant, sleep};
+use msgstream_core::transport::{Incarnation, Position, Retry, TransportErrorKind as Kind};
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
 
 use crate::admin::incarnation_of;
 use crate::client::{Client, Use};
@@ -14,9 +15,10 @@ use crate::inbox::{Inbox, Job};
 use crate::ledgers::{ORIGIN, entry_place, is_beginning};
 use crate::topic::{Topic, nonce};
 
-/// Between two attempts to attach.
+/// After a question that got no answer.
 const PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// After a failure that the reader is told, which may read on at once.
+const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
 /// Attaches the inbox whenever it isn't: after a lost connection, after the topic moved to another
 /// broker, after the reader went elsewhere, after what came didn't fit.
@@ -54,33 +56,46 @@ impl Pump {
     }
 
     async fn attach(&self) {
-        let mut pause = PAUSE;
-        // Since when it is tried in vain.
-        let mut trying: Option<Instant> = None;
+        let channel = &*self.topic.channel;
+        // While it is tried in vain.
+        let mut trying: Option<Retry> = None;
+        let mut away = false;
         loop {
-            let failed = match self.inbox.job() {
-                Job::Join(..) => self.join().await.err(),
+            if self.inbox.was_lost() && !std::mem::replace(&mut away, true) {
+                warn!(channel, "a reader lost its broker, and looks for it");
+            }
+            let done = match self.inbox.job() {
+                Job::Join(..) => {
+                    let joined = self.join().await;
+                    if joined.is_ok() && std::mem::take(&mut away) {
+                        info!(channel, "a reader is back at its broker");
+                    }
+                    joined
+                }
                 Job::End(id, connection) => {
                     self.ask_end(id, &connection).await;
                     continue;
                 }
-                Job::Sound(place) => self.sound(place).await.err(),
+                Job::Sound(place) => self.sound(place).await,
                 Job::Wait => {
                     self.inbox.pump.notified().await;
                     continue;
                 }
             };
-            match failed {
-                None => (trying, pause) = (None, PAUSE),
-                Some(kind) => {
-                    let since = *trying.get_or_insert_with(Instant::now);
-                    if !kind.is_temporary() || since.elapsed() >= self.client.config.timeout {
-                        trying = None;
-                        self.inbox.fail(kind);
-                    }
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+            let Err(kind) = done else {
+                trying = None;
+                continue;
+            };
+            if std::mem::replace(&mut away, true) {
+                debug!(channel, error = %kind, "a reader tries again to reach its broker");
+            } else {
+                warn!(channel, error = %kind, "a reader doesn't reach its broker, and tries on");
+            }
+            let retry = trying.get_or_insert_with(|| self.client.retry());
+            if let Err(kind) = retry.after(kind).await {
+                trying = None;
+                self.inbox.fail(kind);
+                sleep(AFTER_FAILURE).await;
             }
         }
     }
@@ -101,13 +116,14 @@ impl Pump {
         let id = connection.next_id();
         self.inbox.joining(id);
         connection.add_inbox(id, &self.inbox)?;
-        let mut consumer = Consumer { connection, id, kept: false };
+        let mut consumer = Consumer { connection: Arc::clone(&connection), id, kept: false };
         let [ledger, entry, _] = place.words();
         let start = (!is_beginning(place)).then_some((ledger, entry));
         let name = format!("msgstream-{:032x}", nonce());
         let topic = self.topic.to_string();
         let request = |request| frames::subscribe(request, id, topic, name, start);
-        consumer.connection.request(request).await?;
+        let _turn = connection.turn().await;
+        connection.request(request).await?;
         // Only now: a channel that is replaced after this ends the consumer.
         let rest = &self.client.rest;
         let (properties, stats) =
@@ -118,7 +134,7 @@ impl Pump {
         }
         let ledgers = stats.ledgers()?;
         ledgers.check(place)?;
-        consumer.kept = self.inbox.joined(moves, id, &consumer.connection, ledgers);
+        consumer.kept = self.inbox.joined(moves, id, &connection, ledgers);
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use crate::ledgers::{ORIGIN, entry_place};
 use crate::pump::Pump;
 use crate::topic::Topic;
 
-/// A batch in hand waits for so long to learn whether it is the last.
+/// A batch waits for so long to learn whether it is the last.
 const END_PATIENCE: Duration = Duration::from_millis(200);
 /// What a wait without end is taken as.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -53,7 +53,7 @@ impl PulsarReader {
             return Err(Kind::WrongIncarnation { expected, found: incarnation });
         }
         let next = place_of(&client, &topic, start).await?;
-        let inbox = Inbox::new(client.config.prefetch, next);
+        let inbox = Inbox::new(client.config.prefetch, client.config.timeout, next);
         let pump = Pump {
             client: Arc::clone(&client),
             topic: topic.clone(),
@@ -116,24 +116,20 @@ impl PulsarReader {
             self.fill(limit)?;
             let count = limit.count(&self.ready);
             let at_end = match count == self.ready.len() {
-                true => self.inbox.at_end(),
+                true => self.inbox.at_end(began),
                 false => Some(false),
             };
+            let (now, patience) = (Instant::now(), began + END_PATIENCE);
+            // What came may be the last: it is worth a moment to know.
             let until = match (count, at_end) {
-                (0, at_end) if Instant::now() >= deadline => {
-                    return Ok(self.batch(0, at_end == Some(true)));
-                }
-                (0, _) => deadline,
-                (count, Some(caught_up)) => return Ok(self.batch(count, caught_up)),
-                // What came may be the last: it is worth a moment to know.
-                (count, None) => {
-                    let patience = deadline.min(began + END_PATIENCE);
-                    if Instant::now() >= patience {
-                        return Ok(self.batch(count, false));
-                    }
-                    patience
-                }
+                (0, None) => deadline.max(patience),
+                (0, Some(_)) => deadline,
+                (_, None) => deadline.min(patience),
+                (_, Some(_)) => now,
             };
+            if now >= until {
+                return Ok(self.batch(count, at_end == Some(true)));
+            }
             tokio::select! {
                 () = self.inbox.reader.notified() => {}
                 () = self.client.closed() => {}

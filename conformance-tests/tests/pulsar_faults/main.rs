@@ -17,5 +17,7 @@ mod moves;
 mod others;
 mod outage;
 mod proxy;
+mod raw;
 mod receipts;
 mod support;
+mod unreadable;

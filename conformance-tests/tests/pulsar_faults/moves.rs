@@ -5,8 +5,8 @@ use std::time::Duration;
 use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
 
 use crate::support::{
-    admin, create, drain, nothing_is_lost, open, open_with, read_from, read_until, record, shared,
-    times, topic, write,
+    admin, ask_admin, create, drain, nothing_is_lost, open, open_with, read_count, read_from,
+    read_until, record, shared, times, topic, write,
 };
 
 /// Nothing takes as long, on the busiest machine.
@@ -99,4 +99,72 @@ async fn a_reader_seeks_while_the_broker_sends() {
     }
     reader.seek(Start::After(positions[3_998])).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), [3_999]);
+}
+
+#[tokio::test]
+async fn retention_that_passes_an_open_reader_is_told() {
+    let url = shared();
+    let transport = open_with(&url, "&prefetch=1").await.unwrap();
+    let channel = create(&*transport).await;
+    // Each is an entry of its own, of which the reader has one or two.
+    let mut positions = Vec::new();
+    for number in 0..10 {
+        positions.extend(write(&*transport, &channel, vec![record(number)]).await);
+    }
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut read = times(&read_count(&mut *reader, 1).await);
+    let cursor = transport.subscription(&channel, "cursor").await.unwrap();
+    cursor.ack(transport.describe(&channel).await.unwrap().end).await.unwrap();
+    admin(&url, "PUT", &topic(&channel, "unload"), "").await;
+    positions.extend(write(&*transport, &channel, (10..12).map(record).collect()).await);
+    let none = r#"{"retentionTimeInMinutes":0,"retentionSizeInMB":0}"#;
+    admin(&url, "POST", &topic(&channel, "retention"), none).await;
+    while transport.describe(&channel).await.unwrap().first.unwrap() < positions[9] {
+        admin(&url, "POST", &topic(&channel, "trim"), "").await;
+    }
+    let first = loop {
+        match reader.read(Limit::default()).await {
+            Ok(batch) => read.extend(times(&batch.records)),
+            Err(error) => match *error.kind() {
+                Kind::PositionTrimmed { first, .. } => break first,
+                _ => assert!(error.is_temporary(), "{error}"),
+            },
+        }
+    };
+    assert!(read.len() < 10, "nothing was passed");
+    assert_eq!(read, Vec::from_iter(0..read.len() as u64));
+    reader.seek(Start::At(first)).await.unwrap();
+    assert_eq!(times(&read_count(&mut *reader, 2).await), [10, 11]);
+}
+
+/// What expires is passed over by all cursors, those of readers too. The log has it all the same.
+#[tokio::test]
+async fn what_expires_is_read_while_it_is_there() {
+    let url = shared();
+    let transport = open_with(&url, "&prefetch=1&timeout_ms=3000").await.unwrap();
+    for more in [false, true] {
+        let channel = create(&*transport).await;
+        for number in 0..10 {
+            write(&*transport, &channel, vec![record(number)]).await;
+        }
+        let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+        assert_eq!(times(&read_count(&mut *reader, 1).await), [0]);
+        let backlog = async || {
+            let stats = admin(&url, "GET", &topic(&channel, "stats"), "").await;
+            let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+            let all = stats["subscriptions"].as_object().unwrap();
+            assert!(!all.is_empty());
+            all.values().map(|one| one["msgBacklog"].as_u64().unwrap()).sum::<u64>()
+        };
+        // Everything that is older than a second. It is refused while it is under way.
+        let expire = topic(&channel, "all_subscription/expireMessages/1");
+        while backlog().await > 0 {
+            ask_admin(&url, "POST", &expire, "").await;
+        }
+        // With nothing behind it, the reader waits for what doesn't come; else that comes first.
+        let last = if more { 11 } else { 10 };
+        write(&*transport, &channel, (10..last).map(record).collect()).await;
+        let read = times(&read_count(&mut *reader, last as usize - 1).await);
+        assert_eq!(read, Vec::from_iter(1..last));
+    }
 }

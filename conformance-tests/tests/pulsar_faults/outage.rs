@@ -1,5 +1,7 @@
 //! Brokers that are down, or silent.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind};
@@ -7,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::broker::Broker;
+use crate::proxy::Proxy;
 use crate::support::{
     create, drain, nothing_is_lost, open_with, read_until, record, refusal, shared, times, write,
 };
@@ -35,6 +38,10 @@ async fn a_silent_broker_hangs_nobody_and_one_that_comes_back_is_used_again() {
     let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), [0]);
     let mut writer = transport.writer(&channel).await.unwrap();
+    let cursor = transport.subscription(&channel, "cursor").await.unwrap();
+    cursor.ack(transport.describe(&channel).await.unwrap().end).await.unwrap();
+    let acked = cursor.acked().await.unwrap();
+    assert!(acked.is_some());
 
     // It takes what is sent and says nothing.
     broker.signal("-STOP");
@@ -71,6 +78,12 @@ async fn a_silent_broker_hangs_nobody_and_one_that_comes_back_is_used_again() {
     let read = read_until(&mut *reader, 2).await;
     assert_eq!(read.iter().filter(|r| r.meta.timestamp.0 == 2).count(), 1);
     assert!(read.iter().all(|r| r.meta.timestamp.0 > 0), "a record came twice");
+    // What was acknowledged is so after the kill.
+    let mut stands = cursor.acked().await;
+    while stands.as_ref().is_err_and(|error| error.is_temporary()) {
+        stands = cursor.acked().await;
+    }
+    assert_eq!(stands.unwrap(), acked);
     transport.close().await.unwrap();
 }
 
@@ -89,4 +102,31 @@ async fn a_broker_that_is_away_for_ten_seconds_costs_nothing() {
     };
     nothing_is_lost(&*transport, COUNT, away).await;
     transport.close().await.unwrap();
+}
+
+/// What is known of its end is from before it was silent.
+#[tokio::test]
+async fn nobody_is_caught_up_with_a_broker_that_is_silent() {
+    let silent = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&silent);
+    let proxy = Proxy::start(&shared(), move |_, _| !heard.load(Ordering::Relaxed)).await;
+    let transport = open_with(&proxy.url, "&timeout_ms=3000").await.unwrap();
+    let channel = create(&*transport).await;
+    write(&*transport, &channel, vec![record(0)]).await;
+    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    assert_eq!(times(&drain(&mut *reader).await), [0]);
+    let waiting = |ms| Limit::default().with_wait(Duration::from_millis(ms));
+    // It can be told over and over while there is nothing new, without waiting, too.
+    for ms in [0, 0, 10] {
+        while !reader.read(waiting(ms)).await.unwrap().caught_up {}
+    }
+    silent.store(true, Ordering::Relaxed);
+    for ms in [0, 0, 50, 500] {
+        let batch = reader.read(waiting(ms)).await.unwrap();
+        assert!(!batch.caught_up && batch.records.is_empty(), "{batch:?}");
+    }
+    silent.store(false, Ordering::Relaxed);
+    while !reader.read(waiting(0)).await.is_ok_and(|batch| batch.caught_up) {}
+    write(&*transport, &channel, vec![record(1)]).await;
+    assert_eq!(times(&read_until(&mut *reader, 1).await), [1]);
 }

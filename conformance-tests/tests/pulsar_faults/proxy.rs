@@ -6,6 +6,7 @@ use msgstream_core::registry::Url;
 use pulsar::message::proto::base_command::Type;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 type Change = dyn Fn(Type, &mut [u8]) -> bool + Send + Sync;
@@ -14,6 +15,7 @@ type Change = dyn Fn(Type, &mut [u8]) -> bool + Send + Sync;
 pub(crate) struct Proxy {
     /// The broker's URL, by way of the proxy.
     pub(crate) url: String,
+    cut: Arc<Notify>,
     _tasks: JoinSet<()>,
 }
 
@@ -37,17 +39,30 @@ impl Proxy {
             rule(kind, frame)
         });
         let mut tasks = JoinSet::new();
+        let cut = Arc::new(Notify::new());
+        let cuts = Arc::clone(&cut);
         tasks.spawn(async move {
             let mut pipes = JoinSet::new();
             loop {
-                let (client, _) = listener.accept().await.unwrap();
+                let (client, _) = tokio::select! {
+                    accepted = listener.accept() => accepted.unwrap(),
+                    () = cuts.notified() => {
+                        pipes.shutdown().await;
+                        continue;
+                    }
+                };
                 let (client_read, client_write) = client.into_split();
                 let (read, write) = TcpStream::connect(&broker).await.unwrap().into_split();
                 pipes.spawn(pass(client_read, write, Arc::clone(&rule)));
                 pipes.spawn(pass(read, client_write, Arc::clone(&rule)));
             }
         });
-        Self { url, _tasks: tasks }
+        Self { url, cut, _tasks: tasks }
+    }
+
+    /// Ends all connections that there are. New ones can be made.
+    pub(crate) fn cut(&self) {
+        self.cut.notify_one();
     }
 }
 

@@ -1,12 +1,13 @@
 //! Handles, channels, and what is in them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use msgstream_conformance::unique_name;
 use msgstream_core::registry::{ConnectError, Registry, Url};
 use msgstream_core::transport::{
-    ChannelReader, Limit, Meta, Position, Record, Start, Transport, TransportErrorKind as Kind,
+    ChannelReader, Header, Limit, Meta, Position, Record, Start, Transport,
+    TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 use pulsar::{Pulsar, TokioExecutor};
@@ -45,20 +46,28 @@ pub(crate) fn refusal(opened: Result<Arc<dyn Transport>, ConnectError>) -> Kind 
     }
 }
 
-/// A request to the admin interface, which must succeed.
-pub(crate) async fn admin(url: &str, method: &str, path: &str, body: &str) {
+/// A request to the admin interface, which must succeed. Its answer's body.
+pub(crate) async fn admin(url: &str, method: &str, path: &str, body: &str) -> String {
+    let (head, answer) = ask_admin(url, method, path, body).await;
+    assert!(head.starts_with("HTTP/1.1 20"), "{method} {path}: {head} {answer}");
+    answer
+}
+
+/// A request to the admin interface: the head and the body of the answer.
+pub(crate) async fn ask_admin(url: &str, method: &str, path: &str, body: &str) -> (String, String) {
     let url = Url::parse(url).unwrap();
     let (_, api) = url.query_pairs().find(|(name, _)| name == "admin").unwrap();
     let host = api.strip_prefix("http://").unwrap();
     let request = format!(
-        "{method} /admin/v2/{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} /admin/v2/{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let mut stream = TcpStream::connect(host).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
 }
 
 pub(crate) fn topic(channel: &str, rest: &str) -> String {
@@ -110,6 +119,9 @@ pub(crate) fn times(records: &[Record]) -> Vec<u64> {
     records.iter().map(|r| r.meta.timestamp.0).collect()
 }
 
+/// The header that tells how often a record was written before.
+const ATTEMPT: &str = "attempt";
+
 /// Writes numbers in batches; what isn't known to be stored is written again by another writer.
 /// Gives the places that were acknowledged, with their numbers, and how many writers failed.
 pub(crate) async fn write_on(
@@ -126,7 +138,13 @@ pub(crate) async fn write_on(
             while ahead < count && receipts.len() < 20 && writer.ready().await.is_ok() {
                 let batch = ahead..(ahead + 10).min(count);
                 ahead = batch.end;
-                receipts.push_back(writer.submit(batch.map(record).collect()));
+                let attempt = Header::new(ATTEMPT, failed.to_string());
+                let records = batch.map(|number| {
+                    let mut record = record(number);
+                    record.extra.push(attempt.clone());
+                    record
+                });
+                receipts.push_back(writer.submit(records.collect()));
             }
             let Some(receipt) = receipts.pop_front() else { break };
             let outcome = receipt.await;
@@ -164,12 +182,25 @@ pub(crate) async fn nothing_is_lost(
     }
     stored.truncate(seen.len());
     assert!(seen == stored, "the reader saw something else than what is there");
-    // A number whose fate was unknown may be there twice; the first ones are all there, in order.
+    // A number whose fate was unknown may be written again, and nobody but us does so.
+    let attempts: BTreeSet<_> =
+        seen.iter().map(|r| (r.meta.timestamp, r.header(ATTEMPT).unwrap())).collect();
+    assert_eq!(attempts.len(), seen.len(), "what was written once is there twice");
+    // The first ones are all there, in order.
     let mut next = 0;
     for time in times(&seen) {
         next += u64::from(time == next);
     }
     assert_eq!(next, count);
+}
+
+/// Reads so many records, however long it takes.
+pub(crate) async fn read_count(reader: &mut dyn ChannelReader, count: usize) -> Vec<Record> {
+    let mut records = Vec::new();
+    while records.len() < count {
+        records.extend(reader.read(Limit::default()).await.unwrap().records);
+    }
+    records
 }
 
 /// Reads until a number came. Errors that pass are waited out.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use msgstream_core::transport::{Header, Meta, Stamp};
-use msgstream_core::{MsgType, Timestamp};
+use msgstream_core::{MsgType, Timestamp, UnmarshalDispatcher};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,11 +15,17 @@ fn record(payload: Vec<u8>) -> Record {
 }
 
 fn payload(entry: &EncodedEntry) -> Payload {
-    let metadata = MessageMetadata {
-        num_messages_in_batch: Some(entry.messages as i32),
-        ..MessageMetadata::default()
-    };
-    Payload { metadata, data: entry.payload.clone() }
+    batch(entry.messages as i32, entry.payload.clone())
+}
+
+fn batch(messages: i32, data: Vec<u8>) -> Payload {
+    let metadata = Metadata { num_messages_in_batch: Some(messages), ..Metadata::default() };
+    Payload::Sound { metadata, data: data.into() }
+}
+
+/// Why a record can't be read.
+fn reason(record: &Record) -> String {
+    UnmarshalDispatcher::new().unmarshal(record).map(drop).unwrap_err().to_string()
 }
 
 fn read(entry: u64, payload: Payload, from: Position) -> Vec<Record> {
@@ -67,13 +73,14 @@ proptest! {
         compression in proptest::option::of(-1..6i32),
         uncompressed_size in proptest::option::of(any::<u32>()),
     ) {
-        let metadata = MessageMetadata {
+        let metadata = Metadata {
             num_messages_in_batch: messages,
             compression,
             uncompressed_size,
-            ..MessageMetadata::default()
+            ..Metadata::default()
         };
-        let records = read(3, Payload { metadata, data }, Position::default());
+        let data = data.into();
+        let records = read(3, Payload::Sound { metadata, data }, Position::default());
         prop_assert!(records.len() <= 5);
         prop_assert!(records.iter().all(|r| r.position.words()[..2] == [4, 3]));
         prop_assert!(messages.is_some_and(|n| n <= 0) || !records.is_empty());
@@ -83,12 +90,97 @@ proptest! {
 #[test]
 fn a_batch_that_breaks_off_gives_what_is_left_of_it() {
     let entry = &encode(&[record(vec![1]), record(vec![2; 50])], &names(), 1000)[0];
-    let mut cut = payload(entry);
-    cut.data.truncate(cut.data.len() - 10);
-    let records = read(0, cut, Position::default());
+    let mut cut = entry.payload.clone();
+    cut.truncate(cut.len() - 10);
+    // The batch says that there are two more.
+    let records = read(0, batch(4, cut.clone()), Position::default());
     assert_eq!(records.len(), 2);
     assert_eq!(records[0].payload, [1].as_slice());
-    assert_eq!(records[1].meta.msg_type, MsgType::UNREADABLE);
+    assert_eq!(records[1].position, Position::from_words([4, 0, 2]));
+    assert_eq!(
+        reason(&records[1]),
+        "the record can't be read: its batch breaks off in it; the 2 behind it in its batch are lost with it"
+    );
+    // Who goes on behind it finds nothing more.
+    assert_eq!(read(0, batch(4, cut), Position::from_words([4, 0, 3])), []);
+}
+
+/// A message of a batch, with one property.
+fn message(property: [&[u8]; 2], payload: &[u8]) -> Vec<u8> {
+    let [key, value] = property.map(Bytes::copy_from_slice);
+    let metadata = SingleMetadata {
+        properties: vec![Property { key, value }],
+        payload_size: Some(payload.len() as i32),
+        compacted_out: None,
+    };
+    let metadata = metadata.encode_to_vec();
+    [&(metadata.len() as u32).to_be_bytes(), &*metadata, payload].concat()
+}
+
+#[test]
+fn a_property_that_is_not_text_costs_one_message_of_its_batch() {
+    let data = [
+        message([b"a", b"text"], b"first"),
+        message([b"b\xff", b"name"], b"second"),
+        message([b"c", b"\xffvalue"], b"third"),
+        message([b"d", b"text"], b"fourth"),
+    ];
+    let records = read(0, batch(4, data.concat()), Position::default());
+    let places: Vec<_> = records.iter().map(|record| record.position.words()[2]).collect();
+    assert_eq!(places, [1, 2, 3, 4]);
+    let payloads: Vec<_> = records.iter().map(|record| &record.payload[..]).collect();
+    assert_eq!(payloads, [b"first".as_slice(), b"second", b"third", b"fourth"]);
+    let read: Vec<_> = records.iter().map(|record| record.meta.msg_type).collect();
+    let bad = MsgType::UNREADABLE;
+    assert_eq!(
+        [read[0] == bad, read[1] == bad, read[2] == bad, read[3] == bad],
+        [false, true, true, false]
+    );
+    assert_eq!(
+        reason(&records[1]),
+        "the record can't be read: its property `b\u{fffd}` isn't UTF-8"
+    );
+    assert_eq!(&records[1].header("b\u{fffd}").unwrap()[..], b"name");
+    assert_eq!(&records[2].header("c").unwrap()[..], b"\xffvalue");
+}
+
+#[test]
+fn a_message_whose_metadata_is_nonsense_takes_what_is_behind_it_along() {
+    let nonsense = [&3_u32.to_be_bytes()[..], b"\xff\xff\xff", b"payload"].concat();
+    let data = [message([b"a", b"b"], b"first"), nonsense, message([b"a", b"b"], b"third")];
+    let records = read(0, batch(3, data.concat()), Position::default());
+    assert_eq!(records.len(), 2);
+    let reason = reason(&records[1]);
+    assert!(reason.contains("metadata can't be decoded"), "{reason}");
+    assert!(reason.ends_with("the 1 behind it in its batch are lost with it"), "{reason}");
+}
+
+#[test]
+fn what_is_encrypted_or_in_chunks_says_so() {
+    let property = Property { key: "key".into(), value: "value".into() };
+    let plain = Metadata { properties: vec![property], ..Metadata::default() };
+    let keys = vec![Bytes::from_static(b"a key")];
+    for (metadata, wanted) in [
+        (Metadata { encryption_keys: keys.clone(), ..plain.clone() }, "it is encrypted"),
+        (
+            Metadata { encryption_keys: keys, num_messages_in_batch: Some(3), ..plain.clone() },
+            "it is an encrypted batch of 3 messages",
+        ),
+        (
+            Metadata { num_chunks_from_msg: Some(5), chunk_id: Some(1), ..plain },
+            "it is chunk 2 of 5 of a message",
+        ),
+    ] {
+        let payload = Payload::Sound { metadata, data: "data".into() };
+        let records = read(7, payload, Position::default());
+        let [record] = &records[..] else { panic!("{records:?}") };
+        assert_eq!(record.position, Position::from_words([4, 7, 0]));
+        assert_eq!(
+            (&*record.payload, &record.header("key").unwrap()[..]),
+            (&b"data"[..], &b"value"[..])
+        );
+        assert_eq!(reason(record), format!("the record can't be read: {wanted}"));
+    }
 }
 
 #[test]

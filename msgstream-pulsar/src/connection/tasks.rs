@@ -9,11 +9,13 @@ use pulsar::message::Message;
 use pulsar::proto::BaseCommand;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::warn;
 
 use super::{Read, Shared, State, Write, lock, lost};
 use crate::config::Token;
 use crate::error::{refusal, unreachable};
 use crate::frames;
+use crate::framing::Frame;
 use crate::producer::Producer;
 
 /// How often deadlines are looked at.
@@ -47,6 +49,8 @@ pub(super) struct Incoming {
     /// A broker that is silent for so long is asked whether it is there, and given up when it is
     /// silent for as long again.
     pub(super) silence: Duration,
+    /// For the log.
+    pub(super) broker: String,
 }
 
 impl Incoming {
@@ -78,6 +82,7 @@ impl Incoming {
                 }
             }
         };
+        warn!(broker = self.broker, error = %why, "the connection to a broker was lost");
         self.shared.end(why);
     }
 
@@ -86,12 +91,12 @@ impl Incoming {
         let _ = self.out.send(frame);
     }
 
-    fn take(&self, Message { command, payload }: Message) {
-        if let (Some(message), Some(payload)) = (&command.message, payload) {
+    fn take(&self, Frame { command, entry }: Frame) {
+        if let Some(message) = &command.message {
             let inbox = lock(&self.shared.state).inboxes.get(&message.consumer_id).cloned();
             if let Some(inbox) = inbox {
                 let id = &message.message_id;
-                inbox.push(message.consumer_id, id.ledger_id, id.entry_id, payload);
+                inbox.push(message.consumer_id, id.ledger_id, id.entry_id, entry);
             }
         } else if let Some(receipt) = command.send_receipt {
             let id = receipt.message_id.map(|id| (id.ledger_id, id.entry_id));

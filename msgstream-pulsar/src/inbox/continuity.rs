@@ -1,0 +1,96 @@
+//! Whether something is missing between what was read and what came.
+//!
+//! A broker passes over entries by itself: for their age, for the size of a backlog, for markers of its own
+//! among them, for a filter. Whatever it passes over is asked for once more: what the log still has
+//! comes then, and what is passed over again isn't there for anybody.
+
+use msgstream_core::transport::{Position, TransportErrorKind as Kind};
+use tracing::debug;
+
+use super::{Found, Inbox, State};
+use crate::connection::lock;
+use crate::ledgers::{Ledgers, entry_place, is_beginning};
+
+/// From where the reader is to the entry that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Jump {
+    from: Position,
+    to: (u64, u64),
+}
+
+impl State {
+    /// Whether an entry is what stands at the reader's place, or is known to come next.
+    fn follows(&self, Jump { from, to: (ledger, entry) }: Jump) -> bool {
+        let [from_ledger, from_entry, _] = from.words();
+        (from_ledger, from_entry) == (ledger, entry)
+            || is_beginning(from)
+            || self.ledgers.adjoin(from, ledger, entry)
+    }
+
+    /// The step from a place to the entry that is next.
+    fn step(&self, from: Position) -> Option<Jump> {
+        self.entries.front().map(|front| Jump { from, to: (front.ledger, front.entry) })
+    }
+}
+
+impl Inbox {
+    /// The next entry, where nothing is missing between it and the place that the reader is at.
+    pub(crate) fn take(&self, next: Position) -> Found {
+        let mut state = lock(&self.state);
+        let Some(step) = state.step(next) else {
+            return match state.failure.take() {
+                None => Found::Nothing,
+                Some(kind) => {
+                    drop(state);
+                    // It tries again.
+                    self.pump.notify_one();
+                    Found::Failure(kind)
+                }
+            };
+        };
+        if !state.follows(step) && state.sound != Some(step) {
+            if let Some(kind) = state.failure.take() {
+                return Found::Failure(kind);
+            }
+            state.sound_wanted = Some(next);
+            drop(state);
+            self.pump.notify_one();
+            return Found::Nothing;
+        }
+        let Some(entry) = state.entries.pop_front() else { return Found::Nothing };
+        state.bytes -= entry.bytes;
+        self.grant(&mut state);
+        let room = matches!(state.link, super::Link::Apart) && state.bytes <= self.limit / 2;
+        drop(state);
+        if room {
+            self.pump.notify_one();
+        }
+        Found::Entry(Box::new(entry))
+    }
+
+    /// What the topic holds now, for a reader at whose place something else came than what stands
+    /// there.
+    pub(crate) fn sounded(&self, next: Position, ledgers: Ledgers) {
+        let mut state = lock(&self.state);
+        if state.sound_wanted.take_if(|wanted| *wanted == next).is_none() {
+            return;
+        }
+        let Some(step) = state.step(next) else { return };
+        if !ledgers.contains(next.words()[0]) {
+            let first = ledgers.first().unwrap_or(entry_place(step.to.0, step.to.1));
+            state.failure = Some(Kind::PositionTrimmed { position: next, first });
+        } else {
+            state.ledgers = ledgers;
+            if !state.follows(step) {
+                if state.jump.replace(step) != Some(step) {
+                    debug!(from = %next, "the broker passed over entries: they are asked for again");
+                    return self.attach_anew(state, next);
+                }
+                debug!(from = %next, "the broker passes over entries that nobody gets");
+                state.sound = Some(step);
+            }
+        }
+        drop(state);
+        self.reader.notify_one();
+    }
+}
