@@ -101,15 +101,30 @@ impl PulsarTransport {
             }
             failed = true;
         }
-        if rest.keeps_nothing(topic).await? == Some(true) {
-            rest.delete(topic).await?;
-            let Topic { tenant, namespace, .. } = topic;
-            let reason = format!(
-                "the namespace keeps no record that isn't subscribed to: give it a retention, as with `pulsar-admin namespaces set-retention {tenant}/{namespace} --time 7d --size -1`"
-            );
-            return Err(Kind::Config { reason });
+        let suits = self.suit(topic).await;
+        if suits.is_err() {
+            // Where that fails too, the first failure says more.
+            let _ = rest.delete(topic).await;
         }
-        Ok(())
+        suits
+    }
+
+    /// Keeps a new topic from being deleted while nobody uses it, and refuses one that would lose
+    /// records all the same.
+    async fn suit(&self, topic: &Topic) -> Result<(), Kind> {
+        let rest = &self.client.rest;
+        let mut retry = self.client.retry();
+        loop {
+            let suits = async {
+                rest.check_retention(topic).await?;
+                rest.check_cursors(topic).await?;
+                rest.keep_inactive(topic).await
+            };
+            match suits.await {
+                Ok(()) => return Ok(()),
+                Err(kind) => retry.after(kind).await?,
+            }
+        }
     }
 
     /// An attempt that failed may have made the topic all the same, and without its properties.
@@ -171,8 +186,8 @@ impl Transport for PulsarTransport {
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
         self.with_topic("describe", channel, async |topic| {
             let rest = &self.client.rest;
-            let (mut properties, stats) =
-                tokio::try_join!(rest.properties(&topic), rest.internal_stats(&topic))?;
+            let mut properties = rest.channel_properties(&topic).await?;
+            let stats = rest.internal_stats(&topic).await?;
             let (incarnation, ledgers) = (incarnation_of(&properties), stats.ledgers()?);
             properties.remove(INCARNATION);
             Ok(ChannelInfo::new(incarnation, ledgers.first(), ledgers.end(), properties))

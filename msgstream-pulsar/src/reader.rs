@@ -48,7 +48,7 @@ impl PulsarReader {
         start: Start,
         expected: Option<Incarnation>,
     ) -> Result<Self, Kind> {
-        let incarnation = incarnation_of(&client.rest.properties(&topic).await?);
+        let incarnation = incarnation_of(&client.rest.channel_properties(&topic).await?);
         if let Some(expected) = expected.filter(|expected| *expected != incarnation) {
             return Err(Kind::WrongIncarnation { expected, found: incarnation });
         }

@@ -1,6 +1,7 @@
 //! The admin interface, as far as it is needed.
 
 mod call;
+mod policies;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,6 +40,11 @@ struct MessageId {
 }
 
 #[derive(Deserialize)]
+struct Partitions {
+    partitions: u64,
+}
+
+#[derive(Deserialize)]
 struct Stats {
     subscriptions: BTreeMap<String, Attached>,
 }
@@ -46,14 +52,6 @@ struct Stats {
 #[derive(Deserialize)]
 struct Attached {
     consumers: Vec<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Retention {
-    retention_time_in_minutes: i64,
-    #[serde(rename = "retentionSizeInMB")]
-    retention_size_in_mb: i64,
 }
 
 impl Rest {
@@ -126,6 +124,24 @@ impl Rest {
         Ok(topics.iter().filter_map(|t| t.strip_prefix(&prefix)).map(str::to_owned).collect())
     }
 
+    /// The properties of a channel. A topic with partitions is several logs, and none.
+    pub(crate) async fn channel_properties(
+        &self,
+        topic: &Topic,
+    ) -> Result<BTreeMap<String, String>, Kind> {
+        let answer = self.on(Method::GET, topic, &["partitions"], None).await?;
+        match answer.json::<Partitions>()?.partitions {
+            0 => self.properties(topic).await,
+            partitions => Err(Kind::Config {
+                reason: format!(
+                    "it has {partitions} partitions, each of which is a channel: `{0}-partition-0` to `{0}-partition-{1}`",
+                    topic.channel,
+                    partitions - 1,
+                ),
+            }),
+        }
+    }
+
     pub(crate) async fn properties(&self, topic: &Topic) -> Result<BTreeMap<String, String>, Kind> {
         self.on(Method::GET, topic, &["properties"], None).await?.json()
     }
@@ -146,33 +162,6 @@ impl Rest {
     pub(crate) async fn consumers(&self, topic: &Topic, name: &str) -> Result<usize, Kind> {
         let stats: Stats = self.on(Method::GET, topic, &["stats"], None).await?.json()?;
         Ok(stats.subscriptions.get(name).map_or(0, |attached| attached.consumers.len()))
-    }
-
-    /// Whether what was acknowledged, or never subscribed to, is deleted at once. `None` where
-    /// nobody tells us.
-    pub(crate) async fn keeps_nothing(&self, topic: &Topic) -> Result<Option<bool>, Kind> {
-        let applied = [("applied", "true")];
-        let answer = self.on_and(Method::GET, topic, &["retention"], &applied, None).await?;
-        match answer.status {
-            200 if !answer.body.is_empty() => {
-                let kept: Retention = answer.json()?;
-                Ok(Some(kept.retention_time_in_minutes == 0 || kept.retention_size_in_mb == 0))
-            }
-            // No policy at all, not even the broker's; no right to ask; or no policies of topics.
-            200 | 204 | 401 | 403 | 405 | 412 => Ok(None),
-            _ => Err(answer.refusal()),
-        }
-    }
-
-    /// The topic's own limit to a message, in bytes.
-    pub(crate) async fn max_message_size(&self, topic: &Topic) -> Result<Option<usize>, Kind> {
-        let applied = [("applied", "true")];
-        let answer = self.on_and(Method::GET, topic, &["maxMessageSize"], &applied, None).await?;
-        match answer.status {
-            200 if !answer.body.is_empty() => answer.json::<Option<usize>>(),
-            200 | 204 | 401 | 403 | 405 | 412 => Ok(None),
-            _ => Err(answer.refusal()),
-        }
     }
 
     /// The first entry that was published at a time or later, or the one that comes next.

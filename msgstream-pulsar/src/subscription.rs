@@ -36,7 +36,8 @@ struct Cursor {
 impl PulsarSubscription {
     pub(crate) async fn open(client: Arc<Client>, topic: Topic, name: &str) -> Result<Self, Kind> {
         // Whoever subscribes makes the topic; we don't.
-        let incarnation = incarnation_of(&client.rest.properties(&topic).await?);
+        let incarnation = incarnation_of(&client.rest.channel_properties(&topic).await?);
+        client.rest.check_cursors(&topic).await?;
         client.rest.subscribe(&topic, name).await?;
         // Moving the cursor would throw them out.
         if client.rest.consumers(&topic, name).await? > 0 {

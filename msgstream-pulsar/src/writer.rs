@@ -38,7 +38,7 @@ pub(crate) struct PulsarWriter {
 impl PulsarWriter {
     pub(crate) async fn open(client: Arc<Client>, topic: Topic) -> Result<Self, Kind> {
         // Whoever asks for a producer makes the topic; we don't.
-        client.rest.properties(&topic).await?;
+        client.rest.channel_properties(&topic).await?;
         let own = client.rest.max_message_size(&topic).await?.unwrap_or(usize::MAX);
         let connection = client.broker_of(&topic, Use::Write).await?;
         let producer = Producer::new(&topic.channel, client.config.timeout);

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use msgstream_conformance::unique_name;
+use msgstream_core::registry::Url;
 use msgstream_core::transport::{Start, TransportErrorKind as Kind};
-use tokio::task::spawn_blocking;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::broker::Broker;
 use crate::support::{
@@ -37,6 +40,37 @@ async fn a_namespace_that_keeps_nothing_gets_no_channels() {
     assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
     assert!(error.to_string().contains("set-retention"), "{error}");
     assert!(transport.list("").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_namespace_that_moves_cursors_gets_no_channels_and_no_cursors() {
+    let (url, namespace) = (shared(), unique_name());
+    let path = format!("namespaces/public/{namespace}");
+    admin(&url, "PUT", &path, "").await;
+    let transport = open(&url.replace("public/default", &format!("public/{namespace}"))).await;
+    let channel = create(&*transport).await;
+    transport.subscription(&channel, "cursor").await.unwrap();
+    let refused = async |what: &str| {
+        // The policy takes a moment to be there, for which there is no event.
+        while transport.subscription(&channel, "cursor").await.is_ok() {}
+        for done in [
+            transport.create("orders", BTreeMap::new()).await.unwrap_err(),
+            transport.subscription(&channel, "cursor").await.unwrap_err(),
+        ] {
+            assert!(matches!(done.kind(), Kind::Config { .. }), "{done}");
+            assert!(done.to_string().contains(what), "{done}");
+        }
+        // A reader keeps its place by itself.
+        transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    };
+    admin(&url, "POST", &format!("{path}/messageTTL"), "3600").await;
+    refused("remove-message-ttl").await;
+    admin(&url, "DELETE", &format!("{path}/messageTTL"), "").await;
+    while transport.subscription(&channel, "cursor").await.is_err() {}
+    let quota = r#"{"limitSize":1000000000,"limitTime":-1,"policy":"consumer_backlog_eviction"}"#;
+    admin(&url, "POST", &format!("{path}/backlogQuota"), quota).await;
+    refused("set-backlog-quota").await;
+    assert_eq!(transport.list("").await.unwrap(), [channel.clone()]);
 }
 
 #[tokio::test]
@@ -118,6 +152,22 @@ async fn the_token_comes_from_the_environment_or_a_file() {
     }
 }
 
+/// Another address of this machine, from which a port is reached.
+async fn forward(port: u16) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            // Whoever ends it has said why to the other.
+            drop(copy_bidirectional(&mut client, &mut server).await);
+        }
+    });
+    (address, tasks)
+}
+
 #[tokio::test]
 async fn connections_are_encrypted() {
     let broker = Broker::start_with_tls().await;
@@ -139,6 +189,18 @@ async fn connections_are_encrypted() {
     let plain = broker.url.split_once("?").unwrap().0.to_owned();
     let kind = refusal(open_with(&format!("{plain}?{admin}"), "").await);
     assert!(matches!(&kind, Kind::Config { reason } if reason.contains("`ca`")), "{kind}");
+    // It is for another host than this.
+    let parsed = Url::parse(&url).unwrap();
+    let port = parsed.port().unwrap();
+    let [(here, _broker), (api, _admin)] = [forward(port).await, forward(port + 1).await];
+    let (real, _) = url.split_once("/public").unwrap();
+    for elsewhere in [
+        format!("pulsar+ssl://{here}/public/default?admin=https://{api}&ca={CERTIFICATE}"),
+        format!("{real}/public/default?admin=https://{api}&ca={CERTIFICATE}"),
+    ] {
+        let kind = refusal(open_with(&elsewhere, "").await);
+        assert!(matches!(&kind, Kind::Config { reason } if reason.contains("127.0.0.2")), "{kind}");
+    }
     // Neither side waits for the other where only one encrypts.
     let unencrypted = url.replace("pulsar+ssl", "pulsar");
     let kind = refusal(open_with(&unencrypted, "&timeout_ms=5000").await);

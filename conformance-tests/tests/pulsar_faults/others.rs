@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt as _;
+use msgstream_conformance::unique_name;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::transport::{Header, Start, TransportErrorKind as Kind};
 use msgstream_core::wire::decode_headers;
@@ -10,7 +11,7 @@ use pulsar::consumer::InitialPosition;
 use pulsar::{ConsumerOptions, SubType};
 
 use crate::support::{
-    admin, create, open, other, persistent, read_from, record, shared, topic, write,
+    admin, create, open, other, persistent, read_from, record, shared, times, topic, write,
 };
 
 /// What other programs write: messages that are no batch, and properties that are no metadata.
@@ -160,4 +161,26 @@ async fn a_subscription_that_somebody_consumes_from_is_theirs() {
         cursor.acked().await.unwrap().map(|p| p.words()[..2].to_vec()),
         Some(positions[0].words()[..2].to_vec())
     );
+}
+
+#[tokio::test]
+async fn a_topic_with_partitions_is_no_channel_and_each_of_them_is() {
+    let url = shared();
+    let transport = open(&url).await;
+    let channel = unique_name();
+    admin(&url, "PUT", &topic(&channel, "partitions"), "2").await;
+    for error in [
+        transport.writer(&channel).await.map(drop).unwrap_err(),
+        transport.reader(&channel, Start::Earliest, None).await.map(drop).unwrap_err(),
+        transport.subscription(&channel, "cursor").await.map(drop).unwrap_err(),
+        transport.describe(&channel).await.map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("{channel}-partition-0")), "{error}");
+    }
+    let error = transport.create(&channel, BTreeMap::new()).await.unwrap_err();
+    assert_eq!(*error.kind(), Kind::AlreadyExists);
+    let one = format!("{channel}-partition-1");
+    write(&*transport, &one, vec![record(0)]).await;
+    assert_eq!(times(&read_from(&*transport, &one, Start::Earliest).await), [0]);
 }

@@ -1,0 +1,142 @@
+//! Policies by which a broker takes records from a channel, or its readers and cursors past them.
+
+use msgstream_core::transport::TransportErrorKind as Kind;
+use reqwest::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Rest;
+use crate::topic::Topic;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Retention {
+    retention_time_in_minutes: i64,
+    #[serde(rename = "retentionSizeInMB")]
+    retention_size_in_mb: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Quota {
+    #[serde(default)]
+    limit_size: i64,
+    #[serde(default)]
+    limit_time: i64,
+    policy: Option<String>,
+}
+
+/// The name of the policy for topics that nobody uses.
+const INACTIVE: &str = "inactiveTopicPolicies";
+const DELETES: &str = "deleteWhileInactive";
+
+impl Rest {
+    /// What applies to a topic: its own policy, its namespace's, or the broker's. `None` where there
+    /// is none, or nobody tells us.
+    async fn policy<T: DeserializeOwned>(
+        &self,
+        topic: &Topic,
+        name: &str,
+    ) -> Result<Option<T>, Kind> {
+        let applied = [("applied", "true")];
+        let mut answer = self.on_and(Method::GET, topic, &[name], &applied, None).await?;
+        // Topics have no policies of their own here.
+        if matches!(answer.status, 405 | 412) {
+            answer = self.of_namespace(topic, name).await?;
+        }
+        match answer.status {
+            200 if !answer.body.is_empty() => answer.json(),
+            // No right to ask, or nothing to tell.
+            200 | 204 | 401 | 403 | 405 | 412 => Ok(None),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    async fn of_namespace(&self, topic: &Topic, name: &str) -> Result<super::Answer, Kind> {
+        let path = ["namespaces", &topic.tenant, &topic.namespace, name];
+        self.call(Method::GET, &path, &[], None).await
+    }
+
+    /// The topic's own limit to a message, in bytes.
+    pub(crate) async fn max_message_size(&self, topic: &Topic) -> Result<Option<usize>, Kind> {
+        let applied = [("applied", "true")];
+        let answer = self.on_and(Method::GET, topic, &["maxMessageSize"], &applied, None).await?;
+        match answer.status {
+            200 if !answer.body.is_empty() => answer.json::<Option<usize>>(),
+            200 | 204 | 401 | 403 | 405 | 412 => Ok(None),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// Refuses a topic whose records are deleted once they are acknowledged, or at once where nobody
+    /// subscribes.
+    pub(crate) async fn check_retention(&self, topic: &Topic) -> Result<(), Kind> {
+        let kept: Option<Retention> = self.policy(topic, "retention").await?;
+        if kept.is_some_and(|kept| {
+            kept.retention_time_in_minutes == 0 || kept.retention_size_in_mb == 0
+        }) {
+            let Topic { tenant, namespace, .. } = topic;
+            return Err(Kind::Config {
+                reason: format!(
+                    "the namespace keeps no record that isn't subscribed to: give it a retention, as with `pulsar-admin namespaces set-retention {tenant}/{namespace} --time 7d --size -1`"
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses a topic whose cursors the broker moves by itself, over records that nobody has
+    /// acknowledged.
+    pub(crate) async fn check_cursors(&self, topic: &Topic) -> Result<(), Kind> {
+        let Topic { tenant, namespace, .. } = topic;
+        let ttl: Option<i64> = self.policy(topic, "messageTTL").await?;
+        if let Some(seconds @ 1..) = ttl {
+            return Err(Kind::Config {
+                reason: format!(
+                    "messages expire after {seconds} seconds here, acknowledged or not: turn that off, as with `pulsar-admin namespaces remove-message-ttl {tenant}/{namespace}`, and use a retention"
+                ),
+            });
+        }
+        let quotas: Option<std::collections::BTreeMap<String, Quota>> =
+            self.policy(topic, "backlogQuotaMap").await?;
+        let evicts = |quota: &Quota| {
+            let limited = quota.limit_size > 0 || quota.limit_time > 0;
+            limited && quota.policy.as_deref() == Some("consumer_backlog_eviction")
+        };
+        if let Some((kind, _)) = quotas.iter().flatten().find(|(_, quota)| evicts(quota)) {
+            return Err(Kind::Config {
+                reason: format!(
+                    "the backlog quota `{kind}` drops what isn't acknowledged yet: take another policy, as with `pulsar-admin namespaces set-backlog-quota {tenant}/{namespace} --type {kind} --limit 10G --policy producer_exception`"
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Keeps a topic that nobody uses for a while from being deleted, records, properties and all.
+    pub(crate) async fn keep_inactive(&self, topic: &Topic) -> Result<(), Kind> {
+        let applied = [("applied", "true")];
+        let answer = self.on_and(Method::GET, topic, &[INACTIVE], &applied, None).await?;
+        if !matches!(answer.status, 405 | 412) {
+            let mut policy: Value = answer.json()?;
+            if policy[DELETES] != Value::Bool(false) {
+                policy[DELETES] = json!(false);
+                self.on(Method::POST, topic, &[INACTIVE], Some(&policy)).await?.done()?;
+            }
+            return Ok(());
+        }
+        // Topics have no policies of their own here, and what the broker does by default isn't told.
+        let answer = self.of_namespace(topic, INACTIVE).await?;
+        let policy: Value = if answer.body.is_empty() { Value::Null } else { answer.json()? };
+        if policy[DELETES] == Value::Bool(false) {
+            return Ok(());
+        }
+        let Topic { tenant, namespace, .. } = topic;
+        Err(Kind::Config {
+            reason: format!(
+                "the broker may delete a topic that nobody uses for a while: turn on its `topicLevelPoliciesEnabled`, or keep it from that, as with `pulsar-admin namespaces set-inactive-topic-policies {tenant}/{namespace} --disable-delete-while-inactive --max-inactive-duration 1h --delete-mode delete_when_no_subscriptions`"
+            ),
+        })
+    }
+}
