@@ -1,41 +1,37 @@
 //! One connection to a broker, which writers and readers share.
 
+mod dial;
 mod tasks;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::message::{Codec, Message};
 use pulsar::proto::BaseCommand;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_util::codec::{FramedRead, FramedWrite};
 
+use self::dial::dial;
 use self::tasks::{Incoming, write_out};
 use crate::config::{Address, Token};
 use crate::error::{refusal, unreachable};
+use crate::frames;
 use crate::framing::Framing;
 use crate::inbox::Inbox;
 use crate::producer::Producer;
-use crate::{frames, tls};
 
 /// The greatest message of a broker that doesn't say.
 const USUAL_MAX_MESSAGE: usize = 5 << 20;
 /// Readers that attach at once: when a broker is back, all that it had come together.
 const ATTACHING: usize = 16;
-/// How much is written before the socket is waited for, in bytes.
-const WRITE_BUFFER: usize = 256 << 10;
 
 /// Locks, also after a panic elsewhere: no update here leaves a half-done state behind.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,6 +52,8 @@ pub(crate) struct Target {
     pub(crate) token: Option<Token>,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) timeout: Duration,
+    /// How long all addresses of the host are tried.
+    pub(crate) patience: Duration,
 }
 
 /// A connection. Dropping it ends its tasks.
@@ -247,37 +245,4 @@ impl Drop for Connection {
 
 fn lost() -> Kind {
     unreachable("the connection to the broker was lost")
-}
-
-async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
-    let Address { host: Host { name: host, port, .. }, tls } = &target.address;
-    let failed = |error: Error| {
-        let place = format_args!("the broker at {}", target.address);
-        tls::distrust(place, &error)
-            .unwrap_or_else(|| unreachable(format_args!("connecting to {place} failed: {error}")))
-    };
-    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
-    let stream: Box<dyn Io> = if *tls {
-        let name = host.clone().try_into().map_err(|_| Kind::Config {
-            reason: format!("no certificate can be for the host `{host}`"),
-        })?;
-        let connector = TlsConnector::from(Arc::clone(&target.tls));
-        let encrypted = connector.connect(name, stream).await;
-        Box::new(encrypted.map_err(|error| {
-            let error = match error.kind() {
-                ErrorKind::UnexpectedEof => {
-                    Error::new(error.kind(), format!("it may be a port without TLS: {error}"))
-                }
-                _ => error,
-            };
-            failed(error)
-        })?)
-    } else {
-        Box::new(stream)
-    };
-    let (read, write) = tokio::io::split(stream);
-    let mut write = FramedWrite::new(write, Codec);
-    write.set_backpressure_boundary(WRITE_BUFFER);
-    Ok((FramedRead::new(read, Framing), write))
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod batch;
+mod brokers;
 mod client;
 mod compression;
 mod config;

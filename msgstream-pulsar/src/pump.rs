@@ -8,7 +8,8 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use crate::admin::incarnation_of;
-use crate::client::{Client, Use};
+use crate::brokers::Use;
+use crate::client::Client;
 use crate::connection::Connection;
 use crate::frames;
 use crate::inbox::{Inbox, Job};
@@ -112,7 +113,7 @@ impl Pump {
     }
 
     async fn join_at(&self, place: Position, moves: u64) -> Result<(), Kind> {
-        let connection = self.client.broker_of(&self.topic, Use::Read).await?;
+        let (_, connection) = self.client.brokers.owner(&self.topic, Use::Read).await?;
         let id = connection.next_id();
         self.inbox.joining(id);
         connection.add_inbox(id, &self.inbox)?;

@@ -2,18 +2,22 @@
 
 mod call;
 mod policies;
+mod redirect;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
-use reqwest::{Client, Method, redirect};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use self::call::Answer;
+use crate::brokers::Brokers;
 use crate::config::{PulsarConfig, Token};
 use crate::hosts::Hosts;
 use crate::ledgers::InternalStats;
@@ -30,6 +34,9 @@ pub(crate) struct Rest {
     bases: Hosts<Url>,
     token: Option<Token>,
     timeout: Duration,
+    /// The hosts of the URL, brokers' and admin interfaces'.
+    known: Vec<String>,
+    brokers: Arc<Brokers>,
 }
 
 #[derive(Deserialize)]
@@ -55,18 +62,26 @@ struct Attached {
 }
 
 impl Rest {
-    pub(crate) fn new(config: &PulsarConfig) -> Result<Self, Kind> {
+    pub(crate) fn new(config: &PulsarConfig, brokers: Arc<Brokers>) -> Result<Self, Kind> {
         let wrong = |error: reqwest::Error| Kind::Config {
             reason: format!("the admin interface can't be used: {error}"),
         };
-        // A redirect leads to another host, to which the token wouldn't be sent.
-        let client = Client::builder().redirect(redirect::Policy::none()).no_proxy();
+        // A redirect leads to another host, and whether the token may go there is looked at here.
+        let client = Client::builder().redirect(Policy::none()).no_proxy();
         let client = client.tls_backend_preconfigured(tls::config(config.ca.as_deref())?);
         // A host that takes no connection leaves time for the others.
         let hosts = u32::try_from(config.admin.len()).unwrap_or(u32::MAX);
         let client = client.connect_timeout(config.timeout / hosts.max(1));
-        let (bases, token) = (Hosts::new(config.admin.clone()), config.token.clone());
-        Ok(Self { client: client.build().map_err(wrong)?, bases, token, timeout: config.timeout })
+        let services = config.services.iter().map(|service| service.host.name.clone());
+        let admin = config.admin.iter().filter_map(|url| url.host_str().map(str::to_owned));
+        Ok(Self {
+            client: client.build().map_err(wrong)?,
+            bases: Hosts::new(config.admin.clone()),
+            token: config.token.clone(),
+            timeout: config.timeout,
+            known: services.chain(admin).collect(),
+            brokers,
+        })
     }
 
     /// A request about a topic.
@@ -88,8 +103,9 @@ impl Rest {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer, Kind> {
-        let topic = ["persistent", &topic.tenant, &topic.namespace, &topic.channel];
-        self.call(method, &[&topic, path].concat(), query, body).await
+        let Topic { tenant, namespace, channel } = topic;
+        let path = [&["persistent", tenant, namespace, channel], path].concat();
+        self.call(method, Some(topic), &path, query, body).await
     }
 
     /// Makes a topic. One that is there already is `AlreadyExists`.
@@ -115,7 +131,8 @@ impl Rest {
 
     /// The local names of the topics of a namespace.
     pub(crate) async fn list(&self, tenant: &str, namespace: &str) -> Result<Vec<String>, Kind> {
-        let answer = self.call(Method::GET, &["persistent", tenant, namespace], &[], None).await?;
+        let answer =
+            self.call(Method::GET, None, &["persistent", tenant, namespace], &[], None).await?;
         if answer.status == 404 {
             return Err(Kind::Config { reason: missing_namespace(tenant, namespace) });
         }

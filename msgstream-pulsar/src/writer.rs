@@ -11,7 +11,8 @@ use msgstream_core::transport::{
 use tokio::task::coop;
 
 use crate::batch::{self, ENTRY_OVERHEAD};
-use crate::client::{Client, Use};
+use crate::brokers::Use;
+use crate::client::Client;
 use crate::connection::Connection;
 use crate::frames;
 use crate::producer::Producer;
@@ -40,7 +41,7 @@ impl PulsarWriter {
         // Whoever asks for a producer makes the topic; we don't.
         client.rest.channel_properties(&topic).await?;
         let own = client.rest.max_message_size(&topic).await?.unwrap_or(usize::MAX);
-        let connection = client.broker_of(&topic, Use::Write).await?;
+        let (_, connection) = client.brokers.owner(&topic, Use::Write).await?;
         let producer = Producer::new(&topic.channel, client.config.timeout);
         let (id, name) = (connection.next_id(), format!("msgstream-{:032x}", nonce()));
         let limit = client.max_message.min(connection.max_message).min(own);

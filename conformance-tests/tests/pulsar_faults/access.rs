@@ -5,17 +5,18 @@ use std::process::Command;
 
 use msgstream_conformance::unique_name;
 use msgstream_core::registry::Url;
-use msgstream_core::transport::{Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::broker::Broker;
+use crate::proxy::Proxy;
 use crate::support::{
-    admin, create, open, open_with, read_from, record, refusal, shared, times, write,
+    admin, create, open, open_with, read_count, read_from, record, refusal, shared, times, write,
 };
 
-const LEAST: &str = include_str!("../../../brokers/pulsar/least.token");
+pub(crate) const LEAST: &str = include_str!("../../../brokers/pulsar/least.token");
 const LEAST_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../brokers/pulsar/least.token");
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../brokers/pulsar/tls.crt");
 
@@ -166,6 +167,57 @@ async fn forward(port: u16) -> (String, JoinSet<()>) {
         }
     });
     (address, tasks)
+}
+
+/// A file is read anew by whoever connects, and for each request.
+#[tokio::test]
+async fn a_token_s_file_may_change() {
+    let (url, namespace) = (shared(), unique_name());
+    admin(&url, "PUT", &format!("namespaces/public/{namespace}"), "").await;
+    let rights = format!("namespaces/public/{namespace}/permissions/least");
+    admin(&url, "POST", &rights, r#"["produce","consume"]"#).await;
+    let url = url.replace("public/default", &format!("public/{namespace}"));
+    let owner = open(&url).await;
+    let channel = create(&*owner).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let tell = |token: &str| std::fs::write(file.path(), token).unwrap();
+    let option = format!("&timeout_ms=3000&token_file={}", file.path().to_str().unwrap());
+    let proxy = Proxy::start(&url, |_, _| true).await;
+    tell(LEAST);
+    // The broker remembers for a while who may do what.
+    let least = loop {
+        match open_with(&proxy.url, &option).await {
+            Ok(least) => break least,
+            Err(error) => assert!(matches!(refusal(Err(error)), Kind::Denied { .. })),
+        }
+    };
+    let mut reader = least.reader(&channel, Start::Earliest, None).await.unwrap();
+    write(&*least, &channel, vec![record(0)]).await;
+    assert_eq!(times(&read_count(&mut *reader, 1).await), [0]);
+    tell("secret");
+    proxy.cut();
+    // It connects anew, with what the file says now.
+    let denied = loop {
+        match reader.read(Limit::default()).await {
+            Ok(batch) => assert!(batch.records.is_empty()),
+            Err(error) if error.is_temporary() => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(denied.kind(), Kind::Denied { .. }), "{denied}");
+    tell(LEAST);
+    write(&*owner, &channel, vec![record(1)]).await;
+    let read = loop {
+        match reader.read(Limit::default()).await {
+            Ok(batch) if batch.records.is_empty() => {}
+            Ok(batch) => break batch.records,
+            Err(error) => assert!(
+                error.is_temporary() || matches!(error.kind(), Kind::Denied { .. }),
+                "{error}"
+            ),
+        }
+    };
+    assert_eq!(times(&read), [1]);
 }
 
 #[tokio::test]

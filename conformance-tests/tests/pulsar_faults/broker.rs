@@ -22,9 +22,19 @@ impl Broker {
 
     /// One that has [`tls_url`](Self::tls_url) too.
     pub(crate) async fn start_with_tls() -> Self {
+        Self::start_marked("tls").await
+    }
+
+    /// One with the settings that a broker has by itself.
+    pub(crate) async fn start_with_defaults() -> Self {
+        Self::start_marked("defaults").await
+    }
+
+    /// A file in the folder of its state says what is special.
+    async fn start_marked(mark: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         std::fs::create_dir(state.path().join("pulsar")).unwrap();
-        std::fs::write(state.path().join("pulsar/tls"), "").unwrap();
+        std::fs::write(state.path().join("pulsar").join(mark), "").unwrap();
         Self::start_in(state).await
     }
 

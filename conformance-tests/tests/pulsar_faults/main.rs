@@ -13,11 +13,13 @@ mod broker;
 #[path = "../brokers/mod.rs"]
 mod brokers;
 mod hosts;
+mod logs;
 mod moves;
 mod others;
 mod outage;
 mod proxy;
 mod raw;
 mod receipts;
+mod redirects;
 mod support;
 mod unreadable;

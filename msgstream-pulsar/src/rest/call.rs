@@ -1,27 +1,25 @@
 //! One request to the admin interface: to which host, for how long, and what the answer means.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use msgstream_core::registry::Url;
-use msgstream_core::transport::TransportErrorKind as Kind;
+use msgstream_core::transport::{Retry, TransportErrorKind as Kind};
 use reqwest::{Method, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::Rest;
 use crate::error::{status, unreachable};
 use crate::tls;
+use crate::topic::Topic;
 
 /// Any broker may send us on to the one that has the topic.
 const MAX_REDIRECTS: usize = 8;
 /// The longest answer that is read, in bytes: a list of many thousand topics.
 const MAX_ANSWER: usize = 64 << 20;
-/// Between two questions that are the same.
-const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -84,20 +82,22 @@ impl Rest {
     pub(super) async fn call(
         &self,
         method: Method,
+        topic: Option<&Topic>,
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer, Kind> {
         let asks = method == Method::GET;
         let (begin, mut left) = (Instant::now(), self.timeout);
-        let mut last = None;
+        let (mut retry, mut last) = (Retry::new(self.timeout), None);
         loop {
             let answered = self.bases.ask(left, |base, share| {
                 let (until, after) = match asks {
                     true => (Instant::now() + share, share),
                     false => (begin + self.timeout, self.timeout),
                 };
-                let answer = timeout_at(until, self.follow(base, &method, path, query, body));
+                let answer =
+                    timeout_at(until, self.follow(base, &method, topic, path, query, body));
                 async move {
                     match answer.await.unwrap_or_else(|_| Err(Kind::TimedOut { after }.into())) {
                         Ok(answer) => ControlFlow::Break(Ok(answer)),
@@ -115,13 +115,13 @@ impl Rest {
                 (Err(_), Some(last)) if begin.elapsed() >= self.timeout => return Ok(last),
                 (answered, _) => answered?,
             };
-            left = self.timeout.saturating_sub(begin.elapsed() + PAUSE);
             // A topic that moves has no broker for a moment. What only asks may ask again.
-            if !asks || !answer.says_later() || left.is_zero() {
+            let ends = !asks || !answer.says_later();
+            if ends || retry.after(answer.refusal()).await.is_err() {
                 return Ok(answer);
             }
+            left = retry.left();
             last = Some(answer);
-            sleep(PAUSE).await;
         }
     }
 
@@ -130,6 +130,7 @@ impl Rest {
         &self,
         base: Url,
         method: &Method,
+        topic: Option<&Topic>,
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
@@ -165,9 +166,13 @@ impl Rest {
             }
             let location = response.headers().get(reqwest::header::LOCATION);
             let location = location.and_then(|value| url.join(value.to_str().ok()?).ok());
-            url = location.ok_or_else(|| Kind::Protocol {
+            let next = location.ok_or_else(|| Kind::Protocol {
                 reason: "the admin interface redirects to nowhere".to_owned(),
             })?;
+            if self.token.is_some() {
+                self.check_redirect(&url, &next, topic).await?;
+            }
+            url = next;
         }
         Err(unreachable("the admin interface redirects without end").into())
     }

@@ -55,7 +55,7 @@ impl Rest {
 
     async fn of_namespace(&self, topic: &Topic, name: &str) -> Result<super::Answer, Kind> {
         let path = ["namespaces", &topic.tenant, &topic.namespace, name];
-        self.call(Method::GET, &path, &[], None).await
+        self.call(Method::GET, None, &path, &[], None).await
     }
 
     /// The topic's own limit to a message, in bytes.

@@ -1,0 +1,125 @@
+//! Reaching a broker.
+
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use msgstream_core::registry::Host;
+use msgstream_core::transport::TransportErrorKind as Kind;
+use pulsar::message::Codec;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+use super::{Io, Read, Target, Write};
+use crate::config::Address;
+use crate::error::unreachable;
+use crate::framing::Framing;
+use crate::tls;
+
+/// How much is written before the socket is waited for, in bytes.
+const WRITE_BUFFER: usize = 256 << 10;
+
+/// Connects to a broker, encrypted where that is wanted.
+pub(super) async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
+    let Address { host: Host { name: host, port, .. }, tls } = &target.address;
+    let failed = |error: Error| {
+        let place = format_args!("the broker at {}", target.address);
+        tls::distrust(place, &error)
+            .unwrap_or_else(|| unreachable(format_args!("connecting to {place} failed: {error}")))
+    };
+    let stream = connect(host, *port, target.patience).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    let stream: Box<dyn Io> = if *tls {
+        let name = host.clone().try_into().map_err(|_| Kind::Config {
+            reason: format!("no certificate can be for the host `{host}`"),
+        })?;
+        let connector = TlsConnector::from(Arc::clone(&target.tls));
+        let encrypted = connector.connect(name, stream).await;
+        Box::new(encrypted.map_err(|error| {
+            let error = match error.kind() {
+                ErrorKind::UnexpectedEof => {
+                    Error::new(error.kind(), format!("it may be a port without TLS: {error}"))
+                }
+                _ => error,
+            };
+            failed(error)
+        })?)
+    } else {
+        Box::new(stream)
+    };
+    let (read, write) = tokio::io::split(stream);
+    let mut write = FramedWrite::new(write, Codec);
+    write.set_backpressure_boundary(WRITE_BUFFER);
+    Ok((FramedRead::new(read, Framing), write))
+}
+
+async fn connect(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
+    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    in_turn(&addresses, limit, TcpStream::connect).await
+}
+
+/// Tries one address after the other. Each has an equal share of the time that is left: one that takes
+/// what is sent and says nothing must not keep us from the others.
+async fn in_turn<T>(
+    addresses: &[SocketAddr],
+    limit: Duration,
+    connect: impl AsyncFn(SocketAddr) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let begin = Instant::now();
+    let mut last = Error::new(ErrorKind::NotFound, "the name has no address");
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = limit.saturating_sub(begin.elapsed());
+        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        last = match timeout(share, connect(*address)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => Error::new(error.kind(), format!("{address}: {error}")),
+            Err(_) => {
+                let what = format!("{address} doesn't answer within {} ms", share.as_millis());
+                Error::new(ErrorKind::TimedOut, what)
+            }
+        };
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::pending;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(12);
+
+    fn addresses() -> Vec<SocketAddr> {
+        ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"].map(|text| text.parse().unwrap()).into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_silent_leaves_time_for_the_others() {
+        let begin = Instant::now();
+        let all = addresses();
+        let connected = in_turn(&all, LIMIT, async |address| match address {
+            address if address == all[0] => pending().await,
+            address if address == all[1] => Err(Error::from(ErrorKind::ConnectionRefused)),
+            address => Ok(address),
+        });
+        assert_eq!(connected.await.unwrap(), all[2]);
+        assert_eq!(begin.elapsed(), LIMIT / 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_none_answers_the_limit_is_that_of_all() {
+        let begin = Instant::now();
+        let all = addresses();
+        let failed = in_turn(&all, LIMIT, async |_| pending::<Result<(), _>>().await);
+        let error = failed.await.unwrap_err().to_string();
+        assert_eq!(error, "10.0.0.3:1 doesn't answer within 4000 ms");
+        assert_eq!(begin.elapsed(), LIMIT);
+        assert!(in_turn(&[], LIMIT, async |_| Ok(())).await.is_err());
+    }
+}
