@@ -19,6 +19,10 @@ pub struct ProducerState {
     /// says more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
+    /// A fence began its epoch, and the epoch hasn't told a number yet: the first one that it
+    /// tells is exact, also where it is less than `last`, which may have counted void messages.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fenced: bool,
     /// It said goodbye.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
@@ -29,7 +33,7 @@ pub struct ProducerState {
 
 impl ProducerState {
     pub(super) const fn new(epoch: Position) -> Self {
-        Self { epoch, last: 0, fresh: false, closed: false, heard: None }
+        Self { epoch, last: 0, fresh: false, fenced: false, closed: false, heard: None }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::dedup::{Dedup, Verdict};
 use super::retry::Retry;
-use super::{Control, Kind};
+use super::{Control, Kind, ProducerState};
 use crate::message::{MsgType, Timestamp};
 use crate::transport::{
     ChannelReader, Incarnation, Limit, Position, ReadBatch, Record, Stamp, TransportError,
@@ -22,16 +22,28 @@ pub(super) struct Seen {
     newest: Option<Position>,
     /// The epoch before the newest one.
     prior: Option<Position>,
-    /// The epoch of the last tick or base that told a number.
-    told: Option<Position>,
+    /// What told the number first, of the last epoch that told one.
+    told: Option<Told>,
     /// A tick or a base of the newest epoch told a number. A message before one doesn't: where 5
     /// failed and 6 was stored, 6 isn't the last one that was taken.
     known: bool,
-    /// The greatest number of a message that came before an earlier one.
+    /// The number is exact, wherever reading began: before what told it first there was the epoch's
+    /// fence, or a message that it counts, or something else told another one after it. Alone it
+    /// may be a late copy. Two that were written one after the other aren't both late.
+    exact: bool,
+    /// The greatest number of a message that came before an earlier one, or before any was known.
     ahead: u64,
     /// There were messages that told nothing.
     unclear: bool,
     floor: Timestamp,
+}
+
+/// A tick or a base that told a number.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    epoch: Position,
+    last: u64,
+    ts: Timestamp,
 }
 
 impl Seen {
@@ -43,6 +55,7 @@ impl Seen {
             prior: None,
             told: None,
             known: false,
+            exact: false,
             ahead: 0,
             unclear: false,
             floor: Timestamp::MIN,
@@ -66,32 +79,44 @@ impl Seen {
     /// by the home channel. What an epoch tells that was fenced before is void; and messages ahead
     /// of the number may mean that it is a late copy of an older one.
     pub(super) fn is_enough(&self, prior: Option<Position>) -> bool {
-        self.told >= prior && self.last().is_some_and(|last| self.ahead <= last)
+        let told = self.told.map(|told| told.epoch);
+        told >= prior && self.last().is_some_and(|last| self.ahead <= last)
     }
 
-    /// Whether there were messages, and nothing that told their numbers.
-    pub(super) const fn is_unclear(&self) -> bool {
-        self.unclear && !self.known
+    /// Whether there were messages, and nothing that told their numbers for certain.
+    pub(super) fn is_unclear(&self) -> bool {
+        match self.last() {
+            Some(last) => self.ahead > last && !self.exact,
+            None => self.unclear,
+        }
     }
 
     /// The number of the last message that was taken, where it is known.
     pub(super) fn last(&self) -> Option<u64> {
-        self.known.then(|| self.dedup.state(&self.producer).map_or(0, |state| state.last))
+        self.known.then(|| self.state().map_or(0, |state| state.last))
     }
 
     pub(super) fn see(&mut self, record: &Record) {
         let tick = record.meta.msg_type == MsgType::TIME_TICK;
-        if tick && record.meta.timestamp < Timestamp::MAX {
-            self.floor = self.floor.max(record.meta.timestamp);
+        let ts = record.meta.timestamp;
+        if tick && ts < Timestamp::MAX {
+            self.floor = self.floor.max(ts);
         }
         if let Some((control, epoch)) = Control::read(record) {
-            if control.producer == self.producer {
-                self.control(&control, epoch);
+            if control.producer == self.producer && self.is_newest(epoch) {
+                self.control(&control, epoch, ts);
             }
         } else if let Some(stamp) = &record.meta.stamp
             && stamp.origin.producer == self.producer
+            && self.is_newest(stamp.origin.epoch)
         {
-            if tick { self.tick(stamp) } else { self.message(stamp) }
+            if tick {
+                self.tell(Told { epoch: stamp.origin.epoch, last: stamp.seq, ts });
+                // With one producer there can't be too many.
+                let _ = self.dedup.tick(stamp, usize::MAX);
+            } else {
+                self.message(stamp);
+            }
         }
     }
 
@@ -103,39 +128,47 @@ impl Seen {
         self.newest = self.newest.max(epoch);
     }
 
-    fn control(&mut self, control: &Control, epoch: Position) {
-        if self.is_newest(epoch) {
-            // With one producer there can't be too many.
-            let _ = self.dedup.control(control, epoch, usize::MAX);
-            if matches!(control.kind, Kind::Base { .. }) {
-                (self.known, self.told) = (true, Some(epoch));
-            }
+    fn control(&mut self, control: &Control, epoch: Position, ts: Timestamp) {
+        if let Kind::Base { last } = control.kind {
+            self.tell(Told { epoch, last, ts });
         }
+        let _ = self.dedup.control(control, epoch, usize::MAX);
     }
 
-    fn tick(&mut self, stamp: &Stamp) {
-        if self.is_newest(stamp.origin.epoch) {
-            let _ = self.dedup.tick(stamp, usize::MAX);
-            (self.known, self.told) = (true, Some(stamp.origin.epoch));
+    /// Takes note of how the newest epoch's number is known, before the number itself.
+    fn tell(&mut self, told: Told) {
+        self.known = true;
+        if self.begins(told.epoch) {
+            // With the first number of an epoch, what older ones told and wrote is settled.
+            let fenced = self.state().is_some_and(|state| state.epoch == told.epoch);
+            (self.told, self.exact, self.ahead) = (Some(told), fenced, 0);
+        } else if let Some(first) = self.told.filter(|first| first.epoch == told.epoch) {
+            self.exact |= (told.last, told.ts) > (first.last, first.ts);
+        } else {
+            (self.told, self.exact) = (Some(told), (1..=told.last).contains(&self.ahead));
         }
     }
 
     fn message(&mut self, stamp: &Stamp) {
-        let before = self.newest;
-        if !self.is_newest(stamp.origin.epoch) {
-            return;
+        if self.begins(stamp.origin.epoch) {
+            // Its base is before the place where reading began, so all else is older.
+            (self.dedup, self.known, self.ahead) = (Dedup::default(), false, 0);
         }
-        if self.newest > before {
-            // Its epoch's base is before the place where reading began, so all else is older.
-            (self.dedup, self.known) = (Dedup::default(), false);
-        }
-        if self.known {
-            if let Ok(Verdict::Gap) = self.dedup.message(stamp, usize::MAX) {
-                self.ahead = self.ahead.max(stamp.seq);
-            }
-        } else {
+        if !self.known {
             self.unclear = true;
+            self.ahead = self.ahead.max(stamp.seq);
+        } else if let Ok(Verdict::Gap) = self.dedup.message(stamp, usize::MAX) {
+            self.ahead = self.ahead.max(stamp.seq);
         }
+    }
+
+    /// Whether an epoch is newer than what the number is of, and has told none.
+    fn begins(&self, epoch: Position) -> bool {
+        self.state().is_some_and(|state| state.epoch < epoch || state.fenced)
+    }
+
+    fn state(&self) -> Option<ProducerState> {
+        self.dedup.state(&self.producer)
     }
 
     fn is_newest(&mut self, epoch: Position) -> bool {

@@ -89,7 +89,8 @@ enum Step {
     /// The second of two is stored first, and both are sent again.
     Hole(char, i64),
     Fence(char, i64),
-    Base(char),
+    /// With a number less than the last one, where a reader began behind a fence.
+    Base(char, i64),
     Bye(char),
 }
 
@@ -105,70 +106,84 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(p, d, s, e)| Step::StampedTick(p, d, s, e)),
         1 => (producer(), -3i64..14).prop_map(|(p, d)| Step::Hole(p, d)),
         1 => (producer(), -1i64..3).prop_map(|(p, e)| Step::Fence(p, e)),
-        1 => producer().prop_map(Step::Base),
+        1 => (producer(), prop_oneof![3 => Just(0i64), 1 => -4i64..0])
+            .prop_map(|(p, s)| Step::Base(p, s)),
         1 => producer().prop_map(Step::Bye),
     ]
 }
 
 pub(crate) fn entries(ends: bool) -> impl Strategy<Value = Vec<Entry>> {
-    (prop::collection::vec(step(), 0..60), any::<bool>()).prop_map(move |(steps, end)| {
-        let (mut clock, mut log) = (5i64, Vec::new());
-        // The newest epoch of each producer, and its last number.
-        let mut producers = [(1u64, 0u64); 3];
-        for step in steps {
-            let at = |p: char| usize::from(p as u8 - b'P');
-            let ts = |d: i64| (clock + d).max(0) as u64;
-            match step {
-                Step::Message(d) => log.push(Entry::Message(ts(d), None)),
-                Step::Tick(d) => {
-                    clock = (clock + d).max(0);
-                    log.push(Entry::Tick(clock as u64, None));
-                }
-                Step::Stamped(producer, d, shift, back) => {
-                    let (epoch, last) = &mut producers[at(producer)];
-                    let seq = last.saturating_add_signed(shift + 1).max(1);
-                    let epoch = epoch.saturating_sub(back);
-                    log.push(Entry::Message(ts(d), Some(Tag { producer, epoch, seq })));
-                    if back == 0 && shift == 0 {
-                        *last = seq;
+    // Some channels have lost their beginning, with fences and bases.
+    let trimmed = prop_oneof![2 => Just(0usize), 1 => 0usize..40];
+    (prop::collection::vec(step(), 0..60), trimmed, any::<bool>()).prop_map(
+        move |(steps, trimmed, end)| {
+            let (mut clock, mut log) = (5i64, Vec::new());
+            // The newest epoch of each producer, and its last number.
+            let mut producers = [(1u64, 0u64); 3];
+            let mut fenced = [false; 3];
+            for step in steps {
+                let at = |p: char| usize::from(p as u8 - b'P');
+                let ts = |d: i64| (clock + d).max(0) as u64;
+                match step {
+                    Step::Message(d) => log.push(Entry::Message(ts(d), None)),
+                    Step::Tick(d) => {
+                        clock = (clock + d).max(0);
+                        log.push(Entry::Tick(clock as u64, None));
+                    }
+                    Step::Stamped(producer, d, shift, back) => {
+                        let (epoch, last) = &mut producers[at(producer)];
+                        let seq = last.saturating_add_signed(shift + 1).max(1);
+                        let epoch = epoch.saturating_sub(back);
+                        log.push(Entry::Message(ts(d), Some(Tag { producer, epoch, seq })));
+                        if back == 0 && shift == 0 {
+                            *last = seq;
+                        }
+                    }
+                    Step::StampedTick(producer, d, shift, back) => {
+                        let (epoch, last) = producers[at(producer)];
+                        let (epoch, seq) =
+                            (epoch.saturating_sub(back), last.saturating_add_signed(shift));
+                        clock = (clock + d).max(0);
+                        log.push(Entry::Tick(clock as u64, Some(Tag { producer, epoch, seq })));
+                        producers[at(producer)].1 = last.max(if back == 0 { seq } else { 0 });
+                    }
+                    Step::Hole(producer, d) => {
+                        let (epoch, last) = &mut producers[at(producer)];
+                        let tag = |n| Some(Tag { producer, epoch: *epoch, seq: *last + n });
+                        let (one, two) =
+                            (Entry::Message(ts(d), tag(1)), Entry::Message(ts(d + 1), tag(2)));
+                        log.extend([two, one, two]);
+                        *last += 2;
+                    }
+                    Step::Fence(producer, up) => {
+                        let (epoch, _) = &mut producers[at(producer)];
+                        log.push(Entry::Fence(producer, epoch.saturating_add_signed(up)));
+                        *epoch = epoch.saturating_add_signed(up.max(0));
+                        fenced[at(producer)] |= up > 0;
+                    }
+                    Step::Base(producer, shift) => {
+                        let (epoch, last) = &mut producers[at(producer)];
+                        let (epoch, seq) = (*epoch, last.saturating_add_signed(shift));
+                        if std::mem::take(&mut fenced[at(producer)]) {
+                            *last = seq;
+                        }
+                        log.push(Entry::Base(Tag { producer, epoch, seq }));
+                    }
+                    Step::Bye(producer) => {
+                        log.push(Entry::Bye(producer, producers[at(producer)].0))
                     }
                 }
-                Step::StampedTick(producer, d, shift, back) => {
-                    let (epoch, last) = producers[at(producer)];
-                    let (epoch, seq) =
-                        (epoch.saturating_sub(back), last.saturating_add_signed(shift));
-                    clock = (clock + d).max(0);
-                    log.push(Entry::Tick(clock as u64, Some(Tag { producer, epoch, seq })));
-                    producers[at(producer)].1 = last.max(if back == 0 { seq } else { 0 });
-                }
-                Step::Hole(producer, d) => {
-                    let (epoch, last) = &mut producers[at(producer)];
-                    let tag = |n| Some(Tag { producer, epoch: *epoch, seq: *last + n });
-                    let (one, two) =
-                        (Entry::Message(ts(d), tag(1)), Entry::Message(ts(d + 1), tag(2)));
-                    log.extend([two, one, two]);
-                    *last += 2;
-                }
-                Step::Fence(producer, up) => {
-                    let (epoch, _) = &mut producers[at(producer)];
-                    log.push(Entry::Fence(producer, epoch.saturating_add_signed(up)));
-                    *epoch = epoch.saturating_add_signed(up.max(0));
-                }
-                Step::Base(producer) => {
-                    let (epoch, seq) = producers[at(producer)];
-                    log.push(Entry::Base(Tag { producer, epoch, seq }));
-                }
-                Step::Bye(producer) => log.push(Entry::Bye(producer, producers[at(producer)].0)),
             }
-        }
-        log.push(match (ends, end) {
-            (true, true) => Entry::End(clock as u64 + 3),
-            (true, false) => Entry::Tick(1000, None),
-            // Past what any tick and any late message can have reached.
-            (false, _) => Entry::Tick(1_000_000, None),
-        });
-        log
-    })
+            log.drain(..trimmed.min(log.len()));
+            log.push(match (ends, end) {
+                (true, true) => Entry::End(clock as u64 + 3),
+                (true, false) => Entry::Tick(1000, None),
+                // Past what any tick and any late message can have reached.
+                (false, _) => Entry::Tick(1_000_000, None),
+            });
+            log
+        },
+    )
 }
 
 pub(crate) fn contents() -> impl Strategy<Value = Contents> {

@@ -104,6 +104,8 @@ struct Producers {
 struct Known {
     epoch: u64,
     last: u64,
+    /// A fence began the epoch, and nothing of it told a number since.
+    fenced: bool,
     closed: bool,
     /// Whether something was heard since the last tick, and the first tick after it else.
     active: bool,
@@ -119,12 +121,11 @@ impl Producers {
     fn take(&mut self, entry: &Entry) -> bool {
         match *entry {
             Entry::Message(_, Some(Tag { producer, epoch, seq })) => {
-                let Some(known) = self.known.get_mut(&producer) else {
-                    return self.know(producer, epoch, seq);
-                };
+                let known = self.known.get_mut(&producer).filter(|known| known.epoch >= epoch);
+                let Some(known) = known else { return self.know(producer, epoch, seq) };
                 let next = known.epoch == epoch && known.last + 1 == seq;
                 if next {
-                    (known.last, known.active) = (seq, true);
+                    (known.last, known.fenced, known.active) = (seq, false, true);
                 }
                 next
             }
@@ -134,12 +135,17 @@ impl Producers {
                 true
             }
             Entry::Fence(producer, epoch) => {
-                if let Some(known) = self.known.get_mut(&producer) {
-                    known.closed &= epoch <= known.epoch;
-                    (known.epoch, known.active) = (known.epoch.max(epoch), true);
-                    return true;
+                let unknown = !self.known.contains_key(&producer);
+                if unknown {
+                    self.know(producer, epoch, 0);
                 }
-                self.know(producer, epoch, 0)
+                if let Some(known) = self.known.get_mut(&producer) {
+                    if unknown || epoch > known.epoch {
+                        (known.epoch, known.fenced, known.closed) = (epoch, true, false);
+                    }
+                    known.active = true;
+                }
+                true
             }
             Entry::Bye(producer, epoch) => {
                 if let Some(known) = self.known.get_mut(&producer).filter(|k| k.epoch == epoch) {
@@ -151,20 +157,21 @@ impl Producers {
         }
     }
 
+    /// The first number of an epoch is exact, whatever was taken before; later ones that are less
+    /// are late copies.
     fn learn(&mut self, Tag { producer, epoch, seq }: Tag) -> bool {
-        let Some(known) = self.known.get_mut(&producer) else {
-            return self.know(producer, epoch, seq);
-        };
-        let counts = epoch >= known.epoch;
+        let known = self.known.get_mut(&producer).filter(|known| known.epoch >= epoch);
+        let Some(known) = known else { return self.know(producer, epoch, seq) };
+        let counts = epoch == known.epoch;
         if counts {
-            let last = if epoch > known.epoch { seq } else { known.last.max(seq) };
-            (known.epoch, known.last, known.active) = (epoch, last, true);
+            let last = if known.fenced { seq } else { known.last.max(seq) };
+            (known.last, known.fenced, known.active) = (last, false, true);
         }
         counts
     }
 
     fn know(&mut self, producer: char, epoch: u64, last: u64) -> bool {
-        let known = Known { epoch, last, closed: false, active: true, heard: 0 };
+        let known = Known { epoch, last, fenced: false, closed: false, active: true, heard: 0 };
         self.known.insert(producer, known);
         true
     }

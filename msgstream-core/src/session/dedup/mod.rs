@@ -71,8 +71,15 @@ impl Dedup {
             return Ok(Verdict::Accepted);
         };
         let state = self.head.state_mut(at);
-        if stamp.origin.epoch != state.epoch {
+        if stamp.origin.epoch < state.epoch {
             return Ok(Verdict::Fenced);
+        }
+        if stamp.origin.epoch > state.epoch {
+            // Its fence and its base are before the place where reading began, so all that was
+            // taken of the producer was void.
+            *state = ProducerState { last: stamp.seq, ..ProducerState::new(stamp.origin.epoch) };
+            self.head.touch(at);
+            return Ok(Verdict::Accepted);
         }
         // A greatest number seen would not do: of 5 and 6, 6 may be stored first, and 5 sent again.
         if stamp.seq.checked_sub(1) != Some(state.last)
@@ -80,7 +87,7 @@ impl Dedup {
         {
             return Ok(if stamp.seq <= state.last { Verdict::Duplicate } else { Verdict::Gap });
         }
-        (state.last, state.fresh) = (stamp.seq, false);
+        (state.last, state.fresh, state.fenced) = (stamp.seq, false, false);
         self.head.touch(at);
         Ok(Verdict::Accepted)
     }
@@ -102,12 +109,13 @@ impl Dedup {
             Kind::Fence { .. } if planted(Bug::IgnoredFence) => {}
             Kind::Fence { .. } => {
                 let Some(at) = self.head.find_name(producer) else {
-                    let state = ProducerState { fresh: true, ..ProducerState::new(epoch) };
+                    let new = ProducerState::new(epoch);
+                    let state = ProducerState { fresh: true, fenced: true, ..new };
                     return self.head.insert(producer, state, max);
                 };
                 let state = self.head.state_mut(at);
                 if epoch > state.epoch {
-                    (state.epoch, state.closed) = (epoch, false);
+                    (state.epoch, state.fenced, state.closed) = (epoch, true, false);
                 }
                 self.head.touch(at);
             }
@@ -143,14 +151,19 @@ impl Dedup {
         if epoch < state.epoch {
             return Ok(Verdict::Fenced);
         }
-        if epoch > state.epoch {
-            // Its fence wasn't seen, so of what was taken last some may have been void.
-            (state.epoch, state.last) = (epoch, last);
-        } else if !state.fresh {
-            self.missing += last.saturating_sub(state.last);
+        // A base stands before all else that an epoch writes on a channel, and tells the number
+        // that a reader of the whole log has there. Of what this one took before, some may have
+        // been void: it didn't see a fence, or began to read behind one. Later, a number that is
+        // less is that of a late copy.
+        let first = epoch > state.epoch || state.fenced;
+        if epoch == state.epoch && !state.fresh {
+            self.missing = self.missing.saturating_add(last.saturating_sub(state.last));
         }
-        state.last = state.last.max(last);
-        state.fresh = false;
+        if epoch > state.epoch {
+            (state.epoch, state.closed) = (epoch, false);
+        }
+        state.last = if first { last } else { state.last.max(last) };
+        (state.fresh, state.fenced) = (false, false);
         self.head.touch(at);
         Ok(Verdict::Accepted)
     }

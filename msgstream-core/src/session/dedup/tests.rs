@@ -65,7 +65,7 @@ fn each_number_is_taken_once_and_in_order() {
         messages(&mut dedup, 1, [5, 4, 7, 6, 7]),
         [Duplicate, Duplicate, Gap, Accepted, Accepted]
     );
-    assert_eq!(messages(&mut dedup, 2, [8]), [Fenced]);
+    assert_eq!(messages(&mut dedup, 0, [8]), [Fenced]);
     assert_eq!(messages(&mut dedup, 1, [u64::MAX, 0]), [Gap, Duplicate]);
 }
 
@@ -99,6 +99,80 @@ fn a_base_says_where_a_fenced_producer_goes_on() {
 }
 
 #[test]
+fn the_first_number_of_an_epoch_is_exact() {
+    // Reading begins behind 5, which was lost; 6 to 9 never count, and come again.
+    for first in ["base", "tick"] {
+        let mut dedup = Dedup::default();
+        assert_eq!(messages(&mut dedup, 1, [6, 7, 8, 9]), [Accepted; 4]);
+        fence(&mut dedup, 2);
+        assert_eq!(last(&dedup.at_head()), Some(9));
+        if first == "base" {
+            control(&mut dedup, 2, Kind::Base { last: 4 });
+        } else {
+            assert_eq!(dedup.tick(&stamp("p", 2, 4), MAX), Ok(Accepted));
+        }
+        assert_eq!(messages(&mut dedup, 2, [5, 6, 7, 8, 9]), [Accepted; 5], "{first}");
+        assert_eq!(dedup.take_missing(), 0);
+    }
+}
+
+#[test]
+fn no_late_copy_takes_a_number_back() {
+    let mut dedup = Dedup::default();
+    messages(&mut dedup, 1, [1, 2]);
+    let begin = |dedup: &mut Dedup| {
+        fence(dedup, 2);
+        control(dedup, 2, Kind::Base { last: 2 });
+    };
+    begin(&mut dedup);
+    assert_eq!(messages(&mut dedup, 2, [3, 4]), [Accepted; 2]);
+    begin(&mut dedup);
+    assert_eq!(dedup.tick(&stamp("p", 2, 3), MAX), Ok(Accepted));
+    // Copies of an older epoch say nothing, and don't make the newest one begin again.
+    fence(&mut dedup, 1);
+    control(&mut dedup, 1, Kind::Base { last: 0 });
+    control(&mut dedup, 2, Kind::Base { last: 2 });
+    assert_eq!(messages(&mut dedup, 2, [3, 4, 5]), [Duplicate, Duplicate, Accepted]);
+    // Without a base, the first message that is taken says that the numbers go on.
+    fence(&mut dedup, 3);
+    assert_eq!(messages(&mut dedup, 3, [6]), [Accepted]);
+    control(&mut dedup, 3, Kind::Base { last: 5 });
+    assert_eq!(messages(&mut dedup, 3, [6, 7]), [Duplicate, Accepted]);
+}
+
+#[test]
+fn an_epoch_whose_fence_was_not_seen_voids_all_that_is_older() {
+    let mut dedup = Dedup::default();
+    // Reading begins behind the fence of 2, and a program of epoch 1 still writes.
+    assert_eq!(messages(&mut dedup, 1, [8, 9]), [Accepted; 2]);
+    control(&mut dedup, 1, Kind::Goodbye);
+    assert_eq!(messages(&mut dedup, 2, [5, 6]), [Accepted; 2]);
+    assert_eq!(messages(&mut dedup, 1, [10]), [Fenced]);
+    assert!(!dedup.state("p").unwrap().closed);
+    control(&mut dedup, 2, Kind::Goodbye);
+    assert_eq!(dedup.tick(&stamp("p", 3, 6), MAX), Ok(Accepted));
+    assert!(!dedup.state("p").unwrap().closed);
+}
+
+#[test]
+fn a_fence_is_remembered_in_checkpoints_until_a_number_follows() {
+    let mut dedup = Dedup::default();
+    messages(&mut dedup, 1, [8, 9]);
+    fence(&mut dedup, 2);
+    ticked(&mut dedup, 10, 0, 1);
+    dedup.settle(Position::new(10));
+    let json = serde_json::to_string(&dedup.at_cut()).unwrap();
+    let mut resumed = Dedup::resume(serde_json::from_str(&json).unwrap(), Vector::new());
+    control(&mut resumed, 2, Kind::Base { last: 4 });
+    assert_eq!(messages(&mut resumed, 2, [5]), [Accepted]);
+    // A checkpoint of before fences were remembered is read, and keeps the greater number.
+    let json = json.replace(",\"fenced\":true", "");
+    let mut resumed = Dedup::resume(serde_json::from_str(&json).unwrap(), Vector::new());
+    control(&mut resumed, 2, Kind::Base { last: 4 });
+    assert_eq!(messages(&mut resumed, 2, [9, 10]), [Duplicate, Accepted]);
+}
+
+#[test]
 fn a_tick_tells_what_is_missing() {
     let mut dedup = Dedup::default();
     messages(&mut dedup, 1, [1, 2]);
@@ -109,6 +183,7 @@ fn a_tick_tells_what_is_missing() {
     assert_eq!(messages(&mut dedup, 1, [6, 7]), [Duplicate, Accepted]);
     fence(&mut dedup, 2);
     assert_eq!(dedup.tick(&stamp("p", 1, 9), MAX), Ok(Fenced));
+    control(&mut dedup, 2, Kind::Base { last: 7 });
     // An old tick in the newest epoch takes nothing back.
     assert_eq!(dedup.tick(&stamp("p", 2, 3), MAX), Ok(Accepted));
     assert_eq!(messages(&mut dedup, 2, [7, 8]), [Duplicate, Accepted]);
