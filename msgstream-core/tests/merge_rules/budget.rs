@@ -2,20 +2,18 @@
 //! channels alike.
 
 use msgstream_core::timetick::merge::{ChannelState, Merge, Slot};
-use msgstream_core::timetick::{END_HEADER, TickSource};
-use msgstream_core::transport::{Header, Position, Record};
+use msgstream_core::timetick::TickSource;
+use msgstream_core::transport::{Position, Record};
 
 use crate::Entry::{Msg, Tick};
-use crate::{TICK, hold, merge, packs, push, records};
+use crate::{TICK, hold, merge, packs, push};
 
 /// For two channels a share is 24,000 bytes, and less than 3,000 isn't worth a read.
 const BUDGET: usize = 64_000;
 
 /// Pushes the end of a channel.
 fn end(merge: &mut Merge, slot: Slot, position: u64, ts: u64) {
-    let mut end = records(position, &[Tick(ts)]);
-    end[0].extra.push(Header::new(END_HEADER, "1"));
-    merge.push(slot, &mut end, Position::new(position + 1)).unwrap();
+    merge.push(slot, &mut vec![crate::end(position, ts)], Position::new(position + 1)).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod budget;
+mod end;
 mod eviction;
 mod members;
 
@@ -56,6 +57,13 @@ fn read(merge: &mut Merge, slot: Slot, from: u64, log: &[Entry]) {
     }
     merge.release(slot);
     push(merge, slot, from, log);
+}
+
+/// The end of a channel, with its time.
+fn end(position: u64, ts: u64) -> Record {
+    let mut end = records(position, &[Tick(ts)]).remove(0);
+    end.extra.push(Header::new(END_HEADER, "1"));
+    end
 }
 
 fn packs(merge: &mut Merge) -> Vec<MsgPack> {
@@ -205,17 +213,6 @@ fn what_was_done_is_counted() {
         assert_eq!(count(&packs) as u64, counts.delivered);
         assert_eq!((merge.frontier(), merge.next_end()), (Some(Timestamp(9)), None));
     }
-}
-
-#[test]
-fn what_follows_the_end_is_counted_and_left() {
-    let mut merge = Merge::resume(config(), Checkpoint::default()).unwrap();
-    let a = merge.add("a".into(), TickSource::Written).unwrap();
-    let mut log = records(0, &[Msg(3), Tick(5), Msg(6), Msg(7), Tick(8)]);
-    log[1].extra.push(Header::new(END_HEADER, "1"));
-    merge.push(a, &mut log, Position::new(5)).unwrap();
-    assert_eq!(count(&packs(&mut merge)), 1);
-    assert_eq!(merge.counts().after_end, 3);
 }
 
 #[test]

@@ -97,7 +97,9 @@ impl MergeConfig {
 
     /// The first boundary at or after a time; the time itself where none fits.
     pub(super) fn boundary_after(&self, ts: Timestamp) -> Timestamp {
-        ts.0.checked_next_multiple_of(self.grid).map_or(ts, Timestamp)
+        let next = ts.0.checked_next_multiple_of(self.grid);
+        // Nothing could follow a pack that ends with time.
+        next.filter(|next| *next < u64::MAX).map_or(ts, Timestamp)
     }
 }
 

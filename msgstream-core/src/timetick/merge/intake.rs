@@ -174,7 +174,12 @@ impl Merge {
     }
 
     fn read_tick(&mut self, channel: &mut Channel, record: &mut Record, seq: Seq) -> Result<()> {
-        let (ts, position) = (record.meta.timestamp, record.position);
+        let (mut ts, position) = (record.meta.timestamp, record.position);
+        let ends = !record.extra.is_empty() && record.header(END_HEADER).is_some();
+        if ends {
+            // Nothing follows: it ticks at the last of what the channel still holds.
+            ts = channel.last_unsealed().map_or(ts, |last| last.max(ts));
+        }
         let too_far = ts > self.tick_limit;
         if too_far || channel.ignored_ticks.contains(&position) {
             self.refuse_tick(channel, position, ts)?;
@@ -183,7 +188,6 @@ impl Merge {
             return Ok(());
         }
         channel.last_read = Some(position);
-        let ends = !record.extra.is_empty() && record.header(END_HEADER).is_some();
         bury(record);
         if ends {
             self.end_channel(channel, ts, position, seq);
@@ -210,11 +214,10 @@ impl Merge {
         Err(Error::TickTooFar { channel, position, tick, limit })
     }
 
-    /// Nothing follows: whatever the channel still holds belongs to packs that end with it, on
-    /// the grid after it where there is one.
+    /// Nothing follows: whatever the channel still holds belongs to packs that end with its last
+    /// tick, on the grid after it where there is one.
     fn end_channel(&mut self, channel: &mut Channel, ts: Timestamp, position: Position, seq: Seq) {
-        let last = channel.last_unsealed().map_or(ts, |last| last.max(ts));
-        self.accept(channel, last, position, seq);
+        self.accept(channel, ts, position, seq);
         self.floors.remove(channel.floor);
         channel.standing = Standing::Ended;
         let boundary = channel.floor.map(|floor| self.config.boundary_after(floor));
@@ -273,12 +276,14 @@ impl Merge {
 
     /// The greatest time that a tick may have from now on; what is past it is refused. Whoever
     /// reads live channels sets it to the clock plus a bound, so that one wrong tick doesn't stop
-    /// a channel for good. [`Timestamp::MAX`] is always past it.
+    /// a channel for good. The end of a channel ticks at the last of its messages and is held to
+    /// the same bound. [`Timestamp::MAX`] is always past it.
     pub fn set_tick_limit(&mut self, limit: Timestamp) {
         self.tick_limit = limit.min(Timestamp(u64::MAX - 1));
     }
 
-    /// Repairs a channel with a tick that was refused: the tick at this position does nothing.
+    /// Repairs a channel with a tick that was refused: the tick at this position does nothing, and
+    /// where it is the channel's end, the channel doesn't end there.
     pub fn ignore_tick(&mut self, slot: Slot, position: Position) {
         if let Some(channel) = self.channel_mut(slot) {
             channel.ignored_ticks.insert(position);
