@@ -190,6 +190,30 @@ fn a_message_from_the_far_future_holds_a_bounded_span() {
 }
 
 #[test]
+fn what_idle_channels_have_judged_is_delivered_after_any_number_of_resumes() {
+    let of_a = [Msg(20), Tick(6), Tick(8), Stamped(21, "p;1;1"), Tick(30)];
+    let of_b = [Tick(1), Tick(6), Tick(8), Tick(30)];
+    // Reads both channels on to these places, `a` idle or not, and gives the last checkpoint.
+    let go_on = |from: Checkpoint, upto_a: usize, upto_b: usize, idle: bool| {
+        let resume = |channel| from.channels.get(channel).map_or(0, |mark| mark.resume.offset());
+        let (at_a, at_b) = (resume("a"), resume("b"));
+        let (mut merge, a) = with_channel(config(), from);
+        let b = merge.add("b".into(), TickSource::Written).unwrap();
+        push(&mut merge, a, at_a, &of_a[at_a as usize..upto_a]);
+        assert_eq!(idle, idle && merge.set_idle(a).unwrap());
+        push(&mut merge, b, at_b, &of_b[at_b as usize..upto_b]);
+        packs(&mut merge)
+    };
+    let last = |packs: &[MsgPack]| packs.last().unwrap().end.clone();
+    let first = go_on(Checkpoint::default(), 4, 1, true);
+    let second = go_on(last(&first), 4, 2, false);
+    let third = go_on(last(&second), 4, 3, true);
+    let fourth = go_on(last(&third), 5, 4, false);
+    let all: Vec<_> = [first, second, third, fourth].iter().flat_map(|p| positions(p)).collect();
+    assert_eq!(all, [0, 3]);
+}
+
+#[test]
 fn duplicates_behind_a_pinned_message_are_within_the_budget() {
     let budget = 32 << 10;
     let (mut merge, a) = with_channel(config().with_budget(budget), Checkpoint::default());

@@ -104,12 +104,14 @@ pub struct Checkpoint {
 #[non_exhaustive]
 pub struct Mark {
     /// Where reading goes on: the first record before `cut` that belongs to a later pack, else
-    /// `cut`. A subscription may be acknowledged up to here, and no further.
+    /// `cut`. A subscription may be acknowledged up to here, and no further. It never goes back
+    /// from one checkpoint to a later one.
     pub resume: Position,
     /// The floor just before `resume`.
     pub floor: Option<Timestamp>,
-    /// The first tick at or after the frontier; `None` on a channel that had none while it
-    /// was idle.
+    /// The first tick at or after the frontier. Of an idle channel without one, the last record
+    /// that was read, and `None` before there was any; `resume` may be just after it then. Records
+    /// up to here are judged: whoever resumes takes them as they were taken before.
     pub cut: Option<Position>,
     /// Where the channel's producers stand at `cut`.
     #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
@@ -117,8 +119,8 @@ pub struct Mark {
     /// Where records from `resume` to `cut` were left out, as duplicates or void.
     #[serde(default, skip_serializing_if = "Vector::is_empty")]
     pub dropped: Vector<Position>,
-    /// Set on a channel that is idle: from this position on its floor is at least the
-    /// checkpoint's frontier, though no tick says so.
+    /// Set on an idle channel whose ticks are behind the frontier: from this position on its floor
+    /// is at least the checkpoint's frontier, though no tick says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raised: Option<Position>,
     /// The life of the channel that the positions belong to, where it is known.

@@ -5,6 +5,7 @@
 mod budget;
 mod end;
 mod eviction;
+mod idle;
 mod members;
 
 use Entry::{Msg, Tick};
@@ -94,33 +95,6 @@ fn with_channels(checkpoint: Checkpoint) -> (Merge, Slot, Slot) {
     let a = merge.add("a".into(), TickSource::Written).unwrap();
     let b = merge.add("b".into(), TickSource::Written).unwrap();
     (merge, a, b)
-}
-
-#[test]
-fn a_channel_that_is_idle_over_two_resumes_loses_nothing() {
-    let (mut merge, a, b) = with_channels(Checkpoint::default());
-    push(&mut merge, a, 0, &[Tick(20)]);
-    push(&mut merge, b, 0, &[Tick(5)]);
-    packs(&mut merge);
-    assert!(merge.set_idle(a).unwrap());
-    push(&mut merge, b, 1, &[Tick(7)]);
-    let at_7 = packs(&mut merge).pop().unwrap().end;
-
-    let (mut merge, a, b) = with_channels(at_7);
-    push(&mut merge, b, 1, &[Tick(7)]);
-    assert!(merge.set_idle(a).unwrap());
-    push(&mut merge, b, 2, &[Tick(8)]);
-    packs(&mut merge);
-    push(&mut merge, b, 3, &[Tick(30)]);
-    let at_30 = packs(&mut merge).pop().unwrap().end;
-    push(&mut merge, a, 1, &[Msg(15), Tick(40)]);
-    push(&mut merge, b, 4, &[Tick(40)]);
-    assert_eq!(count(&packs(&mut merge)), 1, "without a second resume");
-
-    let (mut merge, a, b) = with_channels(at_30);
-    push(&mut merge, b, 3, &[Tick(30), Tick(40)]);
-    push(&mut merge, a, 1, &[Msg(15), Tick(40)]);
-    assert_eq!(count(&packs(&mut merge)), 1, "with one");
 }
 
 #[test]
@@ -283,15 +257,4 @@ fn a_tick_that_repeats_is_counted_and_a_header_of_another_name_is_no_end() {
     assert_eq!(count(&packs(&mut merge)), 2);
     let counts = merge.counts();
     assert_eq!((counts.repeated_ticks, counts.after_end), (2, 0));
-}
-
-#[test]
-fn channels_that_rest_and_come_back_are_counted() {
-    let (mut merge, a, b) = with_channels(Checkpoint::default());
-    push(&mut merge, a, 0, &[Tick(5)]);
-    push(&mut merge, b, 0, &[Tick(5)]);
-    packs(&mut merge);
-    assert!(merge.set_idle(a).unwrap() && merge.set_idle(b).unwrap());
-    push(&mut merge, a, 1, &[Tick(6)]);
-    assert_eq!((merge.counts().idled, merge.counts().rejoined), (2, 1));
 }

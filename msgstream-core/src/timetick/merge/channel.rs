@@ -10,7 +10,6 @@ use super::chunks::{Chunks, Seq};
 use crate::checkpoint::Mark;
 use crate::error::{Error, Result};
 use crate::message::Timestamp;
-use crate::planted::{Bug, planted};
 use crate::session::dedup::Dedup;
 use crate::transport::{Incarnation, Position, Record};
 
@@ -74,21 +73,21 @@ pub(super) struct Channel {
     /// The first tick at or after the frontier, as of the last pack.
     pub(super) cut: Option<Tick>,
     /// From which record on which floor was in force; the first one covers the first live record.
-    floors: VecDeque<(Seq, Option<Timestamp>)>,
+    pub(super) floors: VecDeque<(Seq, Option<Timestamp>)>,
     /// A record was kept under the last of them.
     floor_used: bool,
     /// A floor that takes effect when reading gets there, from a checkpoint.
     pub(super) raise_ahead: Option<(Position, Timestamp)>,
-    /// The last record that was judged before the checkpoint, where it is read again.
+    /// The last record that was judged before the checkpoint.
     pub(super) replay_to: Option<Position>,
     /// Which stamped records are taken.
     pub(super) dedup: Dedup,
     /// How many records were read; those that were given up don't count until they are read again.
     pub(super) read: u64,
     /// How many there were when `resume` of the last mark moved.
-    read_at_resume: u64,
+    pub(super) read_at_resume: u64,
     /// `resume` of the last mark.
-    resume: Option<Position>,
+    pub(super) resume: Option<Position>,
     /// A record that dedup took and that was refused after all: it comes again.
     pub(super) taken: Option<Position>,
     /// The greatest timestamp seen, for ticks that follow from the data.
@@ -140,7 +139,7 @@ impl Channel {
             floors: VecDeque::from([(Seq::FIRST, floor)]),
             floor_used: false,
             raise_ahead,
-            replay_to: mark.and_then(|m| m.cut.filter(|cut| m.resume <= *cut)),
+            replay_to: mark.and_then(|m| m.cut),
             dedup: mark
                 .map(|m| Dedup::resume(m.producers.clone(), m.dropped.clone()))
                 .unwrap_or_default(),
@@ -199,9 +198,14 @@ impl Channel {
         Some(position) <= self.replay_to
     }
 
-    /// Whether what is read now was judged before the checkpoint.
+    /// Whether what is read next was judged before the checkpoint.
     pub(super) fn is_replaying(&self) -> bool {
-        self.last_read < self.replay_to
+        self.next <= self.replay_to
+    }
+
+    /// Whether a record that dedup took was refused and has not come again.
+    pub(super) fn owes_refused(&self) -> bool {
+        self.taken > self.last_read
     }
 
     pub(super) fn hold(&mut self, key: Key) {
@@ -312,59 +316,6 @@ impl Channel {
         let ready = self.sealed.front().map(|key| key.eff);
         let tick = self.ticks.front().map(|tick| tick.ts);
         ready.into_iter().chain(tick).min()
-    }
-
-    /// Moves the ticks on to the end of a pack, and `cut` with them.
-    pub(super) fn cut_at(&mut self, end: Timestamp) {
-        // Without a tick that far, as at a channel's end, its last one stays the cut.
-        while let Some(tick) = self.ticks.pop_front_if(|tick| tick.ts < end) {
-            self.cut = Some(tick);
-        }
-        if let Some(tick) = self.ticks.front() {
-            self.cut = Some(*tick);
-        }
-        self.ticks.pop_front_if(|tick| tick.ts == end);
-    }
-
-    /// Where the channel stands after the last pack; `None` where nothing is known of it yet.
-    pub(super) fn mark(&mut self) -> Option<Mark> {
-        let idle = self.standing == Standing::Idle;
-        let cut = self.cut.map(|tick| tick.position);
-        // An idle channel was judged up to where it was read, though no tick says so.
-        let judged = if idle { self.last_read.max(cut) } else { cut };
-        let live = self.chunks.first_live();
-        self.forget_floors(live.map(|(seq, _)| seq));
-        let before = |position: &Position| idle || judged.is_some_and(|cut| *position < cut);
-        let (resume, floor) = match live.filter(|(_, position)| before(position)) {
-            Some((_, position)) => (position, self.floors.front().and_then(|(_, floor)| *floor)),
-            None if idle => (self.next?, self.floor),
-            None => self.cut.map(|tick| (tick.position, tick.floor_before))?,
-        };
-        // Packs go on ending; the floor follows them without a new mark for each.
-        let raised = self.next.filter(|_| idle);
-        let settle_at = if planted(Bug::StateAtResume) { Some(resume) } else { cut };
-        if let Some(cut) = settle_at {
-            self.dedup.settle(cut);
-        }
-        if self.resume != Some(resume) {
-            (self.resume, self.read_at_resume) = (Some(resume), self.read);
-        }
-        let producers = if idle { self.dedup.at_head() } else { self.dedup.at_cut() };
-        let dropped = self.dedup.dropped(resume, judged.unwrap_or(resume));
-        let incarnation = self.incarnation;
-        Some(Mark { resume, floor, cut: judged, producers, dropped, raised, incarnation })
-    }
-
-    /// Drops the history of floors before the first live record.
-    fn forget_floors(&mut self, live: Option<Seq>) {
-        let Some(live) = live else {
-            // Only the last one can matter to a record that is read later.
-            self.floors.drain(..self.floors.len().saturating_sub(1));
-            return;
-        };
-        while self.floors.get(1).is_some_and(|(from, _)| *from <= live) {
-            self.floors.pop_front();
-        }
     }
 
     /// Goes back to just after a tick: forgets what was read after it, and its ticks.

@@ -80,8 +80,8 @@ impl Merge {
     }
 
     /// Lets packs go on without a channel that is caught up and has been silent. Says whether it
-    /// did: a channel that wasn't read yet, that ended, or that has not caught up with its
-    /// checkpoint can't be idle.
+    /// did: a channel that wasn't read yet, that ended, that has not caught up with its checkpoint,
+    /// or of which a record was refused can't be idle.
     ///
     /// With idle channels every message is still delivered exactly once, but where packs end is
     /// no longer a function of the contents alone.
@@ -95,7 +95,10 @@ impl Merge {
             return Err(Error::Config { reason: reason.into() });
         }
         let Some(channel) = self.channel_mut(slot) else { return Ok(false) };
-        if channel.standing != Standing::Active || channel.next.is_none() || channel.is_replaying()
+        if channel.standing != Standing::Active
+            || channel.next.is_none()
+            || channel.is_replaying()
+            || channel.owes_refused()
         {
             return Ok(false);
         }

@@ -40,6 +40,7 @@ mod chunks;
 mod config;
 mod gather;
 mod intake;
+mod mark;
 mod membership;
 mod multiset;
 mod status;
@@ -240,7 +241,7 @@ impl Merge {
             if channel.cut.is_some_and(|cut| cut.ts == end) {
                 self.retouch.push(slot);
             }
-            if let Some(mark) = channel.mark() {
+            if let Some(mark) = channel.mark(end) {
                 self.end.channels.insert(channel.name.clone(), mark);
             }
             self.budget.settle(channel);
