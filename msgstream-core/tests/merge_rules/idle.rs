@@ -1,10 +1,11 @@
 //! Channels that are silent, and what checkpoints say of them.
 
-use msgstream_core::transport::Position;
+use msgstream_core::timetick::merge::{Eviction, Merge, Slot};
+use msgstream_core::transport::{Position, Record};
 use msgstream_core::{Checkpoint, Error, Timestamp};
 
 use crate::Entry::{Msg, Tick};
-use crate::{count, end, packs, push, records, with_channels};
+use crate::{count, end, hold, merge, packs, push, with_channels};
 
 /// Where a checkpoint goes on with each channel.
 fn resumes(checkpoint: &Checkpoint) -> Vec<u64> {
@@ -132,7 +133,7 @@ fn a_channel_with_a_refused_record_cant_be_idle() {
     merge.set_tick_limit(Timestamp(100));
     push(&mut merge, a, 0, &[Tick(5)]);
     push(&mut merge, b, 0, &[Tick(5)]);
-    let mut stamped = records(1, &[Tick(101)]);
+    let mut stamped = crate::records(1, &[Tick(101)]);
     stamped[0].meta.stamp = Some("p;1;0".parse().unwrap());
     let refused = merge.push(a, &mut stamped, Position::new(2));
     assert!(matches!(refused, Err(Error::TickTooFar { .. })), "{refused:?}");
@@ -140,6 +141,58 @@ fn a_channel_with_a_refused_record_cant_be_idle() {
     merge.set_tick_limit(Timestamp(101));
     merge.push(a, &mut stamped, Position::new(2)).unwrap();
     assert!(merge.set_idle(a).unwrap());
+}
+
+#[test]
+fn room_that_idle_channels_keep_for_their_reads_is_not_waited_for() {
+    let (mut merge, [a, b, c]) = merge(64_000);
+    for slot in [a, b, c] {
+        push(&mut merge, slot, 0, &[Tick(5)]);
+    }
+    packs(&mut merge);
+    assert!(merge.set_idle(a).unwrap() && merge.set_idle(b).unwrap());
+    hold(&mut merge, c, 1, 9, 62_000);
+    // As a driver does: idle channels are read all the time.
+    assert!(merge.reserve(a) > 0 && merge.reserve(b) > 0);
+    let refused = merge.relieve(c);
+    let Err(Error::WindowTooLarge { buffered, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(buffered, 62_000);
+    // A read of a channel that isn't idle brings room when it is over.
+    push(&mut merge, a, 1, &[Tick(7)]);
+    merge.release(a);
+    push(&mut merge, c, 2, &[Tick(7)]);
+    merge.set_budget(100_000);
+    assert!(merge.reserve(a) > 0);
+    merge.set_budget(64_000);
+    assert_eq!(merge.relieve(c).unwrap(), None);
+}
+
+fn evict(merge: &mut Merge, blocking: Slot) -> Eviction {
+    merge.set_budget(1);
+    let eviction = merge.relieve(blocking).unwrap().unwrap();
+    merge.set_budget(1 << 20);
+    eviction
+}
+
+#[test]
+fn what_an_idle_channel_holds_after_its_ticks_is_given_up_and_it_holds_the_frontier_again() {
+    let (mut merge, a, b) = with_channels(Checkpoint::default());
+    push(&mut merge, a, 0, &[Msg(4), Tick(5), Msg(6), Msg(50)]);
+    push(&mut merge, b, 0, &[Tick(3)]);
+    assert!(merge.set_idle(a).unwrap());
+    assert_eq!(packs(&mut merge).len(), 1);
+    hold(&mut merge, b, 1, 5, 2 * Record::OVERHEAD);
+    let eviction = evict(&mut merge, b);
+    assert_eq!((eviction.slot, eviction.after), (a, Position::new(1)));
+    // Were it idle still, 6 would be late.
+    push(&mut merge, b, 2, &[Tick(5), Tick(8)]);
+    assert_eq!(packs(&mut merge).iter().map(|pack| pack.end_ts.0).collect::<Vec<_>>(), [5]);
+    push(&mut merge, a, 2, &[Msg(6), Msg(50), Tick(60)]);
+    push(&mut merge, b, 4, &[Tick(60)]);
+    let rest = packs(&mut merge);
+    let seen: Vec<_> = rest.iter().map(|pack| (pack.end_ts.0, pack.msgs.len())).collect();
+    assert_eq!(seen, [(8, 1), (60, 1)]);
+    assert!(rest.iter().flat_map(|pack| &pack.msgs).all(|message| !message.is_late()));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msgstream_core::timetick::merge::ChannelState;
 use msgstream_core::transport::Record;
-use msgstream_core::{LatePolicy, TtConfig};
+use msgstream_core::{Error, LatePolicy, TtConfig};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, advance, timeout};
 
@@ -113,6 +113,23 @@ async fn an_idle_channel_is_read_even_where_the_budget_is_used_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_that_is_too_small_is_told_while_several_channels_are_idle() {
+    let mut log: Vec<Entry> = (0..100).map(|n| Msg(100 + n)).collect();
+    log.insert(0, Tick(5));
+    log.push(Tick(500));
+    let silent: &[Entry] = &[Tick(5)];
+    let rig = Rig::new(&[("a", silent), ("b", silent), ("c", silent), ("full", &log)]).await;
+    let config = idling().with_budget(40 * (Record::OVERHEAD + 100));
+    let mut stream = consuming(rig.shared(), &["a", "b", "c", "full"], config).await;
+    assert_eq!(stream.consume().await.unwrap().unwrap().end_ts.0, 5);
+    let refused = timeout(20 * IDLE, stream.consume()).await.expect("it is told");
+    assert!(matches!(refused, Err(Error::WindowTooLarge { .. })), "{refused:?}");
+    stream.set_budget(400 * (Record::OVERHEAD + 100));
+    let pack = timeout(20 * IDLE, stream.consume()).await.unwrap().unwrap().unwrap();
+    assert_eq!((pack.end_ts.0, pack.msgs.len()), (500, 100));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silence_of_any_length_may_be_asked_for() {
     let rig = Rig::new(&[("a", &[Msg(1), Tick(5)])]).await;
     let mut stream = consuming(rig.shared(), &["a"], idling().with_idle(Duration::MAX)).await;
@@ -125,7 +142,7 @@ async fn late_records_cant_become_errors_where_channels_may_be_idle() {
     let rig = Rig::new(&[("a", &[Msg(1), Tick(5)])]).await;
     let mut stream = consuming(rig.shared(), &["a"], idling()).await;
     let refused = stream.set_late(LatePolicy::Error);
-    assert!(matches!(refused, Err(msgstream_core::Error::Config { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Config { .. })), "{refused:?}");
     assert_eq!(stream.consume().await.unwrap().unwrap().msgs.len(), 1);
 }
 

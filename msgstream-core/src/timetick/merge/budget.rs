@@ -19,6 +19,8 @@ pub(super) struct Budget {
     held: usize,
     /// What reads in flight may bring, in bytes.
     granted: usize,
+    /// As much of that as comes back: idle channels are read all the time.
+    lent: usize,
     /// What is left of all shares, in bytes.
     unspent: usize,
     /// A channel that holds the frontier was refused: no more reading ahead until the next pack.
@@ -30,6 +32,7 @@ pub(super) struct Budget {
 pub(super) struct Account {
     held: usize,
     granted: usize,
+    lent: usize,
     unspent: usize,
     /// Its records were given up; it waits for the frontier.
     evicted: bool,
@@ -37,7 +40,7 @@ pub(super) struct Account {
 
 impl Budget {
     pub(super) const fn new(total: usize) -> Self {
-        Self { total, channels: 0, held: 0, granted: 0, unspent: 0, starving: false }
+        Self { total, channels: 0, held: 0, granted: 0, lent: 0, unspent: 0, starving: false }
     }
 
     fn share(&self) -> usize {
@@ -56,12 +59,14 @@ impl Budget {
         let now = Account {
             held,
             granted: channel.granted,
+            lent: if channel.standing == Standing::Idle { 0 } else { channel.granted },
             unspent: if open { self.share().saturating_sub(held) } else { 0 },
             evicted: channel.account.evicted,
         };
         let old = std::mem::replace(&mut channel.account, now);
         self.held = self.held - old.held + now.held;
         self.granted = self.granted - old.granted + now.granted;
+        self.lent = self.lent - old.lent + now.lent;
         self.unspent = self.unspent - old.unspent + now.unspent;
     }
 
@@ -164,8 +169,8 @@ impl Merge {
     ///
     /// # Errors
     /// [`Error::WindowTooLarge`] where the next pack needs more than the budget has left, with
-    /// everything given up that can be: not what channels hold that have ended. Nothing is lost:
-    /// after [`Merge::set_budget`] the stream goes on.
+    /// everything given up that can be: not what channels hold that have ended, nor what idle ones
+    /// hold after their last tick. Nothing is lost: after [`Merge::set_budget`] the stream goes on.
     pub fn relieve(&mut self, slot: Slot) -> Result<Option<Eviction>> {
         if !self.blocks(slot) || self.wants(slot) > 0 {
             return Ok(None);
@@ -177,14 +182,14 @@ impl Merge {
         if let Some(eviction) = self.evict() {
             return Ok(Some(eviction));
         }
-        if self.budget.granted > 0 {
+        if self.budget.lent > 0 {
             return Ok(None);
         }
         self.counts.refused_windows += 1;
         Err(Error::WindowTooLarge {
             begin: self.end.frontier,
             channel: self.name(slot).map(|name| name.to_string()).unwrap_or_default(),
-            buffered: self.budget.held,
+            buffered: self.buffered_bytes(),
             budget: self.budget.total,
         })
     }
@@ -217,7 +222,7 @@ impl Merge {
             .iter()
             .enumerate()
             .filter_map(|(slot, channel)| Some((slot, channel.as_ref()?)))
-            .filter(|(_, c)| c.standing == Standing::Active && !self.blocks_next(c))
+            .filter(|(_, c)| c.standing != Standing::Ended && !self.blocks_next(c))
             .filter_map(|(slot, c)| {
                 let tick = *c.ticks.iter().find(|tick| tick.ts >= end)?;
                 let freed = c.bytes_after(&tick);
@@ -227,7 +232,13 @@ impl Merge {
             .map(|(_, slot, tick)| (slot, tick))?;
         let frontier = self.end.frontier;
         let channel = self.slots[slot].as_mut()?;
-        self.floors.remove(channel.floor);
+        if channel.standing == Standing::Idle {
+            // It is no longer caught up.
+            channel.standing = Standing::Active;
+            self.retouch.push(slot);
+        } else {
+            self.floors.remove(channel.floor);
+        }
         for tick in channel.rewind(to) {
             let boundary = self.config.boundary(tick.ts);
             if Some(boundary) > frontier {
