@@ -85,14 +85,14 @@ pub enum Error {
     },
     /// A message with a time far ahead holds back where a checkpoint resumes.
     #[error(
-        "channel `{channel}` was read {records} records past {resume}, where a checkpoint would have to resume because of a message with a time far ahead: raise the limit with `set_max_span`, or start after that message"
+        "channel `{channel}` would have {records} records from {resume} on to read again in the next checkpoint, because of a message there with a time far ahead: raise the limit with `set_max_span`, or start after that message"
     )]
     SpanTooLong {
         /// The channel.
         channel: String,
-        /// Where a checkpoint would resume.
+        /// Where the next checkpoint would resume.
         resume: Position,
-        /// How many records were read since.
+        /// How many records there are from there to where the checkpoint cuts the channel.
         records: u64,
     },
     /// A pack can't be split over the channels. Nothing of it was sent.

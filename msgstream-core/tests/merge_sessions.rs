@@ -167,29 +167,6 @@ fn a_log_that_begins_in_its_middle_goes_on_with_the_base_of_a_session() {
 }
 
 #[test]
-fn a_message_from_the_far_future_holds_a_bounded_span() {
-    let (mut merge, a) = with_channel(config().with_max_span(10), Checkpoint::default());
-    push(&mut merge, a, 0, &[Msg(1 << 40), Tick(1)]);
-    packs(&mut merge);
-    let mut next = 2;
-    let refused = loop {
-        let mut batch = records(next, &[Msg(next), Tick(next)]);
-        if let Err(error) = merge.push(a, &mut batch, Position::new(next + 2)) {
-            break error;
-        }
-        assert_eq!(packs(&mut merge).len(), 1);
-        next += 2;
-        assert!(next < 100, "it was to be refused");
-    };
-    let Error::SpanTooLong { resume, records, .. } = refused else { panic!("{refused}") };
-    assert_eq!(resume, Position::new(0));
-    assert!((11..20).contains(&records), "{records}");
-    merge.set_max_span(1000);
-    push(&mut merge, a, next, &[Msg(next), Tick(next)]);
-    assert_eq!(positions(&packs(&mut merge)), [next]);
-}
-
-#[test]
 fn what_idle_channels_have_judged_is_delivered_after_any_number_of_resumes() {
     let of_a = [Msg(20), Tick(6), Tick(8), Stamped(21, "p;1;1"), Tick(30)];
     let of_b = [Tick(1), Tick(6), Tick(8), Tick(30)];

@@ -6,7 +6,7 @@ use msgstream_core::transport::{Position, Record};
 use msgstream_core::{Checkpoint, Error, MsgPack};
 
 use crate::Entry::{Msg, Tick};
-use crate::{Entry, TICK, hold, merge, packs, push, records, with_channels};
+use crate::{Entry, TICK, hold, merge, packs, push, with_channels};
 
 /// Gives up what one channel that is ahead holds.
 fn evict(merge: &mut Merge, blocking: Slot) -> Eviction {
@@ -112,23 +112,6 @@ fn a_channel_that_gave_up_what_it_read_waits_until_packs_wait_for_it() {
     merge.release(b);
     push(&mut merge, b, 1, &[Tick(40)]);
     assert_eq!(merge.wants(b), 16_000 - TICK, "it reads ahead like any other");
-}
-
-#[test]
-fn what_is_read_again_counts_once_for_the_span_of_a_checkpoint() {
-    let (mut merge, [a, b]) = merge(1 << 20);
-    merge.set_max_span(8);
-    push(&mut merge, a, 0, &[Tick(5)]);
-    push(&mut merge, b, 0, &[Msg(99), Tick(5), Tick(10)]);
-    // The first message holds `resume` back; what is read from here on counts.
-    assert_eq!(packs(&mut merge).len(), 1);
-    for _ in 0..9 {
-        push(&mut merge, b, 3, &[Msg(12), Msg(13)]);
-        assert_eq!(evict(&mut merge, a).after, Position::new(2));
-    }
-    push(&mut merge, b, 3, &[Msg(12); 9]);
-    let refused = merge.push(b, &mut records(12, &[Msg(12)]), Position::new(13));
-    assert!(matches!(refused, Err(Error::SpanTooLong { records: 9, .. })), "{refused:?}");
 }
 
 /// Merges a log, with another channel beside it that ticks at the same times; the log is read

@@ -7,6 +7,7 @@ mod end;
 mod eviction;
 mod idle;
 mod members;
+mod span;
 
 use Entry::{Msg, Tick};
 use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
@@ -219,22 +220,6 @@ fn a_tick_at_the_limit_counts_and_one_beyond_it_is_refused() {
         push(&mut merge, a, 1, &[beyond]);
         assert_eq!((merge.counts().ignored_ticks, merge.next_end()), (1, Some(Timestamp(100))));
     }
-}
-
-#[test]
-fn a_record_that_is_refused_again_and_again_counts_once_for_the_span() {
-    let (mut merge, [a]) = merge(1 << 20);
-    merge.set_max_span(8);
-    merge.set_tick_limit(Timestamp(100));
-    push(&mut merge, a, 0, &[Msg(50), Tick(5)]);
-    assert_eq!(packs(&mut merge).len(), 1);
-    let mut refused = records(2, &[Msg(6), Tick(101)]);
-    for _ in 0..20 {
-        let error = merge.push(a, &mut refused, Position::new(4));
-        assert!(matches!(error, Err(Error::TickTooFar { .. })), "{error:?}");
-    }
-    merge.ignore_tick(a, Position::new(3));
-    push(&mut merge, a, 3, &[Tick(101)]);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use super::TickSource;
 use super::budget::Account;
 use super::chunks::{Chunks, Seq};
 use crate::checkpoint::Mark;
-use crate::error::{Error, Result};
 use crate::message::Timestamp;
 use crate::session::dedup::Dedup;
 use crate::transport::{Incarnation, Position, Record};
@@ -84,8 +83,6 @@ pub(super) struct Channel {
     pub(super) dedup: Dedup,
     /// How many records were read; those that were given up don't count until they are read again.
     pub(super) read: u64,
-    /// How many there were when `resume` of the last mark moved.
-    pub(super) read_at_resume: u64,
     /// `resume` of the last mark.
     pub(super) resume: Option<Position>,
     /// A record that dedup took and that was refused after all: it comes again.
@@ -144,7 +141,6 @@ impl Channel {
                 .map(|m| Dedup::resume(m.producers.clone(), m.dropped.clone()))
                 .unwrap_or_default(),
             read: 0,
-            read_at_resume: 0,
             resume: mark.map(|m| m.resume),
             taken: None,
             greatest: Timestamp::MIN,
@@ -179,18 +175,6 @@ impl Channel {
     /// The time at which a record counts: its own, or just after the floor where it is late.
     pub(super) fn effective(&self, ts: Timestamp) -> Timestamp {
         self.floor.map_or(ts, |floor| ts.max(floor.next()))
-    }
-
-    /// Refuses to go on where too many records follow `resume`.
-    pub(super) fn spans(&self, max: u64) -> Result<()> {
-        let records = self.read.saturating_sub(self.read_at_resume);
-        match self.resume.filter(|_| records > max) {
-            Some(resume) => {
-                let channel = self.name.to_string();
-                Err(Error::SpanTooLong { channel, resume, records })
-            }
-            None => Ok(()),
-        }
     }
 
     /// Whether the record at a position was judged before the checkpoint.

@@ -50,6 +50,8 @@ pub(super) struct Chunks {
 #[derive(Debug)]
 struct Chunk {
     records: Vec<Record>,
+    /// How many records of the channel were read before it.
+    read: u64,
     live: usize,
 }
 
@@ -79,15 +81,16 @@ impl Chunks {
         Seq::new(self.first + self.chunks.len() as u64, 0)
     }
 
-    /// Appends a batch of at most [`Self::MAX_BATCH`] records, tombstones among them.
-    pub(super) fn push(&mut self, mut records: Vec<Record>, live: usize) {
+    /// Appends a batch of at most [`Self::MAX_BATCH`] records, tombstones among them; so many
+    /// were read before it.
+    pub(super) fn push(&mut self, mut records: Vec<Record>, live: usize, read: u64) {
         // Places that nothing counts; a few are cheaper to keep than to move all for.
         if records.capacity() - records.len() > records.len() / 8 {
             records.shrink_to_fit();
         }
         self.live += live;
         self.slots += records.len();
-        self.chunks.push_back(Chunk { records, live });
+        self.chunks.push_back(Chunk { records, read, live });
         self.drop_dead_front();
     }
 
@@ -126,6 +129,33 @@ impl Chunks {
             self.scanned += 1;
         }
         None
+    }
+
+    /// How many records were read before the one at a place.
+    pub(super) fn read_before(&self, seq: Seq) -> u64 {
+        let chunk = seq.chunk().checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        let read = chunk.and_then(|at| self.chunks.get(at)).map_or(0, |chunk| chunk.read);
+        read + seq.index() as u64
+    }
+
+    /// The first live record from a place on, and before another one, of which something holds.
+    pub(super) fn find_live(
+        &self,
+        from: Seq,
+        upto: Seq,
+        holds: impl Fn(&Record) -> bool,
+    ) -> Option<(Seq, Position)> {
+        let first = usize::try_from(from.chunk().checked_sub(self.first)?).ok()?;
+        let chunks = (from.chunk()..).zip(self.chunks.iter().skip(first));
+        let records = chunks.flat_map(|(number, chunk)| {
+            let records = chunk.records.iter().enumerate();
+            records.map(move |(index, record)| (Seq::new(number, index), record))
+        });
+        records
+            .skip_while(|(seq, _)| *seq < from)
+            .take_while(|(seq, _)| *seq < upto)
+            .find(|(_, record)| record.position != Position::MAX && holds(record))
+            .map(|(seq, record)| (seq, record.position))
     }
 
     /// The bytes of live records after a place.
@@ -207,9 +237,9 @@ mod tests {
     fn the_first_live_record_is_found_over_taken_ones() {
         let mut chunks = Chunks::default();
         let a = chunks.next_seq();
-        chunks.push(batch(0..2), 2);
+        chunks.push(batch(0..2), 2, 0);
         let b = chunks.next_seq();
-        chunks.push(batch(2..4), 2);
+        chunks.push(batch(2..4), 2, 2);
         assert_eq!(chunks.first_live(), Some((a, Position::new(0))));
         assert_eq!(chunks.take(b).unwrap().position, Position::new(2));
         chunks.take(a).unwrap();
@@ -225,9 +255,9 @@ mod tests {
         let mut chunks = Chunks::default();
         let before = Seq::new(0, 0);
         let a = chunks.next_seq();
-        chunks.push(batch(0..3), 3);
+        chunks.push(batch(0..3), 3, 0);
         let b = chunks.next_seq();
-        chunks.push(batch(3..5), 2);
+        chunks.push(batch(3..5), 2, 3);
         let after = |chunks: &Chunks, seq| chunks.bytes_after(seq) / Record::OVERHEAD;
         assert_eq!(
             [before, a, a.next(), b, b.next()].map(|seq| after(&chunks, seq)),
@@ -242,8 +272,8 @@ mod tests {
     fn truncating_forgets_what_follows() {
         let mut chunks = Chunks::default();
         let a = chunks.next_seq();
-        chunks.push(batch(0..3), 3);
-        chunks.push(batch(3..5), 2);
+        chunks.push(batch(0..3), 3, 0);
+        chunks.push(batch(3..5), 2, 3);
         let mut gone = Vec::new();
         chunks.truncate(a, |r| gone.push(r.position.offset()));
         gone.sort();
@@ -251,7 +281,7 @@ mod tests {
         assert_eq!((chunks.live(), chunks.slot_bytes()), (1, size_of::<Record>()));
         let b = chunks.next_seq();
         assert!(b > a);
-        chunks.push(batch(1..2), 1);
+        chunks.push(batch(1..2), 1, 1);
         assert_eq!(chunks.take(b).unwrap().position, Position::new(1));
     }
 }

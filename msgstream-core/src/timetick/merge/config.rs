@@ -25,9 +25,11 @@ pub struct MergeConfig {
     pub budget: usize,
     /// How many producers with sessions a channel may have, and how long they are remembered.
     pub producers: ProducerLimits,
-    /// How many records may be between where a checkpoint resumes and where its channel was read
-    /// to. A message with a time far in the future holds `resume` back until then, and a resumed
-    /// stream reads everything since again.
+    /// How many records of a channel a checkpoint may hold back, from its mark's
+    /// [`resume`](crate::checkpoint::Mark::resume) to its [`cut`](crate::checkpoint::Mark::cut). A
+    /// message with a time far in the future holds `resume` back until then, and a resumed stream
+    /// reads everything since again. A pack whose checkpoint would hold back more isn't formed; a
+    /// checkpoint that is there is resumed from, whatever it holds back.
     pub max_span: u64,
 }
 

@@ -20,10 +20,9 @@ impl Merge {
     /// frontier again.
     ///
     /// # Errors
-    /// [`Error::TickTooFar`], [`Error::TooManyProducers`], [`Error::SpanTooLong`]; `records` then
-    /// holds the refused record and what follows it, and the rest was taken. The same call goes on
-    /// after [`Merge::ignore_tick`] or [`Merge::set_tick_limit`], [`Merge::set_producers`],
-    /// [`Merge::set_max_span`].
+    /// [`Error::TickTooFar`], [`Error::TooManyProducers`]; `records` then holds the refused record
+    /// and what follows it, and the rest was taken. The same call goes on after
+    /// [`Merge::ignore_tick`] or [`Merge::set_tick_limit`], [`Merge::set_producers`].
     pub fn push(&mut self, slot: Slot, records: &mut Vec<Record>, next: Position) -> Result<()> {
         self.begin(slot, records.first().map_or(next, |record| record.position));
         if !records.is_empty() {
@@ -63,11 +62,7 @@ impl Merge {
         let Some(mut channel) = self.slots.get_mut(slot).and_then(Option::take) else {
             return Ok(());
         };
-        if let Err(error) = channel.spans(self.config.max_span) {
-            self.slots[slot] = Some(channel);
-            return Err((error, records));
-        }
-        let began = channel.chunks.next_seq();
+        let (began, read) = (channel.chunks.next_seq(), channel.read);
         let mut seq = began;
         let mut live = 0;
         let mut refused = None;
@@ -89,7 +84,7 @@ impl Merge {
         }
         let refused = refused.map(|(error, index)| (error, records.split_off(index)));
         if live > 0 {
-            channel.chunks.push(records, live);
+            channel.chunks.push(records, live, read);
         } else {
             channel.forget_batch(began);
         }

@@ -1,11 +1,34 @@
 //! Where a channel stands after a pack: its mark in the checkpoint.
 
+use super::Merge;
 use super::channel::{Channel, Standing};
 use super::chunks::Seq;
 use crate::checkpoint::Mark;
+use crate::error::{Error, Result};
 use crate::message::Timestamp;
 use crate::planted::{Bug, planted};
-use crate::transport::Position;
+use crate::transport::{Position, Record};
+
+impl Merge {
+    /// Refuses a pack after which a channel that it concerns would hold back too much.
+    pub(super) fn refuse_long_spans(&mut self, end: Timestamp) -> Result<()> {
+        let max = self.config.max_span;
+        let Self { slots, touched, retouch, .. } = self;
+        let mut checks = touched.iter().filter_map(|slot| {
+            let channel = slots[*slot].as_mut()?;
+            channel.check_span(end, max).err()
+        });
+        let Some(error) = checks.next() else { return Ok(()) };
+        // The pack concerns them all the same when it is asked for again.
+        for slot in touched.drain(..) {
+            if let Some(channel) = &mut slots[slot] {
+                channel.touched = false;
+                retouch.push(slot);
+            }
+        }
+        Err(error)
+    }
+}
 
 impl Channel {
     /// Moves the ticks on to the end of a pack, and `cut` with them.
@@ -39,9 +62,7 @@ impl Channel {
         if Some(resume) < self.resume {
             return None;
         }
-        if self.resume != Some(resume) {
-            (self.resume, self.read_at_resume) = (Some(resume), self.read);
-        }
+        self.resume = Some(resume);
         // Packs go on ending; the floor follows them without a new mark for each.
         let raised = self.next.filter(|_| silent);
         let settle_at = if planted(Bug::StateAtResume) { Some(resume) } else { tick };
@@ -63,6 +84,34 @@ impl Channel {
         };
         while self.floors.get(1).is_some_and(|(from, _)| *from <= live) {
             self.floors.pop_front();
+        }
+    }
+
+    /// Refuses a pack with this end where the mark after it would hold back too many records:
+    /// those from its `resume` to its `cut`.
+    pub(super) fn check_span(&mut self, end: Timestamp, max: u64) -> Result<()> {
+        let Some((first, _)) = self.chunks.first_live() else { return Ok(()) };
+        let (upto, read) = if self.is_silent_at(end) {
+            (self.chunks.next_seq(), self.read)
+        } else {
+            let cut = self.ticks.iter().find(|tick| tick.ts >= end).or(self.ticks.back());
+            let Some(cut) = cut.or(self.cut.as_ref()) else { return Ok(()) };
+            (cut.seq, cut.read)
+        };
+        let records = |from| read.saturating_sub(self.chunks.read_before(from));
+        // Nearly always there are not so many, whatever the pack takes of them.
+        if first >= upto || records(first) <= max {
+            return Ok(());
+        }
+        // Before the cut no floor is at or after the end: what has such a time stays, and nothing
+        // else does.
+        let stays = |record: &Record| record.meta.timestamp > end;
+        match self.chunks.find_live(first, upto, stays) {
+            Some((seq, resume)) if records(seq) > max => {
+                let (channel, records) = (self.name.to_string(), records(seq));
+                Err(Error::SpanTooLong { channel, resume, records })
+            }
+            _ => Ok(()),
         }
     }
 

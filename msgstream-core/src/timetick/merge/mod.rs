@@ -160,8 +160,9 @@ impl Merge {
     ///
     /// # Errors
     /// [`Error::Late`] where the pack holds a late record and the policy is
-    /// [`LatePolicy::Error`]. Nothing is lost: the error comes again until the policy changes,
-    /// see [`Merge::set_late`].
+    /// [`LatePolicy::Error`]; [`Error::SpanTooLong`] where the checkpoint after the pack would hold
+    /// back more records of a channel than [`MergeConfig::max_span`]. Nothing is lost: the error
+    /// comes again until [`Merge::set_late`] or [`Merge::set_max_span`] changes that.
     pub fn advance(&mut self) -> Result<Option<MsgPack>> {
         let Some(mut end) = self.boundaries.first().filter(|_| self.is_ready()) else {
             return Ok(None);
@@ -173,8 +174,9 @@ impl Merge {
             }
         }
         self.refuse_late(end)?;
-        self.boundaries.remove_first();
         self.touch(end);
+        self.refuse_long_spans(end)?;
+        self.boundaries.remove_first();
 
         let msgs = self.take_msgs(end);
         let start = self.end.clone();
