@@ -5,18 +5,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod contents;
+mod idle;
 mod reference;
+mod silence;
 
 use msgstream_core::checkpoint::Checkpoint;
-use msgstream_core::session::ProducerLimits;
 use msgstream_core::timetick::merge::{Eviction, Merge, MergeConfig, Slot};
-use msgstream_core::timetick::{LatePolicy, TickSource};
 use msgstream_core::transport::{Position, Record};
 use msgstream_core::{Error, MsgPack};
 use proptest::prelude::*;
 
-use crate::contents::{Contents, PAYLOAD, contents, entries};
-use crate::reference::{all_messages, out, reference};
+use crate::contents::{Contents, PAYLOAD, contents};
+use crate::reference::{out, reference};
 
 struct Input {
     slot: Slot,
@@ -187,79 +187,4 @@ proptest! {
                 packs[index..].iter().map(out).collect::<Vec<_>>());
         }
     }
-
-    /// Channels that fall silent at any moment: where packs end may differ, but every message is
-    /// delivered once, and a resume goes on where the pack ended.
-    #[test]
-    fn idle_channels_lose_and_repeat_nothing(
-        channels in prop::collection::vec((Just(TickSource::Written), entries(false)), 2..5),
-        choices in choices(),
-        idles in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
-        stop in any::<prop::sample::Index>(),
-    ) {
-        let limits = ProducerLimits::default();
-        let contents = Contents { grid: 1, late: LatePolicy::Deliver, limits, channels };
-        let packs = run_idle(&contents, Checkpoint::default(), &choices, &idles);
-        let mut seen: Vec<_> = packs.iter().flat_map(|p| out(p).2).map(|m| (m.0, m.1)).collect();
-        seen.sort();
-        prop_assert_eq!(&seen, &all_messages(&contents));
-        let at = stop.index(packs.len());
-        let again = run_idle(&contents, packs[at].end.clone(), &choices, &idles);
-        let mut resumed: Vec<_> = packs[..=at].iter().chain(&again)
-            .flat_map(|p| out(p).2).map(|m| (m.0, m.1)).collect();
-        resumed.sort();
-        prop_assert_eq!(resumed, seen);
-    }
-}
-
-/// Like [`run`], but sets channels idle in between; without a budget to think of.
-fn run_idle(
-    contents: &Contents,
-    checkpoint: Checkpoint,
-    choices: &Choices,
-    idles: &[prop::sample::Index],
-) -> Vec<MsgPack> {
-    let budget = 1 << 30;
-    let config = MergeConfig::default().with_late(LatePolicy::Deliver).with_budget(budget);
-    let marks = checkpoint.channels.clone();
-    let mut merge = Merge::resume(config, checkpoint).unwrap();
-    let mut inputs: Vec<Input> = (0..contents.channels.len())
-        .map(|channel| {
-            let name = Contents::name(channel);
-            let next = marks.get(name.as_str()).map_or(0, |mark| mark.resume.offset() as usize);
-            let slot = merge.add(name.as_str().into(), TickSource::Written).unwrap();
-            Input { slot, records: contents.records(channel), next }
-        })
-        .collect();
-    let mut packs = Vec::new();
-    let mut reads = choices.reads.iter().copied().cycle();
-    let mut evictions = choices.evictions.iter();
-    let mut idles = idles.iter().cycle();
-    // The last tick of each is kept back, so that every channel is there at the end.
-    while inputs.iter().any(|i| i.next + 1 < i.records.len()) {
-        give_up(&mut merge, &mut inputs, evictions.next(), budget);
-        let (which, many) = reads.next().unwrap();
-        let which = which % inputs.len();
-        let input = &mut inputs[which];
-        let left = (input.records.len() - 1).saturating_sub(input.next);
-        push(&mut merge, input, many.min(left));
-        let idle = idles.next().unwrap().index(inputs.len());
-        merge.set_idle(inputs[idle].slot).unwrap();
-        while let Some(pack) = merge.advance().unwrap() {
-            packs.push(pack);
-        }
-    }
-    for input in &mut inputs {
-        push(&mut merge, input, 1);
-    }
-    while let Some(pack) = merge.advance().unwrap() {
-        packs.push(pack);
-    }
-    packs
-}
-
-fn push(merge: &mut Merge, input: &mut Input, many: usize) {
-    let mut batch: Vec<_> = input.records.iter().skip(input.next).take(many).cloned().collect();
-    input.next += batch.len();
-    merge.push(input.slot, &mut batch, Position::new(input.next as u64)).unwrap();
 }

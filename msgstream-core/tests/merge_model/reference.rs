@@ -83,14 +83,23 @@ pub(crate) fn out(pack: &MsgPack) -> OutPack {
     (pack.begin_ts.map(|t| t.0), pack.end_ts.0, pack.msgs.iter().map(message).collect())
 }
 
-/// The positions of all messages that count.
+/// The positions of what counts in a log whose producers are remembered for good.
+pub(crate) fn taken(log: &[Entry], limits: ProducerLimits) -> BTreeSet<u64> {
+    let mut producers = Producers::new(limits);
+    (0..)
+        .zip(log)
+        .filter(|(_, entry)| producers.take(entry))
+        .map(|(position, _)| position)
+        .collect()
+}
+
+/// The positions of all messages that count, sorted.
 pub(crate) fn all_messages(contents: &Contents) -> Vec<(String, u64)> {
     let mut all = Vec::new();
     for (index, (_, log)) in contents.channels.iter().enumerate() {
-        let mut producers = Producers::new(contents.limits);
-        let taken = (0..).zip(log).filter(|(_, entry)| producers.take(entry));
-        let messages = taken.filter(|(_, entry)| matches!(entry, Entry::Message(..)));
-        all.extend(messages.map(|(position, _)| (Contents::name(index), position)));
+        let is_message = |at: &u64| matches!(log[*at as usize], Entry::Message(..));
+        let messages = taken(log, contents.limits).into_iter().filter(is_message);
+        all.extend(messages.map(|position| (Contents::name(index), position)));
     }
     all.sort();
     all
