@@ -126,6 +126,10 @@ show_log() {
     cat "$log"
 }
 
+show_end() {
+    tail -n 20 "$log"
+}
+
 # Starts a node, unless it runs.
 launch() {
     ! is_running || return 0
@@ -157,7 +161,7 @@ start_processes() {
         tries=$((tries - 1))
         # Somebody else has the port: at the first start another one will do.
         if [ -f "$state/port" ] || [ "$tries" -eq 0 ] || ! each show_log | grep -qi 'already in use'; then
-            each tail -n 20 "$log" >&2
+            each show_end >&2
             fail "$name doesn't start; its log is $log"
         fi
         each slay
