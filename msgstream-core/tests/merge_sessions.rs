@@ -214,3 +214,69 @@ fn duplicates_behind_a_pinned_message_are_within_the_budget() {
     push(&mut merge, a, next, &[Stamped(5, "p;1;2"), Tick(next)]);
     assert_eq!(positions(&packs(&mut merge)), [next]);
 }
+
+#[test]
+fn a_stream_that_begins_in_mid_log_goes_on_where_the_next_epoch_does() {
+    let (mut merge, a) = with_channel(config(), Checkpoint::default());
+    push(
+        &mut merge,
+        a,
+        20,
+        &[
+            // 5 was lost before, so these don't count; nothing here says so.
+            Stamped(2, "p;1;6"),
+            Stamped(2, "p;1;7"),
+            Control("p;9;fence;1"),
+            Control("p;9;base;4"),
+            Stamped(3, "p;9;5"),
+            Stamped(3, "p;9;6"),
+            Stamped(3, "p;9;7"),
+            StampedTick(5, "p;9;7"),
+        ],
+    );
+    let packs = packs(&mut merge);
+    assert_eq!(positions(&packs), [20, 21, 24, 25, 26]);
+    assert_eq!((merge.counts().duplicates, merge.counts().missing), (0, 0));
+}
+
+#[test]
+fn what_only_a_base_tells_is_missing_too() {
+    let (mut merge, a) = with_channel(config(), Checkpoint::default());
+    push(&mut merge, a, 0, &[Stamped(1, "p;1;1"), Control("p;1;base;4"), Tick(5)]);
+    assert_eq!(merge.counts().missing, 3);
+    // An epoch's first base tells it as well, and one that takes a number back doesn't.
+    let log = [
+        Control("p;2;fence;1"),
+        Control("p;2;base;6"),
+        Control("p;3;fence;1"),
+        Control("p;3;base;5"),
+        Control("q;3;fence;1"),
+        Control("q;3;base;80"),
+        Tick(6),
+    ];
+    push(&mut merge, a, 3, &log);
+    assert_eq!(merge.counts().missing, 5);
+}
+
+#[test]
+fn the_greatest_numbers_overflow_nothing() {
+    let (mut merge, a) = with_channel(config(), Checkpoint::default());
+    let most = "18446744073709551615";
+    for (at, producer) in ["p", "q", "r"].into_iter().enumerate() {
+        let texts = ["1;1", "1;base;MOST", "2;fence;MOST", "2;base;MOST", "2;MOST", "2;0"];
+        let says = |text: &str| format!("{producer};{}", text.replace("MOST", most));
+        let mut batch = Vec::new();
+        for (text, position) in texts.iter().zip(10 * at as u64..) {
+            let mut record = record(position, if text.len() < 5 { Msg(1) } else { Tick(0) });
+            record.meta.stamp = says(text).parse().ok();
+            if record.meta.stamp.is_none() {
+                record.extra.push(Header::new(Stamp::HEADER, says(text)));
+            }
+            batch.push(record);
+        }
+        merge.push(a, &mut batch, Position::new(10 * at as u64 + 6)).unwrap();
+    }
+    push(&mut merge, a, 90, &[Tick(5)]);
+    assert_eq!(positions(&packs(&mut merge)), [0, 10, 20]);
+    assert_eq!(merge.counts().missing, u64::MAX);
+}

@@ -41,7 +41,7 @@ impl Merge {
         match judged.map_err(|TooMany| self.too_many(channel, record))? {
             Verdict::Accepted => {
                 channel.taken = Some(position);
-                self.note_missing(channel, stamp);
+                self.note_missing(channel, &stamp.origin.producer);
                 return Ok(true);
             }
             Verdict::Duplicate => self.counts.duplicates += 1,
@@ -59,18 +59,19 @@ impl Merge {
             let max = self.config.producers.max;
             let noted = channel.dedup.control(&control, epoch, max);
             noted.map_err(|TooMany| self.too_many(channel, record))?;
+            self.note_missing(channel, &control.producer);
         }
         Ok(false)
     }
 
     /// What a producer knows to be stored and what isn't there was lost by the broker.
-    fn note_missing(&mut self, channel: &mut Channel, stamp: &Stamp) {
+    fn note_missing(&mut self, channel: &mut Channel, producer: &str) {
         let missing = channel.dedup.take_missing();
         if missing > 0 {
-            self.counts.missing += missing;
+            self.counts.missing = self.counts.missing.saturating_add(missing);
             tracing::error!(
                 channel = &*channel.name,
-                producer = &*stamp.origin.producer,
+                producer,
                 missing,
                 "messages that were acknowledged are not in the channel"
             );
