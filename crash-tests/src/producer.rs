@@ -23,8 +23,24 @@ pub(crate) async fn run(url: &str, folder: &Folder, producer: u32) -> Result<()>
     // A broker may take as long to come back as the round may.
     let config = SessionConfig::new(format!("p{producer}"), plan.home(producer))?
         .with_retry_for(plan.deadline());
-    let opened = stream.create_session(config, &names).await?;
+    let mut open = names.clone();
+    let opened = loop {
+        match stream.create_session(config.clone(), &open).await {
+            // A channel is ended once everything on all of them is stored, so ends are left to do.
+            Err(msgstream::Error::Ended { channel }) => open.retain(|name| *name != channel),
+            opened => break opened?,
+        }
+        if open.is_empty() {
+            return Ok(());
+        }
+    };
     stream.start()?;
+    if open.len() < names.len() {
+        stream.end(plan.end(producer)).await?;
+        stream.confirm().await?;
+        stream.close().await?;
+        return Ok(transport.close().await?);
+    }
 
     let last: Vec<_> = names.iter().map(|name| opened.last.get(*name).copied()).collect();
     let first = last.iter().map(|last| last.unwrap_or(0)).min().unwrap_or(0) + 1;

@@ -106,7 +106,7 @@ pub enum Error {
         "a tick at Timestamp::MAX is refused, for nothing could follow it: end a channel with `end`, at a lesser time"
     )]
     LastTick,
-    /// The stream has ended the channel.
+    /// The channel was ended, by the stream or before it was opened.
     #[error("channel `{channel}` was ended, so nothing can follow there: write to another channel")]
     Ended {
         /// The channel.
@@ -133,6 +133,18 @@ pub enum Error {
         channel: String,
         /// The producer.
         producer: String,
+    },
+    /// A producer has a number that no program comes to by itself.
+    #[error(
+        "on channel `{channel}` somebody says that producer `{producer}` has written {last} messages: go on as another producer, and see who else writes in its name"
+    )]
+    NumbersSpent {
+        /// The channel.
+        channel: String,
+        /// The producer.
+        producer: String,
+        /// The number.
+        last: u64,
     },
     /// The stream produces without a session.
     #[error("`{operation}` needs a session: call `create_session`")]

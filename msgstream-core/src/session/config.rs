@@ -81,7 +81,7 @@ impl SessionConfig {
 
     /// How many bytes may be in flight on each channel, counted as
     /// [`Record::footprint`](crate::transport::Record::footprint). They are kept until they are
-    /// acknowledged, to be sent again. A batch may exceed it.
+    /// acknowledged, to be sent again. A batch may exceed it. With 0, opening is refused.
     #[must_use]
     pub const fn with_in_flight(mut self, bytes: usize) -> Self {
         self.in_flight = bytes;

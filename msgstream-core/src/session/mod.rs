@@ -78,6 +78,7 @@ mod confirm;
 mod control;
 mod counts;
 pub(crate) mod dedup;
+pub(crate) mod ended;
 mod line;
 pub(crate) mod open;
 mod producers;
@@ -115,11 +116,16 @@ pub struct Opened {
 }
 
 /// Fences a producer: what its sessions write to these channels from here on is void, until it
-/// opens another session. For whoever finds that a producer is gone and must be sure that it stays
+/// opens another session. One that it opens meanwhile stays as it is. For whoever finds that a producer is gone and must be sure that it stays
 /// so, such as the owner of a [`TimeSync`](crate::TimeSync).
 ///
 /// The configuration is that of the producer, with its home channel. It writes fences, no bases:
 /// nothing follows in this epoch.
+///
+/// It is the way out, too, where a producer can't open a session any more: because somebody wrote
+/// a fence with an epoch that no session comes to, or because its home channel was deleted. Fence
+/// it, and go on as another producer with what follows [`Opened::last`], whose own numbers begin
+/// anew.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -140,7 +146,9 @@ pub struct Opened {
 /// ```
 ///
 /// # Errors
-/// As [`MsgStream::create_session`](crate::MsgStream::create_session).
+/// As [`MsgStream::create_session`](crate::MsgStream::create_session), but an end is none.
+/// [`Error::Fenced`](crate::Error::Fenced) where a newer session began meanwhile: it has fenced,
+/// or is about to, what this was to fence.
 ///
 /// # Cancel safety
 /// After a cancelled call some channels may be fenced. It may be repeated.

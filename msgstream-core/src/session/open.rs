@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::confirm::{Home, Session};
 use super::counts::Counts;
+use super::ended::is_ended;
 use super::line::Line;
 use super::retry::{Retry, deadline};
 use super::scan::Scan;
@@ -19,6 +20,10 @@ use crate::transport::{
     ChannelWriter, Meta, Origin, Position, Record, Start, Transport, TransportError,
     TransportErrorKind,
 };
+
+/// The greatest number after which a session goes on: no program counts so far, so a greater one
+/// is somebody else's, and there is always room for those that follow.
+const MOST: u64 = 1 << 62;
 
 /// A session, the writers of its channels in their order, and where the producer stands.
 pub(crate) type OpenSession = (Session, Vec<(Arc<str>, SessionWriter)>, Opened);
@@ -33,7 +38,11 @@ pub(crate) async fn open(
         let reason = "a session runs in a tokio runtime: open it in one".to_owned();
         return Err(Error::Config { reason });
     }
-    let opener = Opener::new(transport, config, counts);
+    if config.in_flight == 0 {
+        let reason = "with 0 bytes in flight a session can't write: allow more".to_owned();
+        return Err(Error::Config { reason });
+    }
+    let opener = Opener { writes: true, ..Opener::new(transport, config, counts) };
     opener.within(opener.open(channels)).await
 }
 
@@ -49,11 +58,25 @@ pub(super) async fn fence(
     Ok(fenced.opened(&opener.config, channels))
 }
 
+/// An epoch between this one and any that begins later.
+fn just_after(epoch: Position) -> Position {
+    let mut words = epoch.words();
+    for word in words.iter_mut().rev() {
+        *word = word.wrapping_add(1);
+        if *word > 0 {
+            return Position::from_words(words);
+        }
+    }
+    Position::MAX
+}
+
 struct Opener<'a> {
     transport: &'a Arc<dyn Transport>,
     config: SessionConfig,
     counts: Counts,
     deadline: Instant,
+    /// More than fences.
+    writes: bool,
 }
 
 /// What the home channel told.
@@ -67,7 +90,7 @@ struct Begun {
 /// A channel that is fenced, read up to the fence.
 struct Entered {
     channel: Arc<str>,
-    fence: Position,
+    epoch: Position,
     last: u64,
     scan: Scan,
     writer: Box<dyn ChannelWriter>,
@@ -84,14 +107,14 @@ impl Fenced {
         let all = self.others.iter().chain([&self.home]);
         let named = all.filter(|entered| channels.contains(&&*entered.channel));
         let last = named.map(|entered| (entered.channel.clone(), entered.last)).collect();
-        Opened { producer: config.producer.clone(), epoch: self.home.fence, last }
+        Opened { producer: config.producer.clone(), epoch: self.home.epoch, last }
     }
 }
 
 impl<'a> Opener<'a> {
     fn new(transport: &'a Arc<dyn Transport>, config: SessionConfig, counts: &Counts) -> Self {
         let deadline = deadline(Instant::now(), config.retry_for);
-        Self { transport, config, counts: counts.clone(), deadline }
+        Self { transport, config, counts: counts.clone(), deadline, writes: false }
     }
 
     /// Keeps the deadline.
@@ -157,7 +180,7 @@ impl<'a> Opener<'a> {
     async fn fence_all(&self, channels: &[&str]) -> Result<Fenced> {
         let at_home = channels.contains(&&*self.config.home);
         let home = self.enter(&self.config.home, None, at_home).await?;
-        let begun = Some(Begun { epoch: home.fence, prior: home.scan.seen.prior() });
+        let begun = Some(Begun { epoch: home.epoch, prior: home.scan.seen.prior() });
         // Boxed: a future of this very type keeps the caller's from being `Send`.
         let others = channels.iter().filter(|channel| ***channel != *self.config.home);
         let others: Vec<_> = others.map(|c| self.enter(c, begun, true).boxed()).collect();
@@ -176,8 +199,18 @@ impl<'a> Opener<'a> {
         if info.first.is_some() {
             scan.read_to_end(info.end, self.deadline).await?;
         }
+        let writes = self.writes && messages;
+        if writes {
+            self.not_ended(channel, scan.seen.has_ended(), since.is_some()).await?;
+        }
         let floor = scan.seen.floor();
-        let (fence, writer) = self.fence(channel, floor, begun.map(|begun| begun.epoch)).await?;
+        let epoch = match begun {
+            Some(begun) => Some(begun.epoch),
+            None if self.writes => None,
+            // Not its own place: a session that begins meanwhile is newer than those it is for.
+            None => scan.seen.newest().map(just_after),
+        };
+        let (fence, writer) = self.fence(channel, floor, epoch).await?;
         scan.read_to(fence, self.deadline).await?;
         let prior = begun.and_then(|begun| begun.prior);
         if since.is_some() && !scan.seen.is_enough(prior) {
@@ -185,8 +218,13 @@ impl<'a> Opener<'a> {
             scan = self.scan(channel, Start::Earliest).await?;
             scan.read_to(fence, self.deadline).await?;
         }
-        let epoch = begun.map_or(fence, |begun| begun.epoch);
-        if let Some(by) = scan.seen.newest().filter(|newest| *newest > epoch) {
+        if writes && scan.seen.has_ended() {
+            self.not_ended(channel, scan.seen.has_ended(), since.is_some()).await?;
+        }
+        let epoch = epoch.unwrap_or(fence);
+        // To one that only fences, a newer epoch on another channel is as good.
+        let matters = self.writes || begun.is_none();
+        if let Some(by) = scan.seen.newest().filter(|newest| matters && *newest > epoch) {
             self.counts.lock().fenced += 1;
             return Err(Error::Fenced { producer: self.config.producer.to_string(), epoch, by });
         }
@@ -195,7 +233,21 @@ impl<'a> Opener<'a> {
             return Err(Error::NumbersLost { channel, producer });
         }
         let last = scan.seen.last().unwrap_or(0);
-        Ok(Entered { channel: channel.into(), fence, last, scan, writer })
+        if writes && last > MOST {
+            let (channel, producer) = (channel.to_owned(), self.config.producer.to_string());
+            return Err(Error::NumbersSpent { channel, producer, last });
+        }
+        Ok(Entered { channel: channel.into(), epoch, last, scan, writer })
+    }
+
+    /// Nothing that follows an end is ever delivered. What was read from the middle on may have
+    /// begun behind the end, or behind the fence that voids it.
+    async fn not_ended(&self, channel: &str, seen: bool, part: bool) -> Result<()> {
+        let ended = match part {
+            true => self.again(|| is_ended(&**self.transport, channel)).await?,
+            false => seen,
+        };
+        if ended { Err(Error::Ended { channel: channel.to_owned() }) } else { Ok(()) }
     }
 
     async fn scan(&self, channel: &str, start: Start) -> Result<Scan> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::dedup::{Dedup, Verdict};
+use super::ended::Ends;
 use super::retry::Retry;
 use super::{Control, Kind, ProducerState};
 use crate::message::{MsgType, Timestamp};
@@ -36,6 +37,7 @@ pub(super) struct Seen {
     /// There were messages that told nothing.
     unclear: bool,
     floor: Timestamp,
+    ends: Ends,
 }
 
 /// A tick or a base that told a number.
@@ -59,7 +61,13 @@ impl Seen {
             ahead: 0,
             unclear: false,
             floor: Timestamp::MIN,
+            ends: Ends::default(),
         }
+    }
+
+    /// Whether the channel has ended, as far as it was read.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ends.ended()
     }
 
     /// The greatest tick. The end of time is left out: nobody can follow it.
@@ -99,6 +107,7 @@ impl Seen {
     pub(super) fn see(&mut self, record: &Record) {
         let tick = record.meta.msg_type == MsgType::TIME_TICK;
         let ts = record.meta.timestamp;
+        self.ends.see(record);
         if tick && ts < Timestamp::MAX {
             self.floor = self.floor.max(ts);
         }

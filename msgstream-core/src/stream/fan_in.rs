@@ -91,6 +91,6 @@ impl fmt::Debug for FanIn {
 }
 
 /// The record is its channel's end.
-pub(super) fn is_end(record: &Record) -> bool {
+pub(crate) fn is_end(record: &Record) -> bool {
     record.meta.msg_type == MsgType::TIME_TICK && record.header(END_HEADER).is_some()
 }

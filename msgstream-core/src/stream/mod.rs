@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::consumer::Consumer;
+pub(crate) use self::fan_in::is_end;
 pub use self::outage::Outage;
 use self::outage::RETRY_FOR;
 pub use self::outcome::{ChannelOutcome, PackReceipt, ProduceError, Produced, Rest};
@@ -101,8 +102,11 @@ impl MsgStream {
     /// After a failed write this is the way on: it opens new writers.
     ///
     /// # Errors
-    /// [`Error::Config`] for no channel or one named twice, [`Error::Closed`], and
-    /// [`Error::Transport`], such as for a channel that isn't there.
+    /// [`Error::Config`] for no channel or one named twice, [`Error::Closed`],
+    /// [`Error::Ended`] for a channel that has ended, and [`Error::Transport`], such as for a
+    /// channel that isn't there.
+    ///
+    /// An end is found among the last 64 records; who may not read doesn't find it.
     ///
     /// # Cancel safety
     /// After a cancelled call the stream has its earlier writers; they may be closed.
@@ -125,6 +129,8 @@ impl MsgStream {
     ///
     /// # Errors
     /// [`Error::Fenced`] where a newer session was opened meanwhile, [`Error::NumbersLost`],
+    /// [`Error::NumbersSpent`], [`Error::Ended`] for a channel that has ended (with
+    /// [`scan_since`](SessionConfig::with_scan_since) it is found among the last 64 records),
     /// [`Error::Config`] for no channel or one named twice, or outside of a tokio runtime,
     /// [`Error::Closed`], and [`Error::Transport`], such as for a channel that isn't there, or
     /// where it fails for [`retry_for`](SessionConfig::with_retry_for).
@@ -252,8 +258,9 @@ impl MsgStream {
     }
 
     /// Ends every channel: like [`tick`](Self::tick), and a promise that nothing at all follows.
-    /// The end is a record in the channel. Where it fails, create the producers again and repeat
-    /// it: a second end is never read.
+    /// The end is a record in the channel. Where it fails, create the producers again, without the
+    /// channels that are [`Ended`](Error::Ended) then, and repeat it. Everything submitted before
+    /// is stored on all channels before the first one is ended.
     ///
     /// # Errors
     /// As [`MsgStream::tick`].

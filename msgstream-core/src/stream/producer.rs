@@ -13,9 +13,12 @@ use crate::error::{Error, Result};
 use crate::message::{MsgPack, MsgType, TimeTickMsg, Timestamp};
 use crate::planted::{Bug, planted};
 use crate::repack::{HashKeys, Repack, RepackError};
+use crate::session::ended::is_ended;
 use crate::session::{Counts, Opened, Session, SessionConfig, SessionWriter, open};
 use crate::timetick::END_HEADER;
-use crate::transport::{ChannelWriter, Header, Receipt, Record, Stamp, Transport};
+use crate::transport::{
+    ChannelWriter, Header, Receipt, Record, Stamp, Transport, TransportErrorKind,
+};
 
 /// A batch for one channel, by the channel's index.
 type Batch = (usize, Encoded);
@@ -28,7 +31,6 @@ pub(super) struct Producer {
     in_flight: VecDeque<PackReceipt>,
     /// The first failure; the writers of its channels are poisoned.
     failed: Option<ProduceError>,
-    ended: bool,
     session: Option<Session>,
 }
 
@@ -36,6 +38,14 @@ pub(super) struct Producer {
 struct Channel {
     name: Arc<str>,
     writer: Writer,
+    /// An end was handed over.
+    ended: bool,
+}
+
+impl Channel {
+    const fn new(name: Arc<str>, writer: Writer) -> Self {
+        Self { name, writer, ended: false }
+    }
 }
 
 #[derive(Debug)]
@@ -73,8 +83,11 @@ impl Producer {
             let name = Arc::<str>::from(*channel);
             // Boxed: a future of this very type keeps the caller's from being `Send`.
             async move {
-                let writer = Writer::Plain(transport.writer(&name).await?);
-                Ok::<_, Error>(Channel { name, writer })
+                let writer = transport.writer(&name).await?;
+                if has_ended(transport, &name).await? {
+                    return Err(Error::Ended { channel: name.to_string() });
+                }
+                Ok(Channel::new(name, Writer::Plain(writer)))
             }
             .boxed()
         };
@@ -91,14 +104,13 @@ impl Producer {
         counts: &Counts,
     ) -> Result<(Self, Opened)> {
         let (session, writers, opened) = open::open(transport, config, channels, counts).await?;
-        let channels = writers
-            .into_iter()
-            .map(|(name, writer)| Channel { name, writer: Writer::Session(writer) });
+        let channels =
+            writers.into_iter().map(|(name, writer)| Channel::new(name, Writer::Session(writer)));
         Ok((Self::new(channels.collect(), Some(session)), opened))
     }
 
     const fn new(channels: Vec<Channel>, session: Option<Session>) -> Self {
-        Self { channels, in_flight: VecDeque::new(), failed: None, ended: false, session }
+        Self { channels, in_flight: VecDeque::new(), failed: None, session }
     }
 
     /// Makes sure that what was acknowledged counts.
@@ -133,8 +145,6 @@ impl Producer {
         let records = encode(&pack.msgs, self.stamp().as_ref()).records;
         let batches = self.to_all(&records)?;
         self.ready().await?;
-        // A copied end ends here, too.
-        self.ended = records.iter().any(is_end);
         self.send(batches).await
     }
 
@@ -150,7 +160,6 @@ impl Producer {
             self.settle().await?;
         }
         self.ready().await?;
-        self.ended = end;
         self.send(batches).await
     }
 
@@ -224,8 +233,9 @@ impl Producer {
 
     /// Refuses, before anything is sent, what a reader wouldn't get or the writer wouldn't take.
     fn check(&self, channel: usize, records: &[Record]) -> Result<()> {
-        let Channel { name, writer } = &self.channels[channel];
-        if self.ended {
+        let Channel { name, writer, ended } = &self.channels[channel];
+        let after_end = records.split_last().is_some_and(|(_, before)| before.iter().any(is_end));
+        if *ended || after_end {
             return Err(Error::Ended { channel: name.to_string() });
         }
         Ok(writer.as_ref().check(records)?)
@@ -236,7 +246,9 @@ impl Producer {
             self.note(outcome);
         }
         let receipts = batches.into_iter().map(|(channel, batch)| {
-            let Channel { name, writer } = &mut self.channels[channel];
+            let Channel { name, writer, ended } = &mut self.channels[channel];
+            // A copied end is one, too.
+            *ended |= batch.records.last().is_some_and(is_end);
             (name.clone(), batch.records.len(), writer.submit(batch))
         });
         let receipt = PackReceipt::new(receipts.collect());
@@ -259,6 +271,17 @@ impl Producer {
         if let Err(Error::Produce(error)) = outcome {
             self.failed.get_or_insert(error);
         }
+    }
+}
+
+/// Whether a channel has ended. Who may write and not read can't look.
+async fn has_ended(transport: &dyn Transport, channel: &str) -> Result<bool> {
+    match is_ended(transport, channel).await {
+        Err(error) if matches!(error.kind(), TransportErrorKind::Denied { .. }) => {
+            tracing::debug!(channel, %error, "can't read, so an end isn't found");
+            Ok(false)
+        }
+        ended => Ok(ended?),
     }
 }
 

@@ -6,9 +6,11 @@
 mod common;
 
 mod confirming;
+mod ending;
 mod faults;
 mod opening;
 mod random;
+mod strangers;
 mod sync;
 mod writing;
 

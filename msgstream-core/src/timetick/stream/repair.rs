@@ -29,8 +29,9 @@ impl TtMsgStream {
         self.merge.set_tick_limit(Timestamp::MAX);
     }
 
-    /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`].
+    /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`]; 0 is taken as 1.
     pub fn set_budget(&mut self, bytes: usize) {
+        let bytes = bytes.max(1);
         self.config.budget = bytes;
         self.merge.set_budget(bytes);
         self.recheck = true;
