@@ -67,8 +67,11 @@
 //!
 //! - One program at a time goes on from one source under one producer id.
 //! - The channels keep records for longer than a producer is silent. Where messages of a producer
-//!   are left and nothing that tells their numbers, opening fails with
+//!   are left and nothing that tells their numbers for certain, opening fails with
 //!   [`Error::NumbersLost`](crate::Error::NumbersLost).
+//! - Whoever may write to a channel writes no records in the name of others: nothing is signed. A
+//!   producer that somebody else's records keep from opening goes on as another one, see
+//!   [`fence`].
 //! - The home channel isn't deleted while there are records of the session elsewhere: a new one has
 //!   lower positions, so its epochs would look old.
 //! - Consumers remember producers for longer than a record is tried again: [`ProducerLimits`].
