@@ -149,6 +149,14 @@ impl Sim {
         state.channels.get(channel).map_or_else(Vec::new, |c| c.log.records().cloned().collect())
     }
 
+    /// Looks at the records of a channel, but for so many.
+    fn for_each_from(&self, channel: &str, skip: usize, see: impl FnMut(&Record)) {
+        let state = self.broker.lock();
+        if let Some(channel) = state.channels.get(channel) {
+            channel.log.records().skip(skip).for_each(see);
+        }
+    }
+
     /// How far a subscription was acknowledged; `None` where it never was.
     #[must_use]
     pub fn cursor(&self, channel: &str, subscription: &str) -> Option<Position> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::checkpoint::CommitCounts;
+use msgstream_core::checkpoint::{Checkpoint, CommitCounts};
 use msgstream_core::session::SessionCounts;
 use msgstream_core::timetick::merge::MergeCounts;
 use msgstream_core::transport::{Position, Record};
@@ -34,8 +34,10 @@ pub(super) struct Given {
     /// had come to since: a zombie that doesn't know it yet.
     pub(super) stray: bool,
     pub(super) pack: ModelPack,
-    /// Where the stream stood after it, as text.
-    pub(super) end: String,
+    /// Where the stream stood after it.
+    pub(super) end: Checkpoint,
+    /// How often on the way here somebody resumed where a channel was idle.
+    pub(super) resumed_idle: u64,
 }
 
 /// A channel that was deleted and made again.
@@ -50,28 +52,52 @@ pub(super) struct Destroyed {
     pub(super) saved: bool,
 }
 
+/// What one life of a consumer did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Life {
+    pub(super) merge: MergeCounts,
+    pub(super) commits: CommitCounts,
+    /// The channels that it saw the end of, while it went on with others.
+    pub(super) ended: u64,
+    /// So many times in a row it or its forerunners resumed where a channel was idle.
+    pub(super) resumed_idle: u64,
+    /// It resumed a channel whose first records were deleted, while it was idle.
+    pub(super) resumed_trimmed: bool,
+    /// It began in the middle, before there was a checkpoint: see [`Given::stray`].
+    pub(super) stray: bool,
+}
+
 /// The counts of every program's every life.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    pub(super) merges: BTreeMap<String, MergeCounts>,
+    pub(super) consumers: BTreeMap<String, Life>,
     pub(super) sessions: BTreeMap<String, SessionCounts>,
-    pub(super) commits: BTreeMap<String, CommitCounts>,
+    /// Times that somebody who wanted to write was told that a channel had ended.
+    pub(super) found_ended: u64,
+    /// Sessions that knew since when to read, where the first records were deleted.
+    pub(super) bounded_on_trimmed: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// A time before each producer's last session was opened.
-    pub(super) opened: BTreeMap<String, Duration>,
+    /// A time before which each producer wrote nothing that tells its number last, for certain.
+    pub(super) told: BTreeMap<String, Duration>,
     pub(super) acked: Vec<Acked>,
     /// By number, from 1 on.
     pub(super) given: Vec<Given>,
     pub(super) counts: Counts,
-    /// Producers all of whose messages are stored.
+    /// Producers all of whose messages are stored, and whose channels are ended if they were to be.
     pub(super) finished: BTreeSet<String>,
+    /// Channels that a producer knows to be ended.
+    pub(super) ended: BTreeSet<Arc<str>>,
+    /// A consumer came to the end of all channels, after that pack, and has committed it.
+    pub(super) consumed_all: Option<u64>,
     /// The greatest time of a message that was produced.
     pub(super) latest: u64,
     /// How often consumers were told that a channel is gone, or records of it.
-    pub(super) told: u64,
+    pub(super) told_gone: u64,
+    /// Up to where retention deleted what the subscription had passed.
+    pub(super) trimmed: BTreeMap<String, Position>,
     pub(super) destroyed: Option<Destroyed>,
     /// What a consumer waited for when it was cancelled, as it says.
     pub(super) status: String,
@@ -85,28 +111,20 @@ impl Ledger {
     }
 
     /// Notes that a consumer was given a pack after another one; gives its number.
-    pub(super) fn give(&mut self, after: u64, pack: &MsgPack, stray: bool) -> u64 {
-        let placed = |message: &Message| -> Option<Placed> {
-            let stored = message.stored()?;
-            Some((stored.channel.clone(), stored.record.position, stored.late))
-        };
-        let pack_given = ModelPack {
-            begin: pack.begin_ts.map(|ts| ts.0),
-            end: pack.end_ts.0,
-            msgs: pack.msgs.iter().filter_map(placed).collect(),
-        };
-        let before = self.given(after).map(|given| given.pack.end);
-        if before != pack_given.begin {
+    pub(super) fn give(&mut self, after: u64, pack: &MsgPack, to: &Life) -> u64 {
+        let (given, end) = (given(pack), pack.end.clone());
+        let before = self.given(after);
+        let begin = before.map(|given| given.pack.end);
+        if begin != given.begin {
             self.violation(format!(
-                "the pack after {before:?} begins at {:?}: a pack is missing, or came again",
-                pack_given.begin
+                "the pack after {begin:?} begins at {:?}: a pack is missing, or came again",
+                given.begin
             ));
+        } else if let Some(back) = before.and_then(|before| goes_back(&before.end, &end)) {
+            self.violation(back);
         }
-        let end = serde_json::to_string(&pack.end).unwrap_or_else(|error| {
-            self.violation(format!("a checkpoint can't be written down: {error}"));
-            String::new()
-        });
-        self.given.push(Given { after, stray, pack: pack_given, end });
+        let Life { stray, resumed_idle, .. } = *to;
+        self.given.push(Given { after, stray, pack: given, end, resumed_idle });
         self.given.len() as u64
     }
 
@@ -118,4 +136,29 @@ impl Ledger {
     pub(super) fn chain(&self, last: u64) -> impl Iterator<Item = &Given> {
         std::iter::successors(self.given(last), |given| self.given(given.after))
     }
+}
+
+/// A pack, in the model's form.
+pub(super) fn given(pack: &MsgPack) -> ModelPack {
+    let placed = |message: &Message| -> Option<Placed> {
+        let stored = message.stored()?;
+        Some((stored.channel.clone(), stored.record.position, stored.late))
+    };
+    ModelPack {
+        begin: pack.begin_ts.map(|ts| ts.0),
+        end: pack.end_ts.0,
+        msgs: pack.msgs.iter().filter_map(placed).collect(),
+    }
+}
+
+/// What a checkpoint would read again that an earlier one says is done with: that may be deleted.
+fn goes_back(before: &Checkpoint, after: &Checkpoint) -> Option<String> {
+    before.channels.iter().find_map(|(channel, mark)| {
+        let (was, is) = (mark.resume, after.channels.get(channel).map(|mark| mark.resume));
+        (is < Some(was)).then(|| {
+            format!(
+                "{channel} resumed at {was} after a pack, and resumes at {is:?} after a later one"
+            )
+        })
+    })
 }

@@ -22,7 +22,9 @@
 //! assert_eq!(report.hash, world::run(7, false).hash);
 //! ```
 
+mod answers;
 mod consumer;
+mod joins;
 mod keeper;
 mod ledger;
 mod life;
@@ -46,7 +48,7 @@ use tokio::time::sleep;
 
 use self::ledger::Ledger;
 use self::life::supervise;
-use self::plan::{Plan, Vandal};
+use self::plan::{Plan, Then, Vandal};
 pub use self::rare::RARE_PATHS;
 use self::store::SimStore;
 use super::{Fault, Rng, Sim};
@@ -116,8 +118,8 @@ pub fn run(seed: u64, print: bool) -> Report {
 
 impl World {
     async fn run(seed: u64, print: bool) -> Report {
-        let plan = Plan::new(seed);
         let clock = Timestamp(BEGIN << Timestamp::LOGICAL_BITS);
+        let plan = Plan::new(seed, clock);
         let sim = plan.sim().clock(clock).print(print).build();
         if print {
             eprintln!("{plan:#?}");
@@ -154,7 +156,7 @@ impl World {
             rare: rare::rare_paths(&ledger.counts),
             acknowledged: ledger.acked.len() as u64,
             packs: ledger.given.len() as u64,
-            told: ledger.told,
+            told: ledger.told_gone,
         }
     }
 
@@ -166,12 +168,13 @@ impl World {
         for plan in &self.plan.producers {
             let (name, own) = (plan.id.clone(), plan.clone());
             let start = move |world, name, rng| producer::start(world, name, own.clone(), rng);
-            let (id, ends) = (plan.id.clone(), plan.tick_every.is_none() || plan.falls_silent);
+            let (id, ends) = (plan.id.clone(), plan.then != Then::Ticks);
             let done = move |world: &Self| ends && world.ledger().finished.contains(&id);
             programs.spawn(supervise(self.clone(), name, rng.fork(), start, done));
         }
-        let (name, never) = ("consumer".to_owned(), |_: &Self| false);
-        programs.spawn(supervise(self.clone(), name, rng.fork(), consumer::start, never));
+        let name = "consumer".to_owned();
+        let done = |world: &Self| world.is_calm() && world.has_consumed_all(&world.ledger());
+        programs.spawn(supervise(self.clone(), name, rng.fork(), consumer::start, done));
         if self.plan.retention {
             programs.spawn(keeper::retention(self.clone()));
         }
@@ -213,11 +216,11 @@ impl World {
     /// be.
     fn is_done(&self, ledger: &Ledger) -> bool {
         if let Some(destroyed) = &ledger.destroyed
-            && (ledger.told > 0 || !destroyed.saved)
+            && (ledger.told_gone > 0 || !destroyed.saved)
         {
             return true;
         }
-        if matches!(self.plan.vandal, Some(Vandal::Trims(_))) && ledger.told > 0 {
+        if matches!(self.plan.vandal, Some(Vandal::Trims(_))) && ledger.told_gone > 0 {
             return true;
         }
         let last = self.store.state().map_or(0, |state| consumer::last_given(&state));
@@ -226,7 +229,13 @@ impl World {
         let on_time = self.plan.consumer.late == LatePolicy::Error;
         let slack = if on_time { 0 } else { Timestamp::span(PATIENCE / 30) };
         ledger.finished.len() == self.plan.producers.len()
-            && committed >= Some(ledger.latest + slack)
+            && (committed >= Some(ledger.latest + slack) || self.has_consumed_all(ledger))
+    }
+
+    /// Every channel has ended, and the last pack of them is committed.
+    fn has_consumed_all(&self, ledger: &Ledger) -> bool {
+        let last = self.store.state().map(|state| consumer::last_given(&state));
+        last.is_some() && ledger.consumed_all == last
     }
 
     /// What the channels hold at the end, as far as the laws go by it.

@@ -8,16 +8,16 @@ use std::time::Duration;
 use futures::FutureExt;
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{Blob, InsertRequest, MsgBase};
-use msgstream_core::session::{Opened, SessionConfig};
+use msgstream_core::session::SessionConfig;
 use msgstream_core::stream::{ChannelOutcome, PackReceipt};
-use msgstream_core::transport::{Position, TransportErrorKind as Kind};
+use msgstream_core::transport::Position;
 use msgstream_core::{Error, MsgPack, MsgStream, Timestamp};
 use tokio::time::sleep;
 
 use super::World;
 use super::ledger::Acked;
 use super::life::Program;
-use super::plan::ProducerPlan;
+use super::plan::{ProducerPlan, Then};
 use crate::sim::Rng;
 
 pub(super) fn start(world: Arc<World>, name: String, plan: ProducerPlan, rng: Rng) -> Program {
@@ -40,11 +40,15 @@ struct Producer<'a> {
     stream: &'a mut MsgStream,
     rng: Rng,
     epoch: Position,
+    /// The channels that haven't ended.
+    channels: Vec<&'a str>,
     /// The next number on each channel.
     next: BTreeMap<Arc<str>, u64>,
     in_flight: VecDeque<(Numbers, PackReceipt)>,
     /// Where the ledger has what was acknowledged and not confirmed.
     unconfirmed: Vec<usize>,
+    /// When the last tick was sent that was acknowledged and isn't confirmed.
+    ticked: Option<Duration>,
 }
 
 /// The numbers in a pack, for each channel.
@@ -61,23 +65,48 @@ async fn produce(
     let config = SessionConfig::new(&*plan.id, &*plan.home)?
         .with_retry_for(retry_for)
         .with_in_flight(rng.range(1..20_000) as usize);
-    // Since the last time that a session of this producer was opened there is a base.
-    let since = world.ledger().opened.get(&plan.id).copied().filter(|_| world.plan.bounded);
-    let config = match since {
-        Some(since) => config.with_scan_since(world.unix_time_at(since)),
-        None => config,
+    let mut channels: Vec<_> = plan.channels.iter().map(String::as_str).collect();
+    let (before, opened) = loop {
+        if channels.is_empty() {
+            world.ledger().finished.insert(plan.id.clone());
+            return Ok(());
+        }
+        // Since the last time that a session of this producer was opened there is a base.
+        let since = world.ledger().told.get(&plan.id).copied().filter(|_| world.plan.bounded);
+        let config = match since {
+            Some(since) => config.clone().with_scan_since(world.unix_time_at(since)),
+            None => config.clone(),
+        };
+        let before = world.sim.now();
+        match stream.create_session(config, &channels).await {
+            Ok(opened) => break (before, opened),
+            Err(Error::Ended { channel }) => {
+                world.found_ended(&channel);
+                channels.retain(|open| *open != channel);
+            }
+            Err(error) => return Err(error),
+        }
     };
-    let before = world.sim.now();
-    let channels: Vec<_> = plan.channels.iter().map(String::as_str).collect();
-    let opened = stream.create_session(config, &channels).await?;
     stream.start()?;
     world.sim.note(format_args!("{} opened at {}: {:?}", plan.id, opened.epoch, opened.last));
     world.check_opened(&opened);
-    world.ledger().opened.insert(plan.id.clone(), before);
+    world.note_opened(plan, &channels, before);
     let next = opened.last.iter().filter(|(channel, _)| channels.contains(&&***channel));
     let next = next.map(|(channel, last)| (channel.clone(), last + 1)).collect();
-    let (epoch, in_flight, unconfirmed) = (opened.epoch, VecDeque::new(), Vec::new());
-    Producer { world, name, plan, stream, rng, epoch, next, in_flight, unconfirmed }.run().await
+    let producer = Producer {
+        world,
+        name,
+        plan,
+        stream,
+        rng,
+        epoch: opened.epoch,
+        channels,
+        next,
+        in_flight: VecDeque::new(),
+        unconfirmed: Vec::new(),
+        ticked: None,
+    };
+    producer.run().await
 }
 
 impl Producer<'_> {
@@ -102,9 +131,12 @@ impl Producer<'_> {
         }
         self.settle().await?;
         self.confirm().await?;
+        if self.plan.then.is_end() {
+            return self.end().await;
+        }
         self.world.ledger().finished.insert(self.plan.id.clone());
         let Some(every) = self.plan.tick_every else { return self.stream.close().await };
-        while !self.plan.falls_silent {
+        while self.plan.then == Then::Ticks {
             self.tick().await?;
             // Void ticks are acknowledged like others.
             self.confirm().await?;
@@ -114,16 +146,36 @@ impl Producer<'_> {
         self.stream.close().await
     }
 
+    /// Ends its channels, within the session or without one, and makes sure of it.
+    async fn end(mut self) -> Result<(), Error> {
+        let now = self.now();
+        if self.plan.then == Then::Ends {
+            self.stream.end(now).await?;
+            self.confirm().await?;
+        } else {
+            self.stream.close().await?;
+            let mut plain = MsgStream::new(Arc::new(self.world.sim.transport()));
+            plain.create_producers(&self.channels).await?;
+            plain.start()?;
+            plain.end(now).await?;
+        }
+        let mut ledger = self.world.ledger();
+        ledger.ended.extend(self.channels.iter().map(|channel| Arc::from(*channel)));
+        ledger.finished.insert(self.plan.id.clone());
+        Ok(())
+    }
+
+    /// Its own clock.
     fn now(&self) -> Timestamp {
-        self.world.unix_time()
+        Timestamp(self.world.unix_time().0 + Timestamp::span(self.plan.clock))
     }
 
     /// Hands over a few messages, of some of the channels.
     fn submit(&mut self) -> Result<(), Error> {
         let now = self.now();
         let (mut msgs, mut numbers) = (Vec::new(), Numbers::new());
-        for (key, channel) in (0..).zip(&self.plan.channels) {
-            let Some(next) = self.next.get_mut(&**channel) else { continue };
+        for (key, channel) in (0..).zip(&self.channels) {
+            let Some(next) = self.next.get_mut(*channel) else { continue };
             for _ in 0..self.rng.range(0..self.plan.batch + 1) {
                 if *next > self.plan.messages {
                     break;
@@ -133,7 +185,7 @@ impl Producer<'_> {
                 let ts = now.0 + (early << Timestamp::LOGICAL_BITS) + 1 + self.rng.below(1_000);
                 let payload = self.rng.range(self.plan.payload.clone()) as usize;
                 msgs.push(message(key, *next, ts, payload));
-                numbers.entry(Arc::from(&**channel)).or_default().push(*next);
+                numbers.entry(Arc::from(*channel)).or_default().push(*next);
                 *next += 1;
                 let latest = &mut self.world.ledger().latest;
                 *latest = (*latest).max(ts);
@@ -146,10 +198,16 @@ impl Producer<'_> {
         Ok(())
     }
 
-    /// Promises that nothing up to now follows.
+    /// Promises that nothing up to now follows, or once more what was promised long ago.
     async fn tick(&mut self) -> Result<(), Error> {
-        let now = self.now();
+        let (began, mut now) = (self.world.sim.now(), self.now());
+        if self.rng.chance(0.05) {
+            now.0 -= Timestamp::span(Duration::from_secs(1));
+        }
         let ticked = self.stream.tick(now).await.map(drop);
+        if ticked.is_ok() {
+            self.ticked = Some(began);
+        }
         self.settle().await.and(ticked)
     }
 
@@ -191,9 +249,11 @@ impl Producer<'_> {
     }
 
     async fn confirm(&mut self) -> Result<(), Error> {
-        let acked = std::mem::take(&mut self.unconfirmed);
+        let (acked, ticked) = (std::mem::take(&mut self.unconfirmed), self.ticked.take());
         self.stream.confirm().await?;
         let mut ledger = self.world.ledger();
+        let told = ledger.told.entry(self.plan.id.clone()).or_default();
+        *told = (*told).max(ticked.unwrap_or_default());
         for index in acked {
             if let Some(acked) = ledger.acked.get_mut(index) {
                 acked.confirmed = true;
@@ -215,39 +275,4 @@ pub(super) fn message(key: u32, number: u64, ts: u64, payload: usize) -> InsertM
         ..InsertRequest::default()
     };
     InsertMsg::new(request).with_hash_keys([key])
-}
-
-impl World {
-    /// A session that is opened knows all that was confirmed to those before it.
-    fn check_opened(&self, opened: &Opened) {
-        let mut ledger = self.ledger();
-        if ledger.destroyed.is_some() {
-            return;
-        }
-        let forgotten = ledger.acked.iter().find(|acked| {
-            let last = opened.last.get(&acked.channel);
-            acked.confirmed
-                && acked.producer == opened.producer
-                && acked.epoch < opened.epoch
-                && last.is_some_and(|last| *last < acked.number)
-        });
-        let what = forgotten.map(|acked| format!("{opened:?} forgets {acked:?}"));
-        what.into_iter().for_each(|what| ledger.violation(what));
-    }
-
-    /// Why a producer ended, where it may: it is started again.
-    fn end_of_producer(&self, plan: &ProducerPlan, error: &Error) {
-        let may = match error {
-            Error::Fenced { .. } | Error::Produce(_) => true,
-            Error::Transport(error) => {
-                let kind = error.kind();
-                let passes = matches!(kind, Kind::Poisoned | Kind::Closed) || error.is_temporary();
-                passes || self.may_be_gone(kind)
-            }
-            _ => false,
-        };
-        if !may {
-            self.ledger().violation(format!("producer {} ended: {error}", plan.id));
-        }
-    }
 }

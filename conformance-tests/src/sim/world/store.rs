@@ -1,5 +1,6 @@
 //! A checkpoint store that is as unreliable as the broker.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use msgstream_core::Checkpoint;
 use msgstream_core::checkpoint::{CheckpointStore, Generation, StoreError, Stored};
+use msgstream_core::transport::Position;
 use tokio::time::sleep;
 
 use crate::sim::{Rng, Sim};
@@ -22,6 +24,7 @@ pub(super) struct SimStore {
 #[derive(Debug)]
 struct State {
     saved: Vec<Saved>,
+    furthest: BTreeMap<Arc<str>, Position>,
     rng: Rng,
     trouble: f64,
 }
@@ -36,7 +39,8 @@ struct Saved {
 
 impl SimStore {
     pub(super) fn new(sim: Sim, rng: Rng, trouble: f64) -> Self {
-        Self { sim, state: Arc::new(Mutex::new(State { saved: Vec::new(), rng, trouble })) }
+        let (saved, furthest) = (Vec::new(), BTreeMap::new());
+        Self { sim, state: Arc::new(Mutex::new(State { saved, furthest, rng, trouble })) }
     }
 
     /// From now on every save succeeds.
@@ -49,22 +53,45 @@ impl SimStore {
         self.lock().saved.last().map(|saved| saved.state.clone())
     }
 
-    /// The checkpoint that was saved last.
-    pub(super) fn checkpoint(&self) -> Option<Checkpoint> {
-        parse(self.lock().saved.last()?).ok()?
+    /// How far any save resumes each channel.
+    pub(super) fn furthest(&self) -> BTreeMap<Arc<str>, Position> {
+        self.lock().furthest.clone()
     }
 
-    /// Every checkpoint that was ever saved.
-    pub(super) fn checkpoints(&self) -> Vec<Checkpoint> {
+    /// Whether nobody has saved since, but this one itself.
+    pub(super) fn is_newest(&self, generation: Generation) -> bool {
+        let newest = self.lock().saved.last().map(|saved| saved.generation.owner);
+        newest == Some(generation.owner)
+    }
+
+    /// An earlier save; `None` where there isn't one.
+    pub(super) fn earlier(&self, rng: &mut Rng) -> Option<(Checkpoint, Bytes)> {
+        let state = self.lock();
+        let saved = rng.pick(&state.saved)?;
+        Some((parse(saved).ok()??, saved.state.clone()))
+    }
+
+    /// Whether a checkpoint was ever saved.
+    pub(super) fn has_checkpoint(&self) -> bool {
+        self.lock().saved.iter().any(|saved| saved.checkpoint.is_some())
+    }
+
+    /// Every checkpoint that was ever saved, with the program's state.
+    pub(super) fn checkpoints(&self) -> Vec<(Checkpoint, Bytes)> {
         let saved = self.lock().saved.clone();
-        saved.iter().filter_map(|saved| parse(saved).ok()?).collect()
+        saved.into_iter().filter_map(|saved| Some((parse(&saved).ok()??, saved.state))).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, expected: Option<Generation>, new: Saved) -> Result<(), StoreError> {
+    fn set(
+        &self,
+        expected: Option<Generation>,
+        new: Saved,
+        marks: &[(Arc<str>, Position)],
+    ) -> Result<(), StoreError> {
         let mut state = self.lock();
         let found = state.saved.last().map(|saved| saved.generation);
         if found != expected {
@@ -73,6 +100,10 @@ impl SimStore {
         // Whose it is was drawn outside of the simulation.
         self.sim.note(format_args!("saved {} {:?}", new.generation.number, new.checkpoint));
         state.saved.push(new);
+        for (channel, resume) in marks {
+            let furthest = state.furthest.entry(channel.clone()).or_insert(*resume);
+            *furthest = (*furthest).max(*resume);
+        }
         Ok(())
     }
 }
@@ -109,6 +140,8 @@ impl CheckpointStore for SimStore {
     async fn save(&self, expected: Option<Generation>, new: &Stored) -> Result<(), StoreError> {
         let checkpoint = new.checkpoint.as_ref().map(serde_json::to_string).transpose();
         let checkpoint = checkpoint.map_err(failed)?;
+        let marks = new.checkpoint.iter().flat_map(|checkpoint| &checkpoint.channels);
+        let marks: Vec<_> = marks.map(|(name, mark)| (name.clone(), mark.resume)).collect();
         let new = Saved { generation: new.generation, checkpoint, state: new.state.clone() };
         let (delay, fate) = {
             let State { rng, trouble, .. } = &mut *self.lock();
@@ -125,15 +158,15 @@ impl CheckpointStore for SimStore {
         };
         sleep(delay).await;
         match fate {
-            Fate::Done => return self.set(expected, new),
+            Fate::Done => return self.set(expected, new, &marks),
             Fate::Lost => {}
-            Fate::Unanswered => self.set(expected, new)?,
+            Fate::Unanswered => self.set(expected, new, &marks)?,
             Fate::Later(later) => {
                 let store = self.clone();
                 tokio::spawn(async move {
                     sleep(later).await;
                     // Where somebody saved meanwhile it takes no effect.
-                    drop(store.set(expected, new));
+                    drop(store.set(expected, new, &marks));
                 });
             }
         }
