@@ -5,10 +5,14 @@
 //! cargo run --release -p msgstream-conformance --example sim -- --for 3600
 //! cargo run --release -p msgstream-conformance --example sim -- --seed 42 --trace
 //! ```
+//!
+//! `--for` begins at a random seed, and `--seeds` at 0, unless `--from` says where. The first line
+//! tells it, so that whatever is found can be run again.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::process::ExitCode;
+use std::hash::{BuildHasher, RandomState};
+use std::process::{self, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -24,9 +28,9 @@ struct Options {
     /// How many seeds to run.
     #[arg(long, default_value_t = 2000)]
     seeds: u64,
-    /// The first of them.
-    #[arg(long, default_value_t = 0)]
-    from: u64,
+    /// The first of them; 0 unless given, and a random one with `--for`.
+    #[arg(long)]
+    from: Option<u64>,
     /// Runs seeds for so many seconds, however many they are.
     #[arg(long = "for", value_name = "SECONDS", conflicts_with = "seeds")]
     seconds: Option<u64>,
@@ -109,7 +113,9 @@ fn main() -> ExitCode {
         return run_one(seed, options.trace);
     }
     let began = Instant::now();
-    let totals = run_many(&options, began);
+    let from = options.from.unwrap_or_else(|| options.seconds.map_or(0, |_| any_seed()));
+    println!("seeds from {from} on");
+    let totals = run_many(&options, from, began);
     println!("{totals}\nin {:.1} s", began.elapsed().as_secs_f64());
     let unproved = totals.unproved(options.rare);
     if !unproved.is_empty() {
@@ -128,22 +134,27 @@ fn run_one(seed: u64, trace: bool) -> ExitCode {
     if report.violation.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Each thread takes the next seed, and runs its world alone.
-fn run_many(options: &Options, began: Instant) -> Totals {
-    let next = AtomicU64::new(options.from);
+/// A seed that nobody chose, short enough to be copied by hand.
+fn any_seed() -> u64 {
+    RandomState::new().hash_one(process::id()) % 1_000_000_000_000
+}
+
+/// Each thread takes the next seed, and runs its world alone. After the greatest one comes 0.
+fn run_many(options: &Options, from: u64, began: Instant) -> Totals {
+    let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
     let totals = Mutex::new(Totals::default());
     let work = || {
         while !stop.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let run_before = next.fetch_add(1, Ordering::Relaxed);
             let over = match options.seconds {
                 Some(seconds) => began.elapsed() >= Duration::from_secs(seconds),
-                None => seed - options.from >= options.seeds,
+                None => run_before >= options.seeds,
             };
             if over {
                 return;
             }
-            let report = run(seed, false);
+            let report = run(from.wrapping_add(run_before), false);
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
             totals.add(report);
             // More of them tell nothing more.
