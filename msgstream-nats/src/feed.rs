@@ -3,6 +3,7 @@
 //! The server keeps no acknowledgements for it and repeats nothing. Whatever goes wrong with it, the
 //! reader throws it away and opens another one behind the last record that it handed out.
 
+use std::mem;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub(crate) struct Feed {
     oversized: bool,
     /// When the server was heard last, or asked after it owed nothing.
     heard: Instant,
+    /// Something has come since.
+    is_heard: bool,
     /// When the server said that it has nothing to send, and all that it sent had come.
     quiet: Option<Instant>,
 }
@@ -102,6 +105,7 @@ impl Feed {
             budget: budget.max(2 * (link.client.max_payload() + ENVELOPE)),
             oversized: false,
             heard: Instant::now(),
+            is_heard: false,
             quiet: None,
             link,
         };
@@ -154,6 +158,10 @@ impl Feed {
     pub(crate) async fn wait(&mut self) -> Result<(), TransportErrorKind> {
         while self.peek()?.is_none() {
             self.ask().await?;
+            // One look at the clock for all that has come.
+            if mem::take(&mut self.is_heard) {
+                self.heard = Instant::now();
+            }
             let message = tokio::select! {
                 biased;
                 message = timeout_at(self.heard + SILENCE, self.messages.next()) => message,
@@ -206,7 +214,7 @@ impl Feed {
     /// Holds a delivery, or learns from what is none.
     fn take(&mut self, message: Option<Message>) -> Result<(), TransportErrorKind> {
         let message = message.ok_or_else(|| self.link.why_lost())?;
-        self.heard = Instant::now();
+        self.is_heard = true;
         // A message of the stream may have a status too, if another program gave it one.
         let Some(place) = message.reply.as_deref().and_then(Place::read) else {
             let reason = "a message without its place in the stream".to_owned();

@@ -24,10 +24,13 @@ impl NatsReader {
                     alone = 0;
                     break;
                 }
-                // Mostly the message is one that can be read, and the connection was just lost.
-                Err(ApiError::NoAnswer(TransportErrorKind::Denied { .. }))
-                    if self.forbidden.replace(next) != Some(next) =>
-                {
+                Err(ApiError::NoAnswer(denied @ TransportErrorKind::Denied { .. })) => {
+                    // Mostly the message is one that can be read, or is still to come, and the
+                    // connection was just lost. So the feed has another try at it.
+                    let is_first = self.forbidden.replace(next) != Some(next);
+                    if !is_first && self.handle.stream_info(&self.stream).await?.end() > next {
+                        return Err(denied);
+                    }
                     alone = 0;
                     break;
                 }
