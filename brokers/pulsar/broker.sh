@@ -21,11 +21,18 @@ broker_fetch() {
         dependency:unpack
 }
 
-# The ports after the broker's are the admin interface's, the bookie's, and, where the state has a file
+# Where the state has a file `defaults`, the broker is set up as it comes, in what matters to what it
+# keeps. The ports after the broker's are the admin interface's, the bookie's, and, where the state has a file
 # `tls`, the broker's and the admin interface's with TLS.
 broker_command() {
     {
-        cat "$home/pulsar/standalone.conf"
+        if [ -f "$state/defaults" ]; then
+            # Of two lines with one name the bookie takes the first, and the broker the last.
+            awk -F= 'NR == FNR { if (!/^#/) named[$1]; print; next } !($1 in named)' \
+                "$home/pulsar/defaults.conf" "$home/pulsar/standalone.conf"
+        else
+            cat "$home/pulsar/standalone.conf"
+        fi
         echo "brokerServicePort=$1"
         echo "webServicePort=$(($1 + 1))"
         if [ -f "$state/tls" ]; then

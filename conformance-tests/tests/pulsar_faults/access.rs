@@ -181,7 +181,7 @@ async fn a_token_s_file_may_change() {
     let channel = create(&*owner).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let tell = |token: &str| std::fs::write(file.path(), token).unwrap();
-    let option = format!("&timeout_ms=3000&token_file={}", file.path().to_str().unwrap());
+    let option = format!("&timeout_ms=10000&token_file={}", file.path().to_str().unwrap());
     let proxy = Proxy::start(&url, |_, _| true).await;
     tell(LEAST);
     // The broker remembers for a while who may do what.

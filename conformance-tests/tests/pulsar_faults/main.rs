@@ -12,6 +12,7 @@ mod access;
 mod broker;
 #[path = "../brokers/mod.rs"]
 mod brokers;
+mod defaults;
 mod hosts;
 mod logs;
 mod moves;

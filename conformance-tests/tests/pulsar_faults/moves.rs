@@ -141,7 +141,7 @@ async fn retention_that_passes_an_open_reader_is_told() {
 #[tokio::test]
 async fn what_expires_is_read_while_it_is_there() {
     let url = shared();
-    let transport = open_with(&url, "&prefetch=1&timeout_ms=3000").await.unwrap();
+    let transport = open_with(&url, "&prefetch=1&timeout_ms=10000").await.unwrap();
     for more in [false, true] {
         let channel = create(&*transport).await;
         for number in 0..10 {

@@ -91,7 +91,7 @@ async fn a_silent_broker_hangs_nobody_and_one_that_comes_back_is_used_again() {
 async fn a_broker_that_is_away_for_ten_seconds_costs_nothing() {
     const COUNT: u64 = 200_000;
     let broker = Broker::start().await;
-    let transport = open_with(&broker.url, "&timeout_ms=300000").await.unwrap();
+    let transport = open_with(&broker.url, "&timeout_ms=1000000").await.unwrap();
     let away = async |channel: &str| {
         let mut watch = transport.reader(channel, Start::Earliest, None).await.unwrap();
         read_until(&mut *watch, COUNT / 20).await;
@@ -110,7 +110,7 @@ async fn nobody_is_caught_up_with_a_broker_that_is_silent() {
     let silent = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&silent);
     let proxy = Proxy::start(&shared(), move |_, _| !heard.load(Ordering::Relaxed)).await;
-    let transport = open_with(&proxy.url, "&timeout_ms=3000").await.unwrap();
+    let transport = open_with(&proxy.url, "&timeout_ms=10000").await.unwrap();
     let channel = create(&*transport).await;
     write(&*transport, &channel, vec![record(0)]).await;
     let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();

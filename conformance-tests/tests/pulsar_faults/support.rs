@@ -194,11 +194,14 @@ pub(crate) async fn nothing_is_lost(
     assert_eq!(next, count);
 }
 
-/// Reads so many records, however long it takes.
+/// Reads so many records, however long it takes. Errors that pass are waited out.
 pub(crate) async fn read_count(reader: &mut dyn ChannelReader, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
     while records.len() < count {
-        records.extend(reader.read(Limit::default()).await.unwrap().records);
+        match reader.read(Limit::default()).await {
+            Ok(batch) => records.extend(batch.records),
+            Err(error) => assert!(error.is_temporary(), "{error}"),
+        }
     }
     records
 }
