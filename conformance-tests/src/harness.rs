@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use msgstream_core::transport::{Capabilities, Result, Transport};
 
+use crate::plain::PlainClient;
+
 /// Opens a transport, and knows what the suite can't guess about it.
 ///
 /// Two methods have no default: how to open it, and the least that it must be able to do. See the
@@ -54,6 +56,12 @@ pub trait Harness: Send + Sync + 'static {
     /// The hooks into the broker, where it can be stopped and started. Without them the scenarios
     /// that need them are listed as ignored.
     fn broker(&self) -> Option<&dyn Broker> {
+        None
+    }
+
+    /// A client of the broker that isn't this library. Without it the scenarios about what other
+    /// programs write are listed as ignored.
+    fn plain_client(&self) -> Option<&dyn PlainClient> {
         None
     }
 

@@ -71,11 +71,10 @@ fn capabilities(harness: &Arc<dyn Harness>) -> Result<Capabilities, Failure> {
 }
 
 fn trials(harness: &Arc<dyn Harness>, can: Capabilities) -> Vec<Trial> {
-    let has_broker = harness.broker().is_some();
     let broker = Arc::new(RwLock::new(()));
     Scenario::all()
         .filter_map(|scenario| {
-            let unmet: Vec<_> = scenario.unmet(can, has_broker).collect();
+            let unmet: Vec<_> = scenario.unmet(can, &**harness).collect();
             if unmet.is_empty() {
                 let (harness, broker) = (Arc::clone(harness), Arc::clone(&broker));
                 let test = move || alone_or_not(scenario, &broker, || check(scenario, &harness));

@@ -30,18 +30,21 @@ pub enum Need {
     PayloadLimit,
     /// The hooks into the broker.
     Broker,
+    /// A client of the broker that isn't this library.
+    PlainClient,
 }
 
 impl Need {
     /// Whether it is there.
     #[must_use]
-    pub fn is_met(self, can: &Capabilities, has_broker: bool) -> bool {
+    pub fn is_met(self, can: &Capabilities, harness: &dyn Harness) -> bool {
         let has = |name| can.iter().any(|(n, yes)| n == name && yes);
         match self {
             Self::Can(name) => has(name),
             Self::Cannot(name) => !has(name),
             Self::PayloadLimit => can.max_payload.is_some(),
-            Self::Broker => has_broker,
+            Self::Broker => harness.broker().is_some(),
+            Self::PlainClient => harness.plain_client().is_some(),
         }
     }
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Need {
             Self::Cannot(name) => write!(f, "no {name}"),
             Self::PayloadLimit => f.write_str("max_payload"),
             Self::Broker => f.write_str("broker hooks"),
+            Self::PlainClient => f.write_str("a plain client"),
         }
     }
 }
@@ -76,8 +80,8 @@ impl Scenario {
     }
 
     /// What it needs and doesn't find.
-    pub fn unmet(&self, can: Capabilities, has_broker: bool) -> impl Iterator<Item = Need> {
-        self.needs.iter().copied().filter(move |need| !need.is_met(&can, has_broker))
+    pub fn unmet(&self, can: Capabilities, harness: &dyn Harness) -> impl Iterator<Item = Need> {
+        self.needs.iter().copied().filter(move |need| !need.is_met(&can, harness))
     }
 
     /// Whether it checks a refusal.

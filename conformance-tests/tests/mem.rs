@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use msgstream_conformance::{Harness, run};
+use msgstream_conformance::{BadKind, BrokerError, Harness, PlainClient, PlainRecord, run};
 use msgstream_core::transport::TransportErrorKind as Kind;
-use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
+use msgstream_core::transport::{Capabilities, Position, Result, Transport, TransportError};
+use msgstream_core::wire;
 use msgstream_mem::{MemConfig, MemTransport};
 
 /// Without a limit to the payload the scenarios about it would have nothing to check.
@@ -32,6 +33,36 @@ impl Harness for Mem {
 
     fn invalid_names(&self) -> Vec<String> {
         ["", "a\nb", "a\0b", &"x".repeat(256)].map(str::to_owned).into()
+    }
+
+    fn plain_client(&self) -> Option<&dyn PlainClient> {
+        Some(self)
+    }
+}
+
+/// In memory there is no other client, but what another transport couldn't read can be passed on.
+#[async_trait]
+impl PlainClient for Mem {
+    fn bad_kinds(&self) -> &[BadKind] {
+        const { &[BadKind::new("another transport's mark")] }
+    }
+
+    async fn write(&self, channel: &str, records: &[PlainRecord]) -> Result<(), BrokerError> {
+        let record = |record: &PlainRecord| match record {
+            PlainRecord::Good(record) => record.clone(),
+            PlainRecord::Bad { payload, .. } => {
+                wire::unreadable(Position::default(), "it is bad", [], payload.clone())
+            }
+        };
+        let mut writer = self.open().await?.writer(channel).await?;
+        for batch in records.chunks(1_000) {
+            writer.ready().await?;
+            let outcome = writer.submit(batch.iter().map(record).collect()).await;
+            if let Some((_, error)) = outcome.rest {
+                return Err(error.into());
+            }
+        }
+        Ok(writer.close().await?)
     }
 }
 

@@ -8,22 +8,26 @@
 
 mod brokers;
 mod minimum;
+mod plain_nats;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_conformance::{Broker, BrokerError, Harness, run};
+use msgstream_conformance::{Broker, BrokerError, Harness, PlainClient, run};
 use msgstream_core::registry::Registry;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
+
+use crate::plain_nats::PlainNats;
 
 const URL: &str = "MSGSTREAM_NATS_URL";
 
 struct Nats {
     registry: Registry,
     url: String,
+    plain: PlainNats,
 }
 
 #[async_trait]
@@ -44,6 +48,10 @@ impl Harness for Nats {
 
     fn broker(&self) -> Option<&dyn Broker> {
         Some(self)
+    }
+
+    fn plain_client(&self) -> Option<&dyn PlainClient> {
+        Some(&self.plain)
     }
 
     fn deadline(&self) -> Duration {
@@ -72,5 +80,6 @@ fn main() -> ExitCode {
     };
     let mut registry = Registry::new();
     msgstream_nats::register(&mut registry);
-    run(Nats { registry, url })
+    let plain = PlainNats { url: url.clone() };
+    run(Nats { registry, url, plain })
 }

@@ -8,22 +8,26 @@
 
 mod brokers;
 mod minimum;
+mod plain_pulsar;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_conformance::{Broker, BrokerError, Harness, run};
+use msgstream_conformance::{Broker, BrokerError, Harness, PlainClient, run};
 use msgstream_core::registry::Registry;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
+
+use crate::plain_pulsar::PlainPulsar;
 
 const URL: &str = "MSGSTREAM_PULSAR_URL";
 
 struct Pulsar {
     registry: Registry,
     url: String,
+    plain: PlainPulsar,
 }
 
 #[async_trait]
@@ -45,6 +49,10 @@ impl Harness for Pulsar {
 
     fn broker(&self) -> Option<&dyn Broker> {
         Some(self)
+    }
+
+    fn plain_client(&self) -> Option<&dyn PlainClient> {
+        Some(&self.plain)
     }
 
     /// A restart takes 10 to 40 seconds, on a busy machine more, and a scenario may have two.
@@ -74,5 +82,6 @@ fn main() -> ExitCode {
     };
     let mut registry = Registry::new();
     msgstream_pulsar::register(&mut registry);
-    run(Pulsar { registry, url })
+    let plain = PlainPulsar { url: url.clone() };
+    run(Pulsar { registry, url, plain })
 }

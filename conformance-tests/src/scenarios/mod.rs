@@ -13,6 +13,7 @@ pub mod capabilities;
 pub mod channel;
 pub mod check;
 pub mod concurrency;
+pub mod foreign;
 pub mod handle;
 pub mod incarnation;
 pub mod reader;
@@ -39,6 +40,7 @@ pub(crate) const ALL: &[&[Scenario]] = &[
     concurrency::ALL,
     handle::ALL,
     refusal::ALL,
+    foreign::ALL,
     streams::produce::ALL,
     streams::packs::ALL,
     streams::ticks::ALL,
@@ -47,6 +49,7 @@ pub(crate) const ALL: &[&[Scenario]] = &[
     streams::idle::ALL,
     streams::memory::ALL,
     streams::poison::ALL,
+    streams::foreign::ALL,
     streams::resume::ALL,
     streams::outage::ALL,
     broker::ALL,

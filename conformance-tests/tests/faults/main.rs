@@ -169,7 +169,8 @@ caught! {
 fn a_transport_that_can_do_nothing_and_says_so_passes() {
     let can = Capabilities::none().with_max_payload(MAX_PAYLOAD);
     let mut refusals = 0;
-    for scenario in Scenario::all().filter(|s| s.unmet(can, false).next().is_none()) {
+    let harness = Planted { fault: Fault::CanNothing, deadline: PLENTY };
+    for scenario in Scenario::all().filter(|s| s.unmet(can, &harness).next().is_none()) {
         refusals += usize::from(scenario.name().starts_with("refusal::"));
         if let Err(failure) = run(Fault::CanNothing, PLENTY, scenario.name()) {
             panic!("{}: {failure}", scenario.name());

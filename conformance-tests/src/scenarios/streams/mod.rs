@@ -6,6 +6,7 @@
 
 mod stage;
 
+pub mod foreign;
 pub mod idle;
 pub mod late;
 pub mod membership;
