@@ -7,23 +7,28 @@
 //! ```
 
 mod brokers;
+mod crc32c;
 mod minimum;
+mod plain_kafka;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_conformance::{Broker, BrokerError, Harness, run};
+use msgstream_conformance::{Broker, BrokerError, Harness, PlainClient, run};
 use msgstream_core::registry::Registry;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
+
+use crate::plain_kafka::PlainKafka;
 
 const URL: &str = "MSGSTREAM_KAFKA_URL";
 
 struct Kafka {
     registry: Registry,
     url: String,
+    plain: PlainKafka,
 }
 
 #[async_trait]
@@ -46,6 +51,10 @@ impl Harness for Kafka {
 
     fn broker(&self) -> Option<&dyn Broker> {
         Some(self)
+    }
+
+    fn plain_client(&self) -> Option<&dyn PlainClient> {
+        Some(&self.plain)
     }
 
     // A broker that was killed looks through the logs of all channels before it answers.
@@ -75,5 +84,6 @@ fn main() -> ExitCode {
     };
     let mut registry = Registry::new();
     msgstream_kafka::register(&mut registry);
-    run(Kafka { registry, url })
+    let plain = PlainKafka { address: url.trim_start_matches("kafka://").to_owned() };
+    run(Kafka { registry, url, plain })
 }

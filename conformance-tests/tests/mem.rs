@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use msgstream_conformance::{BadKind, BrokerError, Harness, PlainClient, PlainRecord, run};
 use msgstream_core::transport::TransportErrorKind as Kind;
 use msgstream_core::transport::{Capabilities, Position, Result, Transport, TransportError};
@@ -40,18 +41,22 @@ impl Harness for Mem {
     }
 }
 
+const MARKED: BadKind = BadKind::new("another transport's mark");
+const MARKED_ALONE: BadKind = BadKind { name: "the mark alone", shows_payload: false };
+
 /// In memory there is no other client, but what another transport couldn't read can be passed on.
 #[async_trait]
 impl PlainClient for Mem {
     fn bad_kinds(&self) -> &[BadKind] {
-        const { &[BadKind::new("another transport's mark")] }
+        &[MARKED, MARKED_ALONE]
     }
 
     async fn write(&self, channel: &str, records: &[PlainRecord]) -> Result<(), BrokerError> {
         let record = |record: &PlainRecord| match record {
             PlainRecord::Good(record) => record.clone(),
-            PlainRecord::Bad { payload, .. } => {
-                wire::unreadable(Position::default(), "it is bad", [], payload.clone())
+            PlainRecord::Bad { kind, payload } => {
+                let payload = if kind.shows_payload { payload.clone() } else { Bytes::new() };
+                wire::unreadable(Position::default(), "it is bad", [], payload)
             }
         };
         let mut writer = self.open().await?.writer(channel).await?;

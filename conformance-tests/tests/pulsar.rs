@@ -7,6 +7,7 @@
 //! ```
 
 mod brokers;
+mod crc32c;
 mod minimum;
 mod plain_pulsar;
 

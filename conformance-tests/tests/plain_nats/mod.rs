@@ -85,7 +85,9 @@ fn good(record: &Record) -> Vec<u8> {
 
 fn bad(kind: BadKind) -> Vec<u8> {
     let headers: &[u8] = match kind {
-        NO_NUMBER => b"NATS/1.0\r\ntimestamp: soon\r\n\r\n",
+        NO_NUMBER => {
+            b"NATS/1.0\r\nmsg_type: Insert\r\nmsg_id: 1\r\ntimestamp: soon\r\nvchannel: \r\ncollection_id: 0\r\n\r\n"
+        }
         NO_TYPE => b"NATS/1.0\r\nmsg_type: no such type\r\n\r\n",
         NO_TEXT => b"NATS/1.0\r\ncolour: \xff\xfe\r\n\r\n",
         NO_NAME => b"NATS/1.0\r\nsky colour: blue\r\n\r\n",

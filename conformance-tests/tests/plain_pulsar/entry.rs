@@ -7,6 +7,8 @@ use msgstream_core::wire::encode_headers;
 use prost::Message as _;
 use pulsar::message::proto::{EncryptionKeys, KeyValue, MessageMetadata, SingleMessageMetadata};
 
+use crate::crc32c::crc32c;
+
 const NO_NUMBER: BadKind = BadKind::new("a time that is no number");
 const NO_TYPE: BadKind = BadKind::new("a type that nobody has");
 const NO_PROPERTIES: BadKind = BadKind::new("no properties");
@@ -88,7 +90,12 @@ fn alone(kind: BadKind, payload: &[u8]) -> Entry {
     let mut metadata = MessageMetadata::default();
     let mut entry = Entry { payload: payload.to_vec(), messages: 1, ..Default::default() };
     match kind {
-        NO_NUMBER => metadata.properties = vec![property("timestamp", "soon")],
+        NO_NUMBER => {
+            let names = ["msg_type", "msg_id", "vchannel", "collection_id"];
+            let values = ["Insert", "1", "", "0"];
+            let meta = names.into_iter().zip(values).chain([("timestamp", "soon")]);
+            metadata.properties = meta.map(|(name, value)| property(name, value)).collect();
+        }
         NO_TYPE => metadata.properties = vec![property("msg_type", "no such type")],
         NO_TEXT => {
             metadata.properties = vec![property("colour", RIGHT)];
@@ -152,10 +159,4 @@ fn wrong(mut encoded: Vec<u8>) -> Vec<u8> {
         encoded[at..at + right.len()].copy_from_slice(WRONG);
     }
     encoded
-}
-
-/// CRC-32C, bit by bit.
-fn crc32c(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| (crc >> 1) ^ (0x82f6_3b78 & 0_u32.wrapping_sub(crc & 1));
-    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }

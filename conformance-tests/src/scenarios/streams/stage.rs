@@ -10,7 +10,7 @@ use msgstream_core::stream::MsgStream;
 use msgstream_core::timetick::TtStatus;
 use msgstream_core::transport::{Position, Start, Transport};
 use msgstream_core::{
-    Checkpoint, Error, LatePolicy, Message, MsgPack, StoredMessage, TickSource, Timestamp,
+    Checkpoint, Error, LatePolicy, Message, MsgPack, MsgType, StoredMessage, TickSource, Timestamp,
     TtConfig, TtMsgStream,
 };
 use tokio::time::timeout;
@@ -146,7 +146,9 @@ pub(super) async fn next(stream: &mut TtMsgStream) -> Result<Option<MsgPack>, Fa
     ensure_eq!(pack.begin_ts, before.frontier, "the begin of the pack up to {}", pack.end_ts);
     ensure!(pack.begin_ts < Some(pack.end_ts), "a pack up to {} again", pack.end_ts);
     ensure!(pack.end == stream.checkpoint(), "the end of a pack is another than the stream's");
-    let in_time = || pack.msgs.iter().filter(|m| !m.is_late());
+    // One that can't be read has no time of its own.
+    let has_time = |m: &&Message| !m.is_late() && m.msg_type() != MsgType::UNREADABLE;
+    let in_time = || pack.msgs.iter().filter(has_time);
     for msg in in_time() {
         let inside = pack.begin_ts < Some(msg.end_ts()) && msg.end_ts() <= pack.end_ts;
         ensure!(inside, "{} in the pack {:?}..={}", msg.end_ts(), pack.begin_ts, pack.end_ts);
