@@ -117,6 +117,11 @@ impl Registry {
         let url = match servers::parse(url) {
             // `host:9092` and `user:password@host` parse as a scheme and a path.
             Ok(url) if !url.has_authority() => Err("it has no `//`".to_owned()),
+            // A part of the password would be taken for a path or an option, and be shown.
+            Ok(url) if servers::cuts_user(url.as_str()) => Err(
+                "an `@` behind the host: in a user or a password `/`, `?` and `#` are written as %2F, %3F and %23"
+                    .to_owned(),
+            ),
             other => other.map_err(|e| e.to_string()),
         };
         let url = url.map_err(|reason| ConnectError::InvalidUrl { reason, known: known() })?;
@@ -176,6 +181,22 @@ mod tests {
         assert!(!text.contains("secret") && !text.contains("alice"), "{text}");
         let error = Registry::new().connect("kafka://host").await.unwrap_err();
         assert!(error.to_string().contains("none is compiled in"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_password_that_isnt_escaped_is_refused_without_being_shown() {
+        for rest in ["?hunter2@host", "/hunter2@host?x=1", "#hunter2@host", "?a/hunter2@host,b"] {
+            let error = registry().connect(&format!("tape://bob:12{rest}")).await.unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(matches!(error, ConnectError::InvalidUrl { .. }), "{rest}: {text}");
+            assert!(text.contains("%3F"), "{text}");
+            assert!(!text.contains("hunter2") && !text.contains("bob"), "{text}");
+        }
+        // An option's value may have one.
+        for url in ["tape://host:12/reel?user=bob@mail", "tape://u:p%3Fq@host?user=bob@mail"] {
+            let error = registry().connect(url).await.unwrap_err();
+            assert!(matches!(error, ConnectError::InvalidAddress { .. }), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -92,7 +92,7 @@ fn name(host: &str) -> Option<String> {
 /// ```
 ///
 /// # Errors
-/// [`ConnectError::InvalidAddress`] where one isn't UTF-8.
+/// [`ConnectError::InvalidAddress`] where one isn't UTF-8, or there is a password alone.
 pub fn user(url: &Url) -> Result<Option<(String, Option<String>)>, ConnectError> {
     let decode = |text| {
         let decoded = percent_decode_str(text).decode_utf8();
@@ -100,7 +100,13 @@ pub fn user(url: &Url) -> Result<Option<(String, Option<String>)>, ConnectError>
         decoded.map(String::from).map_err(wrong)
     };
     if url.username().is_empty() {
-        return Ok(None);
+        return match url.password() {
+            Some(_) => Err(ConnectError::address(
+                url,
+                "it has a password and no user: write USER:PASSWORD@HOST",
+            )),
+            None => Ok(None),
+        };
     }
     Ok(Some((decode(url.username())?, url.password().map(decode).transpose()?)))
 }
@@ -142,6 +148,15 @@ mod tests {
             assert!(matches!(error, ConnectError::InvalidOption { .. }), "{servers}: {error}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_password_without_a_user_is_refused_and_not_shown() {
+        let error = user(&Url::parse("tape://:hunter2@h").unwrap()).unwrap_err();
+        assert!(matches!(error, ConnectError::InvalidAddress { .. }), "{error}");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("no user") && !text.contains("hunter2"), "{text}");
+        assert_eq!(user(&Url::parse("tape://@h").unwrap()).unwrap(), None);
     }
 
     #[test]

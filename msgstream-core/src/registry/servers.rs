@@ -12,6 +12,15 @@ pub(super) fn parse(text: &str) -> Result<Url, ParseError> {
     }
 }
 
+/// Whether a user or a password has what ends the hosts, so that the rest of it, up to an `@`, stands
+/// where paths and options do. A value of an option may have one.
+pub(super) fn cuts_user(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let (hosts, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let before = rest.split_once('@').map(|(before, _)| before);
+    !hosts.contains('@') && before.is_some_and(|before| !before.contains('='))
+}
+
 fn with_option(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     if scheme.contains(['/', '?', '#']) {
