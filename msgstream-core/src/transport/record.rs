@@ -6,8 +6,12 @@ use bytes::Bytes;
 
 use thin_vec::ThinVec;
 
-use super::{Position, Stamp, TransportErrorKind};
+use super::{Origin, Position, Stamp, TransportErrorKind};
 use crate::message::{MsgType, Timestamp};
+
+/// What something that is shared costs beside its contents, in bytes: its counts, and what allocators
+/// add.
+const SHARED: usize = 4 * size_of::<usize>();
 
 /// A record: payload, typed metadata, further headers and, once it is stored, its position.
 ///
@@ -45,11 +49,14 @@ impl Record {
     }
 
     /// What the record costs in memory, in bytes. Byte limits and budgets count in this unit.
+    ///
+    /// It is an upper bound: what records may share, such as the names of virtual channels and
+    /// sessions, counts for each of them, for readers make it anew for each.
     #[must_use]
     #[inline]
     pub fn footprint(&self) -> usize {
         let extra: usize = self.extra.iter().map(Header::footprint).sum();
-        Self::OVERHEAD + self.payload.len() + extra
+        Self::OVERHEAD + self.payload.len() + extra + self.meta.footprint()
     }
 
     /// The first extra header of this name.
@@ -83,6 +90,17 @@ impl Meta {
     #[must_use]
     pub const fn new(msg_type: MsgType, timestamp: Timestamp) -> Self {
         Self { msg_type, msg_id: 0, timestamp, collection_id: 0, vchannel: None, stamp: None }
+    }
+
+    /// What it costs beside itself, in bytes.
+    #[inline]
+    fn footprint(&self) -> usize {
+        let vchannel = self.vchannel.as_ref().map_or(0, |name| SHARED + name.len());
+        let stamp = self
+            .stamp
+            .as_ref()
+            .map_or(0, |stamp| size_of::<Origin>() + 2 * SHARED + stamp.origin.producer.len());
+        vchannel + stamp
     }
 }
 
@@ -131,7 +149,7 @@ impl Header {
     }
 
     fn footprint(&self) -> usize {
-        size_of::<Self>() + self.name.len() + self.value.len()
+        size_of::<Self>() + 2 * SHARED + self.name.len() + self.value.len()
     }
 }
 
@@ -143,5 +161,29 @@ mod tests {
     #[test]
     fn a_record_is_two_cache_lines() {
         assert_eq!(size_of::<Record>(), 128);
+    }
+
+    #[test]
+    fn all_that_a_record_holds_counts() {
+        let plain = Record::default().footprint();
+        let grows = |change: fn(&mut Record, &str)| {
+            ["x", &"x".repeat(1_000)].map(|name| {
+                let mut record = Record::default();
+                change(&mut record, name);
+                record.footprint() - plain
+            })
+        };
+        for [short, long] in [
+            grows(|record, name| record.meta.vchannel = Some(name.into())),
+            grows(|record, name| {
+                let origin = Origin { producer: name.into(), epoch: Position::default() };
+                record.meta.stamp = Some(Stamp { origin: origin.into(), seq: 1 });
+            }),
+            grows(|record, name| record.extra.push(Header::new(name, ""))),
+            grows(|record, name| record.extra.push(Header::new("", name.to_owned()))),
+            grows(|record, name| record.payload = name.to_owned().into()),
+        ] {
+            assert!(short > 0 && long == short + 999, "{short} {long}");
+        }
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use msgstream_core::timetick::END_HEADER;
 use msgstream_core::transport::{
     Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Header, Incarnation, Limit, Meta,
-    Position, ReadBatch, Record, Result, Start, Subscription, Transport, TransportError,
-    TransportErrorKind as Kind,
+    Origin, Position, ReadBatch, Record, Result, Stamp, Start, Subscription, Transport,
+    TransportError, TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 
@@ -26,6 +26,10 @@ pub(crate) struct Script {
     pub(crate) span: u64,
     /// It gives so many records in one read at most, and lets others run before each.
     pub(crate) slow: Option<usize>,
+    /// Each message has a virtual channel with a name of so many bytes.
+    pub(crate) vchannel: usize,
+    /// Each record has a session's stamp.
+    pub(crate) stamped: bool,
 }
 
 impl Script {
@@ -41,11 +45,22 @@ impl Script {
             let ts = tick - 1 - index % self.span.min(7);
             let mut payload = vec![0; PAYLOAD];
             payload[..8].copy_from_slice(&offset.to_le_bytes());
-            Record::new(Meta::new(MsgType::INSERT, Timestamp(ts)), payload)
+            let mut meta = Meta::new(MsgType::INSERT, Timestamp(ts));
+            // Made for each, as readers make it.
+            meta.vchannel =
+                Some("v".repeat(self.vchannel)).filter(|v| !v.is_empty()).map(Into::into);
+            Record::new(meta, payload)
         } else {
             Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(tick)), Vec::new())
         };
         record.position = Position::new(offset);
+        if self.stamped {
+            let producer = "a-producer-with-a-name-of-ordinary-length".into();
+            let origin = Arc::new(Origin { producer, epoch: Position::new(1) });
+            // A tick has the number of the last message before it.
+            let seq = window * self.msgs + (index + 1).min(self.msgs);
+            record.meta.stamp = Some(Stamp { origin, seq });
+        }
         if index == self.msgs && window + 1 == self.windows {
             record.extra.push(Header::new(END_HEADER, "1"));
         }
@@ -129,7 +144,7 @@ impl ChannelReader for Reader {
         }
         let most = limit.records.min(self.script.slow.unwrap_or(usize::MAX));
         let left = usize::try_from(self.script.end() - self.next).unwrap();
-        let fits = (limit.bytes / (Record::OVERHEAD + PAYLOAD)).max(1);
+        let fits = (limit.bytes / self.script.record(0).footprint()).max(1);
         let count = most.min(left).min(fits);
         // Not every adapter knows beforehand how many will come.
         let mut records = Vec::with_capacity(limit.records);

@@ -72,7 +72,7 @@ fn consume_all(scripts: BTreeMap<String, Script>) -> MergeCounts {
 }
 
 fn script(windows: u64, msgs: u64, span: u64, slow: Option<usize>) -> Script {
-    Script { windows, msgs, span, slow }
+    Script { windows, msgs, span, slow, vchannel: 0, stamped: false }
 }
 
 #[test]
@@ -92,6 +92,26 @@ fn large_windows_beside_a_channel_that_is_ahead_make_it_give_up_what_it_read() {
         ("slow".to_owned(), script(10, 9000, 1000, Some(50))),
     ]));
     assert!(counts.evictions > 0);
+}
+
+#[test]
+fn names_of_virtual_channels_are_memory_too() {
+    for (vchannel, windows) in [(1_000, 1_000), (100_000, 40)] {
+        let fast = Script { vchannel, ..script(windows, 100, 10, None) };
+        consume_all(BTreeMap::from([
+            ("fast".to_owned(), fast),
+            ("slow".to_owned(), script(windows, 0, 10, Some(1))),
+        ]));
+    }
+}
+
+#[test]
+fn stamps_are_memory_too() {
+    let fast = Script { stamped: true, vchannel: 100, ..script(2_000, 100, 10, None) };
+    consume_all(BTreeMap::from([
+        ("fast".to_owned(), fast),
+        ("slow".to_owned(), script(2_000, 0, 10, Some(1))),
+    ]));
 }
 
 #[test]
