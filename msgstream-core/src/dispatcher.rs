@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::message::{
-    CreateCollectionMsg, CreatePartitionMsg, DecodeError, DeleteMsg, DropCollectionMsg, InsertMsg,
-    MsgType, SearchMsg, SearchResultMsg, SegStatisticsMsg, TimeSyncMsg, TimeTickMsg, TsMsg,
-    Unmarshal,
+    CreateCollectionMsg, CreatePartitionMsg, DataNodeTtMsg, DecodeError, DeleteMsg,
+    DropCollectionMsg, DropPartitionMsg, InsertMsg, MsgType, ReplicateMsg, SearchMsg,
+    SearchResultMsg, SegStatisticsMsg, TimeSyncMsg, TimeTickMsg, TsMsg, Unmarshal,
 };
 use crate::transport::Record;
 use crate::wire;
@@ -58,7 +58,8 @@ impl UnmarshalDispatcher {
     }
 
     /// A dispatcher for channels shared with a running Milvus 2.x: inserts, deletes, time ticks,
-    /// and the messages that create and drop collections and partitions.
+    /// the messages that create and drop collections and partitions, and those of data nodes' and
+    /// replications' progress.
     ///
     /// Goes with [`MsgTypeNames::milvus_2x`](crate::MsgTypeNames::milvus_2x). Searches, their
     /// results and statistics are other structs in Milvus, so they are unknown here.
@@ -76,7 +77,10 @@ impl UnmarshalDispatcher {
             .add_msg_template::<TimeTickMsg>()
             .add_msg_template::<CreateCollectionMsg>()
             .add_msg_template::<DropCollectionMsg>()
-            .add_msg_template::<CreatePartitionMsg>();
+            .add_msg_template::<CreatePartitionMsg>()
+            .add_msg_template::<DropPartitionMsg>()
+            .add_msg_template::<DataNodeTtMsg>()
+            .add_msg_template::<ReplicateMsg>();
         dispatcher
     }
 

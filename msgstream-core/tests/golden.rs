@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use msgstream_core::message::proto::ids::IdField;
-use msgstream_core::message::{DeleteMsg, InsertMsg, Unmarshal};
-use msgstream_core::transport::{Meta, Position, Record};
+use msgstream_core::message::{
+    DataNodeTtMsg, DeleteMsg, DropPartitionMsg, InsertMsg, ReplicateMsg, Unmarshal,
+};
+use msgstream_core::transport::{Header, Meta, Position, Record};
 use msgstream_core::wire::positions::{EntryId, offset_from_bytes, offset_to_bytes};
-use msgstream_core::wire::{decode_headers, encode_headers, hash_i64, hash_str};
+use msgstream_core::wire::{REPLICATE_ID, decode_headers, encode_headers, hash_i64, hash_str};
 use msgstream_core::{MsgType, MsgTypeNames, Timestamp, TsMsg, UnmarshalDispatcher};
 use serde::Deserialize;
 
@@ -36,7 +38,16 @@ struct Hashes {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("data/milvus-2.6.json")).unwrap()
+    let mut golden: Golden = serde_json::from_str(include_str!("data/milvus-2.6.json")).unwrap();
+    let more: More = serde_json::from_str(include_str!("data/milvus-2.6-more.json")).unwrap();
+    golden.messages.extend(more.messages);
+    golden
+}
+
+/// What the generator in `data/milvus-2.6-more.go` prints.
+#[derive(Deserialize)]
+struct More {
+    messages: Vec<Vector>,
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -56,8 +67,11 @@ impl Vector {
     fn record(&self) -> Record {
         let names = MsgTypeNames::milvus_2x();
         let (meta, extra) = decode_headers(self.headers(), &self.payload(), &names).unwrap();
-        assert_eq!(extra, []);
-        Record::new(meta, self.payload())
+        let id = self.properties.get(REPLICATE_ID);
+        assert!(extra.iter().eq(&id.map(|id| Header::new(REPLICATE_ID, id.clone()))));
+        let mut record = Record::new(meta, self.payload());
+        record.extra = extra;
+        record
     }
 }
 
@@ -69,7 +83,7 @@ fn record(name: &str) -> Record {
 fn messages_are_read_and_written_back_byte_for_byte() {
     let dispatcher = UnmarshalDispatcher::milvus_2x();
     let messages = golden().messages;
-    assert_eq!(messages.len(), 7);
+    assert_eq!(messages.len(), 12);
     for vector in messages {
         let record = vector.record();
         assert_eq!(record.meta.msg_type, MsgType(vector.msg_type), "{}", vector.name);
@@ -86,6 +100,7 @@ fn messages_are_read_and_written_back_byte_for_byte() {
 
         let written = message.to_record();
         assert_eq!(written.payload, record.payload, "{}", vector.name);
+        assert_eq!(written.extra, record.extra, "{}", vector.name);
         assert_eq!(message.encoded_len(), record.payload.len(), "{}", vector.name);
         // The merge goes by the greatest row timestamp of what we write; Milvus' delete says less.
         let mut meta = record.meta;
@@ -137,6 +152,24 @@ fn every_field_of_the_rows_is_there() {
         IdField::IntId(keys) => assert_eq!(keys.data, [1, -2]),
         IdField::StrId(keys) => panic!("{keys:?}"),
     }
+}
+
+#[test]
+fn every_field_of_what_nodes_and_clusters_say_is_there() {
+    let drop = DropPartitionMsg::unmarshal(&record("drop_partition")).unwrap().into_body();
+    assert_eq!((&*drop.partition_name, drop.db_id, drop.partition_id), ("p", 1, 45));
+    assert_eq!(drop.collection_id, 42);
+
+    let tt = DataNodeTtMsg::unmarshal(&record("data_node_tt")).unwrap().into_body();
+    assert_eq!((&*tt.channel_name, tt.timestamp), ("dml_0_42v0", 110));
+    let stats: Vec<_> = tt.segments_stats.iter().map(|s| (s.segment_id, s.num_rows)).collect();
+    assert_eq!(stats, [(44, 3), (45, -1), (0, 0)]);
+
+    let mark = ReplicateMsg::unmarshal(&record("replicate")).unwrap();
+    assert_eq!(mark.replicate_id(), Some("other-cluster"));
+    let mark = mark.into_body();
+    assert_eq!((mark.is_end, mark.is_cluster), (true, true));
+    assert_eq!((&*mark.database, &*mark.collection), ("db", "coll"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{env, fs};
 fn generated_code_is_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let protos = root.join("proto");
-    let files = ["base.proto", "data.proto", "schema.proto", "query.proto"];
+    let files = ["base.proto", "data.proto", "schema.proto", "query.proto", "cluster.proto"];
     let descriptors = protox::compile(files.map(|f| protos.join(f)), [&protos]).unwrap();
 
     let out_dir = env!("CARGO_TARGET_TMPDIR");

@@ -11,8 +11,9 @@ mod timestamp;
 mod ts_msg;
 
 pub use self::builtin::{
-    CreateCollectionMsg, CreatePartitionMsg, DeleteMsg, DropCollectionMsg, InsertMsg, MsgBody,
-    ProtoMsg, SearchMsg, SearchResultMsg, SegStatisticsMsg, TimeSyncMsg, TimeTickMsg,
+    CreateCollectionMsg, CreatePartitionMsg, DataNodeTtMsg, DeleteMsg, DropCollectionMsg,
+    DropPartitionMsg, InsertMsg, MsgBody, ProtoMsg, ReplicateMsg, SearchMsg, SearchResultMsg,
+    SegStatisticsMsg, TimeSyncMsg, TimeTickMsg,
 };
 pub use self::error::DecodeError;
 pub use self::id::{next_msg_id, next_msg_ids};

@@ -39,6 +39,8 @@ msg_types! {
     DROP_COLLECTION = 101;
     /// A partition begins.
     CREATE_PARTITION = 200;
+    /// A partition ends.
+    DROP_PARTITION = 201;
     /// Rows to insert.
     INSERT = 400;
     /// Keys to delete.
@@ -53,6 +55,10 @@ msg_types! {
     TIME_TICK = 1200;
     /// The merged progress of several producers.
     TIME_SYNC = 1201;
+    /// How far a node is on a channel.
+    DATA_NODE_TT = 1208;
+    /// A mark in what another cluster wrote first.
+    REPLICATE = 1212;
 }
 
 impl fmt::Display for MsgType {

@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use bytes::BytesMut;
 
 use super::{DecodeError, MsgType, Timestamp};
-use crate::transport::{Meta, Record};
+use crate::transport::{Header, Meta, Record};
+use crate::wire::REPLICATE_ID;
 
 /// A typed value with begin and end timestamps. One message is one record.
 ///
@@ -67,6 +68,12 @@ pub trait TsMsg: Any + Debug + Send + Sync {
         0
     }
 
+    /// The replication that the message came through, `None` where it came through none. It is
+    /// written as the header [`REPLICATE_ID`](crate::wire::REPLICATE_ID) too, as Milvus does.
+    fn replicate_id(&self) -> Option<&str> {
+        None
+    }
+
     /// The hash keys that decide which channel the message goes to: one for each row where it has
     /// rows, else one. Empty where the message has none, which a hashing repack refuses.
     fn hash_keys(&self) -> &[u32] {
@@ -110,12 +117,19 @@ impl dyn TsMsg {
         meta
     }
 
+    /// The header of a message that was replicated.
+    pub(crate) fn replicate_header(&self) -> Option<Header> {
+        self.replicate_id().map(|id| Header::new(REPLICATE_ID, id.to_owned()))
+    }
+
     /// The record that this message becomes.
     #[must_use]
     pub fn to_record(&self) -> Record {
         let mut buf = BytesMut::with_capacity(self.encoded_len());
         self.marshal(&mut buf);
-        Record::new(self.meta(), buf.freeze())
+        let mut record = Record::new(self.meta(), buf.freeze());
+        record.extra.extend(self.replicate_header());
+        record
     }
 }
 

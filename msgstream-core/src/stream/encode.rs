@@ -77,7 +77,9 @@ fn encode_arena(
         let mut record = match msg {
             Message::Typed(m) => {
                 m.marshal(&mut arena);
-                Record::new(meta(&**m, vchannel), bytes::Bytes::new())
+                let mut record = Record::new(meta(&**m, vchannel), Bytes::new());
+                record.extra.extend(m.replicate_header());
+                record
             }
             Message::Stored(m) => passed_on(&m.record),
         };

@@ -16,6 +16,19 @@ pub(super) const TIMESTAMP: &str = "timestamp";
 pub(super) const VCHANNEL: &str = "vchannel";
 pub(super) const COLLECTION_ID: &str = "collection_id";
 
+/// The header of a message that came through a replication, with that one's id.
+pub const REPLICATE_ID: &str = "replicate_id";
+
+/// The header that Milvus' streaming nodes give all that they write, in a format that isn't read: its
+/// time isn't where ours is, and what was rolled back is among it.
+const STREAMING: &str = "_v";
+
+/// Whether a header of this name means something to readers, so that none of another record's may
+/// have it.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    [MSG_TYPE, MSG_ID, TIMESTAMP, VCHANNEL, COLLECTION_ID, STREAMING, Stamp::HEADER].contains(&name)
+}
+
 /// The headers of a record: five of its metadata, a sixth where a session stamped it, then its
 /// extra headers in their order.
 ///
@@ -70,7 +83,8 @@ fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 ///
 /// # Errors
 /// [`DecodeError::Header`] for metadata that can't be read, [`DecodeError::HeaderName`] for a name
-/// that isn't UTF-8, [`DecodeError::Corrupt`] and [`DecodeError::Inconsistent`] where the payload
+/// that isn't UTF-8, [`DecodeError::Unreadable`] for the header `_v`, which Milvus' streaming nodes
+/// give what they write in a format of theirs, [`DecodeError::Corrupt`] and [`DecodeError::Inconsistent`] where the payload
 /// has to give the metadata and doesn't.
 pub fn decode_headers<'a, N: AsRef<[u8]>>(
     headers: impl IntoIterator<Item = (N, &'a [u8])>,
@@ -86,6 +100,11 @@ pub fn decode_headers<'a, N: AsRef<[u8]>>(
             *place = Some(value);
         } else if let Some(read) = read_stamp(name, value).filter(|_| stamp.is_none()) {
             stamp = Some(read);
+        } else if name == STREAMING.as_bytes() {
+            let reason = format!(
+                "it has the header `{STREAMING}`, which Milvus' streaming nodes write, and their format isn't read"
+            );
+            return Err(DecodeError::Unreadable { reason });
         } else {
             let name = str::from_utf8(name).map_err(|_| DecodeError::HeaderName {
                 name: String::from_utf8_lossy(name).into_owned(),

@@ -10,7 +10,8 @@ mod record;
 mod size;
 
 pub use self::hash::{hash_i64, hash_str};
-pub use self::headers::{decode_headers, encode_headers};
+pub(crate) use self::headers::is_reserved;
+pub use self::headers::{REPLICATE_ID, decode_headers, encode_headers};
 pub(crate) use self::record::unreadable_reason;
 pub use self::record::{read_record, unreadable};
 pub use self::size::{HeadersSize, headers_size};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::decode_headers;
-use crate::message::{MsgType, MsgTypeNames, Timestamp};
+use crate::message::{DecodeError, MsgType, MsgTypeNames, Timestamp};
 use crate::transport::{Header, Meta, Position, Record};
 
 /// The header that says why a record is unreadable.
@@ -46,7 +46,11 @@ where
                 let name = String::from_utf8_lossy(name.as_ref());
                 Header::new(name, Bytes::copy_from_slice(value))
             });
-            unreadable(position, error.to_string(), raw, payload)
+            let reason = match error {
+                DecodeError::Unreadable { reason } => reason,
+                other => other.to_string(),
+            };
+            unreadable(position, reason, raw, payload)
         }
     }
 }
@@ -92,10 +96,31 @@ pub(crate) fn unreadable_reason(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::panic)]
+    #![allow(clippy::panic, clippy::unwrap_used)]
 
     use super::*;
-    use crate::{DecodeError, UnmarshalDispatcher};
+    use crate::UnmarshalDispatcher;
+
+    /// It may even have all of our headers.
+    #[test]
+    fn what_milvus_streaming_nodes_wrote_is_unreadable_by_name() {
+        let theirs =
+            [("_v", "1"), ("_t", "2"), ("_tt", "7"), ("_vc", "dml_0"), ("_lc", "x"), ("_tx", "y")];
+        let meta = ["msg_type", "msg_id", "timestamp", "vchannel", "collection_id"];
+        let ours = meta.into_iter().zip(["Insert", "1", "7", "", "0"]);
+        for headers in [theirs.to_vec(), ours.chain([("_v", "2")]).collect()] {
+            let raw = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+            // The payload alone would be a tick at 5.
+            let payload = Bytes::from_static(&[10, 5, 8, 176, 9, 24, 5]);
+            let names = MsgTypeNames::milvus_2x();
+            let record = read_record(Position::new(3), raw, payload.clone(), &names);
+            assert_eq!((record.meta.msg_type, &record.payload), (MsgType::UNREADABLE, &payload));
+            let kept = record.extra.iter().map(|h| (&*h.name, &h.value[..]));
+            assert!(kept.take(headers.len()).eq(headers.iter().map(|(n, v)| (*n, v.as_bytes()))));
+            let error = UnmarshalDispatcher::milvus_2x().unmarshal(&record).map(drop).unwrap_err();
+            assert!(error.to_string().contains("the header `_v`"), "{error}");
+        }
+    }
 
     #[test]
     fn what_can_t_be_read_is_handed_on_whole() {

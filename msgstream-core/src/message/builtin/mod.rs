@@ -13,14 +13,18 @@ macro_rules! has_base {
     };
 }
 
+mod cluster;
 mod data;
 mod proto_msg;
 mod query;
 mod schema;
 mod tick;
 
+pub use self::cluster::{DataNodeTtMsg, ReplicateMsg};
 pub use self::data::{DeleteMsg, InsertMsg};
 pub use self::proto_msg::{MsgBody, ProtoMsg};
 pub use self::query::{SearchMsg, SearchResultMsg, SegStatisticsMsg};
-pub use self::schema::{CreateCollectionMsg, CreatePartitionMsg, DropCollectionMsg};
+pub use self::schema::{
+    CreateCollectionMsg, CreatePartitionMsg, DropCollectionMsg, DropPartitionMsg,
+};
 pub use self::tick::{TimeSyncMsg, TimeTickMsg};

@@ -196,6 +196,11 @@ impl<B: MsgBody> TsMsg for ProtoMsg<B> {
         self.body.collection_id()
     }
 
+    fn replicate_id(&self) -> Option<&str> {
+        let info = self.body.base().as_ref()?.replicate_info.as_ref()?;
+        Some(&info.replicate_id)
+    }
+
     fn hash_keys(&self) -> &[u32] {
         &self.hash_keys
     }

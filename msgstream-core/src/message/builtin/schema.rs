@@ -3,7 +3,7 @@
 use super::{MsgBody, ProtoMsg};
 use crate::message::MsgType;
 use crate::message::proto::{
-    CreateCollectionRequest, CreatePartitionRequest, DropCollectionRequest,
+    CreateCollectionRequest, CreatePartitionRequest, DropCollectionRequest, DropPartitionRequest,
 };
 
 /// A collection begins.
@@ -14,6 +14,9 @@ pub type DropCollectionMsg = ProtoMsg<DropCollectionRequest>;
 
 /// A partition begins.
 pub type CreatePartitionMsg = ProtoMsg<CreatePartitionRequest>;
+
+/// A partition ends.
+pub type DropPartitionMsg = ProtoMsg<DropPartitionRequest>;
 
 impl MsgBody for CreateCollectionRequest {
     const MSG_TYPE: MsgType = MsgType::CREATE_COLLECTION;
@@ -37,6 +40,16 @@ impl MsgBody for DropCollectionRequest {
 
 impl MsgBody for CreatePartitionRequest {
     const MSG_TYPE: MsgType = MsgType::CREATE_PARTITION;
+
+    has_base!();
+
+    fn collection_id(&self) -> i64 {
+        self.collection_id
+    }
+}
+
+impl MsgBody for DropPartitionRequest {
+    const MSG_TYPE: MsgType = MsgType::DROP_PARTITION;
 
     has_base!();
 

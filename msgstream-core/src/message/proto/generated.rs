@@ -336,6 +336,31 @@ pub struct CreatePartitionRequest {
     #[prost(int64, tag = "7")]
     pub partition_id: i64,
 }
+/// A partition ends.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DropPartitionRequest {
+    /// Type, id and time.
+    #[prost(message, optional, tag = "1")]
+    pub base: ::core::option::Option<MsgBase>,
+    /// The database, by name.
+    #[prost(string, tag = "2")]
+    pub db_name: ::prost::alloc::string::String,
+    /// The collection, by name.
+    #[prost(string, tag = "3")]
+    pub collection_name: ::prost::alloc::string::String,
+    /// The partition, by name.
+    #[prost(string, tag = "4")]
+    pub partition_name: ::prost::alloc::string::String,
+    /// The database.
+    #[prost(int64, tag = "5")]
+    pub db_id: i64,
+    /// The collection.
+    #[prost(int64, tag = "6")]
+    pub collection_id: i64,
+    /// The partition.
+    #[prost(int64, tag = "7")]
+    pub partition_id: i64,
+}
 /// A query.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SearchRequest {
@@ -414,4 +439,49 @@ pub struct SegmentStats {
     /// It changed since the statistics before.
     #[prost(bool, tag = "4")]
     pub recently_modified: bool,
+}
+/// How far a node is on a channel.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DataNodeTt {
+    /// Type, id and time.
+    #[prost(message, optional, tag = "1")]
+    pub base: ::core::option::Option<MsgBase>,
+    /// The channel.
+    #[prost(string, tag = "2")]
+    pub channel_name: ::prost::alloc::string::String,
+    /// Everything up to here is done.
+    #[prost(uint64, tag = "3")]
+    pub timestamp: u64,
+    /// What the channel's segments hold.
+    #[prost(message, repeated, tag = "4")]
+    pub segments_stats: ::prost::alloc::vec::Vec<SegmentRows>,
+}
+/// What a segment holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SegmentRows {
+    /// The segment.
+    #[prost(int64, tag = "1")]
+    pub segment_id: i64,
+    /// How many rows it has.
+    #[prost(int64, tag = "2")]
+    pub num_rows: i64,
+}
+/// A mark in what another cluster wrote first.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Replicate {
+    /// Type, id and time; which replication it is of.
+    #[prost(message, optional, tag = "1")]
+    pub base: ::core::option::Option<MsgBase>,
+    /// The replication ends here.
+    #[prost(bool, tag = "2")]
+    pub is_end: bool,
+    /// It is about the whole cluster.
+    #[prost(bool, tag = "3")]
+    pub is_cluster: bool,
+    /// The database, by name.
+    #[prost(string, tag = "4")]
+    pub database: ::prost::alloc::string::String,
+    /// The collection, by name.
+    #[prost(string, tag = "5")]
+    pub collection: ::prost::alloc::string::String,
 }
