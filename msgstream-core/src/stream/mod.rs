@@ -2,6 +2,7 @@
 
 mod consume;
 mod consumer;
+mod dead_letter;
 mod encode;
 mod fan_in;
 pub(crate) mod open;

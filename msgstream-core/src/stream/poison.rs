@@ -1,15 +1,13 @@
 //! Decoding packs, and what to do with records that can't be decoded.
 
-use std::error::Error as StdError;
-use std::fmt::Write;
 use std::sync::Arc;
 
-use super::encode::passed_on;
+use super::dead_letter::DeadLetter;
 use super::producer::Producer;
 use crate::dispatcher::UnmarshalDispatcher;
 use crate::error::{Error, Result};
-use crate::message::{DecodeError, Decoded, Message, MsgPack};
-use crate::transport::{Header, Position, Record, Transport};
+use crate::message::{Decoded, Message, MsgPack};
+use crate::transport::Transport;
 
 /// What happens to a record that can't be decoded: its type is unknown, or its payload is
 /// truncated or corrupt.
@@ -28,6 +26,12 @@ pub enum PoisonPolicy {
     /// [`PackDecoder::CHANNEL_HEADER`], [`PackDecoder::POSITION_HEADER`] and
     /// [`PackDecoder::REASON_HEADER`]. A session's stamp, which is void on another channel, is in
     /// [`PackDecoder::SESSION_HEADER`].
+    ///
+    /// Whatever the record is, the channel takes it. Where it doesn't take its headers, or readers
+    /// would take them for something else, they are in [`PackDecoder::HEADERS_HEADER`]. What is too
+    /// large for the channel is cut, and [`PackDecoder::CUT_HEADER`] says how large it was. A tick's
+    /// type is in [`PackDecoder::TYPE_HEADER`], and the letter has none: it promises nothing about
+    /// this channel, and doesn't end it.
     DeadLetter(String),
 }
 
@@ -67,6 +71,16 @@ impl PackDecoder {
 
     /// The header of a dead letter with the stamp of the session that wrote it, where one did.
     pub const SESSION_HEADER: &str = "ms-dead-session";
+    /// The header of a dead letter with the headers of the record, where the channel doesn't take
+    /// them as they are: `NAME=VALUE&NAME=VALUE`, encoded as forms of web pages are
+    /// (`application/x-www-form-urlencoded`).
+    pub const HEADERS_HEADER: &str = "ms-dead-headers";
+    /// The header of a dead letter of which something was cut: what, and how many bytes it had, such
+    /// as `payload: 1048576`, with a comma between several.
+    pub const CUT_HEADER: &str = "ms-dead-cut";
+    /// The header of a dead letter with the number of the type that the record had, where the letter
+    /// has another.
+    pub const TYPE_HEADER: &str = "ms-dead-type";
 
     /// A decoder. The channel for dead letters must be there.
     ///
@@ -118,7 +132,12 @@ impl PackDecoder {
                 (Err(Error::Decode { position, source, .. }), PoisonPolicy::DeadLetter(_))
                     if let Some(stored) = msg.stored() =>
                 {
-                    letters.push(dead_letter(&stored.channel, position, &stored.record, &source));
+                    letters.push(DeadLetter::new(
+                        &stored.channel,
+                        position,
+                        &stored.record,
+                        &source,
+                    ));
                 }
                 (Err(error), _) => return Err(error),
             }
@@ -132,35 +151,17 @@ impl PackDecoder {
     }
 
     /// Writes dead letters and waits until they are stored.
-    async fn bury(&mut self, letters: Vec<Record>) -> Result<()> {
+    async fn bury(&mut self, letters: Vec<DeadLetter>) -> Result<()> {
         let PoisonPolicy::DeadLetter(channel) = &self.policy else { return Ok(()) };
         // Out of its place while it writes: after a failure the next try opens a new one.
         let mut producer = match self.dead_letters.take() {
             Some(producer) => producer,
             None => Producer::open(&*self.transport, &[channel]).await?,
         };
+        let fits = |letter: DeadLetter| letter.fit(|record| producer.takes(0, record));
+        let letters = letters.into_iter().map(fits).collect::<Result<_>>()?;
         producer.write(0, letters).await?;
         self.dead_letters = Some(producer);
         Ok(())
     }
-}
-
-fn dead_letter(channel: &str, position: Position, record: &Record, why: &DecodeError) -> Record {
-    let mut reason = why.to_string();
-    let mut cause = why.source();
-    while let Some(error) = cause {
-        // Writing to a string can't fail.
-        let _ = write!(reason, ": {error}");
-        cause = error.source();
-    }
-    let mut letter = passed_on(record);
-    let stamp = record.meta.stamp.as_ref();
-    let session = stamp.map(|s| Header::new(PackDecoder::SESSION_HEADER, s.to_string()));
-    letter.extra.extend(session);
-    letter.extra.extend([
-        Header::new(PackDecoder::CHANNEL_HEADER, channel.to_owned()),
-        Header::new(PackDecoder::POSITION_HEADER, position.to_string()),
-        Header::new(PackDecoder::REASON_HEADER, reason),
-    ]);
-    letter
 }

@@ -170,6 +170,11 @@ impl Producer {
         self.send(vec![(channel, records.into())]).await
     }
 
+    /// Refuses what the writer of a channel, by its index, wouldn't take.
+    pub(super) fn takes(&self, channel: usize, record: &Record) -> Result<()> {
+        self.check(channel, std::slice::from_ref(record))
+    }
+
     /// Waits for all receipts and ends the writers.
     pub(super) async fn close(&mut self) -> Result<()> {
         let mut result = self.settle().await;

@@ -1,22 +1,26 @@
 //! Records in a pack that can't be decoded.
 
 use msgstream_core::stream::{PackDecoder, PoisonPolicy};
-use msgstream_core::transport::{Meta, Position, Record, Start, Transport};
+use msgstream_core::timetick::END_HEADER;
+use msgstream_core::transport::{Header, Meta, Position, Record, Stamp, Start, Transport};
 use msgstream_core::{
     DecodeError, Error, Message, MsgPack, MsgType, StoredMessage, Timestamp, TtConfig,
     UnmarshalDispatcher,
 };
 
-use super::stage::Entry::Tick;
+use super::stage::Entry::{Msg, Tick};
 use super::stage::{Stage, expected, message, take, times};
-use crate::kit::read_from;
-use crate::scenario::{Scenario, list};
+use crate::kit::{oversized, read_from};
+use crate::scenario::{Need, Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["streams::poison":
     what_cant_be_decoded_is_named,
     what_cant_be_decoded_is_skipped_and_counted,
     what_cant_be_decoded_goes_to_the_dead_letters,
+    whatever_it_is_it_becomes_a_dead_letter,
+    a_dead_letter_is_no_tick_and_no_end,
+    what_fills_a_channels_limit_becomes_a_dead_letter [Need::PayloadLimit],
 ];
 
 /// One channel with a good message, one of unknown type, a corrupt one, and a good one; the pack
@@ -100,6 +104,123 @@ pub async fn what_cant_be_decoded_goes_to_the_dead_letters(
         ensure_eq!(from, Some(stage.channels[0].as_bytes()), "where it comes from");
         let position = letter.header(PackDecoder::POSITION_HEADER).map(|at| at.to_vec());
         ensure_eq!(position, Some(at.to_string().into_bytes()), "its position there");
+    }
+    Ok(())
+}
+
+/// A message that was read elsewhere, at a position.
+fn elsewhere(at: u64, mut record: Record) -> Message {
+    record.position = Position::new(at);
+    StoredMessage::new("else\nwhere".into(), record).into()
+}
+
+/// Decodes a pack of nothing but such messages; gives the dead letters, of which each tells where it
+/// comes from.
+async fn buried(
+    transport: &dyn Transport,
+    stage: &Stage,
+    graves: &str,
+    records: impl IntoIterator<Item = Record>,
+) -> Result<Vec<Record>, Failure> {
+    let msgs: Vec<_> = (0..).zip(records).map(|(at, record)| elsewhere(at, record)).collect();
+    let count = msgs.len();
+    let mut decoder = decoder(stage, PoisonPolicy::DeadLetter(graves.to_owned())).await?;
+    let pack = MsgPack::new(msgs);
+    ensure_eq!(decoder.decode(&pack).await?.len(), 0, "the messages that are decoded");
+    ensure_eq!(decoder.poisoned(), count as u64, "what is counted");
+    let letters = read_from(transport, graves, Start::Earliest).await?;
+    ensure_eq!(letters.len(), count, "the dead letters");
+    for (letter, at) in letters.iter().zip(0..) {
+        let position = letter.header(PackDecoder::POSITION_HEADER).map(|at| at.to_vec());
+        let wanted = Position::new(at).to_string().into_bytes();
+        ensure_eq!(position, Some(wanted), "the position of a dead letter");
+        let reason = letter.header(PackDecoder::REASON_HEADER).is_some();
+        ensure!(reason, "a dead letter without a reason: {letter:?}");
+    }
+    Ok(letters)
+}
+
+/// Headers that the transport doesn't take, names that mean something to readers, long ones, and dead
+/// letters themselves: each is written, with its bytes.
+pub async fn whatever_it_is_it_becomes_a_dead_letter(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::new(harness, 1).await?;
+    let graves = stage.channels[0].clone();
+    let mut records = Vec::new();
+    for (name, value) in [
+        ("binary", b"\xff\x00".as_slice()),
+        ("lines", b"one\r\ntwo"),
+        ("a\u{fffd}:b\n", b"x"),
+        ("", b"x"),
+        ("timestamp", b"soon"),
+        ("msg_type", b"TimeTick"),
+        ("_v", b"1"),
+        (Stamp::HEADER, b"who;knows"),
+        (PackDecoder::REASON_HEADER, b"it is a dead letter"),
+        (PackDecoder::POSITION_HEADER, b"another"),
+    ] {
+        let mut record = Record::new(Meta::new(MsgType(77_777), Timestamp(2)), name.to_owned());
+        // Twice, which not every transport takes either.
+        let headers = [value, b"again"].map(|value| Header::new(name, value));
+        record.extra.extend(headers);
+        records.push(record);
+    }
+    let mut letters = buried(transport, &stage, &graves, records.clone()).await?;
+    for (letter, record) in letters.iter().zip(&records) {
+        ensure_eq!((&letter.meta, &letter.payload), (&record.meta, &record.payload), "a letter");
+    }
+    // And what became of them once more.
+    let graves = crate::kit::channel(transport, harness).await?;
+    for letter in &mut letters {
+        letter.meta.msg_type = MsgType(77_777);
+    }
+    buried(transport, &stage, &graves, letters).await.map(drop)
+}
+
+/// A tick and a channel's end that can't be decoded neither end the channel of dead letters nor
+/// promise anything there.
+pub async fn a_dead_letter_is_no_tick_and_no_end(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::new(harness, 1).await?;
+    let graves = stage.channels[0].clone();
+    let tick = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(700)), &b"\xff\xff"[..]);
+    let mut end = tick.clone();
+    end.extra.push(Header::new(END_HEADER, "1"));
+    let letters = buried(transport, &stage, &graves, [tick, end]).await?;
+    for letter in letters {
+        ensure!(letter.meta.msg_type != MsgType::TIME_TICK, "a dead letter is a tick");
+        let number = letter.header(PackDecoder::TYPE_HEADER).map(|number| number.to_vec());
+        ensure_eq!(number, Some(b"1200".to_vec()), "the type that it had");
+    }
+    stage.write(0, &[Msg(1), Tick(5)]).await?;
+    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 1).await?;
+    ensure_eq!((packs[0].end_ts.0, packs[0].msgs.len()), (5, 3), "what a stream reads of it");
+    Ok(())
+}
+
+/// A record that is as large as the channel takes leaves no room for what a dead letter says: it is
+/// cut, and says so.
+pub async fn what_fills_a_channels_limit_becomes_a_dead_letter(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::new(harness, 1).await?;
+    let graves = stage.channels[0].clone();
+    let mut large = oversized(transport)?;
+    large.meta.msg_type = MsgType(77_777);
+    let mut with_headers = large.clone();
+    with_headers.extra.push(Header::new("long", vec![b'x'; large.payload.len()]));
+    let length = large.payload.len();
+    let letters = buried(transport, &stage, &graves, [large, with_headers]).await?;
+    for letter in letters {
+        let said = letter.header(PackDecoder::CUT_HEADER).map(|said| said.to_vec());
+        let said = String::from_utf8(said.unwrap_or_default()).unwrap_or_default();
+        ensure!(said.contains(&format!("payload: {length}")), "what was cut is {said:?}");
+        ensure!(letter.payload.len() < length, "it isn't cut");
     }
     Ok(())
 }
