@@ -7,17 +7,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Instant, timeout_at};
 
 use crate::events::lock;
 use crate::fetcher::no_thread;
 
 /// How many calls there are at once for each place.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// What a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,26 +33,21 @@ pub(crate) enum At {
 pub(crate) struct Calls(Mutex<HashMap<At, Arc<Semaphore>>>);
 
 impl Calls {
-    /// Calls a function with the time that is left for it, once it is its turn. A call that is cancelled goes on
-    /// until then, and what it gives is dropped.
+    /// Calls a function once it is its turn. A call that is cancelled goes on, and what it gives is dropped.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         at: At,
-        time: Duration,
-        call: impl FnOnce(Duration) -> Result<T, TransportErrorKind> + Send + 'static,
+        call: impl FnOnce() -> Result<T, TransportErrorKind> + Send + 'static,
     ) -> Result<T, TransportErrorKind> {
-        let until = Instant::now() + time;
         let places = Arc::clone(
             lock(&self.0).entry(at).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))),
         );
-        let permit = timeout_at(until, places.acquire_owned()).await;
-        let late = |_| TransportErrorKind::TimedOut { after: time };
-        let permit = permit.map_err(late)?.map_err(|_| TransportErrorKind::Closed)?;
+        let permit = places.acquire_owned().await.map_err(|_| TransportErrorKind::Closed)?;
         let (sender, answer) = oneshot::channel();
         let run = move || {
             let _permit = permit;
             // Nobody may be waiting any more.
-            let _ = sender.send(call(until.saturating_duration_since(Instant::now())));
+            let _ = sender.send(call());
         };
         let spawned = thread::Builder::new().name("kafka-call".to_owned()).spawn(run);
         spawned.map_err(|error| no_thread(&error))?;
@@ -68,10 +61,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::sync::mpsc;
+    use std::task::Poll;
 
     use super::*;
-
-    const LONG: Duration = Duration::from_secs(60);
 
     /// Takes all places at a node. They are free again once the sender is dropped.
     async fn hang(calls: &Arc<Calls>, at: At) -> mpsc::Sender<()> {
@@ -81,12 +73,12 @@ mod tests {
         for _ in 0..AT_ONCE {
             let (calls, hangs, sender) = (Arc::clone(calls), Arc::clone(&hangs), sender.clone());
             tokio::spawn(async move {
-                let hang = move |_| {
+                let hang = move || {
                     sender.blocking_send(()).unwrap();
                     let _ = lock(&hangs).recv();
                     Ok(())
                 };
-                calls.call(at, LONG, hang).await
+                calls.call(at, hang).await
             });
         }
         for _ in 0..AT_ONCE {
@@ -100,13 +92,13 @@ mod tests {
         let calls = Arc::new(Calls::default());
         let hanging = hang(&calls, At::Node(1)).await;
         for at in [At::Node(2), At::AnyNode, At::Client] {
-            assert_eq!(calls.call(at, LONG, |_| Ok(7)).await, Ok(7));
+            assert_eq!(calls.call(at, || Ok(7)).await, Ok(7));
         }
-        let time = Duration::from_millis(1);
-        let late = calls.call(At::Node(1), time, |_| Ok(())).await;
-        assert_eq!(late, Err(TransportErrorKind::TimedOut { after: time }));
+        let mut waiting = std::pin::pin!(calls.call(At::Node(1), || Ok(7)));
+        let waits = std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending()));
+        assert!(waits.await);
         drop(hanging);
-        assert_eq!(calls.call(At::Node(1), LONG, |_| Ok(7)).await, Ok(7));
+        assert_eq!(waiting.await, Ok(7));
     }
 
     #[test]

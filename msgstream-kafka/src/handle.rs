@@ -114,7 +114,11 @@ impl Handle {
         let (mut retry, mut look) = (Retry::new(self.timeout()), LOOK);
         let events = &self.fetchers.asking.events;
         loop {
-            match attempt(look.min(retry.left())).await {
+            let left = retry.left();
+            // An attempt may have to wait for its turn.
+            let answer = timeout(left.saturating_add(GRACE), attempt(look.min(left))).await;
+            let late = TransportErrorKind::TimedOut { after: self.timeout() };
+            match answer.unwrap_or(Err(late)) {
                 Err(kind) if kind.is_temporary() => {
                     if matches!(kind, TransportErrorKind::TimedOut { .. }) {
                         look = look.saturating_mul(2).min(self.timeout());
@@ -136,7 +140,7 @@ impl Handle {
         }
     }
 
-    /// One call of the client that asks.
+    /// One call of the client that asks, with the time that it has.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         at: At,
@@ -144,7 +148,7 @@ impl Handle {
         call: impl FnOnce(&Consumer, Duration) -> Result<T, TransportErrorKind> + Send + 'static,
     ) -> Result<T, TransportErrorKind> {
         let fetcher = Arc::clone(&self.fetchers.asking);
-        self.calls.call(at, time, move |left| call(&fetcher.consumer, left)).await
+        self.calls.call(at, move || call(&fetcher.consumer, time)).await
     }
 
     /// Does something with a client that blocks, briefly.
@@ -152,7 +156,9 @@ impl Handle {
         &self,
         call: impl FnOnce() -> Result<T, TransportErrorKind> + Send + 'static,
     ) -> Result<T, TransportErrorKind> {
-        self.calls.call(At::Client, self.timeout(), move |_| call()).await
+        let late = TransportErrorKind::TimedOut { after: self.timeout() };
+        let called = timeout(self.timeout(), self.calls.call(At::Client, call)).await;
+        called.unwrap_or(Err(late))
     }
 
     /// Waits for every receipt, and ends the handle.
