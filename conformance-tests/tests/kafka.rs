@@ -85,5 +85,7 @@ fn main() -> ExitCode {
     let mut registry = Registry::new();
     msgstream_kafka::register(&mut registry);
     let plain = PlainKafka { address: url.trim_start_matches("kafka://").to_owned() };
+    // A hundred readers that are opened at once have that time together.
+    let url = format!("{url}?timeout_ms=60000");
     run(Kafka { registry, url, plain })
 }
