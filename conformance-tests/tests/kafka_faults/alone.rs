@@ -118,7 +118,7 @@ async fn damaged_records_are_told(broker: &Broker) {
 async fn a_broker_that_hangs_is_waited_for(broker: &Broker) {
     logs::capture();
     let transport = connect(&format!("{}?message.timeout.ms=300000", broker.url)).await.unwrap();
-    let hasty = connect(&format!("{}?timeout_ms=1000", broker.url)).await.unwrap();
+    let hasty = connect(&format!("{}?timeout_ms=5000", broker.url)).await.unwrap();
     let channel = create(&*transport).await;
     let mut writer = transport.writer(&channel).await.unwrap();
     let mut reader = hasty.reader(&channel, Start::Earliest, None).await.unwrap();

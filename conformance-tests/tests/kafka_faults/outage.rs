@@ -25,7 +25,7 @@ async fn a_broker_that_is_down_comes_back() {
     // A machine with other work takes its time to start a broker.
     let patient = format!("{}?message.timeout.ms=300000&timeout_ms=60000", broker.url);
     let transport = connect(&patient).await.unwrap();
-    let hasty = connect(&format!("{}?timeout_ms=1000", broker.url)).await.unwrap();
+    let hasty = connect(&format!("{}?timeout_ms=5000", broker.url)).await.unwrap();
     let channel = create(&*transport).await;
     let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
     let mut writer = transport.writer(&channel).await.unwrap();
