@@ -187,7 +187,7 @@ pub async fn a_dead_letter_is_no_tick_and_no_end(
 ) -> Verdict {
     let stage = Stage::new(harness, 1).await?;
     let graves = stage.channels[0].clone();
-    let tick = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(700)), &b"\xff\xff"[..]);
+    let tick = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(3)), &b"\xff\xff"[..]);
     let mut end = tick.clone();
     end.extra.push(Header::new(END_HEADER, "1"));
     let letters = buried(transport, &stage, &graves, [tick, end]).await?;
