@@ -9,7 +9,7 @@ use crate::raw;
 
 /// So many messages that can be read are fetched alone behind one that can't: there may be more, and
 /// a connection that is opened again costs as much.
-const CALM: usize = 16;
+const CALM: usize = 4;
 
 impl NatsReader {
     /// Fetches messages alone, until there were enough that the client library can read.
