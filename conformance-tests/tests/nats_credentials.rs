@@ -253,7 +253,7 @@ async fn credentials_that_expire_and_are_replaced_are_read_anew() {
     let user = KeyPair::new_user();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     // Long enough to begin with on a busy machine.
-    let path = file(folder.path(), "user", &credentials(&account, &user, now + 10));
+    let path = file(folder.path(), "user", &credentials(&account, &user, now + 15));
     let (logs, _guard) = Logs::begin();
     let transport = open(&server.url_as("", &format!("?creds={path}"))).await.unwrap();
     transport.create("orders", BTreeMap::new()).await.unwrap();
