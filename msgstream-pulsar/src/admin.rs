@@ -13,6 +13,7 @@ use msgstream_core::wire::positions::EntryId;
 use crate::PulsarConfig;
 use crate::batch::ENTRY_OVERHEAD;
 use crate::client::Client;
+use crate::error::unreachable;
 use crate::reader::PulsarReader;
 use crate::subscription::PulsarSubscription;
 use crate::topic::{Topic, check_name, check_new_channel, nonce};
@@ -45,6 +46,11 @@ pub struct PulsarTransport {
 pub(crate) fn incarnation_of(properties: &BTreeMap<String, String>) -> Incarnation {
     let number = properties.get(INCARNATION).and_then(|text| u128::from_str_radix(text, 16).ok());
     number.map_or(Incarnation::UNKNOWN, Incarnation)
+}
+
+/// A new topic is gone again.
+fn deleted_at_once() -> Kind {
+    unreachable("the broker deleted the new topic at once, for nobody used it")
 }
 
 impl PulsarTransport {
@@ -95,7 +101,11 @@ impl PulsarTransport {
                 Err(Kind::AlreadyExists) if failed => self.complete(topic, &properties).await,
                 made => made,
             };
-            match made {
+            let kept = match made {
+                Ok(()) => self.keep(topic, &properties).await,
+                Err(kind) => Err(kind),
+            };
+            match kept {
                 Ok(()) => break,
                 Err(kind) => retry.after(kind).await?,
             }
@@ -109,16 +119,37 @@ impl PulsarTransport {
         suits
     }
 
-    /// Keeps a new topic from being deleted while nobody uses it, and refuses one that would lose
-    /// records all the same.
+    /// Keeps a new topic from being deleted while nobody uses it.
+    async fn keep(&self, topic: &Topic, properties: &BTreeMap<String, String>) -> Result<(), Kind> {
+        let rest = &self.client.rest;
+        let kept = rest.keep_inactive(topic).await;
+        match kept {
+            Ok(()) => {}
+            Err(Kind::NotFound) => return Err(deleted_at_once()),
+            Err(kind) if kind.is_temporary() => return Err(kind),
+            Err(kind) => {
+                // Where that fails too, the first failure says more.
+                let _ = rest.delete(topic).await;
+                return Err(kind);
+            }
+        }
+        // A broker that was quicker with that deleted it, and goes by the policy when it is made again.
+        match rest.properties(topic).await {
+            Ok(found) if found == *properties => Ok(()),
+            Ok(_) => Err(Kind::AlreadyExists),
+            Err(Kind::NotFound) => Err(deleted_at_once()),
+            Err(kind) => Err(kind),
+        }
+    }
+
+    /// Refuses a new topic that would lose records.
     async fn suit(&self, topic: &Topic) -> Result<(), Kind> {
         let rest = &self.client.rest;
         let mut retry = self.client.retry();
         loop {
             let suits = async {
                 rest.check_retention(topic).await?;
-                rest.check_cursors(topic).await?;
-                rest.keep_inactive(topic).await
+                rest.check_cursors(topic).await
             };
             match suits.await {
                 Ok(()) => return Ok(()),

@@ -96,12 +96,12 @@ impl Raw {
         let lengths = [(length as u32).to_be_bytes(), (command.len() as u32).to_be_bytes()];
         let frame = [&lengths.concat(), &*command, entry].concat();
         self.write.write_all(&frame).await.unwrap();
-        self.write.flush().await.unwrap();
     }
 
     /// Waits for an answer of a type.
     async fn hear(&mut self, kind: u8) {
         loop {
+            self.write.flush().await.unwrap();
             let mut frame = vec![0; self.read.read_u32().await.unwrap() as usize];
             self.read.read_exact(&mut frame).await.unwrap();
             match frame[5] {
@@ -118,7 +118,13 @@ impl Raw {
         let send = [number(1, 1), number(2, self.sent), number(3, 1)].concat();
         self.say(6, &send, entry).await;
         self.sent += 1;
-        while self.sent - self.stored > 500 {
+        if self.sent - self.stored > 500 {
+            self.stored_down_to(250).await;
+        }
+    }
+
+    async fn stored_down_to(&mut self, in_flight: u64) {
+        while self.sent - self.stored > in_flight {
             self.hear(7).await;
             self.stored += 1;
         }
@@ -126,9 +132,6 @@ impl Raw {
 
     /// Waits until all of it is stored.
     pub(crate) async fn close(mut self) {
-        while self.stored < self.sent {
-            self.hear(7).await;
-            self.stored += 1;
-        }
+        self.stored_down_to(0).await;
     }
 }

@@ -1,12 +1,13 @@
 //! Policies by which a broker takes records from a channel, or its readers and cursors past them.
 
-use msgstream_core::transport::TransportErrorKind as Kind;
+use msgstream_core::transport::{Retry, TransportErrorKind as Kind};
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Rest;
+use crate::error::unreachable;
 use crate::topic::Topic;
 
 #[derive(Deserialize)]
@@ -117,14 +118,23 @@ impl Rest {
     /// Keeps a topic that nobody uses for a while from being deleted, records, properties and all.
     pub(crate) async fn keep_inactive(&self, topic: &Topic) -> Result<(), Kind> {
         let applied = [("applied", "true")];
-        let answer = self.on_and(Method::GET, topic, &[INACTIVE], &applied, None).await?;
-        if !matches!(answer.status, 405 | 412) {
+        let (mut retry, mut told) = (Retry::new(self.timeout), false);
+        loop {
+            let answer = self.on_and(Method::GET, topic, &[INACTIVE], &applied, None).await?;
+            if matches!(answer.status, 405 | 412) {
+                break;
+            }
             let mut policy: Value = answer.json()?;
-            if policy[DELETES] != Value::Bool(false) {
+            if policy[DELETES] == Value::Bool(false) {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut told, true) {
                 policy[DELETES] = json!(false);
                 self.on(Method::POST, topic, &[INACTIVE], Some(&policy)).await?.done()?;
             }
-            return Ok(());
+            // The broker takes a moment to go by it.
+            let waiting = unreachable("the broker doesn't go by the topic's policies yet");
+            retry.after(waiting).await?;
         }
         // Topics have no policies of their own here, and what the broker does by default isn't told.
         let answer = self.of_namespace(topic, INACTIVE).await?;
