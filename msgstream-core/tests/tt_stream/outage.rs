@@ -109,7 +109,9 @@ async fn the_log_says_once_that_a_channel_is_away_and_once_that_it_is_back() {
     for outage in 1..=2 {
         rig.goes_down("b");
         // Less than after which a stream says what it waits for.
-        while timeout(8 * SECOND, stream.consume()).await.is_ok() {}
+        while let Ok(pack) = timeout(8 * SECOND, stream.consume()).await {
+            pack.unwrap();
+        }
         let warnings = log.lines(Level::WARN);
         assert_eq!(warnings.len(), outage, "{warnings:?}");
         let warning = &warnings[outage - 1];
