@@ -121,7 +121,7 @@ mod tests {
                 record.extra.push(Header::new(END_HEADER, "1"));
                 record.meta.stamp = stamp.trim().parse().ok();
             } else {
-                record.extra.push(Header::new(Stamp::HEADER, *text));
+                record.extra.push(Header::new(Stamp::HEADER, (*text).to_owned()));
             }
             ends.see(&record);
         }

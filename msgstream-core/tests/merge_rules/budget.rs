@@ -1,8 +1,8 @@
 //! How the memory is divided while it is short. A quarter is the reserve; the rest is for all
 //! channels alike.
 
-use msgstream_core::timetick::merge::{ChannelState, Merge, Slot};
 use msgstream_core::timetick::TickSource;
+use msgstream_core::timetick::merge::{ChannelState, Merge, Slot};
 use msgstream_core::transport::{Position, Record};
 
 use crate::Entry::{Msg, Tick};

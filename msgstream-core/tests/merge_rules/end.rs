@@ -1,7 +1,7 @@
 //! Where a channel ends.
 
-use msgstream_core::timetick::{END_HEADER, TickSource};
 use msgstream_core::timetick::merge::Merge;
+use msgstream_core::timetick::{END_HEADER, TickSource};
 use msgstream_core::transport::{Header, Position};
 use msgstream_core::{Checkpoint, Error, Timestamp};
 
