@@ -87,10 +87,10 @@ is_running() {
     is_alive && ps -o args= -p "$(cat "$folder/pid")" | grep -qF "$state"
 }
 
-# Waits up to 120 seconds for a command to succeed: on a busy machine a server takes its time, and
+# Waits up to 300 seconds for a command to succeed: on a busy machine a server takes its time, and
 # so may the command.
 await() {
-    give_up=$(($(date +%s) + 120))
+    give_up=$(($(date +%s) + 300))
     until "$@"; do
         [ "$(date +%s)" -lt "$give_up" ] || return 1
         sleep 0.1
