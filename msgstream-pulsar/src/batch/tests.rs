@@ -105,14 +105,19 @@ fn a_batch_that_breaks_off_gives_what_is_left_of_it() {
     assert_eq!(read(0, batch(4, cut), Position::from_words([4, 0, 3])), []);
 }
 
-/// A message of a batch, with one property.
+/// A message of a batch as others may write it: one of ours, with one more property.
 fn message(property: [&[u8]; 2], payload: &[u8]) -> Vec<u8> {
+    let ours = record(Vec::new());
+    let mut properties: Vec<_> = wire::encode_headers(&ours, &names())
+        .map(|(name, value)| Property {
+            key: Bytes::copy_from_slice(name.as_bytes()),
+            value: Bytes::copy_from_slice(&value),
+        })
+        .collect();
     let [key, value] = property.map(Bytes::copy_from_slice);
-    let metadata = SingleMetadata {
-        properties: vec![Property { key, value }],
-        payload_size: Some(payload.len() as i32),
-        compacted_out: None,
-    };
+    properties.push(Property { key, value });
+    let payload_size = Some(payload.len() as i32);
+    let metadata = SingleMetadata { properties, payload_size, compacted_out: None };
     let metadata = metadata.encode_to_vec();
     [&(metadata.len() as u32).to_be_bytes(), &*metadata, payload].concat()
 }
