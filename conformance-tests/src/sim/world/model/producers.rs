@@ -18,13 +18,27 @@ struct Known {
     last: u64,
     /// A fence began the epoch, and nothing told its number since.
     fenced: bool,
-    /// The last record that told it, so that one who begins there knows it too.
-    teller: Option<Position>,
+    /// The fence that began it.
+    fence: Option<Position>,
+    /// The last record that told the number.
+    teller: Option<Teller>,
+    /// From where on it is sure that this isn't a late copy: its epoch's fence, or what told the
+    /// number before.
+    proof: Option<Position>,
+}
+
+/// A record that told a number, the time in it, and where it is.
+#[derive(Clone, Copy, Debug)]
+struct Teller {
+    epoch: Position,
+    last: u64,
+    ts: u64,
+    at: Position,
 }
 
 impl Known {
     const fn new(epoch: Position, last: u64) -> Self {
-        Self { epoch, last, fenced: false, teller: None }
+        Self { epoch, last, fenced: false, fence: None, teller: None, proof: None }
     }
 }
 
@@ -35,14 +49,20 @@ impl Producers {
         if let Some(stamp) = &record.meta.stamp {
             let Stamp { origin, seq } = stamp;
             return if tick {
-                self.learn(&origin.producer, origin.epoch, *seq, record.position)
+                let teller = Teller {
+                    epoch: origin.epoch,
+                    last: *seq,
+                    ts: record.meta.timestamp.0,
+                    at: record.position,
+                };
+                self.learn(&origin.producer, teller)
             } else {
                 self.number(&origin.producer, origin.epoch, *seq)
             };
         }
         match record.header(Stamp::HEADER).and_then(|text| str::from_utf8(text).ok()) {
             Some(text) if tick => {
-                self.control(text, record.position);
+                self.control(text, record);
                 false
             }
             _ => true,
@@ -50,10 +70,14 @@ impl Producers {
     }
 
     /// Where the log must begin at the latest, so that what is left of it tells the number of every
-    /// producer that has one; `None` where one was told nowhere.
+    /// producer for sure; `None` where one was told nowhere. Behind a fence that nothing followed
+    /// yet, an older session may go on, so it stays, too.
     pub(crate) fn told_from(&self) -> Option<Position> {
-        let mut numbered = self.0.values().filter(|known| known.last > 0);
-        numbered.try_fold(Position::MAX, |from, known| Some(from.min(known.teller?)))
+        self.0.values().try_fold(Position::MAX, |from, known| {
+            let told = if known.last > 0 || known.teller.is_some() { known.proof? } else { from };
+            let fence = known.fence.filter(|_| known.fenced).unwrap_or(from);
+            Some(from.min(told).min(fence))
+        })
     }
 
     /// A message counts where it is the next one, in the newest epoch. Where nothing is known of its
@@ -73,35 +97,42 @@ impl Producers {
     /// Ticks and bases tell the last number that is stored; those of old epochs are void. The first
     /// one behind a fence is exact: what was taken before it may be more, where reading began behind
     /// an older fence that makes it void. One that comes later may be a late copy.
-    fn learn(&mut self, producer: &Arc<str>, epoch: Position, last: u64, at: Position) -> bool {
+    fn learn(&mut self, producer: &Arc<str>, teller: Teller) -> bool {
+        let Teller { epoch, last, ts, .. } = teller;
         let known = self.0.entry(producer.clone()).or_insert(Known::new(epoch, last));
         if epoch < known.epoch {
             return false;
         }
+        let first = known.teller.is_none_or(|told| told.epoch < epoch);
         known.last = if epoch > known.epoch || known.fenced { last } else { known.last.max(last) };
-        (known.epoch, known.fenced) = (epoch, false);
-        if known.last == last {
-            known.teller = Some(at);
+        if first {
+            (known.teller, known.proof) = (Some(teller), known.fence);
+        } else if let Some(before) = known.teller.filter(|told| (last, ts) > (told.last, told.ts)) {
+            (known.teller, known.proof) = (Some(teller), Some(before.at));
         }
+        (known.epoch, known.fenced) = (epoch, false);
         true
     }
 
     /// `producer;epoch;fence;nonce`, `producer;epoch;base;last`, `producer;epoch;bye;`. A fence
     /// without an epoch is one by its own position.
-    fn control(&mut self, text: &str, position: Position) {
+    fn control(&mut self, text: &str, record: &Record) {
+        let position = record.position;
         let parts: Vec<_> = text.split(';').collect();
         let [producer, epoch, kind, value] = parts[..] else { return };
         let (producer, epoch) = (Arc::from(producer), epoch.parse().unwrap_or(position));
         match (kind, value.parse()) {
             ("fence", _) => {
-                let fence = Known { fenced: true, ..Known::new(epoch, 0) };
-                let known = self.0.entry(producer).or_insert(fence);
+                let fence = Some(position);
+                let new = Known { fenced: true, fence, ..Known::new(epoch, 0) };
+                let known = self.0.entry(producer).or_insert(new);
                 if epoch > known.epoch {
-                    (known.epoch, known.fenced) = (epoch, true);
+                    (known.epoch, known.fenced, known.fence) = (epoch, true, fence);
                 }
             }
             ("base", Ok(last)) => {
-                self.learn(&producer, epoch, last, position);
+                let ts = record.meta.timestamp.0;
+                self.learn(&producer, Teller { epoch, last, ts, at: position });
             }
             _ => {}
         }

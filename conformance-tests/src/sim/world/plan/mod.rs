@@ -91,7 +91,12 @@ impl Plan {
             if rng.chance(0.5) { Vandal::Trims(when) } else { Vandal::Recreates(when) }
         });
         let retention = hard || rng.chance(0.4);
-        let joins = (channels.len() > 1 && vandal.is_none() && rng.chance(0.2))
+        // Packs must go on ending until it joins.
+        let goes_on = |p: &ProducerPlan| {
+            p.then == Then::Ticks && p.channels.iter().any(|c| Some(c) != channels.last())
+        };
+        let may_join = vandal.is_none() && producers.iter().any(goes_on);
+        let joins = (may_join && rng.chance(0.2))
             .then(|| Timestamp(begin.0 + Timestamp::span(rng.time(&(ms(200)..storm)))));
         let keeps_all = !retention && vandal.is_none() && joins.is_none();
         Self {

@@ -14,7 +14,7 @@ use super::super::World;
 use super::super::consumer::last_given;
 use super::super::joins::Joins;
 use super::super::ledger::given;
-use super::super::model::{Logs, Model, ModelPack, Place, Rules};
+use super::super::model::{Logs, Model, ModelPack, Place, Rules, end_of};
 use super::Verdict;
 use super::packs::keeps_its_times;
 use crate::sim::{Rng, Sim};
@@ -181,7 +181,7 @@ impl World {
         if let Some(since) = since.filter(|_| self.plan.bounded) {
             config = config.with_scan_since(self.unix_time_at(since));
         }
-        let is_open = |channel: &&String| !model.ended.contains_key(&***channel);
+        let is_open = |channel: &&String| end_of(&copy.records(channel)).is_none();
         let open: Vec<_> = plan.channels.iter().filter(is_open).map(String::as_str).collect();
         if open.is_empty() {
             return Ok(());
