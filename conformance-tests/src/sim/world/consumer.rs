@@ -110,9 +110,8 @@ impl Consumer<'_> {
                         let committed = self.commit(committer, &mut stream, last).await;
                         self.go_on(committed).await?;
                     }
-                    // Seldom where everything is to come true.
-                    let leaves = world.plan.leaves * if world.is_calm() { 0.2 } else { 1.0 };
-                    if self.rng.chance(leaves) {
+                    // Not where everything is to come true.
+                    if !world.is_calm() && self.rng.chance(world.plan.leaves) {
                         if self.rng.chance(0.5) {
                             stream.close();
                             return Ok(());
@@ -141,7 +140,8 @@ impl Consumer<'_> {
 
     /// What the program begins with: what was saved last, or by an operator's will before that.
     fn restore(&mut self, stored: Stored) -> (Option<Checkpoint>, Bytes) {
-        if self.rng.chance(self.world.plan.restores)
+        if !self.world.is_calm()
+            && self.rng.chance(self.world.plan.restores)
             && let Some((checkpoint, state)) = self.world.store.earlier(&mut self.rng)
         {
             return (Some(checkpoint), state);

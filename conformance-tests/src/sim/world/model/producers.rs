@@ -20,6 +20,9 @@ struct Known {
     fenced: bool,
     /// The fence that began it.
     fence: Option<Position>,
+    /// The first fence since something told the number. What older sessions write behind it is
+    /// void, which nothing but the fence says until the number is told again.
+    untold: Option<Position>,
     /// The last record that told the number.
     teller: Option<Teller>,
     /// From where on it is sure that this isn't a late copy: its epoch's fence, or what told the
@@ -38,7 +41,7 @@ struct Teller {
 
 impl Known {
     const fn new(epoch: Position, last: u64) -> Self {
-        Self { epoch, last, fenced: false, fence: None, teller: None, proof: None }
+        Self { epoch, last, fenced: false, fence: None, untold: None, teller: None, proof: None }
     }
 }
 
@@ -70,13 +73,11 @@ impl Producers {
     }
 
     /// Where the log must begin at the latest, so that what is left of it tells the number of every
-    /// producer for sure; `None` where one was told nowhere. Behind a fence that nothing followed
-    /// yet, an older session may go on, so it stays, too.
+    /// producer for sure; `None` where one was told nowhere.
     pub(crate) fn told_from(&self) -> Option<Position> {
         self.0.values().try_fold(Position::MAX, |from, known| {
             let told = if known.last > 0 || known.teller.is_some() { known.proof? } else { from };
-            let fence = known.fence.filter(|_| known.fenced).unwrap_or(from);
-            Some(from.min(told).min(fence))
+            Some(from.min(told).min(known.untold.unwrap_or(from)))
         })
     }
 
@@ -110,7 +111,7 @@ impl Producers {
         } else if let Some(before) = known.teller.filter(|told| (last, ts) > (told.last, told.ts)) {
             (known.teller, known.proof) = (Some(teller), Some(before.at));
         }
-        (known.epoch, known.fenced) = (epoch, false);
+        (known.epoch, known.fenced, known.untold) = (epoch, false, None);
         true
     }
 
@@ -124,10 +125,11 @@ impl Producers {
         match (kind, value.parse()) {
             ("fence", _) => {
                 let fence = Some(position);
-                let new = Known { fenced: true, fence, ..Known::new(epoch, 0) };
+                let new = Known { fenced: true, fence, untold: fence, ..Known::new(epoch, 0) };
                 let known = self.0.entry(producer).or_insert(new);
                 if epoch > known.epoch {
                     (known.epoch, known.fenced, known.fence) = (epoch, true, fence);
+                    known.untold = known.untold.or(fence);
                 }
             }
             ("base", Ok(last)) => {
