@@ -279,10 +279,16 @@ impl Producer {
     }
 }
 
-/// Whether a channel has ended. Who may write and not read can't look.
+/// Whether a channel has ended. Who may write and not read can't look, nor where a reader can't
+/// begin near the end.
 async fn has_ended(transport: &dyn Transport, channel: &str) -> Result<bool> {
     match is_ended(transport, channel).await {
-        Err(error) if matches!(error.kind(), TransportErrorKind::Denied { .. }) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                TransportErrorKind::Denied { .. } | TransportErrorKind::Unsupported { .. }
+            ) =>
+        {
             tracing::debug!(channel, %error, "can't read, so an end isn't found");
             Ok(false)
         }

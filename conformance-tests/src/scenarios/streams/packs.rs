@@ -148,7 +148,9 @@ pub async fn the_order_of_writing_changes_nothing(
     let writing = async {
         for n in 0..longest {
             for (channel, log) in logs.iter().enumerate().rev() {
-                second.write(channel, log.get(n..=n).unwrap_or_default()).await?;
+                if let Some(entry) = log.get(n..=n) {
+                    second.write(channel, entry).await?;
+                }
             }
         }
         Ok(())
