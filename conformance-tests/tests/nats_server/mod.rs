@@ -40,7 +40,9 @@ impl Server {
 
     async fn start_in(state: TempDir) -> Self {
         let printed = brokers::run("up", "nats", Some(state.path())).await.unwrap();
-        let url = printed.trim().strip_prefix("export MSGSTREAM_NATS_URL=").unwrap().to_owned();
+        let mut lines = printed.lines();
+        let url = lines.find_map(|line| line.strip_prefix("export MSGSTREAM_NATS_URL=")).unwrap();
+        let url = url.to_owned();
         Self { state, url }
     }
 

@@ -41,7 +41,9 @@ impl Broker {
     async fn start_in(state: TempDir) -> Self {
         let turn = TURN.lock().await;
         let printed = brokers::run("up", "pulsar", Some(state.path())).await.unwrap();
-        let url = printed.trim().strip_prefix("export MSGSTREAM_PULSAR_URL='").unwrap();
+        let mut lines = printed.lines();
+        let url =
+            lines.find_map(|line| line.strip_prefix("export MSGSTREAM_PULSAR_URL='")).unwrap();
         Self { state, url: url.trim_end_matches('\'').to_owned(), _turn: turn }
     }
 
