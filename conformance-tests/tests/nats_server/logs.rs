@@ -13,6 +13,9 @@ pub(crate) struct Logs(Arc<Mutex<Vec<(Level, String)>>>);
 impl Logs {
     /// Begins, until the guard is dropped.
     pub(crate) fn begin() -> (Self, DefaultGuard) {
+        // While there is but one subscriber, a thread without one that comes to an event first switches
+        // it off for all. Threads of other tests have this one.
+        let _ = tracing::subscriber::set_global_default(Self::default());
         let logs = Self::default();
         let guard = tracing::subscriber::set_default(logs.clone());
         (logs, guard)

@@ -16,6 +16,9 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn start() -> Self {
         let lines = Arc::<Mutex<Vec<_>>>::default();
+        // While there is but one subscriber, a thread without one that comes to an event first switches
+        // it off for all. Threads of other tests have this one.
+        let _ = tracing::subscriber::set_global_default(Collect(Arc::default()));
         let _guard = tracing::subscriber::set_default(Collect(lines.clone()));
         Self { lines, _guard }
     }
