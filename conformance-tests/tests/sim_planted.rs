@@ -45,10 +45,6 @@ finds! {
     a_retry_without_what_follows: RetryAlone,
     a_lost_end_of_the_channel: LostCaughtUp,
     an_ignored_fence: IgnoredFence,
-    a_base_that_keeps_the_greater_number: GreaterBase,
-    a_checkpoint_whose_cut_goes_back: CutGoesBack,
-    a_checkpoint_that_resumes_behind_what_is_acknowledged: ResumeGoesBack,
-    an_end_past_the_limit_of_ticks: EndPastLimit,
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl Dedup {
         // that a reader of the whole log has there. Of what this one took before, some may have
         // been void: it didn't see a fence, or began to read behind one. Later, a number that is
         // less is that of a late copy.
-        let first = (epoch > state.epoch || state.fenced) && !planted(Bug::GreaterBase);
+        let first = epoch > state.epoch || state.fenced;
         if epoch == state.epoch && !state.fresh {
             self.missing = self.missing.saturating_add(last.saturating_sub(state.last));
         }

@@ -175,7 +175,7 @@ impl Merge {
             // Nothing follows: it ticks at the last of what the channel still holds.
             ts = channel.last_unsealed().map_or(ts, |last| last.max(ts));
         }
-        let too_far = ts > self.tick_limit && !(ends && planted(Bug::EndPastLimit));
+        let too_far = ts > self.tick_limit;
         if too_far || channel.ignored_ticks.contains(&position) {
             self.refuse_tick(channel, position, ts)?;
             channel.last_read = Some(position);

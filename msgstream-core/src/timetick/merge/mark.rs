@@ -49,8 +49,7 @@ impl Channel {
         let silent = self.is_silent_at(end);
         let tick = self.cut.map(|tick| tick.position);
         // What was judged before a checkpoint stays judged: its producers are those after it.
-        let judged = self.replay_to.filter(|_| !planted(Bug::CutGoesBack));
-        let cut = if silent { self.last_read } else { tick }.max(judged);
+        let cut = if silent { self.last_read } else { tick }.max(self.replay_to);
         let live = self.chunks.first_live();
         self.forget_floors(live.map(|(seq, _)| seq));
         let before = |position: &Position| silent || tick.is_some_and(|tick| *position < tick);
@@ -60,7 +59,7 @@ impl Channel {
             None => self.cut.map(|tick| (tick.position, tick.floor_before))?,
         };
         // An end that comes after an idle time is no tick where it is behind the frontier.
-        if Some(resume) < self.resume && !planted(Bug::ResumeGoesBack) {
+        if Some(resume) < self.resume {
             return None;
         }
         self.resume = Some(resume);
