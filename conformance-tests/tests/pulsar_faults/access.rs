@@ -71,7 +71,7 @@ async fn a_namespace_that_moves_cursors_gets_no_channels_and_no_cursors() {
     let quota = r#"{"limitSize":1000000000,"limitTime":-1,"policy":"consumer_backlog_eviction"}"#;
     admin(&url, "POST", &format!("{path}/backlogQuota"), quota).await;
     refused("set-backlog-quota").await;
-    assert_eq!(transport.list("").await.unwrap(), [channel.clone()]);
+    assert_eq!(transport.list("").await.unwrap(), std::slice::from_ref(&channel));
 }
 
 #[tokio::test]
