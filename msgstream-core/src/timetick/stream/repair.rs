@@ -10,10 +10,10 @@ use crate::timetick::LatePolicy;
 use crate::transport::Position;
 
 impl TtMsgStream {
-    /// Sets what happens to late records, after [`Error::Late`].
+    /// Sets what happens to late records, after [`Error::Late`](crate::Error::Late).
     ///
     /// # Errors
-    /// [`Error::Config`] for [`LatePolicy::Error`] in a stream whose channels may be idle.
+    /// [`Error::Config`](crate::Error::Config) for [`LatePolicy::Error`] in a stream whose channels may be idle.
     pub fn set_late(&mut self, late: LatePolicy) -> Result<()> {
         let config = self.config.with_late(late);
         config.merge()?;
@@ -22,14 +22,14 @@ impl TtMsgStream {
         Ok(())
     }
 
-    /// Changes how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`];
+    /// Changes how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`](crate::Error::TickTooFar);
     /// `None` is any.
     pub fn set_max_tick_ahead(&mut self, ahead: Option<Duration>) {
         self.config.max_tick_ahead = ahead;
         self.merge.set_tick_limit(Timestamp::MAX);
     }
 
-    /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`]; 0 is taken as 1.
+    /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`](crate::Error::WindowTooLarge); 0 is taken as 1.
     pub fn set_budget(&mut self, bytes: usize) {
         let bytes = bytes.max(1);
         self.config.budget = bytes;
@@ -38,23 +38,23 @@ impl TtMsgStream {
     }
 
     /// Changes how many producers with sessions a channel may have and how long they are
-    /// remembered, after [`Error::TooManyProducers`].
+    /// remembered, after [`Error::TooManyProducers`](crate::Error::TooManyProducers).
     pub fn set_producers(&mut self, producers: ProducerLimits) {
         self.config.producers = producers;
         self.merge.set_producers(producers);
     }
 
-    /// Changes how many records a checkpoint may hold back, after [`Error::SpanTooLong`].
+    /// Changes how many records a checkpoint may hold back, after [`Error::SpanTooLong`](crate::Error::SpanTooLong).
     pub fn set_max_span(&mut self, records: u64) {
         self.config.max_span = records;
         self.merge.set_max_span(records);
     }
 
-    /// Repairs a channel after [`Error::TickTooFar`]: the tick at this position does nothing. A
+    /// Repairs a channel after [`Error::TickTooFar`](crate::Error::TickTooFar): the tick at this position does nothing. A
     /// stream that resumes from before it must be told again.
     ///
     /// # Errors
-    /// [`Error::NotConsumed`].
+    /// [`Error::NotConsumed`](crate::Error::NotConsumed).
     pub fn ignore_tick(&mut self, channel: &str, position: Position) -> Result<()> {
         let slot = self.slot(channel)?;
         self.merge.ignore_tick(slot, position);
