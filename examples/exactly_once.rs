@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
-use msgstream::checkpoint::{CheckpointStore, Committer, FileStore};
+use msgstream::checkpoint::{CheckpointStore, FileStore};
+use msgstream::consume::Committer;
+use msgstream::message::hash_str;
 use msgstream::message::{SerdeBody, SerdeMsg};
 use msgstream::transport::{Start, Transport};
-use msgstream::wire::hash_str;
-use msgstream::{MsgPack, MsgStream, MsgType, TickSource, Timestamp, TtConfig, TtMsgStream};
+use msgstream::{ConsumerConfig, MsgPack, MsgStream, MsgType, TickSource, Timestamp, TtMsgStream};
 use serde::{Deserialize, Serialize};
 
 const CHANNELS: [&str; 2] = ["orders-0", "orders-1"];
@@ -56,7 +57,7 @@ async fn consume(
 ) -> Result<Totals, Box<dyn Error>> {
     // From here on, no consumer that was started before this one can commit.
     let (mut committer, stored) = Committer::open(store).await?;
-    let mut stream = TtMsgStream::new(transport, TtConfig::default())?;
+    let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
     let subscription = Some("totals");
     let mut totals = match &stored.checkpoint {
         Some(checkpoint) => {
@@ -84,7 +85,7 @@ async fn consume(
         }
         // Both in one step; the subscription is acknowledged after it. An error stops the loop: the
         // next run goes on from what is in the store. `Error::TakenOver` says that there is one.
-        committer.commit(&mut stream, &pack.end, serde_json::to_vec(&totals)?).await?;
+        stream.commit(&mut committer, &pack.end, serde_json::to_vec(&totals)?).await?;
         packs += 1;
     }
     println!("it ends after {packs} packs, with {} orders", totals.orders);

@@ -12,11 +12,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use msgstream::message::hash_str;
 use msgstream::message::{SerdeBody, SerdeMsg};
 use msgstream::transport::{Start, Transport};
-use msgstream::wire::hash_str;
 use msgstream::{
-    Checkpoint, MsgPack, MsgStream, MsgType, TickSource, Timestamp, TtConfig, TtMsgStream,
+    Checkpoint, ConsumerConfig, MsgPack, MsgStream, MsgType, TickSource, Timestamp, TtMsgStream,
 };
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ async fn consume(transport: Arc<dyn Transport>, path: &Path, mut kill: Kill) -> 
     let database = Arc::new(Database::create(path)?);
     let (consumer, checkpoint) = claim(&database)?;
     kill.step("with nothing read")?;
-    let mut stream = TtMsgStream::new(transport, TtConfig::default())?;
+    let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
     let subscription = Some("totals");
     match &checkpoint {
         Some(end) => stream.resume(subscription, end, |_| TickSource::Written).await?,

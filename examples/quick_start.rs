@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use msgstream::message::hash_str;
 use msgstream::message::{SerdeBody, SerdeMsg};
-use msgstream::timetick::TimeTicker;
+use msgstream::produce::TimeTicker;
 use msgstream::transport::Start;
-use msgstream::wire::hash_str;
-use msgstream::{MsgPack, MsgStream, MsgType, Timestamp, TtConfig, TtMsgStream};
+use msgstream::{ConsumerConfig, MsgPack, MsgStream, MsgType, Timestamp, TtMsgStream};
 use serde::{Deserialize, Serialize};
 
 /// Any serde type is a message; it needs a number of its own.
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     producer.close().await?;
 
     // Read: all channels as one stream. A pack has every message of its interval.
-    let mut stream = TtMsgStream::new(transport.clone(), TtConfig::default())?;
+    let mut stream = TtMsgStream::new(transport.clone(), ConsumerConfig::default())?;
     stream.create_consumers(None, &channels, Start::Earliest).await?;
     stream.start()?;
     while let Some(pack) = stream.consume().await? {

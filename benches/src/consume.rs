@@ -1,8 +1,9 @@
 //! Consuming, from a log that is there already.
 
 use msgstream_core::message::{InsertMsg, StoredMessage};
-use msgstream_core::transport::{Record, Start};
-use msgstream_core::{Message, MsgPack, Timestamp, TtConfig, TtMsgStream};
+use msgstream_core::record::Record;
+use msgstream_core::transport::Start;
+use msgstream_core::{ConsumerConfig, Message, MsgPack, Timestamp, TtMsgStream};
 
 use crate::checksum::{Checksum, of_insert, of_undecoded};
 use crate::log::{Input, Writer, write};
@@ -20,7 +21,12 @@ pub(crate) fn prepare_decoded(shape: Shape, messages: usize) -> Result<Job> {
         messages,
         Writer::Plain,
         |input| input.contents,
-        |message| Ok(of_insert(&message.channel, message.decode_as::<InsertMsg>()?.body())),
+        |message| {
+            Ok(of_insert(
+                &message.channel,
+                message.decode_as::<InsertMsg>().map_err(msgstream_core::Error::from)?.body(),
+            ))
+        },
     )
 }
 
@@ -39,7 +45,7 @@ fn prepare(
         write(&mut writer, std::mem::take(&mut input.packs)).await?;
         let names: Vec<_> = input.names.iter().map(String::as_str).collect();
         let mut stream =
-            TtMsgStream::new(transport, TtConfig::default().with_budget(budget(shape)))?;
+            TtMsgStream::new(transport, ConsumerConfig::default().with_budget(budget(shape)))?;
         stream.create_consumers(None, &names, Start::Earliest).await?;
         stream.start()?;
         Ok::<_, Error>(stream)
@@ -59,7 +65,7 @@ fn prepare(
 /// The default of 64 MiB, or room for four intervals where they are larger.
 pub(crate) fn budget(shape: Shape) -> usize {
     let interval = shape.channels * MESSAGES_PER_TICK * (Record::OVERHEAD + 256 + shape.payload);
-    TtConfig::default().budget.max(4 * interval)
+    ConsumerConfig::default().budget.max(4 * interval)
 }
 
 /// Checks the order of a pack, and adds its messages up.

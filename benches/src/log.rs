@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{Blob, InsertRequest, MsgBase};
-use msgstream_core::session::SessionConfig;
+use msgstream_core::produce::SessionConfig;
 use msgstream_core::stream::MsgStream;
 use msgstream_core::transport::Transport;
 use msgstream_core::{Message, MsgPack, MsgType, Timestamp, TsMsg};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use msgstream_core::TickSource;
-use msgstream_core::timetick::merge::{Merge, MergeConfig};
-use msgstream_core::transport::{Limit, Position, Record, Start};
+use msgstream_core::merge::{Merge, MergeConfig};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{Limit, Start};
 
 use crate::checksum::{Checksum, of_undecoded};
 use crate::consume::{add_pack, budget};

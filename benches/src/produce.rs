@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use msgstream_core::message::{InsertMsg, StoredMessage};
-use msgstream_core::transport::{Limit, Stamp, Start, Transport};
+use msgstream_core::record::Stamp;
+use msgstream_core::transport::{Limit, Start, Transport};
 use msgstream_core::{MsgType, Timestamp};
 use tokio::runtime::Runtime;
 
@@ -52,7 +53,10 @@ async fn check(transport: &Arc<dyn Transport>, input: &Input, ticks: u64) -> Res
                     continue;
                 }
                 let message = StoredMessage::new(Arc::clone(&channel), record);
-                found.add(of_insert(name, message.decode_as::<InsertMsg>()?.body()));
+                found.add(of_insert(
+                    name,
+                    message.decode_as::<InsertMsg>().map_err(msgstream_core::Error::from)?.body(),
+                ));
             }
             if batch.caught_up {
                 break;

@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use msgstream_core::record::{Incarnation, Meta, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Incarnation, Limit, Meta, Outcome, Position, ReadBatch, Record,
-    Start, Transport, TransportError, TransportErrorKind as Kind,
+    ChannelReader, ChannelWriter, Limit, Outcome, ReadBatch, Start, Transport, TransportError,
+    TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use msgstream_core::transport::Record;
+use msgstream_core::record::Record;
 
 use crate::harness::BrokerError;
 

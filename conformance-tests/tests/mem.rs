@@ -8,9 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use msgstream_conformance::{BadKind, BrokerError, Harness, PlainClient, PlainRecord, run};
+use msgstream_core::record::Position;
+use msgstream_core::record::unreadable;
 use msgstream_core::transport::TransportErrorKind as Kind;
-use msgstream_core::transport::{Capabilities, Position, Result, Transport, TransportError};
-use msgstream_core::wire;
+use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
 use msgstream_mem::{MemConfig, MemTransport};
 
 /// Without a limit to the payload the scenarios about it would have nothing to check.
@@ -56,7 +57,7 @@ impl PlainClient for Mem {
             PlainRecord::Good(record) => record.clone(),
             PlainRecord::Bad { kind, payload } => {
                 let payload = if kind.shows_payload { payload.clone() } else { Bytes::new() };
-                wire::unreadable(Position::default(), "it is bad", [], payload)
+                unreadable(Position::default(), "it is bad", [], payload)
             }
         };
         let mut writer = self.open().await?.writer(channel).await?;

@@ -15,10 +15,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use msgstream_core::record::{Meta, Record};
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{
-    Limit, Meta, Record, Start, Transport, TransportErrorKind as Kind,
-};
+use msgstream_core::transport::{Limit, Start, Transport, TransportErrorKind as Kind};
 use msgstream_core::{MsgType, Timestamp};
 use nkeys::KeyPair;
 use serde_json::{Value, json};

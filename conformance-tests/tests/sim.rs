@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use msgstream_conformance::sim::{Fault, Sim, SimTransport};
+use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
-    Fate, Limit, Meta, Position, Record, Start, Transport, TransportError,
-    TransportErrorKind as Kind,
+    Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 use tokio::runtime::Builder;

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
-use msgstream::checkpoint::Committer;
+use msgstream::consume::Committer;
 use msgstream::message::SerdeMsg;
 use msgstream::transport::Start;
-use msgstream::{MsgPack, TickSource, TtConfig, TtMsgStream};
+use msgstream::{ConsumerConfig, MsgPack, TickSource, TtMsgStream};
 use tokio::time::sleep;
 
 use crate::error::{Error, Result, chain};
@@ -27,7 +27,7 @@ pub(crate) async fn run(url: &str, folder: &Folder) -> Result<()> {
     let plan = folder.read_plan()?;
     let transport = msgstream::connect(url).await?;
     let (mut committer, stored) = Committer::open(folder.store()).await?;
-    let mut stream = TtMsgStream::new(transport.clone(), TtConfig::default())?;
+    let mut stream = TtMsgStream::new(transport.clone(), ConsumerConfig::default())?;
     let subscription = Some("crash");
     let mut totals = Totals::default();
     match &stored.checkpoint {
@@ -52,7 +52,7 @@ pub(crate) async fn run(url: &str, folder: &Folder) -> Result<()> {
         output.write_all(line.as_bytes()).map_err(Error::file(&path))?;
         totals.add(&line);
         let state = serde_json::to_vec(&totals).map_err(Error::Json)?;
-        match committer.commit(&mut stream, &pack.end, state).await.map_err(Error::from) {
+        match stream.commit(&mut committer, &pack.end, state).await.map_err(Error::from) {
             // It is saved, and the next commit moves the cursors.
             Err(error) if error.is_temporary() => say(&chain(&error)),
             committed => committed?,
@@ -79,7 +79,8 @@ async fn consume(stream: &mut TtMsgStream) -> Result<Option<MsgPack>> {
 fn describe(pack: &MsgPack) -> Result<String> {
     let stored = pack.msgs.iter().filter_map(|message| message.stored());
     let messages = stored.map(|message| {
-        let number = message.decode_as::<SerdeMsg<Body>>()?.value().number;
+        let number =
+            message.decode_as::<SerdeMsg<Body>>().map_err(msgstream::Error::from)?.value().number;
         Ok((&*message.channel, message.record.position, number))
     });
     let messages = messages.collect::<Result<Vec<_>>>()?;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use msgstream::message::SerdeMsg;
-use msgstream::timetick::END_HEADER;
-use msgstream::transport::{Limit, Position, Record, Stamp, Start, Transport};
+use msgstream::record::END_HEADER;
+use msgstream::record::{Position, Record, Stamp};
+use msgstream::transport::{Limit, Start, Transport};
 use msgstream::{MsgType, StoredMessage};
 
 use crate::error::Result;

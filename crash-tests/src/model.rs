@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msgstream::transport::Position;
+use msgstream::record::Position;
 
 use crate::log::{Entry, Log, Tag, What};
 use crate::output::line;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use msgstream::session::SessionConfig;
-use msgstream::stream::PackReceipt;
+use msgstream::produce::PackReceipt;
+use msgstream::produce::SessionConfig;
 use msgstream::{MsgPack, MsgStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinError, yield_now};

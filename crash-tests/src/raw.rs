@@ -10,7 +10,7 @@ mod pulsar;
 use std::error::Error as StdError;
 
 use bytes::Bytes;
-use msgstream::transport::Position;
+use msgstream::record::Position;
 
 use crate::check::Wrong;
 use crate::error::{Error, Result};

@@ -4,9 +4,9 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use msgstream::record::Position;
 use msgstream::registry::ConnectError;
 use msgstream::service::ServiceError;
-use msgstream::transport::Position;
 
 use crate::replay::Time;
 

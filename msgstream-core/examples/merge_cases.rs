@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use msgstream_core::checkpoint::Checkpoint;
-use msgstream_core::timetick::merge::{Merge, MergeConfig};
-use msgstream_core::timetick::{LatePolicy, TickSource};
-use msgstream_core::transport::{Header, Meta, Origin, Position, Record, Stamp};
+use msgstream_core::merge::{LatePolicy, TickSource};
+use msgstream_core::merge::{Merge, MergeConfig};
+use msgstream_core::record::{Header, Meta, Origin, Position, Record, Stamp};
 use msgstream_core::{MsgPack, MsgType, Timestamp};
 use serde::Deserialize;
 

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use msgstream_core::checkpoint::{
-    CheckpointStore, CommitCounts, Committer, FileStore, Generation, MemoryStore, StoreError,
-    Stored,
+    CheckpointStore, FileStore, Generation, MemoryStore, StoreError, Stored,
 };
+use msgstream_core::consume::{CommitCounts, Committer};
 use msgstream_core::message::{TimeTickMsg, TsMsg};
-use msgstream_core::transport::{Position, Start, Transport};
-use msgstream_core::{Checkpoint, Error, MsgPack, TickSource, Timestamp, TtConfig, TtMsgStream};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Start, Transport};
+use msgstream_core::{
+    Checkpoint, ConsumerConfig, Error, MsgPack, TickSource, Timestamp, TtMsgStream,
+};
 use tokio::sync::Barrier;
 
 use common::{insert, mem};
@@ -144,7 +147,7 @@ async fn stream(
     subscription: Option<&str>,
     at: Option<&Checkpoint>,
 ) -> TtMsgStream {
-    let mut stream = TtMsgStream::new(transport.clone(), TtConfig::default()).unwrap();
+    let mut stream = TtMsgStream::new(transport.clone(), ConsumerConfig::default()).unwrap();
     match at {
         Some(at) => stream.resume(subscription, at, |_| TickSource::Written).await.unwrap(),
         None => stream.create_consumers(subscription, &CHANNELS, Start::Earliest).await.unwrap(),
@@ -190,7 +193,7 @@ async fn what_was_committed_is_what_the_next_one_gets() {
     assert_eq!((stored.checkpoint, stored.state.len()), (None, 0));
     let mut consumer = stream(&transport, None, None).await;
     let pack = next(&mut consumer).await;
-    first.commit(&mut consumer, &pack.end, "one").await.unwrap();
+    consumer.commit(&mut first, &pack.end, "one").await.unwrap();
     assert_eq!(counts(&first), (1, 0, 0));
 
     let (second, stored) = Committer::open(store.clone()).await.unwrap();
@@ -206,12 +209,12 @@ async fn the_last_to_open_an_empty_store_has_it() {
     let mut consumer = stream(&transport, None, None).await;
     let pack = next(&mut consumer).await;
     for _ in 0..2 {
-        let refused = first.commit(&mut consumer, &pack.end, "first").await;
+        let refused = consumer.commit(&mut first, &pack.end, "first").await;
         assert!(matches!(refused, Err(Error::TakenOver { .. })), "{refused:?}");
     }
     assert_eq!(counts(&first), (0, 2, 0));
     assert_eq!(store.load().await.unwrap().unwrap().checkpoint, None);
-    second.commit(&mut consumer, &pack.end, "second").await.unwrap();
+    consumer.commit(&mut second, &pack.end, "second").await.unwrap();
     assert_eq!(&*store.load().await.unwrap().unwrap().state, b"second");
 }
 
@@ -227,7 +230,7 @@ async fn of_two_that_start_at_once_one_can_commit() {
     let pack = next(&mut consumer).await;
     let mut won = 0;
     for (mut committer, _) in [one.unwrap(), two.unwrap()] {
-        match committer.commit(&mut consumer, &pack.end, "").await {
+        match consumer.commit(&mut committer, &pack.end, "").await {
             Ok(()) => won += 1,
             Err(Error::TakenOver { .. }) => assert_eq!(committer.counts().refused, 1),
             Err(error) => panic!("{error}"),
@@ -242,10 +245,10 @@ async fn a_consumer_that_was_replaced_commits_and_acknowledges_nothing() {
     let (mut zombie, _) = Committer::open(store.clone()).await.unwrap();
     let mut consumer = stream(&transport, Some("worker"), None).await;
     let first = next(&mut consumer).await;
-    zombie.commit(&mut consumer, &first.end, "").await.unwrap();
+    consumer.commit(&mut zombie, &first.end, "").await.unwrap();
     let (_second, _) = Committer::open(store.clone()).await.unwrap();
     let second = next(&mut consumer).await;
-    let refused = zombie.commit(&mut consumer, &second.end, "").await;
+    let refused = consumer.commit(&mut zombie, &second.end, "").await;
     assert!(matches!(refused, Err(Error::TakenOver { .. })), "{refused:?}");
     assert_eq!(store.load().await.unwrap().unwrap().checkpoint.as_ref(), Some(&first.end));
     assert_eq!(cursors(&transport).await, resumes(&first.end));
@@ -261,14 +264,14 @@ async fn an_emptied_store_isnt_taken_for_the_old_one() {
     std::fs::remove_file(store.path()).unwrap();
     let mut consumer = stream(&transport, None, None).await;
     let pack = next(&mut consumer).await;
-    let refused = zombie.commit(&mut consumer, &pack.end, "").await;
+    let refused = consumer.commit(&mut zombie, &pack.end, "").await;
     assert!(matches!(refused, Err(Error::TakenOver { found: None, .. })), "{refused:?}");
     let (mut second, new) = Committer::open(store.clone()).await.unwrap();
     assert_eq!(old.generation.number, new.generation.number);
-    let refused = zombie.commit(&mut consumer, &pack.end, "").await;
+    let refused = consumer.commit(&mut zombie, &pack.end, "").await;
     let Err(Error::TakenOver { held, found }) = refused else { panic!("{refused:?}") };
     assert_eq!((held, found), (old.generation, Some(new.generation)));
-    second.commit(&mut consumer, &pack.end, "second").await.unwrap();
+    consumer.commit(&mut second, &pack.end, "second").await.unwrap();
     assert_eq!(&*store.load().await.unwrap().unwrap().state, b"second");
 }
 
@@ -282,18 +285,18 @@ async fn a_save_of_unknown_fate_is_found_out() {
         let mut consumer = stream(&transport, Some("worker"), None).await;
         let (first, second) = (next(&mut consumer).await, next(&mut consumer).await);
         store.make(trouble);
-        let commit = cancelled(committer.commit(&mut consumer, &first.end, "first")).await;
+        let commit = cancelled(consumer.commit(&mut committer, &first.end, "first")).await;
         assert!(matches!(commit, None | Some(Err(Error::Store(StoreError::Other(_))))));
         assert_eq!(cursors(&transport).await, [None, None], "{trouble:?}");
 
-        committer.commit(&mut consumer, &second.end, "second").await.unwrap();
+        consumer.commit(&mut committer, &second.end, "second").await.unwrap();
         let resolved = !matches!(trouble, Trouble::Fails | Trouble::Hangs);
         assert_eq!(counts(&committer), (1, 0, u64::from(resolved)), "{trouble:?}");
         let stored = store.load().await.unwrap().unwrap();
         assert_eq!(stored.checkpoint.as_ref(), Some(&second.end), "{trouble:?}");
         assert_eq!(&*stored.state, b"second");
         assert_eq!(cursors(&transport).await, resumes(&second.end), "{trouble:?}");
-        committer.commit(&mut consumer, &second.end, "again").await.unwrap();
+        consumer.commit(&mut committer, &second.end, "again").await.unwrap();
     }
 }
 
@@ -306,12 +309,12 @@ async fn many_saves_of_unknown_fate_are_found_out() {
     for _ in 0..5 {
         for trouble in TROUBLES {
             store.make(trouble);
-            let commit = cancelled(committer.commit(&mut consumer, &pack.end, "no")).await;
+            let commit = cancelled(consumer.commit(&mut committer, &pack.end, "no")).await;
             assert!(!matches!(commit, Some(Ok(()))));
         }
     }
     assert_eq!(cursors(&transport).await, [None, None]);
-    committer.commit(&mut consumer, &pack.end, "yes").await.unwrap();
+    consumer.commit(&mut committer, &pack.end, "yes").await.unwrap();
     assert_eq!(&*store.load().await.unwrap().unwrap().state, b"yes");
 }
 
@@ -323,11 +326,11 @@ async fn one_that_was_replaced_learns_it_also_after_a_save_of_unknown_fate() {
         let mut consumer = stream(&transport, Some("worker"), None).await;
         let pack = next(&mut consumer).await;
         store.make(trouble);
-        drop(cancelled(zombie.commit(&mut consumer, &pack.end, "zombie")).await);
+        drop(cancelled(consumer.commit(&mut zombie, &pack.end, "zombie")).await);
         let (_second, stored) = Committer::open(store.clone()).await.unwrap();
         let taken_effect = !matches!(trouble, Trouble::Fails | Trouble::Hangs);
         assert_eq!(stored.checkpoint.is_some(), taken_effect, "{trouble:?}");
-        let refused = zombie.commit(&mut consumer, &pack.end, "zombie").await;
+        let refused = consumer.commit(&mut zombie, &pack.end, "zombie").await;
         assert!(matches!(refused, Err(Error::TakenOver { .. })), "{trouble:?}: {refused:?}");
         assert_eq!(store.load().await.unwrap(), Some(stored), "{trouble:?}");
         assert_eq!(cursors(&transport).await, [None, None], "{trouble:?}");
@@ -345,7 +348,7 @@ async fn a_claim_of_unknown_fate_can_be_made_again() {
         let (mut committer, _) = Committer::open(store.clone()).await.unwrap();
         let mut consumer = stream(&transport, None, None).await;
         let pack = next(&mut consumer).await;
-        committer.commit(&mut consumer, &pack.end, "").await.unwrap();
+        consumer.commit(&mut committer, &pack.end, "").await.unwrap();
     }
 }
 
@@ -363,7 +366,7 @@ async fn a_store_that_refuses_what_it_has_is_not_asked_for_ever() {
     let (mut committer, stored) = Committer::open(store.clone()).await.unwrap();
     let mut stream = stream(&transport, None, stored.checkpoint.as_ref()).await;
     let pack = next(&mut stream).await;
-    let refused = committer.commit(&mut stream, &pack.end, "").await;
+    let refused = stream.commit(&mut committer, &pack.end, "").await;
     assert!(matches!(refused, Err(Error::Store(StoreError::Conflict { .. }))), "{refused:?}");
     assert_eq!(*store.saves.lock().unwrap(), 2);
 }
@@ -372,12 +375,12 @@ async fn a_store_that_refuses_what_it_has_is_not_asked_for_ever() {
 async fn only_channels_with_a_subscription_are_acknowledged() {
     let (transport, store) = (log().await, Arc::new(MemoryStore::default()));
     let (mut committer, _) = Committer::open(store).await.unwrap();
-    let mut consumer = TtMsgStream::new(transport.clone(), TtConfig::default()).unwrap();
+    let mut consumer = TtMsgStream::new(transport.clone(), ConsumerConfig::default()).unwrap();
     consumer.create_consumers(None, &["a"], Start::Earliest).await.unwrap();
     consumer.create_consumers(Some("worker"), &["b"], Start::Earliest).await.unwrap();
     consumer.start().unwrap();
     let pack = next(&mut consumer).await;
-    committer.commit(&mut consumer, &pack.end, "").await.unwrap();
+    consumer.commit(&mut committer, &pack.end, "").await.unwrap();
     assert_eq!(cursors(&transport).await, [None, resumes(&pack.end)[1]]);
 }
 
@@ -388,7 +391,7 @@ async fn what_cant_be_acknowledged_is_saved() {
     let mut consumer = stream(&transport, Some("worker"), None).await;
     let pack = next(&mut consumer).await;
     transport.delete("a").await.unwrap();
-    let failed = committer.commit(&mut consumer, &pack.end, "").await;
+    let failed = consumer.commit(&mut committer, &pack.end, "").await;
     assert!(matches!(failed, Err(Error::Transport(_))), "{failed:?}");
     assert_eq!(store.load().await.unwrap().unwrap().checkpoint, Some(pack.end));
     assert_eq!(counts(&committer), (1, 0, 0));
@@ -420,17 +423,17 @@ async fn live(
                 Crash::BeforeTheSave => {}
                 Crash::InTheSave(trouble) => {
                     store.make(trouble);
-                    let commit = committer.commit(&mut consumer, &pack.end, seen.clone());
+                    let commit = consumer.commit(&mut committer, &pack.end, seen.clone());
                     assert!(!matches!(cancelled(commit).await, Some(Ok(()))));
                 }
                 Crash::AfterTheCommit => {
-                    committer.commit(&mut consumer, &pack.end, seen.clone()).await.unwrap();
+                    consumer.commit(&mut committer, &pack.end, seen.clone()).await.unwrap();
                 }
             }
             return seen;
         }
         packs_left -= 1;
-        committer.commit(&mut consumer, &pack.end, seen.clone()).await.unwrap();
+        consumer.commit(&mut committer, &pack.end, seen.clone()).await.unwrap();
     }
     seen
 }

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use msgstream_core::adapter::positions::{EntryId, offset_from_bytes, offset_to_bytes};
+use msgstream_core::adapter::{decode_headers, encode_headers};
 use msgstream_core::message::proto::ids::IdField;
 use msgstream_core::message::{
     DataNodeTtMsg, DeleteMsg, DropPartitionMsg, InsertMsg, ReplicateMsg, Unmarshal,
 };
-use msgstream_core::transport::{Header, Meta, Position, Record};
-use msgstream_core::wire::positions::{EntryId, offset_from_bytes, offset_to_bytes};
-use msgstream_core::wire::{REPLICATE_ID, decode_headers, encode_headers, hash_i64, hash_str};
+use msgstream_core::message::{REPLICATE_ID, hash_i64, hash_str};
+use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::{MsgType, MsgTypeNames, Timestamp, TsMsg, UnmarshalDispatcher};
 use serde::Deserialize;
 

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use Entry::{Control, Msg, Stamped, StampedTick, Tick};
-use msgstream_core::session::ProducerLimits;
-use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
-use msgstream_core::timetick::{LatePolicy, TickSource};
-use msgstream_core::transport::{Header, Meta, Position, Record, Stamp};
+use msgstream_core::dedup::ProducerLimits;
+use msgstream_core::merge::{LatePolicy, TickSource};
+use msgstream_core::merge::{Merge, MergeConfig, Slot};
+use msgstream_core::record::{Header, Meta, Position, Record, Stamp};
 use msgstream_core::{Checkpoint, Error, MsgPack, MsgType, Timestamp};
 
 #[derive(Clone, Copy)]

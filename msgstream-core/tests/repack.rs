@@ -10,10 +10,10 @@ use msgstream_core::message::proto::{
     Blob, DeleteRequest, Ids, InsertDataVersion, InsertRequest, LongArray, MsgBase, StringArray,
 };
 use msgstream_core::message::{DeleteMsg, InsertMsg, MsgBody, ProtoMsg, TimeTickMsg};
+use msgstream_core::record::{Meta, Record};
 use msgstream_core::repack::{
     ByHashKey, DeleteByKey, HashKeys, InsertByRow, Repack, RepackError, Repacked, bucket,
 };
-use msgstream_core::transport::{Meta, Record};
 use msgstream_core::{Message, MsgPack, MsgType, StoredMessage, Timestamp, TsMsg};
 use proptest::prelude::*;
 

@@ -9,7 +9,7 @@ mod common;
 mod faults;
 
 use msgstream_core::planted::{Bug, plant};
-use msgstream_core::session::SessionConfig;
+use msgstream_core::produce::SessionConfig;
 use msgstream_core::transport::{Limit, Start};
 use msgstream_core::{MsgPack, MsgStream, Timestamp};
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Incarnation, Position, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
+    Transport, TransportError, TransportErrorKind,
 };
-use msgstream_core::wire::positions::{offset_from_bytes, offset_to_bytes};
 
 use crate::KafkaConfig;
 use crate::handle::Handle;

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use msgstream_core::transport::{Incarnation, Retry, TransportErrorKind};
+use msgstream_core::adapter::Retry;
+use msgstream_core::record::Incarnation;
+use msgstream_core::transport::TransportErrorKind;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::Mutex as Turn;

@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Fate, Incarnation, Outcome, Position, Receipt, ReceiptSender, TransportError,
-    TransportErrorKind,
+    Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::OwnedHeaders;

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::{Retry, TransportErrorKind};
+use msgstream_core::adapter::Retry;
+use msgstream_core::transport::TransportErrorKind;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::needs;

@@ -1,6 +1,7 @@
 //! Where readers start.
 
-use msgstream_core::transport::{Position, Start, TransportErrorKind};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Start, TransportErrorKind};
 
 use crate::handle::Handle;
 use crate::topics::Bounds;

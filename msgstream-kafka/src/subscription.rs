@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use msgstream_core::transport::{
-    Position, Result, Subscription, TransportError, TransportErrorKind,
-};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind};
 use tokio::sync::Mutex;
 
 use crate::group::Group;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use msgstream_core::transport::{Retry, TransportErrorKind};
+use msgstream_core::adapter::Retry;
+use msgstream_core::transport::TransportErrorKind;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
 };

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::{encode_headers, headers_size};
+use msgstream_core::record::Record;
 use msgstream_core::transport::{
-    ChannelWriter, Fate, Outcome, Receipt, Record, Result, TransportErrorKind,
+    ChannelWriter, Fate, Outcome, Receipt, Result, TransportErrorKind,
 };
-use msgstream_core::wire::{encode_headers, headers_size};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::Producer as _;
 use tokio::task::coop;

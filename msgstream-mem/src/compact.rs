@@ -3,7 +3,7 @@
 use std::iter;
 
 use bytes::{Bytes, BytesMut};
-use msgstream_core::transport::Record;
+use msgstream_core::record::Record;
 
 /// The payloads of neighbours share buffers of about this size.
 const SHARED: usize = 64 << 10;
@@ -49,7 +49,7 @@ fn slices(record: &Record) -> impl Iterator<Item = &Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use msgstream_core::transport::{Header, Meta};
+    use msgstream_core::record::{Header, Meta};
     use proptest::prelude::*;
 
     use super::*;

@@ -22,7 +22,7 @@ use crate::MemTransport;
 #[non_exhaustive]
 pub struct MemConfig {
     /// How much each channel keeps, in bytes, counted as
-    /// [`Record::footprint`](msgstream_core::transport::Record::footprint). What is over it is
+    /// [`Record::footprint`](msgstream_core::record::Record::footprint). What is over it is
     /// dropped, the oldest first; the newest record always stays.
     pub retention_bytes: Option<u64>,
     /// The greatest payload that a record may have, in bytes.

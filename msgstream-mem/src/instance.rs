@@ -6,8 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{Incarnation, Position, TransportError, TransportErrorKind};
+use msgstream_core::transport::{TransportError, TransportErrorKind};
 use tokio::sync::Notify;
 
 use crate::MemConfig;

@@ -6,7 +6,8 @@ use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
-use msgstream_core::transport::{Limit, Position, ReadBatch, Record, Start, TransportErrorKind};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{Limit, ReadBatch, Start, TransportErrorKind};
 
 /// A batch of fewer records joins the chunk before it.
 const SMALL_BATCH: usize = 32;

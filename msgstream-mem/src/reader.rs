@@ -3,8 +3,9 @@
 use std::pin::pin;
 
 use async_trait::async_trait;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    ChannelReader, Incarnation, Limit, Position, ReadBatch, Result, Start, TransportErrorKind,
+    ChannelReader, Limit, ReadBatch, Result, Start, TransportErrorKind,
 };
 use tokio::task::coop;
 use tokio::time::timeout;

@@ -1,7 +1,8 @@
 //! Durable cursors.
 
 use async_trait::async_trait;
-use msgstream_core::transport::{Position, Result, Subscription};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Result, Subscription};
 
 use crate::instance::{Attached, lock};
 

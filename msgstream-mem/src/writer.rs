@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{
-    ChannelWriter, Fate, Outcome, Position, Receipt, Record, Result, TransportErrorKind,
+    ChannelWriter, Fate, Outcome, Receipt, Result, TransportErrorKind,
 };
 use tokio::task::coop;
 

@@ -9,9 +9,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Fate, Limit, Meta, Outcome, Position, ReadBatch, Record, Start,
-    Transport, TransportErrorKind as Kind,
+    ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Start, Transport,
+    TransportErrorKind as Kind,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 

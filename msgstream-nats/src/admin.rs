@@ -5,11 +5,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Incarnation, Position, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
+    Transport, TransportError, TransportErrorKind,
 };
-use msgstream_core::wire::positions::{offset_from_bytes, offset_to_bytes};
 use serde_json::json;
 
 use crate::NatsConfig;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgstream_core::adapter::Retry;
 use msgstream_core::registry::Host;
-use msgstream_core::transport::{Retry, TransportErrorKind};
+use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 

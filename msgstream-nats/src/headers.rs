@@ -6,8 +6,9 @@ use async_nats::HeaderMap;
 use async_nats::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use msgstream_core::MsgTypeNames;
-use msgstream_core::transport::{Position, Record, TransportErrorKind};
-use msgstream_core::wire::{encode_headers, read_record};
+use msgstream_core::adapter::{encode_headers, read_record};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::TransportErrorKind;
 
 use crate::name::{escape, unescape_bytes};
 
@@ -165,7 +166,7 @@ fn read_value(spelled: &str) -> Cow<'_, [u8]> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
-    use msgstream_core::transport::{Header, Meta};
+    use msgstream_core::record::{Header, Meta};
     use msgstream_core::{MsgType, Timestamp};
     use proptest::collection::vec;
     use proptest::prelude::*;

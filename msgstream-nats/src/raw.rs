@@ -10,8 +10,8 @@ use async_nats::header::{HeaderName, HeaderValue};
 use async_nats::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use msgstream_core::MsgTypeNames;
-use msgstream_core::transport::{Header, Position, Record};
-use msgstream_core::wire::unreadable;
+use msgstream_core::record::unreadable;
+use msgstream_core::record::{Header, Position, Record};
 
 use crate::api::Stored;
 use crate::headers::{RESERVED, decode};

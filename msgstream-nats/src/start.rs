@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp as WallClock;
 use msgstream_core::Timestamp;
-use msgstream_core::transport::{Incarnation, Position, Retry, Start, TransportErrorKind};
+use msgstream_core::adapter::Retry;
+use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::transport::{Start, TransportErrorKind};
 use serde_json::{Value, json};
 
 use crate::feed::Feed;

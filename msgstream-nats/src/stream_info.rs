@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use msgstream_core::transport::{Incarnation, Position, TransportErrorKind};
+use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::transport::TransportErrorKind;
 use serde::{Deserialize, Deserializer};
 
 /// What a stream is and holds.

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use async_nats::HeaderMap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use msgstream_core::transport::{
-    Incarnation, Position, Result, Subscription, TransportError, TransportErrorKind,
-};
+use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Mutex;

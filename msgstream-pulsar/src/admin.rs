@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use msgstream_core::adapter::positions::EntryId;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Incarnation, Position, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
+    Transport, TransportError, TransportErrorKind as Kind,
 };
-use msgstream_core::wire::positions::EntryId;
 
 use crate::PulsarConfig;
 use crate::batch::ENTRY_OVERHEAD;

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use bytes::{Buf as _, Bytes};
 use msgstream_core::MsgTypeNames;
-use msgstream_core::transport::{Header, Position, Record, TransportErrorKind as Kind};
-use msgstream_core::wire;
+use msgstream_core::adapter;
+use msgstream_core::record::unreadable;
+use msgstream_core::record::{Header, Position, Record};
+use msgstream_core::transport::TransportErrorKind as Kind;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
@@ -47,7 +49,7 @@ pub(crate) fn check(record: &Record, names: &MsgTypeNames, limit: usize) -> Resu
 /// Whether the metadata takes the name.
 fn is_reserved(name: &str, stamped: bool) -> bool {
     let of_meta = ["msg_type", "msg_id", "timestamp", "vchannel", "collection_id"];
-    of_meta.contains(&name) || stamped && name == msgstream_core::transport::Stamp::HEADER
+    of_meta.contains(&name) || stamped && name == msgstream_core::record::Stamp::HEADER
 }
 
 /// Encodes records, in their order, in entries that are no longer than the limit.
@@ -79,7 +81,7 @@ struct Lengths {
 
 impl Lengths {
     fn of(record: &Record, names: &MsgTypeNames) -> Self {
-        let headers = wire::encode_headers(record, names);
+        let headers = adapter::encode_headers(record, names);
         let properties: usize = headers
             .map(|(name, value)| {
                 let length = property_len(name, &value);
@@ -105,7 +107,7 @@ fn property_len(name: &str, value: &[u8]) -> usize {
 fn append(buffer: &mut Vec<u8>, record: &Record, names: &MsgTypeNames, lengths: Lengths) {
     buffer.reserve(lengths.whole());
     buffer.extend_from_slice(&(lengths.metadata as u32).to_be_bytes());
-    for (name, value) in wire::encode_headers(record, names) {
+    for (name, value) in adapter::encode_headers(record, names) {
         encode_key(1, WireType::LengthDelimited, buffer);
         encode_varint(property_len(name, &value) as u64, buffer);
         for (tag, text) in [(1, name.as_bytes()), (2, &value)] {
@@ -134,8 +136,7 @@ pub(crate) fn decode(
     let place = |third| Position::from_words([ledger, entry, third]);
     let mut whole = |reason: String, properties: &[Property], data| {
         records.extend(
-            (place(0) >= from)
-                .then(|| wire::unreadable(place(0), reason, headers(properties), data)),
+            (place(0) >= from).then(|| unreadable(place(0), reason, headers(properties), data)),
         );
     };
     let (metadata, data) = match payload {
@@ -167,7 +168,7 @@ pub(crate) fn decode(
                 if behind > 0 {
                     reason += &format!("; the {behind} behind it in its batch are lost with it");
                 }
-                let record = || wire::unreadable(at, reason, [], rest);
+                let record = || unreadable(at, reason, [], rest);
                 return records.extend((at >= from).then(record));
             }
         };
@@ -226,12 +227,12 @@ fn read(at: Position, properties: &[Property], payload: Bytes, names: &MsgTypeNa
     match properties.iter().find(|property| !is_text(&property.key) || !is_text(&property.value)) {
         None => {
             let headers = properties.iter().map(|property| (&property.key, &*property.value));
-            wire::read_record(at, headers, payload, names)
+            adapter::read_record(at, headers, payload, names)
         }
         Some(property) => {
             let name = String::from_utf8_lossy(&property.key);
             let reason = format!("its property `{}` isn't UTF-8", name.escape_debug());
-            wire::unreadable(at, reason, headers(properties), payload)
+            unreadable(at, reason, headers(properties), payload)
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
-use msgstream_core::transport::{Retry, TransportErrorKind as Kind};
+use msgstream_core::adapter::Retry;
+use msgstream_core::transport::TransportErrorKind as Kind;
 
 use crate::PulsarConfig;
 use crate::brokers::Brokers;

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use msgstream_core::transport::{Position, TransportErrorKind as Kind};
+use msgstream_core::record::Position;
+use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use msgstream_core::transport::{Position, TransportErrorKind as Kind};
+use msgstream_core::record::Position;
+use msgstream_core::transport::TransportErrorKind as Kind;
 use serde::Deserialize;
 
 /// The place before everything.

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Fate, Outcome, Position, Receipt, ReceiptSender, TransportError, TransportErrorKind as Kind,
+    Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind as Kind,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;

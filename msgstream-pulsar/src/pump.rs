@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::{Incarnation, Position, Retry, TransportErrorKind as Kind};
+use msgstream_core::adapter::Retry;
+use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, Incarnation, Limit, Position, ReadBatch, Record, Result, Start, TransportError,
-    TransportErrorKind as Kind,
+    ChannelReader, Limit, ReadBatch, Result, Start, TransportError, TransportErrorKind as Kind,
 };
 use tokio::task::{AbortHandle, coop};
 use tokio::time::{Instant, sleep_until};

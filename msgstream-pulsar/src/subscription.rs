@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use msgstream_core::transport::{
-    Incarnation, Position, Result, Subscription, TransportError, TransportErrorKind as Kind,
-};
+use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind as Kind};
 use tokio::sync::Mutex;
 
 use crate::admin::incarnation_of;

@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::record::Record;
 use msgstream_core::transport::{
-    ChannelWriter, Receipt, Record, Result, TransportError, TransportErrorKind as Kind,
+    ChannelWriter, Receipt, Result, TransportError, TransportErrorKind as Kind,
 };
 use tokio::task::coop;
 

@@ -1,7 +1,7 @@
 //! Records as bytes: everything has its length before it, numbers are big-endian.
 
 use bytes::{Buf, BufMut, Bytes};
-use msgstream_core::transport::{Header, Meta, Position, Record};
+use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::{MsgType, Timestamp};
 
 pub(crate) fn encode(record: &Record) -> Vec<u8> {

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Incarnation, Limit, Outcome,
-    Position, ReadBatch, Receipt, Record, Result, Start, Subscription, Transport, TransportError,
-    TransportErrorKind as Kind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch,
+    Receipt, Result, Start, Subscription, Transport, TransportError, TransportErrorKind as Kind,
 };
 use tokio::time::{Instant, sleep_until};
 

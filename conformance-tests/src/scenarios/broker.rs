@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use msgstream_core::transport::{ChannelReader, Limit, Record, Start, Transport};
+use msgstream_core::record::Record;
+use msgstream_core::transport::{ChannelReader, Limit, Start, Transport};
 
 use crate::harness::Broker;
 use crate::kit::{

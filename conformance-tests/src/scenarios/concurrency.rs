@@ -1,7 +1,8 @@
 //! Many writers and readers at the same time.
 
 use futures::future::try_join_all;
-use msgstream_core::transport::{Position, Record, Start, Transport};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{Start, Transport};
 use tokio::task::JoinHandle;
 
 use crate::kit::{

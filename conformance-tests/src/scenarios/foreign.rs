@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use futures::future::try_join;
-use msgstream_core::transport::{ChannelReader, Limit, Position, Record, Start, Transport};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{ChannelReader, Limit, Start, Transport};
 use msgstream_core::{DecodeError, MsgType, UnmarshalDispatcher};
 
 use crate::kit::{channel, positions, read, read_from, reader, record, strictly_grow, write};

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use msgstream_core::transport::{ChannelReader, Limit, Meta, ReadBatch, Record, Start, Transport};
+use msgstream_core::record::{Meta, Record};
+use msgstream_core::transport::{ChannelReader, Limit, ReadBatch, Start, Transport};
 use msgstream_core::{MsgType, Timestamp};
 
 use crate::kit::{

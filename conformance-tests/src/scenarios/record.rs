@@ -1,9 +1,8 @@
 //! Records come back as they were written.
 
 use bytes::Bytes;
-use msgstream_core::transport::{
-    Header, Meta, Record, Start, Transport, TransportErrorKind as Kind,
-};
+use msgstream_core::record::{Header, Meta, Record};
+use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
 use msgstream_core::{MsgType, Timestamp};
 
 use crate::kit::{channel, read_from, stored};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use msgstream_core::Timestamp;
+use msgstream_core::record::{Header, Incarnation};
 use msgstream_core::transport::{
-    Fate, Header, Incarnation, Start, Transport, TransportError, TransportErrorKind as Kind,
+    Fate, Start, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::kit::{all, channel, drain, numbers, reader, record, write};

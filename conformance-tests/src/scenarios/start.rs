@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use msgstream_core::Timestamp;
-use msgstream_core::transport::{Position, Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
 
 use crate::kit::{
     all, append, channel, drain, far_beyond, numbers, open_and_read, read, read_from, reader,

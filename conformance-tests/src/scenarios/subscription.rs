@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use msgstream_core::transport::{Position, Start, Subscription, Transport};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Start, Subscription, Transport};
 
 use crate::kit::{all, append, channel, drain, numbers, read_from, reader, write};
 use crate::scenario::Need::Can;

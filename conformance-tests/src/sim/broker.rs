@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use msgstream_core::Timestamp;
-use msgstream_core::transport::{
-    Incarnation, Position, Record, Result, TransportError, TransportErrorKind,
-};
+use msgstream_core::record::{Incarnation, Position, Record};
+use msgstream_core::transport::{Result, TransportError, TransportErrorKind};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 

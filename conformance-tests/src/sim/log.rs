@@ -1,6 +1,7 @@
 //! One channel's records. Pure: no lock, no waiting, no clock of its own.
 
-use msgstream_core::transport::{Limit, Position, Record, Start, TransportErrorKind};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{Limit, Start, TransportErrorKind};
 
 /// Records at growing offsets, with gaps between them as real logs have them.
 #[derive(Clone, Debug, Default)]
@@ -131,7 +132,7 @@ pub(super) fn offset(position: Position) -> Result<u64, TransportErrorKind> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use msgstream_core::transport::Meta;
+    use msgstream_core::record::Meta;
 
     use super::*;
 

@@ -10,7 +10,8 @@
 //! ```
 //! use std::time::Duration;
 //! use msgstream_conformance::sim::Sim;
-//! use msgstream_core::transport::{Meta, Record, Start, Transport};
+//! use msgstream_core::record::{Meta, Record};
+//! use msgstream_core::transport::{Start, Transport};
 //! use msgstream_core::{MsgType, Timestamp};
 //!
 //! let runtime = tokio::runtime::Builder::new_current_thread()
@@ -66,7 +67,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::record::{Position, Record};
 
 use self::broker::{Broker, Channel, Handle};
 pub use self::builder::SimBuilder;

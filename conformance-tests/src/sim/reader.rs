@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    ChannelReader, Incarnation, Limit, Position, ReadBatch, Result, Start, TransportErrorKind,
+    ChannelReader, Limit, ReadBatch, Result, Start, TransportErrorKind,
 };
 use tokio::sync::Notify;
 use tokio::task::coop;

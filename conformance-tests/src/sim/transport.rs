@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Incarnation, Position, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
+    Transport, TransportError, TransportErrorKind,
 };
 
 use super::broker::{Attached, Channel, Handle, timed_out};

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use msgstream_core::record::Record;
 use msgstream_core::transport::{
-    ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, Record, Result, TransportErrorKind,
+    ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, Result, TransportErrorKind,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::task::coop;

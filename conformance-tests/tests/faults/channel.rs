@@ -5,9 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use msgstream_core::record::{Header, Incarnation, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Fate, Header, Incarnation, Limit, Outcome, Position, ReadBatch,
-    Receipt, Record, Result, Start, Subscription, TransportError, TransportErrorKind as Kind,
+    ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Receipt, Result, Start,
+    Subscription, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::transport::{Fault, Faulty, MAX_PAYLOAD};

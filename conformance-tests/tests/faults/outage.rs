@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use msgstream_conformance::{Broker, BrokerError, Harness};
+use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Incarnation, Limit, Outcome,
-    Position, ReadBatch, Receipt, Record, Result, Start, Subscription, Transport, TransportError,
-    TransportErrorKind as Kind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch,
+    Receipt, Result, Start, Subscription, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::transport::MAX_PAYLOAD;

@@ -5,9 +5,10 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Incarnation, Position, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
+    Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::channel::{FaultyReader, FaultySubscription, FaultyWriter};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
+use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
 use msgstream_core::transport::{
-    Limit, Position, Start, Transport, TransportError, TransportErrorKind as Kind,
+    Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::acl::{On, Right, Rights, To};

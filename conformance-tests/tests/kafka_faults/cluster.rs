@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use msgstream_conformance::unique_name;
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Limit, Position, Start, Transport, TransportErrorKind as Kind,
+    ChannelReader, ChannelWriter, Limit, Start, Transport, TransportErrorKind as Kind,
 };
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

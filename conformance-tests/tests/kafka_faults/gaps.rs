@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use msgstream_core::transport::{Limit, Position, Record, Start, Transport};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{Limit, Start, Transport};
 use rdkafka::message::{Header as RawHeader, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 

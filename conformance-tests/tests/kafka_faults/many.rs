@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use msgstream_conformance::unique_name;
-use msgstream_core::transport::{Limit, Position, Start, Transport as _};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Limit, Start, Transport as _};
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::spawn_blocking;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use msgstream_core::adapter::decode_headers;
 use msgstream_core::transport::{Start, Transport};
-use msgstream_core::wire::decode_headers;
-use msgstream_core::{MsgTypeNames, TtConfig, TtMsgStream};
+use msgstream_core::{ConsumerConfig, MsgTypeNames, TtMsgStream};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header as RawHeader, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -111,7 +111,7 @@ async fn what_milvus_wrote_comes_as_packs() {
     let channel = create(&*transport).await;
     send(&channel, &messages, "none");
 
-    let mut stream = TtMsgStream::new(transport, TtConfig::default()).unwrap();
+    let mut stream = TtMsgStream::new(transport, ConsumerConfig::default()).unwrap();
     stream.create_consumers(None, &[channel.as_str()], Start::Earliest).await.unwrap();
     stream.start().unwrap();
     let pack = stream.consume().await.unwrap().unwrap();

@@ -5,10 +5,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{
-    Fate, Limit, Position, Start, Transport as _, TransportErrorKind as Kind,
-};
+use msgstream_core::transport::{Fate, Limit, Start, Transport as _, TransportErrorKind as Kind};
 use tokio::time::sleep;
 
 use crate::support::{Broker, LONG, connect, create, drain, failure, record, times, write_numbers};

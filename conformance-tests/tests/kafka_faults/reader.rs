@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use msgstream_core::transport::{Limit, Position, Start, TransportErrorKind as Kind};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
 
 use crate::support::{
     LONG, connect, create, delete_until, open, record_of, times, url, write, write_numbers,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_conformance::unique_name;
+use msgstream_core::record::{Meta, Record};
 use msgstream_core::registry::{ConnectError, Registry};
-use msgstream_core::transport::{ChannelReader, Limit, Meta, Record, Transport, TransportError};
+use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportError};
 use msgstream_core::{MsgType, Timestamp};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

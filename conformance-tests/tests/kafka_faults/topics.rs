@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use msgstream_conformance::unique_name;
 use msgstream_core::MsgType;
-use msgstream_core::transport::{
-    Fate, Header, Limit, Position, Start, Transport, TransportErrorKind as Kind,
-};
+use msgstream_core::record::{Header, Position};
+use msgstream_core::transport::{Fate, Limit, Start, Transport, TransportErrorKind as Kind};
 use rdkafka::admin::{AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{Position, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Start, TransportErrorKind as Kind};
 
 use crate::nats_server::Server;
 use crate::support::{create, drain, write};

@@ -1,6 +1,7 @@
 //! A cluster that loses one of its servers.
 
-use msgstream_core::transport::{Limit, Position, Start};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Limit, Start};
 use tokio::sync::{oneshot, watch};
 
 use crate::nats_server::Cluster;

@@ -2,9 +2,10 @@
 //! Each costs one record.
 
 use msgstream_core::MsgType;
+use msgstream_core::record::{Position, Record};
 use msgstream_core::registry::ConnectError;
 use msgstream_core::transport::{
-    ChannelReader, Limit, Position, Record, Start, Transport, TransportErrorKind as Kind,
+    ChannelReader, Limit, Start, Transport, TransportErrorKind as Kind,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use msgstream_core::MsgType;
-use msgstream_core::transport::{Limit, Position, Start};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Limit, Start};
 
 use crate::nats_server::Server;
 use crate::support::create;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{Limit, Position, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
 
 use crate::nats_server::Server;
 use crate::support::{create, drain, failure, record, write};

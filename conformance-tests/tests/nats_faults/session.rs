@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{InsertRequest, MsgBase};
-use msgstream_core::session::SessionConfig;
-use msgstream_core::stream::PackReceipt;
+use msgstream_core::produce::PackReceipt;
+use msgstream_core::produce::SessionConfig;
 use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
 use msgstream_core::{
-    Error, Message, MsgPack, MsgStream, MsgType, Timestamp, TtConfig, TtMsgStream,
+    ConsumerConfig, Error, Message, MsgPack, MsgStream, MsgType, Timestamp, TtMsgStream,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -124,7 +124,7 @@ fn insert(number: u64) -> Message {
 
 /// The numbers that come out, up to the channel's end. Only errors that pass are passed over.
 pub(crate) async fn consume(transport: Arc<dyn Transport>) -> Vec<u64> {
-    let mut stream = TtMsgStream::new(transport, TtConfig::default()).unwrap();
+    let mut stream = TtMsgStream::new(transport, ConsumerConfig::default()).unwrap();
     stream.create_consumers(None, &["orders"], Start::Earliest).await.unwrap();
     stream.start().unwrap();
     let mut numbers = Vec::new();

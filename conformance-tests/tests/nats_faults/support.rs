@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use msgstream_core::transport::{ChannelReader, Limit, Meta, Record, Transport, TransportError};
+use msgstream_core::record::{Meta, Record};
+use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportError};
 use msgstream_core::{MsgType, Timestamp};
 
 pub(crate) fn record(number: u64) -> Record {

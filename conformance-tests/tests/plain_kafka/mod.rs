@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use msgstream_conformance::{BadKind, BrokerError, PlainClient, PlainRecord};
 use msgstream_core::MsgTypeNames;
-use msgstream_core::wire::encode_headers;
+use msgstream_core::adapter::encode_headers;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use msgstream_conformance::{BadKind, BrokerError, PlainClient, PlainRecord};
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::encode_headers;
+use msgstream_core::record::Record;
 use msgstream_core::registry::Url;
-use msgstream_core::transport::Record;
-use msgstream_core::wire::encode_headers;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 

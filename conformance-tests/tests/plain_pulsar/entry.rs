@@ -2,8 +2,8 @@
 
 use msgstream_conformance::{BadKind, PlainRecord};
 use msgstream_core::MsgTypeNames;
-use msgstream_core::transport::Record;
-use msgstream_core::wire::encode_headers;
+use msgstream_core::adapter::encode_headers;
+use msgstream_core::record::Record;
 use prost::Message as _;
 use pulsar::message::proto::{EncryptionKeys, KeyValue, MessageMetadata, SingleMessageMetadata};
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt as _;
 use msgstream_conformance::unique_name;
 use msgstream_core::MsgTypeNames;
-use msgstream_core::transport::{Header, Start, TransportErrorKind as Kind};
-use msgstream_core::wire::decode_headers;
+use msgstream_core::adapter::decode_headers;
+use msgstream_core::record::Header;
+use msgstream_core::transport::{Start, TransportErrorKind as Kind};
 use pulsar::consumer::InitialPosition;
 use pulsar::{ConsumerOptions, SubType};
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use msgstream_conformance::unique_name;
+use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::registry::{ConnectError, Registry, Url};
 use msgstream_core::transport::{
-    ChannelReader, Header, Limit, Meta, Position, Record, Start, Transport,
-    TransportErrorKind as Kind,
+    ChannelReader, Limit, Start, Transport, TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 use pulsar::{Pulsar, TokioExecutor};

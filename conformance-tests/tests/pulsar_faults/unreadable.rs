@@ -1,6 +1,7 @@
 //! Records that can't be read: each costs itself, and nobody the connection.
 
-use msgstream_core::transport::{Limit, Position, Record, Start};
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{Limit, Start};
 use msgstream_core::{MsgType, UnmarshalDispatcher};
 use pulsar::message::proto::base_command::Type;
 

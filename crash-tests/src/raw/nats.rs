@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, Context};
 use futures::TryStreamExt;
-use msgstream::transport::Position;
+use msgstream::record::Position;
 use url::Url;
 
 use super::{Failure, Records};

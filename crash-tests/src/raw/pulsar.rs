@@ -1,7 +1,7 @@
 //! By the crate `pulsar`.
 
 use futures::TryStreamExt;
-use msgstream::transport::Position;
+use msgstream::record::Position;
 use pulsar::consumer::InitialPosition;
 use pulsar::proto::MessageIdData;
 use pulsar::{ConsumerOptions, Pulsar, TokioExecutor};

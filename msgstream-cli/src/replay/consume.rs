@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use msgstream::transport::{Limit, Position, Start, Transport};
+use msgstream::record::Position;
+use msgstream::transport::{Limit, Start, Transport};
 use msgstream::{MsgPack, TtMsgStream};
 use tokio::sync::mpsc::Sender;
 

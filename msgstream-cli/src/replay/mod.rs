@@ -28,7 +28,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use msgstream::stream::MsgStream;
 use msgstream::transport::{Start, Transport};
-use msgstream::{TimeTicker, TtConfig, TtMsgStream};
+use msgstream::{ConsumerConfig, TimeTicker, TtMsgStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
         let mut producer = MsgStream::new(transport.clone());
         producer.create_producers(channels).await?;
         producer.start()?;
-        let config = TtConfig::default().with_late(self.args.late.into());
+        let config = ConsumerConfig::default().with_late(self.args.late.into());
         let mut consumer = TtMsgStream::new(transport.clone(), config)?;
         consumer.create_consumers(None, channels, Start::Earliest).await?;
         consumer.start()?;

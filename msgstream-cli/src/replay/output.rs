@@ -52,7 +52,7 @@ impl Sink {
             seen.interval(pack.begin_ts, pack.end_ts);
         }
         for message in pack.msgs.iter().filter_map(|message| message.stored()) {
-            let row: SerdeMsg<Row> = message.decode_as()?;
+            let row: SerdeMsg<Row> = message.decode_as().map_err(msgstream::Error::from)?;
             let line = Line {
                 begin,
                 end,

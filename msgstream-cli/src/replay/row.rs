@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use msgstream::message::hash_str;
 use msgstream::message::{SerdeBody, SerdeMsg};
-use msgstream::wire::hash_str;
 use msgstream::{MsgType, Timestamp};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};

@@ -67,8 +67,8 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::Mark;
-    use crate::message::Timestamp;
-    use crate::transport::{Incarnation, Position};
+    use crate::record::Timestamp;
+    use crate::record::{Incarnation, Position};
 
     prop_compose! {
         fn marks()(

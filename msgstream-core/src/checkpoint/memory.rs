@@ -10,7 +10,7 @@ use super::store::{CheckpointStore, Generation, StoreError, Stored};
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use msgstream_core::{Error, checkpoint::{Committer, MemoryStore}};
+/// # use msgstream_core::{Error, consume::Committer, checkpoint::MemoryStore};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Error> {
 /// let store = Arc::new(MemoryStore::default());

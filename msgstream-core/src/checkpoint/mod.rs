@@ -16,9 +16,10 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! use msgstream_core::checkpoint::{CheckpointStore, Committer};
+//! use msgstream_core::checkpoint::CheckpointStore;
+//! use msgstream_core::consume::Committer;
 //! use msgstream_core::transport::{Start, Transport};
-//! use msgstream_core::{Error, TickSource, TtConfig, TtMsgStream};
+//! use msgstream_core::{Error, TickSource, ConsumerConfig, TtMsgStream};
 //! # struct Totals(Vec<u8>);
 //! # impl Totals {
 //! #     fn read(state: &[u8]) -> Self { Self(state.to_vec()) }
@@ -33,7 +34,7 @@
 //! ) -> Result<Totals, Error> {
 //!     let (mut committer, stored) = Committer::open(store).await?;
 //!     let mut totals = Totals::read(&stored.state);
-//!     let mut stream = TtMsgStream::new(transport, TtConfig::default())?;
+//!     let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
 //!     match &stored.checkpoint {
 //!         Some(end) => stream.resume(Some("totals"), end, |_| TickSource::Written).await?,
 //!         None => stream.create_consumers(Some("totals"), &["orders"], Start::Earliest).await?,
@@ -41,7 +42,7 @@
 //!     stream.start()?;
 //!     while let Some(pack) = stream.consume().await? {
 //!         totals.add(&pack);
-//!         committer.commit(&mut stream, &pack.end, totals.write()).await?;
+//!         stream.commit(&mut committer, &pack.end, totals.write()).await?;
 //!     }
 //!     Ok(totals)
 //! }
@@ -59,7 +60,6 @@
 //!
 //! A store of one's own is a few lines, see [`CheckpointStore`].
 
-mod committer;
 mod file;
 mod format;
 mod memory;
@@ -70,13 +70,12 @@ use std::sync::Arc;
 use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 
-pub use self::committer::{CommitCounts, Committer};
 pub use self::file::FileStore;
 pub use self::memory::MemoryStore;
 pub use self::store::{CheckpointStore, Generation, StoreError, Stored};
-use crate::message::Timestamp;
-use crate::session::ProducerState;
-use crate::transport::{Incarnation, Position};
+use crate::dedup::ProducerState;
+use crate::record::Timestamp;
+use crate::record::{Incarnation, Position};
 
 /// Where a [`TtMsgStream`](crate::TtMsgStream) stands after a pack.
 ///

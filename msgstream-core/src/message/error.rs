@@ -2,10 +2,22 @@
 
 use std::error::Error as StdError;
 
-use super::MsgType;
+use crate::record::{MsgType, Position};
 
-/// Why a record can't be decoded. The stream adds the channel and the position, see
-/// [`Error::Decode`](crate::Error::Decode).
+/// A record of a channel that can't be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("the record at {position} of channel `{channel}` can't be decoded")]
+#[non_exhaustive]
+pub struct UndecodableRecord {
+    /// The channel.
+    pub channel: String,
+    /// Where the record stands.
+    pub position: Position,
+    /// Why.
+    pub source: DecodeError,
+}
+
+/// Why a record can't be decoded. [`UndecodableRecord`] adds the channel and the position.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::Timestamp;
+use crate::record::Timestamp;
 
 /// The last id that was given out in this process.
 static LAST: AtomicI64 = AtomicI64::new(0);

@@ -1,13 +1,13 @@
 //! Messages: timestamps, types, packs, and the built-in messages.
 
 mod builtin;
+mod dispatcher;
 mod error;
+mod hash;
 mod id;
-mod msg_type;
 mod pack;
 pub mod proto;
 mod serde_msg;
-mod timestamp;
 mod ts_msg;
 
 pub use self::builtin::{
@@ -15,10 +15,10 @@ pub use self::builtin::{
     DropPartitionMsg, InsertMsg, MsgBody, ProtoMsg, ReplicateMsg, SearchMsg, SearchResultMsg,
     SegStatisticsMsg, TimeSyncMsg, TimeTickMsg,
 };
-pub use self::error::DecodeError;
+pub use self::dispatcher::UnmarshalDispatcher;
+pub use self::error::{DecodeError, UndecodableRecord};
+pub use self::hash::{hash_i64, hash_str};
 pub use self::id::{next_msg_id, next_msg_ids};
-pub use self::msg_type::{MsgType, MsgTypeNames};
 pub use self::pack::{Decoded, Message, MsgPack, StoredMessage};
 pub use self::serde_msg::{SerdeBody, SerdeMsg};
-pub use self::timestamp::{Timestamp, TimestampError};
-pub use self::ts_msg::{TsMsg, Unmarshal};
+pub use self::ts_msg::{REPLICATE_ID, TsMsg, Unmarshal};

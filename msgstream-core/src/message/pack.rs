@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{DecodeError, MsgType, Timestamp, TsMsg, Unmarshal};
+use super::{DecodeError, TsMsg, UndecodableRecord, Unmarshal};
 use crate::checkpoint::Checkpoint;
-use crate::dispatcher::UnmarshalDispatcher;
-use crate::error::Error;
-use crate::transport::{Position, Record};
+use crate::message::UnmarshalDispatcher;
+use crate::record::{MsgType, Timestamp};
+use crate::record::{Position, Record};
 
 /// The messages of an interval `(begin_ts, end_ts]`.
 ///
@@ -136,8 +136,11 @@ impl Message {
     /// The typed value, decoded by the dispatcher where it is a record.
     ///
     /// # Errors
-    /// [`Error::Decode`], naming the channel and the position.
-    pub fn decode(&self, dispatcher: &UnmarshalDispatcher) -> Result<Decoded<'_>, Error> {
+    /// [`UndecodableRecord`], naming the channel and the position.
+    pub fn decode(
+        &self,
+        dispatcher: &UnmarshalDispatcher,
+    ) -> Result<Decoded<'_>, UndecodableRecord> {
         match self {
             Self::Typed(m) => Ok(Decoded::Borrowed(&**m)),
             Self::Stored(m) => m.decode(dispatcher).map(Decoded::Owned),
@@ -187,20 +190,24 @@ impl StoredMessage {
     /// Decodes the record by its type.
     ///
     /// # Errors
-    /// [`Error::Decode`], naming the channel and the position.
-    pub fn decode(&self, dispatcher: &UnmarshalDispatcher) -> Result<Box<dyn TsMsg>, Error> {
+    /// [`UndecodableRecord`], naming the channel and the position.
+    pub fn decode(
+        &self,
+        dispatcher: &UnmarshalDispatcher,
+    ) -> Result<Box<dyn TsMsg>, UndecodableRecord> {
         dispatcher.unmarshal(&self.record).map_err(|e| self.decode_error(e))
     }
 
     /// Decodes the record as a message of one type, whatever type the record says it has.
     ///
     /// # Errors
-    /// [`Error::Decode`], naming the channel and the position.
-    pub fn decode_as<M: Unmarshal>(&self) -> Result<M, Error> {
+    /// [`UndecodableRecord`], naming the channel and the position.
+    pub fn decode_as<M: Unmarshal>(&self) -> Result<M, UndecodableRecord> {
         M::unmarshal(&self.record).map_err(|e| self.decode_error(e))
     }
 
-    fn decode_error(&self, source: DecodeError) -> Error {
-        Error::Decode { channel: self.channel.to_string(), position: self.record.position, source }
+    fn decode_error(&self, source: DecodeError) -> UndecodableRecord {
+        let (channel, position) = (self.channel.to_string(), self.record.position);
+        UndecodableRecord { channel, position, source }
     }
 }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::proto::{Envelope, MsgBase};
-use super::{DecodeError, MsgType, Timestamp, TsMsg, Unmarshal};
-use crate::transport::Record;
+use super::{DecodeError, TsMsg, Unmarshal};
+use crate::record::Record;
+use crate::record::{MsgType, Timestamp};
 
 /// A `serde` type that [`SerdeMsg`] makes a message of: its number is all there is to say.
 pub trait SerdeBody: Serialize + DeserializeOwned + Debug + Send + Sync + 'static {
@@ -22,7 +23,7 @@ pub trait SerdeBody: Serialize + DeserializeOwned + Debug + Send + Sync + 'stati
 ///
 /// ```
 /// use msgstream_core::message::{SerdeBody, SerdeMsg};
-/// use msgstream_core::wire::hash_str;
+/// use msgstream_core::message::hash_str;
 /// use msgstream_core::{MsgType, Timestamp, TsMsg, UnmarshalDispatcher};
 /// use serde::{Deserialize, Serialize};
 ///

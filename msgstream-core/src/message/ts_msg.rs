@@ -5,9 +5,12 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 
-use super::{DecodeError, MsgType, Timestamp};
-use crate::transport::{Header, Meta, Record};
-use crate::wire::REPLICATE_ID;
+use super::DecodeError;
+use crate::record::{Header, Meta, Record};
+use crate::record::{MsgType, Timestamp};
+
+/// The header of a message that came through a replication, with that one's id.
+pub const REPLICATE_ID: &str = "replicate_id";
 
 /// A typed value with begin and end timestamps. One message is one record.
 ///
@@ -17,7 +20,7 @@ use crate::wire::REPLICATE_ID;
 ///
 /// ```
 /// use bytes::{BufMut, BytesMut};
-/// use msgstream_core::{DecodeError, MsgType, Timestamp, TsMsg, Unmarshal, transport::Record};
+/// use msgstream_core::{DecodeError, MsgType, Timestamp, TsMsg, Unmarshal, record::Record};
 ///
 /// #[derive(Debug)]
 /// struct Price { at: Timestamp, cents: u64 }
@@ -69,7 +72,7 @@ pub trait TsMsg: Any + Debug + Send + Sync {
     }
 
     /// The replication that the message came through, `None` where it came through none. It is
-    /// written as the header [`REPLICATE_ID`](crate::wire::REPLICATE_ID) too, as Milvus does.
+    /// written as the header [`REPLICATE_ID`](crate::message::REPLICATE_ID) too, as Milvus does.
     fn replicate_id(&self) -> Option<&str> {
         None
     }

@@ -1,7 +1,8 @@
 //! Whole messages by their first hash key.
 
 use super::{HashKeys, Repack, RepackError, Repacked, bucket};
-use crate::message::{Message, MsgPack, MsgType};
+use crate::message::{Message, MsgPack};
+use crate::record::MsgType;
 
 /// Sends each message, whole, to the channel of its first hash key: key modulo the number of
 /// channels. The default.

@@ -2,7 +2,8 @@
 
 use std::error::Error as StdError;
 
-use crate::message::{DecodeError, MsgType};
+use crate::message::DecodeError;
+use crate::record::MsgType;
 
 /// Why a pack can't be split over channels. Nothing of the pack was sent.
 ///

@@ -29,7 +29,8 @@ pub type Repacked = BTreeMap<usize, MsgPack>;
 /// Closures implement it. This one sends everything to the channel of its type:
 ///
 /// ```
-/// use msgstream_core::message::{Message, MsgPack, MsgType};
+/// use msgstream_core::message::{Message, MsgPack};
+/// use msgstream_core::record::MsgType;
 /// use msgstream_core::repack::{HashKeys, Repack, RepackError, Repacked};
 ///
 /// let by_type = |msgs: Vec<Message>, _keys: &HashKeys, _channels: usize| {

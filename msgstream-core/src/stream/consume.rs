@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::consumer::Consumer;
-use super::{MsgStream, Outage, distinct};
+use super::{MsgStream, distinct};
 use crate::checkpoint::Checkpoint;
+use crate::consume::Outage;
+use crate::consume::batches::Batches;
 use crate::error::{Error, Result};
 use crate::message::MsgPack;
 use crate::transport::Start;
@@ -31,7 +32,7 @@ impl MsgStream {
         self.not_closed("create_consumers")?;
         distinct(channels)?;
         let (transport, retry_for) = (&*self.transport, self.retry_for);
-        let open = Consumer::open(transport, subscription, retry_for, channels, start);
+        let open = Batches::open(transport, subscription, retry_for, channels, start);
         self.consumer = Some(open.await?);
         Ok(())
     }
@@ -43,7 +44,7 @@ impl MsgStream {
     ///
     /// Which errors are temporary says
     /// [`is_temporary`](crate::transport::TransportErrorKind::is_temporary). What is produced in a
-    /// session has [its own time](crate::session::SessionConfig::with_retry_for).
+    /// session has [its own time](crate::produce::SessionConfig::with_retry_for).
     pub const fn set_retry_for(&mut self, time: Duration) -> &mut Self {
         self.retry_for = time;
         self
@@ -52,7 +53,7 @@ impl MsgStream {
     /// The channels that can't be read at the moment and are tried again, since when, and why.
     #[must_use]
     pub fn outages(&self) -> Vec<Outage> {
-        self.consumer.as_ref().map_or_else(Vec::new, Consumer::outages)
+        self.consumer.as_ref().map_or_else(Vec::new, Batches::outages)
     }
 
     /// The next batch of records of one channel, undecoded; `None` once every channel has ended.

@@ -1,40 +1,30 @@
 //! [`MsgStream`]: packs to many channels, and packs from many channels, each in its own order.
 
 mod consume;
-mod consumer;
-mod dead_letter;
-mod encode;
-mod fan_in;
-pub(crate) mod open;
-pub(crate) mod outage;
-mod outcome;
-mod poison;
-pub(crate) mod polled;
-mod producer;
+mod tt;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::consumer::Consumer;
-pub(crate) use self::fan_in::is_end;
-pub use self::outage::Outage;
-use self::outage::RETRY_FOR;
-pub use self::outcome::{ChannelOutcome, PackReceipt, ProduceError, Produced, Rest};
-pub use self::poison::{PackDecoder, PoisonPolicy};
-use self::producer::Producer;
+pub use self::tt::TtMsgStream;
+use crate::consume::batches::Batches;
+use crate::consume::outage::RETRY_FOR;
 use crate::error::{Error, Result};
-use crate::message::{MsgPack, Timestamp};
+use crate::message::MsgPack;
+use crate::produce::session::Counts;
+use crate::produce::writers::Writers;
+use crate::produce::{Opened, PackReceipt, Produced, SessionConfig, SessionCounts};
+use crate::record::Timestamp;
 use crate::repack::{ByHashKey, Repack};
-use crate::session::{Counts, Opened, SessionConfig, SessionCounts};
 use crate::transport::Transport;
 
 /// Produces packs to channels and consumes packs from channels, over any transport.
 ///
 /// A pack that is produced is split over the channels by the stream's [`Repack`]. A pack that is
 /// consumed is one batch of one channel, undecoded; channels take turns. For packs that are
-/// aligned in time over all channels, see [`TtMsgStream`](crate::timetick::TtMsgStream).
+/// aligned in time over all channels, see [`TtMsgStream`](crate::stream::TtMsgStream).
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -60,8 +50,8 @@ use crate::transport::Transport;
 pub struct MsgStream {
     transport: Arc<dyn Transport>,
     repack: Box<dyn Repack>,
-    producer: Option<Producer>,
-    consumer: Option<Consumer>,
+    producer: Option<Writers>,
+    consumer: Option<Batches>,
     counts: Counts,
     /// For how long consuming rides out what passes.
     retry_for: Duration,
@@ -115,7 +105,7 @@ impl MsgStream {
         self.not_closed("create_producers")?;
         distinct(channels)?;
         self.close_producer().await;
-        self.producer = Some(Producer::open(&*self.transport, channels).await?);
+        self.producer = Some(Writers::open(&*self.transport, channels).await?);
         Ok(())
     }
 
@@ -147,7 +137,7 @@ impl MsgStream {
         self.not_closed("create_session")?;
         distinct(channels)?;
         self.close_producer().await;
-        let open = Producer::with_session(&self.transport, config, channels, &self.counts);
+        let open = Writers::with_session(&self.transport, config, channels, &self.counts);
         let (producer, opened) = open.await?;
         self.producer = Some(producer);
         Ok(opened)
@@ -300,7 +290,7 @@ impl MsgStream {
         }
     }
 
-    fn producing(&mut self, operation: &'static str) -> Result<(&mut Producer, &dyn Repack)> {
+    fn producing(&mut self, operation: &'static str) -> Result<(&mut Writers, &dyn Repack)> {
         self.started(operation)?;
         let none = Error::NoChannels { operation, create: "create_producers" };
         Ok((self.producer.as_mut().ok_or(none)?, &*self.repack))

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Incarnation, Position, Receipt, Record, Result, Start};
+use super::{Receipt, Result, Start};
+use crate::record::{Incarnation, Position, Record};
 
 /// Appends records to one channel.
 ///
@@ -110,7 +111,8 @@ impl Limit {
     /// one that is larger alone. For transports.
     ///
     /// ```
-    /// use msgstream_core::transport::{Limit, Record};
+    /// use msgstream_core::transport::Limit;
+    /// use msgstream_core::record::Record;
     /// let records = [(); 3].map(|()| Record::default());
     /// let one = records[0].footprint();
     /// assert_eq!(Limit::default().count(&records), 3);

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use super::{Incarnation, Position};
+use crate::record::{Incarnation, Position};
 
 /// The result of a transport's operation.
 pub type Result<T, E = TransportError> = std::result::Result<T, E>;

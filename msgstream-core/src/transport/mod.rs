@@ -5,16 +5,12 @@
 //! implementation owes its caller is written at each method and checked by the crate
 //! `msgstream-conformance`.
 
-mod backoff;
 mod capabilities;
 mod channel;
-mod copies;
 mod error;
-mod position;
+mod header;
 mod receipt;
-mod record;
-mod retry;
-pub(crate) mod stamp;
+mod start;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,16 +18,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub(crate) use self::backoff::Backoff;
 pub use self::capabilities::Capabilities;
 pub use self::channel::{ChannelReader, ChannelWriter, Limit, ReadBatch, Subscription};
-pub use self::copies::Copies;
 pub use self::error::{Result, TransportError, TransportErrorKind};
-pub use self::position::{Incarnation, Position, PositionError, Start};
 pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender};
-pub use self::record::{Header, Headers, Meta, Record};
-pub use self::retry::Retry;
-pub use self::stamp::{Origin, Stamp, StampError};
+pub use self::start::Start;
+use crate::record::{Incarnation, Position};
+
+/// How many channels are opened, or acknowledged, at a time.
+pub(crate) const AT_A_TIME: usize = 16;
 
 /// A broker, or anything else that holds channels.
 ///

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::{Position, TransportError, TransportErrorKind};
+use super::{TransportError, TransportErrorKind};
+use crate::record::Position;
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -44,7 +45,8 @@ pub enum Fate {
 /// A future of the [`Outcome`] of one batch. Dropping it cancels nothing.
 ///
 /// ```
-/// use msgstream_core::transport::{Outcome, Position, Receipt};
+/// use msgstream_core::transport::{Outcome, Receipt};
+/// use msgstream_core::record::Position;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let receipt = Receipt::ready(Outcome::stored(vec![Position::new(4)]));
 /// assert_eq!(receipt.await.stored, [Position::new(4)]);

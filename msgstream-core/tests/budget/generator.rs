@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use msgstream_core::timetick::END_HEADER;
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Header, Incarnation, Meta, Origin, Position, Record, Stamp};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Header, Incarnation, Limit, Meta,
-    Origin, Position, ReadBatch, Record, Result, Stamp, Start, Subscription, Transport,
-    TransportError, TransportErrorKind as Kind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Limit, ReadBatch, Result, Start,
+    Subscription, Transport, TransportError, TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 

@@ -8,9 +8,9 @@ mod generator;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use msgstream_core::timetick::merge::MergeCounts;
+use msgstream_core::merge::MergeCounts;
 use msgstream_core::transport::Start;
-use msgstream_core::{TtConfig, TtMsgStream};
+use msgstream_core::{ConsumerConfig, TtMsgStream};
 use peak_alloc::PeakAlloc;
 
 use crate::generator::{Generator, PAYLOAD, Script};
@@ -37,7 +37,7 @@ fn consume_all(scripts: BTreeMap<String, Script>) -> MergeCounts {
     HEAP.reset_peak_usage();
     let baseline = HEAP.current_usage();
     let counts = runtime.block_on(async {
-        let config = TtConfig::default().with_budget(BUDGET);
+        let config = ConsumerConfig::default().with_budget(BUDGET);
         let mut stream = TtMsgStream::new(transport, config).unwrap();
         stream.create_consumers(None, &names, Start::Earliest).await.unwrap();
         stream.start().unwrap();

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use msgstream_core::message::{InsertMsg, proto::InsertRequest};
+use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Incarnation, Limit, Outcome,
-    Position, ReadBatch, Receipt, Record, Result, Start, Subscription, Transport, TransportError,
-    TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch,
+    Receipt, Result, Start, Subscription, Transport, TransportError, TransportErrorKind,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 use tokio::sync::watch;

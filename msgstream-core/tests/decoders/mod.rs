@@ -5,13 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use bytes::Bytes;
+use msgstream_core::adapter::positions::{EntryId, offset_from_bytes, offset_to_bytes};
+use msgstream_core::adapter::{decode_headers, encode_headers};
 use msgstream_core::message::{
     CreateCollectionMsg, CreatePartitionMsg, DeleteMsg, DropCollectionMsg, InsertMsg, SearchMsg,
     SearchResultMsg, SegStatisticsMsg, SerdeBody, SerdeMsg, TimeSyncMsg, TimeTickMsg, Unmarshal,
 };
-use msgstream_core::transport::{Meta, Record};
-use msgstream_core::wire::positions::{EntryId, offset_from_bytes, offset_to_bytes};
-use msgstream_core::wire::{decode_headers, encode_headers};
+use msgstream_core::record::{Meta, Record};
 use msgstream_core::{
     Checkpoint, DecodeError, MsgType, MsgTypeNames, Timestamp, UnmarshalDispatcher,
 };

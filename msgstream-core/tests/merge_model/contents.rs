@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::session::ProducerLimits;
-use msgstream_core::timetick::{END_HEADER, LatePolicy, TickSource};
-use msgstream_core::transport::{Header, Meta, Origin, Position, Record, Stamp};
+use msgstream_core::dedup::ProducerLimits;
+use msgstream_core::merge::{LatePolicy, TickSource};
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Header, Meta, Origin, Position, Record, Stamp};
 use msgstream_core::{MsgType, Timestamp};
 use proptest::prelude::*;
 

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use msgstream_core::timetick::LatePolicy;
-use msgstream_core::transport::Position;
+use msgstream_core::merge::LatePolicy;
+use msgstream_core::record::Position;
 use msgstream_core::{Checkpoint, MsgPack};
 
 use crate::contents::{Contents, Entry};

@@ -10,8 +10,8 @@ mod reference;
 mod silence;
 
 use msgstream_core::checkpoint::Checkpoint;
-use msgstream_core::timetick::merge::{Eviction, Merge, MergeConfig, Slot};
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::merge::{Eviction, Merge, MergeConfig, Slot};
+use msgstream_core::record::{Position, Record};
 use msgstream_core::{Error, MsgPack};
 use proptest::prelude::*;
 

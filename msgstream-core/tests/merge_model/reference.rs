@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use msgstream_core::session::ProducerLimits;
-use msgstream_core::timetick::{LatePolicy, TickSource};
+use msgstream_core::dedup::ProducerLimits;
+use msgstream_core::merge::{LatePolicy, TickSource};
 use msgstream_core::{MsgPack, Timestamp};
 
 use crate::contents::{Contents, Entry, Tag};

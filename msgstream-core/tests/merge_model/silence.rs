@@ -1,10 +1,10 @@
 //! Channels that fall silent at any moment, crashes at any moment, and deletion of all that was
 //! acknowledged.
 
-use msgstream_core::session::ProducerLimits;
-use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
-use msgstream_core::timetick::{LatePolicy, TickSource};
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::dedup::ProducerLimits;
+use msgstream_core::merge::{LatePolicy, TickSource};
+use msgstream_core::merge::{Merge, MergeConfig, Slot};
+use msgstream_core::record::{Position, Record};
 use msgstream_core::{Checkpoint, Error, MsgPack};
 use proptest::prelude::*;
 

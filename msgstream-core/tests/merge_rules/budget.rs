@@ -1,9 +1,9 @@
 //! How the memory is divided while it is short. A quarter is the reserve; the rest is for all
 //! channels alike.
 
-use msgstream_core::timetick::TickSource;
-use msgstream_core::timetick::merge::{ChannelState, Merge, Slot};
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::merge::TickSource;
+use msgstream_core::merge::{ChannelState, Merge, Slot};
+use msgstream_core::record::{Position, Record};
 
 use crate::Entry::{Msg, Tick};
 use crate::{TICK, hold, merge, packs, push};

@@ -1,8 +1,9 @@
 //! Where a channel ends.
 
-use msgstream_core::timetick::merge::Merge;
-use msgstream_core::timetick::{END_HEADER, TickSource};
-use msgstream_core::transport::{Header, Position};
+use msgstream_core::merge::Merge;
+use msgstream_core::merge::TickSource;
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Header, Position};
 use msgstream_core::{Checkpoint, Error, Timestamp};
 
 use crate::Entry::{Msg, Tick};

@@ -1,8 +1,8 @@
 //! What was read ahead is given up for want of memory, and read again.
 
-use msgstream_core::timetick::TickSource;
-use msgstream_core::timetick::merge::{Eviction, Merge, Slot};
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::merge::TickSource;
+use msgstream_core::merge::{Eviction, Merge, Slot};
+use msgstream_core::record::{Position, Record};
 use msgstream_core::{Checkpoint, Error, MsgPack};
 
 use crate::Entry::{Msg, Tick};

@@ -1,7 +1,7 @@
 //! Channels that are silent, and what checkpoints say of them.
 
-use msgstream_core::timetick::merge::{Eviction, Merge, Slot};
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::merge::{Eviction, Merge, Slot};
+use msgstream_core::record::{Position, Record};
 use msgstream_core::{Checkpoint, Error, Timestamp};
 
 use crate::Entry::{Msg, Tick};

@@ -10,9 +10,10 @@ mod members;
 mod span;
 
 use Entry::{Msg, Tick};
-use msgstream_core::timetick::merge::{Merge, MergeConfig, Slot};
-use msgstream_core::timetick::{END_HEADER, LatePolicy, TickSource};
-use msgstream_core::transport::{Header, Incarnation, Meta, Position, Record};
+use msgstream_core::merge::{LatePolicy, TickSource};
+use msgstream_core::merge::{Merge, MergeConfig, Slot};
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Header, Incarnation, Meta, Position, Record};
 use msgstream_core::{Checkpoint, Error, MsgPack, MsgType, Timestamp};
 
 /// What a tick costs in a batch without messages.

@@ -1,7 +1,7 @@
 //! Channels that are taken out.
 
-use msgstream_core::timetick::TickSource;
-use msgstream_core::timetick::merge::{Merge, MergeConfig};
+use msgstream_core::merge::TickSource;
+use msgstream_core::merge::{Merge, MergeConfig};
 use msgstream_core::{Checkpoint, Timestamp};
 
 use crate::Entry::{Msg, Tick};

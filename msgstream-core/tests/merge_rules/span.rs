@@ -1,8 +1,8 @@
 //! How many records a checkpoint may hold back.
 
-use msgstream_core::timetick::merge::{Merge, MergeConfig};
-use msgstream_core::timetick::{LatePolicy, TickSource};
-use msgstream_core::transport::Position;
+use msgstream_core::merge::{LatePolicy, TickSource};
+use msgstream_core::merge::{Merge, MergeConfig};
+use msgstream_core::record::Position;
 use msgstream_core::{Checkpoint, Error, MsgPack};
 
 use crate::Entry::{self, Msg, Tick};

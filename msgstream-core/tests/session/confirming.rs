@@ -1,7 +1,7 @@
 //! Two starters of one session: the log decides, and the older one finds out.
 
 use futures::FutureExt;
-use msgstream_core::session::SessionConfig;
+use msgstream_core::produce::SessionConfig;
 use msgstream_core::{Error, MsgStream, Timestamp};
 
 use crate::faults::Fault;

@@ -1,9 +1,10 @@
 //! Channels that have ended: nothing that follows would ever be delivered.
 
+use msgstream_core::produce::fence;
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::repack::{HashKeys, RepackError, Repacked};
-use msgstream_core::session::fence;
-use msgstream_core::timetick::END_HEADER;
-use msgstream_core::transport::{Header, Limit, Meta, Position, Record, Start, Transport};
+use msgstream_core::transport::{Limit, Start, Transport};
 use msgstream_core::{Error, Message, MsgPack, MsgStream, MsgType, Timestamp};
 
 use crate::faults::{Flaky, SOME_TIME};

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use msgstream_core::Timestamp;
+use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Incarnation, Outcome, Position,
-    Receipt, Record, Result, Start, Subscription, Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Outcome, Receipt, Result, Start,
+    Subscription, Transport, TransportError, TransportErrorKind,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 use tokio::sync::watch;

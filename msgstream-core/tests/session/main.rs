@@ -17,9 +17,10 @@ mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::session::{Opened, SessionConfig};
-use msgstream_core::transport::{Limit, Record, Stamp, Start, Transport};
-use msgstream_core::{Error, MsgPack, MsgStream, MsgType, TtConfig, TtMsgStream};
+use msgstream_core::produce::{Opened, SessionConfig};
+use msgstream_core::record::{Record, Stamp};
+use msgstream_core::transport::{Limit, Start, Transport};
+use msgstream_core::{ConsumerConfig, Error, MsgPack, MsgStream, MsgType, TtMsgStream};
 
 use crate::common::insert;
 use crate::faults::Flaky;
@@ -86,7 +87,7 @@ async fn log(flaky: &Flaky, channel: &str) -> Vec<String> {
 
 /// The times of all messages that a consumer gets, and what it counts.
 async fn delivered(flaky: &Flaky) -> (Vec<u64>, TtMsgStream) {
-    let mut stream = TtMsgStream::new(flaky.inner.clone(), TtConfig::default()).unwrap();
+    let mut stream = TtMsgStream::new(flaky.inner.clone(), ConsumerConfig::default()).unwrap();
     stream.create_consumers(None, &AB, Start::Earliest).await.unwrap();
     stream.start().unwrap();
     let mut times = Vec::new();

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use msgstream_core::session::{SessionConfig, fence};
-use msgstream_core::transport::{Origin, Position, Stamp, Start, Transport, TransportErrorKind};
+use msgstream_core::produce::{SessionConfig, fence};
+use msgstream_core::record::{Origin, Position, Stamp};
+use msgstream_core::transport::{Start, Transport, TransportErrorKind};
 use msgstream_core::{Error, MsgStream, MsgType, Timestamp};
 
 use crate::faults::{Fault, Flaky, SOME_TIME};
@@ -227,8 +228,8 @@ async fn a_tick_of_a_fenced_session_tells_nothing() {
 async fn numbers_that_retention_took_are_not_guessed() {
     let flaky = flaky().await;
     // As if retention had taken what was before: a message of an older epoch, and no base.
-    let mut record = msgstream_core::transport::Record::new(
-        msgstream_core::transport::Meta::new(MsgType::INSERT, Timestamp(5)),
+    let mut record = msgstream_core::record::Record::new(
+        msgstream_core::record::Meta::new(MsgType::INSERT, Timestamp(5)),
         b"".as_slice(),
     );
     let origin = Origin { producer: "p".into(), epoch: Position::new(0) };

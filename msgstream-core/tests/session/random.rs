@@ -1,6 +1,6 @@
 //! Whatever fails and whenever the producer crashes, each message is delivered once, in order.
 
-use msgstream_core::session::SessionConfig;
+use msgstream_core::produce::SessionConfig;
 use msgstream_core::{Error, MsgStream, Timestamp};
 use proptest::prelude::*;
 

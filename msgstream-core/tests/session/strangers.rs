@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use msgstream_core::session::{SessionConfig, fence};
-use msgstream_core::transport::{Header, Meta, Position, Record, Stamp, Transport};
+use msgstream_core::produce::{SessionConfig, fence};
+use msgstream_core::record::{Header, Meta, Position, Record, Stamp};
+use msgstream_core::transport::Transport;
 use msgstream_core::{Error, MsgType, Timestamp};
 
 use crate::faults::{Fault, Flaky};

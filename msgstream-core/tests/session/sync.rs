@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::session::{SessionConfig, fence};
-use msgstream_core::timetick::{ProducerId, TimeSync};
+use msgstream_core::produce::{ProducerId, TimeSync};
+use msgstream_core::produce::{SessionConfig, fence};
 use msgstream_core::transport::Transport;
 use msgstream_core::{MsgStream, Timestamp};
 use tokio::time::Instant;

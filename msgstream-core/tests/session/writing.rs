@@ -35,7 +35,7 @@ async fn messages_bear_numbers_and_ticks_the_last_one() {
 }
 
 /// Produces ten messages under faults of channel `a`, and gives the counts.
-async fn under(faults: Vec<Fault>) -> (msgstream_core::session::SessionCounts, Vec<String>) {
+async fn under(faults: Vec<Fault>) -> (msgstream_core::produce::SessionCounts, Vec<String>) {
     let flaky = flaky().await;
     let (mut stream, _) = session(&flaky).await;
     flaky.fail("a", faults);

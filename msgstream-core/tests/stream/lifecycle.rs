@@ -1,7 +1,8 @@
 //! What is refused before the start, after the close, and without channels.
 
+use msgstream_core::consume::{PackDecoder, PoisonPolicy};
 use msgstream_core::service::{CreateChannelsRequest, MessageStreamService};
-use msgstream_core::stream::{MsgStream, PackDecoder, PoisonPolicy};
+use msgstream_core::stream::MsgStream;
 use msgstream_core::transport::{Start, TransportErrorKind};
 use msgstream_core::{Checkpoint, Error, MsgPack, Timestamp, UnmarshalDispatcher};
 

@@ -14,8 +14,9 @@ mod produce;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgstream_core::record::Record;
 use msgstream_core::stream::MsgStream;
-use msgstream_core::transport::{Limit, Record, Start, Transport};
+use msgstream_core::transport::{Limit, Start, Transport};
 use msgstream_core::{Error, MsgPack, UnmarshalDispatcher};
 
 /// A started stream that produces to channels.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use msgstream_core::stream::{PackDecoder, PoisonPolicy};
-use msgstream_core::transport::{Fate, Header, Meta, Record, Transport, TransportErrorKind};
+use msgstream_core::consume::{PackDecoder, PoisonPolicy};
+use msgstream_core::message::UndecodableRecord;
+use msgstream_core::record::{Header, Meta, Record};
+use msgstream_core::transport::{Fate, Transport, TransportErrorKind};
 use msgstream_core::{
     DecodeError, Error, Message, MsgPack, MsgType, StoredMessage, Timestamp, UnmarshalDispatcher,
 };
@@ -55,7 +57,9 @@ async fn stop_names_the_channel_and_the_position() {
     let (trick, pack) = poisoned().await;
     let mut decoder = decoder(&trick, PoisonPolicy::default()).await;
     let stopped = error(decode(&mut decoder, &pack).await);
-    let Error::Decode { channel, position, source } = stopped else { panic!("{stopped}") };
+    let Error::Decode(UndecodableRecord { channel, position, source, .. }) = stopped else {
+        panic!("{stopped}")
+    };
     assert_eq!((&*channel, Some(position)), ("a", pack.msgs[2].position()));
     assert!(matches!(source, DecodeError::UnknownType { msg_type: MsgType(77) }));
     assert_eq!(decoder.poisoned(), 0);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
+use msgstream_core::error::ProduceError;
 use msgstream_core::message::TimeTickMsg;
+use msgstream_core::record::END_HEADER;
 use msgstream_core::repack::{HashKeys, RepackError, Repacked};
-use msgstream_core::stream::ProduceError;
-use msgstream_core::timetick::END_HEADER;
 use msgstream_core::transport::{Fate, Transport, TransportErrorKind};
 use msgstream_core::{Error, Message, MsgPack, MsgType, StoredMessage, Timestamp};
 use msgstream_mem::{MemConfig, MemTransport};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msgstream_core::transport::TransportErrorKind;
-use msgstream_core::{Error, TtConfig};
+use msgstream_core::{ConsumerConfig, Error};
 
 use crate::rig::Entry::{End, Msg, Tick};
 use crate::rig::{Entry, Rig};
@@ -17,8 +17,8 @@ fn logs() -> [Vec<Entry>; 2] {
     })
 }
 
-fn at_once() -> TtConfig {
-    TtConfig::default().with_retry_for(Duration::ZERO)
+fn at_once() -> ConsumerConfig {
+    ConsumerConfig::default().with_retry_for(Duration::ZERO)
 }
 
 async fn rig() -> Rig {
@@ -34,7 +34,7 @@ async fn an_error_of_a_reader_names_its_channel_and_the_next_call_goes_on() {
     let Err(Error::Transport(error)) = stream.consume().await else { panic!("no error") };
     assert_eq!(error.channel(), Some("b"));
     assert!(matches!(error.kind(), TransportErrorKind::Unavailable { .. }));
-    let wanted = consuming(rig.shared(), &["a", "b"], TtConfig::default()).await;
+    let wanted = consuming(rig.shared(), &["a", "b"], ConsumerConfig::default()).await;
     assert_eq!(times(&to_end(&mut stream).await), times(&to_end(&mut { wanted }).await));
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::transport::Record;
-use msgstream_core::{Error, MsgPack, TtConfig, TtMsgStream};
+use msgstream_core::record::Record;
+use msgstream_core::{ConsumerConfig, Error, MsgPack, TtMsgStream};
 use tokio::sync::Semaphore;
 
 use crate::rig::Entry::{End, Msg, Tick};
@@ -21,7 +21,7 @@ async fn rig() -> (Rig, Vec<MsgPack>) {
     let mut slow: Vec<Entry> = (0..80).map(|n| Msg(100 + n)).collect();
     slow.extend([Tick(500), Msg(501), End(2000)]);
     let rig = Rig::new(&[("fast", &fast), ("slow", &slow)]).await;
-    let mut stream = consuming(rig.shared(), &["fast", "slow"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["fast", "slow"], ConsumerConfig::default()).await;
     let packs = to_end(&mut stream).await;
     // What was read so far is no matter of the tests.
     rig.plan().reads.clear();
@@ -34,7 +34,7 @@ async fn ahead(rig: &Rig, fast: usize) -> (TtMsgStream, Arc<Semaphore>, Arc<Sema
     let (fast_gate, slow_gate) = (rig.gate("fast"), rig.gate("slow"));
     fast_gate.add_permits(fast);
     let config =
-        TtConfig::default().with_budget(BUDGET).with_batch(20).with_retry_for(Duration::ZERO);
+        ConsumerConfig::default().with_budget(BUDGET).with_batch(20).with_retry_for(Duration::ZERO);
     let mut stream = consuming(rig.shared(), &["fast", "slow"], config).await;
     let done = |stream: &TtMsgStream| {
         let status = stream.status();

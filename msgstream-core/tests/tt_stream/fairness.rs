@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use msgstream_core::TtConfig;
+use msgstream_core::ConsumerConfig;
 use tokio::sync::Semaphore;
 
 use crate::common::mem;
@@ -21,7 +21,7 @@ async fn channels_are_read_while_one_is_slow() {
     let log = log(50);
     let rig = Rig::new(&[("a", &log), ("b", &log), ("slow", &log)]).await;
     let gate = rig.gate("slow");
-    let config = TtConfig::default().with_batch(10);
+    let config = ConsumerConfig::default().with_batch(10);
     let mut stream = consuming(rig.shared(), &["slow", "a", "b"], config).await;
     no_pack_yet(&mut stream).await;
     let status = stream.status();
@@ -45,7 +45,7 @@ async fn channels_that_always_have_something_take_turns() {
     let names = ["a", "b", "c", "d", "e"];
     let logs: Vec<_> = names.iter().map(|name| (*name, &*log)).collect();
     let rig = Rig::new(&logs).await;
-    let mut stream = consuming(rig.shared(), &names, TtConfig::default().with_batch(1)).await;
+    let mut stream = consuming(rig.shared(), &names, ConsumerConfig::default().with_batch(1)).await;
     assert_eq!(to_end(&mut stream).await.len(), 101);
     let reads = rig.plan().reads.clone();
     for name in names {
@@ -65,7 +65,7 @@ async fn a_thousand_channels() {
         let log = [Msg(1 + late), Msg(12), Tick(10), Msg(15), Tick(20), Msg(21), End(30)];
         write(&*transport, name, &log).await;
     }
-    let mut stream = consuming(Arc::clone(&transport), &names, TtConfig::default()).await;
+    let mut stream = consuming(Arc::clone(&transport), &names, ConsumerConfig::default()).await;
     let packs = to_end(&mut stream).await;
     let sizes: Vec<_> = packs.iter().map(|p| (p.end_ts.0, p.msgs.len())).collect();
     assert_eq!(sizes, [(10, 1024), (20, 2048), (30, 1024)]);

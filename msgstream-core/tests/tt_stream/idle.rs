@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use msgstream_core::timetick::merge::ChannelState;
-use msgstream_core::transport::Record;
-use msgstream_core::{Error, LatePolicy, TtConfig};
+use msgstream_core::merge::ChannelState;
+use msgstream_core::record::Record;
+use msgstream_core::{ConsumerConfig, Error, LatePolicy};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, advance, timeout};
 
@@ -14,8 +14,8 @@ use crate::{consuming, no_pack_yet, once, to_end};
 
 const IDLE: Duration = Duration::from_secs(10);
 
-fn idling() -> TtConfig {
-    TtConfig::default().with_late(LatePolicy::Deliver).with_idle(IDLE)
+fn idling() -> ConsumerConfig {
+    ConsumerConfig::default().with_late(LatePolicy::Deliver).with_idle(IDLE)
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +152,7 @@ async fn a_bound_past_the_last_timestamp_is_none() {
     for years in [3000, 1_000_000_000] {
         let rig = Rig::new(&[("a", &[Tick(now.0)])]).await;
         let ahead = Duration::from_secs(years * 365 * 86_400);
-        let config = TtConfig::default().with_max_tick_ahead(ahead);
+        let config = ConsumerConfig::default().with_max_tick_ahead(ahead);
         let mut stream = consuming(rig.shared(), &["a"], config).await;
         assert_eq!(stream.consume().await.unwrap().unwrap().end_ts, now);
     }

@@ -1,7 +1,7 @@
 //! Before the start, while it runs, and after the close.
 
 use msgstream_core::transport::{Start, TransportErrorKind};
-use msgstream_core::{Checkpoint, Error, LatePolicy, TickSource, TtConfig, TtMsgStream};
+use msgstream_core::{Checkpoint, ConsumerConfig, Error, LatePolicy, TickSource, TtMsgStream};
 use tokio::sync::Semaphore;
 
 use crate::rig::Entry::{End, Msg, Tick};
@@ -19,7 +19,7 @@ async fn rig() -> Rig {
 #[tokio::test]
 async fn use_before_the_start_is_refused() {
     let rig = rig().await;
-    let mut stream = TtMsgStream::new(rig.shared(), TtConfig::default()).unwrap();
+    let mut stream = TtMsgStream::new(rig.shared(), ConsumerConfig::default()).unwrap();
     assert!(matches!(stream.start(), Err(Error::NoChannels { operation: "start", .. })));
     stream.create_consumers(None, &["a"], Start::Earliest).await.unwrap();
     let early = stream.consume().await;
@@ -32,7 +32,7 @@ async fn use_before_the_start_is_refused() {
 #[tokio::test]
 async fn channels_that_cant_be_added_are_named() {
     let rig = rig().await;
-    let mut stream = consuming(rig.shared(), &["a"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["a"], ConsumerConfig::default()).await;
     let missing = stream.create_consumers(None, &["no"], Start::Earliest).await;
     let Err(Error::Transport(error)) = missing else { panic!("{missing:?}") };
     assert_eq!((error.kind(), error.channel()), (&TransportErrorKind::NotFound, Some("no")));
@@ -47,9 +47,9 @@ async fn channels_that_cant_be_added_are_named() {
 async fn configurations_that_contradict_themselves_are_refused() {
     let rig = rig().await;
     for config in [
-        TtConfig::default().with_budget(0),
-        TtConfig::default().with_align(std::time::Duration::ZERO),
-        TtConfig::default().with_idle(std::time::Duration::ZERO).with_late(LatePolicy::Error),
+        ConsumerConfig::default().with_budget(0),
+        ConsumerConfig::default().with_align(std::time::Duration::ZERO),
+        ConsumerConfig::default().with_idle(std::time::Duration::ZERO).with_late(LatePolicy::Error),
     ] {
         let refused = TtMsgStream::new(rig.shared(), config);
         assert!(matches!(refused, Err(Error::Config { .. })), "{refused:?}");
@@ -59,7 +59,7 @@ async fn configurations_that_contradict_themselves_are_refused() {
 #[tokio::test]
 async fn use_after_the_close_is_refused() {
     let rig = rig().await;
-    let mut stream = consuming(rig.shared(), &["a", "b"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], ConsumerConfig::default()).await;
     let pack = stream.consume().await.unwrap().unwrap();
     stream.close();
     stream.close();
@@ -77,7 +77,7 @@ async fn use_after_the_close_is_refused() {
     assert_eq!(stream.checkpoint(), pack.end);
     assert_eq!(stream.status().merge.counts.packs, 1);
     assert_eq!(
-        to_end(&mut consuming(rig.shared(), &["a"], TtConfig::default()).await).await.len(),
+        to_end(&mut consuming(rig.shared(), &["a"], ConsumerConfig::default()).await).await.len(),
         3
     );
 }
@@ -87,7 +87,7 @@ async fn closing_drops_the_reads_in_flight() {
     let rig = rig().await;
     let (_a, _b) = (rig.gate("a"), rig.gate("b"));
     let shared = rig.shared();
-    let mut stream = consuming(shared, &["a", "b"], TtConfig::default()).await;
+    let mut stream = consuming(shared, &["a", "b"], ConsumerConfig::default()).await;
     no_pack_yet(&mut stream).await;
     assert_eq!((rig.readers(), rig.plan().reads.len()), (2, 2));
     assert_eq!(stream.status().blocking.len(), 2);
@@ -100,7 +100,7 @@ async fn closing_drops_the_reads_in_flight() {
 async fn a_channel_can_be_removed_and_added_while_its_read_is_in_flight() {
     let rig = rig().await;
     let gate = rig.gate("b");
-    let mut stream = consuming(rig.shared(), &["a", "b"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], ConsumerConfig::default()).await;
     no_pack_yet(&mut stream).await;
     assert!(stream.remove_channel("b").unwrap().channels.is_empty());
     let packs = [stream.consume().await.unwrap().unwrap()];
@@ -115,7 +115,7 @@ async fn a_channel_can_be_removed_and_added_while_its_read_is_in_flight() {
 #[tokio::test]
 async fn resuming_drops_the_reads_in_flight() {
     let rig = rig().await;
-    let config = TtConfig::default();
+    let config = ConsumerConfig::default();
     let packs = to_end(&mut consuming(rig.shared(), &["a", "b"], config).await).await;
     let mut stream = consuming(rig.shared(), &["a", "b"], config.with_batch(2)).await;
     stream.consume().await.unwrap().unwrap();
@@ -130,7 +130,7 @@ async fn resuming_drops_the_reads_in_flight() {
 #[tokio::test]
 async fn a_resume_that_fails_changes_nothing() {
     let rig = rig().await;
-    let mut stream = consuming(rig.shared(), &["a", "b"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], ConsumerConfig::default()).await;
     let pack = stream.consume().await.unwrap().unwrap();
     let mut wrong: Checkpoint = pack.end.clone();
     let mark = wrong.channels.get("a").unwrap().clone();
@@ -142,7 +142,7 @@ async fn a_resume_that_fails_changes_nothing() {
 #[tokio::test]
 async fn what_has_no_cursor_cant_be_acknowledged() {
     let rig = rig().await;
-    let mut stream = consuming(rig.shared(), &["a", "b"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], ConsumerConfig::default()).await;
     let pack = stream.consume().await.unwrap().unwrap();
     let none = stream.ack(&pack.end).await;
     assert!(matches!(&none, Err(Error::NoSubscription { channel }) if channel == "a"), "{none:?}");
@@ -156,7 +156,7 @@ async fn what_has_no_cursor_cant_be_acknowledged() {
 async fn packs_as_a_stream_can_be_dropped_and_taken_up_again() {
     use futures::TryStreamExt;
     let rig = rig().await;
-    let mut stream = consuming(rig.shared(), &["a", "b"], TtConfig::default()).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], ConsumerConfig::default()).await;
     let first = std::pin::pin!(stream.packs()).try_next().await.unwrap().unwrap();
     let rest: Vec<_> = stream.packs().try_collect().await.unwrap();
     assert_eq!(first.end_ts.0, 5);

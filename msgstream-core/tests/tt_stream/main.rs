@@ -23,13 +23,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use msgstream_core::transport::{Start, Transport};
-use msgstream_core::{MsgPack, TtConfig, TtMsgStream};
+use msgstream_core::{ConsumerConfig, MsgPack, TtMsgStream};
 
 /// A started stream of channels from their first record.
 async fn consuming(
     transport: Arc<dyn Transport>,
     channels: &[&str],
-    config: TtConfig,
+    config: ConsumerConfig,
 ) -> TtMsgStream {
     let mut stream = TtMsgStream::new(transport, config).unwrap();
     stream.create_consumers(None, channels, Start::Earliest).await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use msgstream_core::transport::Transport;
 use msgstream_core::{
-    Checkpoint, Error, LatePolicy, MsgPack, StoredMessage, TickSource, TtConfig, TtMsgStream,
+    Checkpoint, ConsumerConfig, Error, LatePolicy, MsgPack, StoredMessage, TickSource, TtMsgStream,
 };
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ fn case() -> impl Strategy<Value = Case> {
 
 struct Run {
     transport: Arc<dyn Transport>,
-    config: TtConfig,
+    config: ConsumerConfig,
     stream: TtMsgStream,
     packs: Vec<MsgPack>,
 }
@@ -167,7 +167,7 @@ async fn check(case: Case) -> (Vec<Same>, Vec<Same>) {
     let rig = Rig::new(&NAMES.map(|name| (name, [].as_slice()))).await;
     rig.plan().failures = case.failures.into();
     let transport = rig.shared();
-    let config = TtConfig::default()
+    let config = ConsumerConfig::default()
         .with_late(case.late)
         .with_batch(case.batch)
         .with_budget(case.budget)
@@ -188,7 +188,7 @@ async fn check(case: Case) -> (Vec<Same>, Vec<Same>) {
         run.note(pack);
     }
     rig.plan().failures.clear();
-    let whole = TtConfig::default().with_late(case.late);
+    let whole = ConsumerConfig::default().with_late(case.late);
     let mut stream = consuming(run.transport, &NAMES, whole).await;
     let mut at_once = Vec::new();
     while at_once.last().is_none_or(|pack: &MsgPack| pack.end_ts.0 < LAST) {

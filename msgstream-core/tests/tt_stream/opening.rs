@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::checkpoint::{Committer, MemoryStore};
+use msgstream_core::checkpoint::MemoryStore;
+use msgstream_core::consume::Committer;
 use msgstream_core::transport::{Start, Transport};
-use msgstream_core::{Error, TickSource, TtConfig, TtMsgStream};
+use msgstream_core::{ConsumerConfig, Error, TickSource, TtMsgStream};
 use tokio::time::{Instant, sleep};
 
 use crate::rig::Entry::{End, Msg, Tick};
@@ -21,7 +22,7 @@ async fn rig() -> Rig {
 }
 
 fn stream(rig: &Rig) -> TtMsgStream {
-    TtMsgStream::new(rig.shared(), TtConfig::default().with_retry_for(RETRY_FOR)).unwrap()
+    TtMsgStream::new(rig.shared(), ConsumerConfig::default().with_retry_for(RETRY_FOR)).unwrap()
 }
 
 /// Has `b` away for this long.
@@ -85,7 +86,7 @@ async fn a_commit_rides_out_an_outage() {
     let begin = Instant::now();
     let commit = async {
         tokio::task::yield_now().await;
-        committer.commit(&mut stream, &pack.end, "").await
+        stream.commit(&mut committer, &pack.end, "").await
     };
     let (_, committed) = tokio::join!(outage(&rig, 15 * SECOND), commit);
     committed.unwrap();
@@ -96,7 +97,7 @@ async fn a_commit_rides_out_an_outage() {
     // One that takes longer is told, and the checkpoint is saved.
     let pack = stream.consume().await.unwrap().unwrap();
     rig.goes_down("b");
-    let failed = committer.commit(&mut stream, &pack.end, "").await;
+    let failed = stream.commit(&mut committer, &pack.end, "").await;
     assert!(matches!(&failed, Err(Error::Transport(e)) if e.operation() == "ack"), "{failed:?}");
     assert_eq!(committer.counts().commits, 2);
 }

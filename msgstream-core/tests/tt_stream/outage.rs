@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msgstream_core::transport::{Start, TransportErrorKind};
-use msgstream_core::{Error, LatePolicy, MsgPack, TtConfig};
+use msgstream_core::{ConsumerConfig, Error, LatePolicy, MsgPack};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, advance, sleep, timeout};
 use tracing::Level;
@@ -30,8 +30,8 @@ async fn rig() -> (Rig, Vec<MsgPack>) {
     (rig, wanted)
 }
 
-fn config() -> TtConfig {
-    TtConfig::default().with_batch(4)
+fn config() -> ConsumerConfig {
+    ConsumerConfig::default().with_batch(4)
 }
 
 fn same(got: &[MsgPack], wanted: &[MsgPack]) {
@@ -206,7 +206,7 @@ async fn packs_that_dont_need_the_channel_come_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_cant_be_read_isnt_silent() {
     let idle = 10 * SECOND;
-    let config = TtConfig::default().with_late(LatePolicy::Deliver).with_idle(idle);
+    let config = ConsumerConfig::default().with_late(LatePolicy::Deliver).with_idle(idle);
     let rig = Rig::new(&[("a", &[Msg(1), Tick(5), End(9)]), ("b", &[])]).await;
     let mut stream = consuming(rig.shared(), &["a", "b"], config).await;
     // Silent for a while, but not for long enough.

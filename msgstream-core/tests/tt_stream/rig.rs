@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use async_trait::async_trait;
-use msgstream_core::timetick::END_HEADER;
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Header, Incarnation, Meta, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Header, Incarnation, Limit, Meta,
-    Position, ReadBatch, Record, Result, Start, Subscription, Transport, TransportError,
-    TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Limit, ReadBatch, Result, Start,
+    Subscription, Transport, TransportError, TransportErrorKind,
 };
 use msgstream_core::{MsgType, Timestamp};
 use tokio::sync::Semaphore;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use msgstream_core::stream::MsgStream;
 use msgstream_core::transport::{Start, Transport};
-use msgstream_core::{MsgPack, TickSource, Timestamp, TtConfig, TtMsgStream};
+use msgstream_core::{ConsumerConfig, MsgPack, TickSource, Timestamp, TtMsgStream};
 
 /// It compiles: a program may await all of this in a spawned task.
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +33,7 @@ async fn producing(transport: Arc<dyn Transport>) {
 }
 
 async fn consuming(transport: Arc<dyn Transport>) {
-    let mut stream = TtMsgStream::new(transport, TtConfig::default()).unwrap();
+    let mut stream = TtMsgStream::new(transport, ConsumerConfig::default()).unwrap();
     stream.create_consumers(Some("aligned"), &["a"], Start::Earliest).await.unwrap();
     stream.start().unwrap();
     let pack = stream.consume().await.unwrap().unwrap();

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use msgstream_core::Timestamp;
-use msgstream_core::transport::Meta;
+use msgstream_core::record::Meta;
 use proptest::prelude::*;
 
 use super::*;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use msgstream_core::transport::{Position, ReadBatch, TransportErrorKind};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{ReadBatch, TransportErrorKind};
 use tokio::time::{Instant, timeout};
 
 use super::NatsReader;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::{Copies, Retry};
+use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, Copies, Incarnation, Limit, Position, ReadBatch, Record, Result, Retry, Start,
-    TransportError, TransportErrorKind,
+    ChannelReader, Limit, ReadBatch, Result, Start, TransportError, TransportErrorKind,
 };
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};

@@ -8,8 +8,9 @@ use async_nats::message::OutboundMessage;
 use async_nats::subject::Subject;
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::record::Record;
 use msgstream_core::transport::{
-    ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, Record, Result, TransportError,
+    ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, Result, TransportError,
     TransportErrorKind,
 };
 use tokio::sync::{mpsc, watch};

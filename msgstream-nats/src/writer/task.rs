@@ -15,9 +15,8 @@ use async_nats::message::OutboundMessage;
 use async_nats::subject::Subject;
 use async_nats::{Client, Message, Subscriber};
 use futures::{FutureExt as _, Sink, StreamExt as _};
-use msgstream_core::transport::{
-    Fate, Outcome, Position, ReceiptSender, TransportError, TransportErrorKind,
-};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Fate, Outcome, ReceiptSender, TransportError, TransportErrorKind};
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -60,7 +59,7 @@ pub(super) struct Task {
     oldest: u64,
     /// The sequence of the last message that is known to be in the stream.
     last: u64,
-    incarnation: msgstream_core::transport::Incarnation,
+    incarnation: msgstream_core::record::Incarnation,
     /// When the oldest message in flight counts as lost.
     deadline: Instant,
 }

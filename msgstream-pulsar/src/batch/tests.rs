@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use msgstream_core::transport::{Header, Meta, Stamp};
+use msgstream_core::adapter;
+use msgstream_core::record::{Header, Meta, Stamp};
 use msgstream_core::{MsgType, Timestamp, UnmarshalDispatcher};
 use proptest::prelude::*;
 
@@ -108,7 +109,7 @@ fn a_batch_that_breaks_off_gives_what_is_left_of_it() {
 /// A message of a batch as others may write it: one of ours, with one more property.
 fn message(property: [&[u8]; 2], payload: &[u8]) -> Vec<u8> {
     let ours = record(Vec::new());
-    let mut properties: Vec<_> = wire::encode_headers(&ours, &names())
+    let mut properties: Vec<_> = adapter::encode_headers(&ours, &names())
         .map(|(name, value)| Property {
             key: Bytes::copy_from_slice(name.as_bytes()),
             value: Bytes::copy_from_slice(&value),

@@ -4,7 +4,8 @@
 //! among them, for a filter. Whatever it passes over is asked for once more: what the log still has
 //! comes then, and what is passed over again isn't there for anybody.
 
-use msgstream_core::transport::{Position, TransportErrorKind as Kind};
+use msgstream_core::record::Position;
+use msgstream_core::transport::TransportErrorKind as Kind;
 use tracing::debug;
 
 use super::{Found, Inbox, State};

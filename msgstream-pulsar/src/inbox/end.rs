@@ -1,6 +1,6 @@
 //! Whether there is nothing more to come.
 
-use msgstream_core::transport::Position;
+use msgstream_core::record::Position;
 use tokio::time::Instant;
 
 use super::{Inbox, Link};

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use bytes::{Bytes, BytesMut};
+use msgstream_core::adapter::Retry;
 use msgstream_core::registry::Url;
-use msgstream_core::transport::{Retry, TransportErrorKind as Kind};
+use msgstream_core::transport::TransportErrorKind as Kind;
 use reqwest::{Method, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,7 @@
 //! Policies by which a broker takes records from a channel, or its readers and cursors past them.
 
-use msgstream_core::transport::{Retry, TransportErrorKind as Kind};
+use msgstream_core::adapter::Retry;
+use msgstream_core::transport::TransportErrorKind as Kind;
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use bytes::Bytes;
-use msgstream_core::transport::{Meta, Record};
+use msgstream_core::record::{Meta, Record};
 use msgstream_core::{MsgType, Timestamp};
 use rustc_hash::FxHasher;
 
@@ -137,7 +137,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use msgstream_core::MsgTypeNames;
-    use msgstream_core::wire::encode_headers;
+    use msgstream_core::adapter::encode_headers;
 
     use super::*;
     use crate::pairs::Direction;

@@ -1,9 +1,10 @@
 //! Streams over channels with what other programs write and no message can be made of.
 
-use msgstream_core::stream::{PackDecoder, PoisonPolicy};
-use msgstream_core::transport::{Position, Start, Transport};
+use msgstream_core::consume::{PackDecoder, PoisonPolicy};
+use msgstream_core::record::Position;
+use msgstream_core::transport::{Start, Transport};
 use msgstream_core::{
-    DecodeError, Error, Message, MsgPack, MsgType, TtConfig, UnmarshalDispatcher,
+    ConsumerConfig, DecodeError, Error, Message, MsgPack, MsgType, UnmarshalDispatcher,
 };
 
 use super::stage::Entry::{End, Msg, Tick};
@@ -53,7 +54,7 @@ fn unreadable(packs: &[MsgPack]) -> impl Iterator<Item = &Message> {
 /// Each is in the pack of its interval, once, with its bytes; so are all the others.
 pub async fn bad_records_come_in_their_packs(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let (stage, written) = stage(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     let counts: Vec<_> = packs.iter().map(|pack| pack.msgs.len()).collect();
     let mut expected = vec![4; written.len()];
     expected.push(0);
@@ -76,7 +77,7 @@ pub async fn a_stream_resumes_around_bad_records(
     harness: &dyn Harness,
 ) -> Verdict {
     let (stage, _) = stage(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     for (at, pack) in packs.iter().enumerate() {
         for (checkpoint, from) in [(&pack.start, at), (&pack.end, at + 1)] {
             let rest = to_end(&mut stage.resumed(checkpoint).await?).await?;
@@ -94,13 +95,14 @@ async fn decoder(stage: &Stage, policy: PoisonPolicy) -> Result<PackDecoder, Fai
 /// position, and the reason.
 pub async fn bad_records_stop_the_decoder(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let (stage, _) = stage(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     let mut decoder = decoder(&stage, PoisonPolicy::Stop).await?;
     for pack in packs.iter().filter(|pack| !pack.msgs.is_empty()) {
         let at = unreadable(std::slice::from_ref(pack)).find_map(Message::position);
         match decoder.decode(pack).await {
-            Err(Error::Decode { channel, position, source: DecodeError::Unreadable { .. } }) => {
-                ensure_eq!((&*channel, Some(position)), (&*stage.channels[0], at), "where");
+            Err(Error::Decode(error)) if matches!(error.source, DecodeError::Unreadable { .. }) => {
+                let place = (&*error.channel, Some(error.position));
+                ensure_eq!(place, (&*stage.channels[0], at), "where");
             }
             other => return Err(Failure::new(format!("decoding a pack gave {other:?}"))),
         }
@@ -115,7 +117,7 @@ pub async fn bad_records_are_skipped_and_counted(
 ) -> Verdict {
     let (stage, written) = stage(harness).await?;
     let mut decoder = decoder(&stage, PoisonPolicy::Skip).await?;
-    for pack in stage.all(TtConfig::default()).await? {
+    for pack in stage.all(ConsumerConfig::default()).await? {
         let count = decoder.decode(&pack).await?.len();
         ensure!(count == 3 || pack.msgs.is_empty(), "{count} of 3 messages were decoded");
     }
@@ -131,7 +133,7 @@ pub async fn bad_records_become_dead_letters(
     let (stage, written) = stage(harness).await?;
     let graves = crate::kit::channel(transport, harness).await?;
     let mut decoder = decoder(&stage, PoisonPolicy::DeadLetter(graves.clone())).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     for pack in &packs {
         let count = decoder.decode(pack).await?.len();
         ensure!(count == 3 || pack.msgs.is_empty(), "{count} of 3 messages were decoded");

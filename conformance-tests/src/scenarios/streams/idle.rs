@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msgstream_core::transport::Transport;
-use msgstream_core::{Error, TtConfig, TtMsgStream};
+use msgstream_core::{ConsumerConfig, Error, TtMsgStream};
 
 use super::stage::Entry::{End, Msg, Tick};
 use super::stage::{Stage, delivering, expected, ids, next, take, times, to_end};
@@ -18,7 +18,7 @@ pub(crate) const ALL: &[Scenario] = list!["streams::idle":
 ];
 
 // Short, so that the scenarios are: how long it takes is never asserted.
-fn idling() -> TtConfig {
+fn idling() -> ConsumerConfig {
     delivering().with_idle(Duration::from_millis(50)).with_wait(Duration::from_millis(50))
 }
 
@@ -80,7 +80,7 @@ pub async fn idleness_with_late_as_an_error_is_refused(
     _: &dyn Transport,
     harness: &dyn Harness,
 ) -> Verdict {
-    let config = TtConfig::default().with_idle(Duration::from_secs(1));
+    let config = ConsumerConfig::default().with_idle(Duration::from_secs(1));
     let refused = TtMsgStream::new(harness.open().await?, config);
     ensure!(matches!(refused, Err(Error::Config { .. })), "the stream is {refused:?}");
     Ok(())

@@ -1,7 +1,7 @@
 //! Messages that come after a tick that promised that they wouldn't.
 
 use msgstream_core::transport::Transport;
-use msgstream_core::{Error, LatePolicy, Message, MsgPack, Timestamp, TtConfig};
+use msgstream_core::{ConsumerConfig, Error, LatePolicy, Message, MsgPack, Timestamp};
 
 use super::stage::Entry::{Msg, Tick};
 use super::stage::{Stage, delivering, expected, take, times};
@@ -36,7 +36,7 @@ pub async fn late_is_an_error_until_the_policy_changes(
     let stage = Stage::new(harness, 1).await?;
     let positions =
         stage.write(0, &[Msg(1), Tick(5), Msg(7), Msg(3), Tick(10), Msg(12), Tick(15)]).await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     let first = take(&mut stream, 1).await?;
     ensure_eq!(times(&first), expected([(5, &[1])]), "the pack before the late message");
     for _ in 0..3 {
@@ -76,7 +76,7 @@ pub async fn late_messages_are_dropped_and_counted(
     _: &dyn Transport,
     harness: &dyn Harness,
 ) -> Verdict {
-    let config = TtConfig::default().with_late(LatePolicy::Drop);
+    let config = ConsumerConfig::default().with_late(LatePolicy::Drop);
     let mut stream = stage(harness).await?.consumer(config).await?;
     let packs = take(&mut stream, 3).await?;
     let wanted: [(u64, &[u64]); _] = [(5, &[1]), (10, &[6, 7]), (15, &[12])];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msgstream_core::transport::{Start, Transport};
-use msgstream_core::{Checkpoint, Error, TickSource, TtConfig, TtMsgStream};
+use msgstream_core::{Checkpoint, ConsumerConfig, Error, TickSource, TtMsgStream};
 
 use super::stage::Entry::{End, Msg, Tick};
 use super::stage::{Stage, expected, next, take, times, waits_until};
@@ -21,8 +21,8 @@ pub(crate) const ALL: &[Scenario] = list!["streams::membership":
 ];
 
 // Short reads, so that a status that is waited for is seen soon.
-fn quick() -> TtConfig {
-    TtConfig::default().with_wait(Duration::from_millis(10))
+fn quick() -> ConsumerConfig {
+    ConsumerConfig::default().with_wait(Duration::from_millis(10))
 }
 
 /// A channel that is empty when the stream starts may still get messages of any time.
@@ -67,7 +67,7 @@ pub async fn a_silent_channel_is_waited_for_and_named(
     Ok(())
 }
 
-fn is_at(channel: &msgstream_core::timetick::merge::ChannelStatus, floor: u64) -> bool {
+fn is_at(channel: &msgstream_core::merge::ChannelStatus, floor: u64) -> bool {
     channel.floor.is_some_and(|f| f.0 == floor)
 }
 
@@ -85,7 +85,7 @@ pub async fn a_channel_added_joins_with_the_next_pack(
         ],
     )
     .await?;
-    let mut stream = TtMsgStream::new(stage.transport.clone(), TtConfig::default())?;
+    let mut stream = TtMsgStream::new(stage.transport.clone(), ConsumerConfig::default())?;
     stream.create_consumers(None, &[&stage.channels[0]], Start::Earliest).await?;
     stream.start()?;
     let first = take(&mut stream, 1).await?;
@@ -115,7 +115,7 @@ pub async fn a_channel_removed_is_in_no_pack_any_more(
         ],
     )
     .await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     let first = take(&mut stream, 1).await?;
     ensure_eq!(times(&first), expected([(5, &[1, 2])]), "the pack with both");
     let left = stream.remove_channel(&stage.channels[1])?;
@@ -139,7 +139,7 @@ pub async fn a_removed_channel_goes_on_elsewhere(
         &[&[Msg(1), Tick(5), Msg(6), Tick(10)], &[Msg(2), Msg(9), Tick(5), Msg(7), Tick(10)]],
     )
     .await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     take(&mut stream, 1).await?;
     let taken = stream.remove_channel(&stage.channels[1])?;
     let here = take(&mut stream, 1).await?;
@@ -159,7 +159,7 @@ pub async fn a_channel_that_ends_holds_nothing_back(
         &[&[Msg(1), Tick(5), Msg(6), Tick(10)], &[Msg(2), Tick(5), Msg(7), Msg(12), End(8)]],
     )
     .await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     let packs = take(&mut stream, 2).await?;
     ensure_eq!(times(&packs), expected([(5, &[1, 2]), (10, &[6, 7])]), "the first packs");
     stage.write(0, &[Msg(11), Tick(15), End(20)]).await?;

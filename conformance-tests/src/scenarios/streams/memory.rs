@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use msgstream_core::timetick::merge::ChannelState;
-use msgstream_core::transport::{Record, Transport};
-use msgstream_core::{Error, TtConfig};
+use msgstream_core::merge::ChannelState;
+use msgstream_core::record::Record;
+use msgstream_core::transport::Transport;
+use msgstream_core::{ConsumerConfig, Error};
 
 use super::stage::Entry::{self, End, Msg, Tick};
 use super::stage::{Stage, ids, next, waits_until};
@@ -37,7 +38,7 @@ pub async fn a_fast_channel_waits_for_a_slow_one(
     }
     fast.push(End(2000));
     stage.write(0, &fast).await?;
-    let config = TtConfig::default().with_budget(BUDGET).with_wait(Duration::from_millis(10));
+    let config = ConsumerConfig::default().with_budget(BUDGET).with_wait(Duration::from_millis(10));
     let mut stream = stage.consumer(config).await?;
     waits_until(&mut stream, |s| s.merge.channels.iter().any(is_paused)).await?;
     let slow: Vec<_> = (1..=100).flat_map(|n| [Msg(n * 10 - 5), Tick(n * 10)]).collect();
@@ -54,7 +55,7 @@ pub async fn a_fast_channel_waits_for_a_slow_one(
     Ok(())
 }
 
-fn is_paused(channel: &msgstream_core::timetick::merge::ChannelStatus) -> bool {
+fn is_paused(channel: &msgstream_core::merge::ChannelStatus) -> bool {
     channel.state == ChannelState::Paused
 }
 
@@ -77,7 +78,7 @@ pub async fn a_large_window_makes_room_by_reading_again(
     };
     // Small windows, and such that don't fit beside what was read of the others.
     stage.write(0, &log(10, 5)).await?;
-    let config = TtConfig::default().with_budget(BUDGET).with_wait(Duration::from_millis(10));
+    let config = ConsumerConfig::default().with_budget(BUDGET).with_wait(Duration::from_millis(10));
     let mut stream = stage.consumer(config).await?;
     waits_until(&mut stream, |s| s.merge.channels.iter().any(is_paused)).await?;
     stage.write(1, &log(200, 140)).await?;
@@ -105,7 +106,7 @@ pub async fn a_window_over_the_budget_is_refused_and_nothing_is_lost(
     stage.write(0, &[Msg(1), Tick(5)]).await?;
     stage.write(0, &window).await?;
     stage.write(0, &[End(1000)]).await?;
-    let mut stream = stage.consumer(TtConfig::default().with_budget(BUDGET)).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default().with_budget(BUDGET)).await?;
     let mut packs = Vec::new();
     let mut refused = 0;
     while refused < 3 {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use msgstream_core::session::SessionConfig;
+use msgstream_core::produce::SessionConfig;
 use msgstream_core::stream::MsgStream;
 use msgstream_core::transport::Transport;
-use msgstream_core::{MsgPack, Timestamp, TtConfig, TtMsgStream};
+use msgstream_core::{ConsumerConfig, MsgPack, Timestamp, TtMsgStream};
 
 use super::stage::{Stage, ids, message, next, same};
 use crate::scenario::Need::{self, Can};
@@ -34,7 +34,7 @@ pub async fn a_consumer_that_ends_at_its_first_error_goes_on_over_a_kill(
         harness.broker().ok_or_else(|| Failure::new("the scenario needs hooks into the broker"))?;
     let stage = Stage::new(harness, CHANNELS as usize).await?;
     // Some brokers look through all their logs before they answer again.
-    let config = TtConfig::default().with_retry_for(harness.deadline());
+    let config = ConsumerConfig::default().with_retry_for(harness.deadline());
     let mut stream = stage.consumer(config).await?;
     let (consumed, killed) = (AtomicU64::new(0), AtomicBool::new(false));
     let outage = async {
@@ -48,7 +48,7 @@ pub async fn a_consumer_that_ends_at_its_first_error_goes_on_over_a_kill(
     let producing = produce(&stage, harness.deadline(), &killed);
     let (packs, sent, ()) = futures::try_join!(consume(&mut stream, &consumed), producing, outage)?;
     ensure_eq!(ids(&packs), (0..sent).collect::<Vec<_>>(), "the messages over the kill");
-    same(&packs, &stage.all(TtConfig::default()).await?, "the packs over the kill")
+    same(&packs, &stage.all(ConsumerConfig::default()).await?, "the packs over the kill")
 }
 
 /// Writes until some time after the kill; gives how many messages.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures::future::try_join;
-use msgstream_core::transport::{Headers, Meta, Start, Transport};
-use msgstream_core::{MsgPack, TickSource, TtConfig, TtMsgStream};
+use msgstream_core::record::{Headers, Meta};
+use msgstream_core::transport::{Start, Transport};
+use msgstream_core::{ConsumerConfig, MsgPack, TickSource, TtMsgStream};
 
 use super::stage::Entry::{self, End, Msg, Tick};
 use super::stage::{Stage, expected, next, same, take, times, to_end, waits_until};
@@ -46,7 +47,7 @@ pub async fn ticks_cut_one_channel(_: &dyn Transport, harness: &dyn Harness) -> 
         ]],
     )
     .await?;
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 5).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 5).await?;
     let wanted: [(u64, &[u64]); _] =
         [(0, &[]), (5, &[1, 3]), (11, &[9]), (15, &[12, 13, 14]), (20, &[19])];
     ensure_eq!(times(&packs), expected(wanted), "the packs");
@@ -63,7 +64,7 @@ pub async fn ticks_need_not_line_up(_: &dyn Transport, harness: &dyn Harness) ->
         ],
     )
     .await?;
-    let config = TtConfig::default().with_wait(Duration::from_millis(10));
+    let config = ConsumerConfig::default().with_wait(Duration::from_millis(10));
     let mut stream = stage.consumer(config).await?;
     let packs = take(&mut stream, 5).await?;
     let wanted: [(u64, &[u64]); _] =
@@ -92,7 +93,7 @@ pub async fn equal_times_are_in_the_order_of_channel_and_position(
         written.extend(positions[..3].iter().map(|position| (name, *position)));
     }
     written.sort_unstable();
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 1).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 1).await?;
     let place = |m: &msgstream_core::Message| Some((m.channel()?.to_owned(), m.position()?));
     let got: Vec<_> = packs[0].msgs.iter().filter_map(place).collect();
     let wanted: Vec<_> = written.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect();
@@ -141,9 +142,9 @@ pub async fn the_order_of_writing_changes_nothing(
     for (channel, log) in logs.iter().enumerate() {
         first.write(channel, log).await?;
     }
-    let beforehand = first.all(TtConfig::default()).await?;
+    let beforehand = first.all(ConsumerConfig::default()).await?;
     let second = Stage::new(harness, logs.len()).await?;
-    let mut stream = second.consumer(TtConfig::default().with_batch(2)).await?;
+    let mut stream = second.consumer(ConsumerConfig::default().with_batch(2)).await?;
     let longest = logs.iter().map(Vec::len).max().unwrap_or_default();
     let writing = async {
         for n in 0..longest {
@@ -172,9 +173,9 @@ pub async fn the_size_of_reads_changes_nothing(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = written(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     for batch in [1, 2, 7] {
-        let again = stage.all(TtConfig::default().with_batch(batch)).await?;
+        let again = stage.all(ConsumerConfig::default().with_batch(batch)).await?;
         same(&again, &packs, &format!("packs of reads of {batch}"))?;
     }
     Ok(())
@@ -186,9 +187,9 @@ pub async fn cancelling_consume_at_every_poll_changes_nothing(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = written(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     for polls in 1..4 {
-        let mut stream = stage.consumer(TtConfig::default().with_batch(polls)).await?;
+        let mut stream = stage.consumer(ConsumerConfig::default().with_batch(polls)).await?;
         let mut again = Vec::new();
         loop {
             match cancelled_after(polls, next(&mut stream)).await {
@@ -207,10 +208,10 @@ pub async fn cancelling_consume_at_every_poll_changes_nothing(
 pub async fn two_readers_get_identical_packs(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = written(harness).await?;
     let other = harness.open().await?;
-    let mut second = TtMsgStream::new(other, TtConfig::default().with_batch(3))?;
+    let mut second = TtMsgStream::new(other, ConsumerConfig::default().with_batch(3))?;
     second.create_consumers(None, &stage.names(), Start::Earliest).await?;
     second.start()?;
-    let mut first = stage.consumer(TtConfig::default()).await?;
+    let mut first = stage.consumer(ConsumerConfig::default()).await?;
     let (first, second) = try_join(to_end(&mut first), to_end(&mut second)).await?;
     same(&second, &first, "the second reader's packs")
 }
@@ -221,7 +222,7 @@ pub async fn latest_gives_only_what_comes_later(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = Stage::with(harness, &[&[Msg(1), Tick(5)], &[Msg(2), Tick(5)]]).await?;
-    let mut stream = stage.consumer_from(TtConfig::default(), Start::Latest).await?;
+    let mut stream = stage.consumer_from(ConsumerConfig::default(), Start::Latest).await?;
     stage.write(0, &[Msg(6), Tick(10)]).await?;
     stage.write(1, &[Msg(7), Tick(10)]).await?;
     let packs = take(&mut stream, 1).await?;
@@ -240,7 +241,7 @@ pub async fn a_grid_aligns_ticks(_: &dyn Transport, harness: &dyn Harness) -> Ve
         ],
     )
     .await?;
-    let config = TtConfig::default().with_align(Duration::from_millis(10));
+    let config = ConsumerConfig::default().with_align(Duration::from_millis(10));
     let packs = take(&mut stage.consumer(config).await?, 3).await?;
     let (first, second) = ([ms(2), ms(4), ms(9), ms(10)], [ms(11), ms(20)]);
     let wanted = expected([(0, &[]), (ms(10), &first), (ms(20), &second)]);
@@ -258,7 +259,7 @@ pub async fn a_channel_without_ticks_gets_them_from_its_data(
         &[&[Msg(1), Msg(4), Msg(8), Msg(6), Msg(12), Msg(20)], &[Tick(5), Msg(7), Tick(15)]],
     )
     .await?;
-    let mut stream = TtMsgStream::new(stage.transport.clone(), TtConfig::default())?;
+    let mut stream = TtMsgStream::new(stage.transport.clone(), ConsumerConfig::default())?;
     let synthetic = TickSource::Synthetic { delay: 3, grid: 5 };
     stream.add_channel(None, &stage.channels[0], Start::Earliest, synthetic).await?;
     stream.create_consumers(None, &[&stage.channels[1]], Start::Earliest).await?;
@@ -275,7 +276,7 @@ pub async fn the_end_of_every_channel_is_the_end_of_the_stream(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = Stage::with(harness, &[&[Msg(1), Msg(25), End(10)], &[Msg(3), End(20)]]).await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     let packs = to_end(&mut stream).await?;
     let wanted = expected([(20, &[1, 3]), (25, &[25])]);
     ensure_eq!(times(&packs), wanted, "the packs to the end");

@@ -1,10 +1,12 @@
 //! Records in a pack that can't be decoded.
 
-use msgstream_core::stream::{PackDecoder, PoisonPolicy};
-use msgstream_core::timetick::END_HEADER;
-use msgstream_core::transport::{Header, Meta, Position, Record, Stamp, Start, Transport};
+use msgstream_core::consume::{PackDecoder, PoisonPolicy};
+use msgstream_core::message::UndecodableRecord;
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Header, Meta, Position, Record, Stamp};
+use msgstream_core::transport::{Start, Transport};
 use msgstream_core::{
-    DecodeError, Error, Message, MsgPack, MsgType, StoredMessage, Timestamp, TtConfig,
+    ConsumerConfig, DecodeError, Error, Message, MsgPack, MsgType, StoredMessage, Timestamp,
     UnmarshalDispatcher,
 };
 
@@ -39,7 +41,7 @@ async fn poisoned(harness: &dyn Harness) -> Result<(Stage, MsgPack, [Position; 2
     for channel in 0..2 {
         stage.write(channel, &[Tick(5)]).await?;
     }
-    let mut packs = take(&mut stage.consumer(TtConfig::default()).await?, 1).await?;
+    let mut packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 1).await?;
     ensure_eq!(times(&packs), expected([(5, &[1, 2, 3, 4])]), "the pack, undecoded");
     Ok((stage, packs.remove(0), bad))
 }
@@ -53,7 +55,8 @@ pub async fn what_cant_be_decoded_is_named(_: &dyn Transport, harness: &dyn Harn
     let (stage, pack, bad) = poisoned(harness).await?;
     let dispatcher = UnmarshalDispatcher::new();
     for (msg, at) in pack.msgs[1..3].iter().zip(bad) {
-        let Err(Error::Decode { channel, position, source }) = msg.decode(&dispatcher) else {
+        let Err(UndecodableRecord { channel, position, source, .. }) = msg.decode(&dispatcher)
+        else {
             return Err(Failure::new(format!("{msg:?} was decoded")));
         };
         ensure_eq!((&*channel, position), (&*stage.channels[0], at), "what the error names");
@@ -67,7 +70,7 @@ pub async fn what_cant_be_decoded_is_named(_: &dyn Transport, harness: &dyn Harn
     }
     let stopped = decoder(&stage, PoisonPolicy::Stop).await?.decode(&pack).await;
     match stopped {
-        Err(Error::Decode { position, .. }) if position == bad[0] => Ok(()),
+        Err(Error::Decode(error)) if error.position == bad[0] => Ok(()),
         other => Err(Failure::new(format!("decoding the pack gave {other:?}"))),
     }
 }
@@ -197,7 +200,7 @@ pub async fn a_dead_letter_is_no_tick_and_no_end(
         ensure_eq!(number, Some(b"1200".to_vec()), "the type that it had");
     }
     stage.write(0, &[Msg(1), Tick(5)]).await?;
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 1).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 1).await?;
     ensure_eq!((packs[0].end_ts.0, packs[0].msgs.len()), (5, 3), "what a stream reads of it");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Streams that go on where a pack began or ended.
 
 use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
-use msgstream_core::{Checkpoint, Error, TickSource, TtConfig, TtMsgStream};
+use msgstream_core::{Checkpoint, ConsumerConfig, Error, TickSource, TtMsgStream};
 
 use super::stage::Entry::{End, Msg, Tick};
 use super::stage::{Stage, expected, ids, next, same, take, times, to_end};
@@ -88,7 +88,7 @@ async fn many_channels(harness: &dyn Harness) -> Result<Stage, Failure> {
 /// The start of a pack gives it again, its end what follows it.
 pub async fn from_a_packs_start_and_end(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = one_channel(harness).await?;
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 5).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 5).await?;
     let third = &packs[3];
     let again = take(&mut stage.resumed(&third.start).await?, 2).await?;
     ensure_eq!(times(&again), expected([(15, &[12, 13, 14]), (20, &[19])]), "from its start");
@@ -103,7 +103,7 @@ pub async fn from_the_last_pack_only_what_comes_later_follows(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = one_channel(harness).await?;
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 5).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 5).await?;
     let mut stream = stage.resumed(&packs[4].end).await?;
     stage.write(0, &[Msg(22), Tick(25)]).await?;
     let after = take(&mut stream, 1).await?;
@@ -118,13 +118,13 @@ pub async fn after_every_pack_loses_and_repeats_nothing(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = many_channels(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     for (n, pack) in packs.iter().enumerate() {
         let rest = to_end(&mut stage.resumed(&pack.start).await?).await?;
         same(&rest, &packs[n..], &format!("from the start of the pack up to {}", pack.end_ts))?;
     }
     // Each at the end of the pack that the one before it gave.
-    let mut hops = take(&mut stage.consumer(TtConfig::default()).await?, 1).await?;
+    let mut hops = take(&mut stage.consumer(ConsumerConfig::default()).await?, 1).await?;
     loop {
         let mut stream = stage.resumed(&hops[hops.len() - 1].end).await?;
         match next(&mut stream).await? {
@@ -140,8 +140,8 @@ pub async fn a_running_stream_goes_back_and_forth(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = many_channels(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     for n in [2, 0, 3, 3, 1] {
         stream.resume(None, &packs[n].end, |_| TickSource::Written).await?;
         let given = take(&mut stream, 2).await?;
@@ -153,12 +153,12 @@ pub async fn a_running_stream_goes_back_and_forth(
 /// A checkpoint that was stored as JSON leads to the same packs, on another handle.
 pub async fn a_checkpoint_survives_as_json(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = many_channels(harness).await?;
-    let packs = stage.all(TtConfig::default()).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
     for (n, pack) in packs.iter().enumerate() {
         let invalid = |error: serde_json::Error| Failure::new(error.to_string());
         let stored = serde_json::to_string(&pack.end).map_err(invalid)?;
         let restored: Checkpoint = serde_json::from_str(&stored).map_err(invalid)?;
-        let mut stream = TtMsgStream::new(harness.open().await?, TtConfig::default())?;
+        let mut stream = TtMsgStream::new(harness.open().await?, ConsumerConfig::default())?;
         stream.resume(None, &restored, |_| TickSource::Written).await?;
         stream.start()?;
         same(&to_end(&mut stream).await?, &packs[n + 1..], &format!("from {stored}"))?;
@@ -172,7 +172,7 @@ pub async fn at_an_unwritten_position_is_refused(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = one_channel(harness).await?;
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 5).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 5).await?;
     let mut wrong = packs[4].end.clone();
     if let Some(mark) = wrong.channels.get_mut(&*stage.channels[0]) {
         mark.resume = far_beyond(mark.resume);
@@ -194,7 +194,7 @@ pub async fn in_a_channel_that_was_made_again_is_refused(
     harness: &dyn Harness,
 ) -> Verdict {
     let stage = one_channel(harness).await?;
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 2).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 2).await?;
     transport.delete(&stage.channels[0]).await?;
     harness.make_channel(transport, &stage.channels[0]).await?;
     for log in [&[][..], &[Msg(1), Tick(5)], &[Msg(6); 20]] {
@@ -221,7 +221,7 @@ pub async fn a_subscription_goes_on_where_it_was_acknowledged(
     });
     let stage = Stage::with(harness, &[&logs[0], &logs[1]]).await?;
     let open = async || {
-        let mut stream = TtMsgStream::new(stage.transport.clone(), TtConfig::default())?;
+        let mut stream = TtMsgStream::new(stage.transport.clone(), ConsumerConfig::default())?;
         stream.create_consumers(Some("worker"), &stage.names(), Start::Earliest).await?;
         stream.start()?;
         Ok::<_, Failure>(stream)

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use msgstream_core::consume::ConsumerStatus;
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{Blob, InsertRequest};
+use msgstream_core::record::Position;
 use msgstream_core::stream::MsgStream;
-use msgstream_core::timetick::TtStatus;
-use msgstream_core::transport::{Position, Start, Transport};
+use msgstream_core::transport::{Start, Transport};
 use msgstream_core::{
-    Checkpoint, Error, LatePolicy, Message, MsgPack, MsgType, StoredMessage, TickSource, Timestamp,
-    TtConfig, TtMsgStream,
+    Checkpoint, ConsumerConfig, Error, LatePolicy, Message, MsgPack, MsgType, StoredMessage,
+    TickSource, Timestamp, TtMsgStream,
 };
 use tokio::time::timeout;
 
@@ -98,13 +99,13 @@ impl Stage {
     }
 
     /// A started stream of all channels from their beginning.
-    pub(super) async fn consumer(&self, config: TtConfig) -> Result<TtMsgStream, Failure> {
+    pub(super) async fn consumer(&self, config: ConsumerConfig) -> Result<TtMsgStream, Failure> {
         self.consumer_from(config, Start::Earliest).await
     }
 
     pub(super) async fn consumer_from(
         &self,
-        config: TtConfig,
+        config: ConsumerConfig,
         start: Start,
     ) -> Result<TtMsgStream, Failure> {
         let mut stream = TtMsgStream::new(Arc::clone(&self.transport), config)?;
@@ -115,14 +116,14 @@ impl Stage {
 
     /// A started stream that goes on where a pack began or ended.
     pub(super) async fn resumed(&self, from: &Checkpoint) -> Result<TtMsgStream, Error> {
-        let mut stream = TtMsgStream::new(Arc::clone(&self.transport), TtConfig::default())?;
+        let mut stream = TtMsgStream::new(Arc::clone(&self.transport), ConsumerConfig::default())?;
         stream.resume(None, from, |_| TickSource::Written).await?;
         stream.start()?;
         Ok(stream)
     }
 
     /// All packs of channels that have ended.
-    pub(super) async fn all(&self, config: TtConfig) -> Result<Vec<MsgPack>, Failure> {
+    pub(super) async fn all(&self, config: ConsumerConfig) -> Result<Vec<MsgPack>, Failure> {
         to_end(&mut self.consumer(config).await?).await
     }
 }
@@ -182,7 +183,7 @@ pub(super) async fn to_end(stream: &mut TtMsgStream) -> Result<Vec<MsgPack>, Fai
 /// Polls a stream that must not give a pack, until it is as wanted.
 pub(super) async fn waits_until(
     stream: &mut TtMsgStream,
-    wanted: impl Fn(&TtStatus) -> bool,
+    wanted: impl Fn(&ConsumerStatus) -> bool,
 ) -> Verdict {
     while !wanted(&stream.status()) {
         // Dropped and polled again: time decides nothing but how often the status is looked at.
@@ -229,6 +230,6 @@ pub(super) fn same(got: &[MsgPack], wanted: &[MsgPack], what: &str) -> Verdict {
 }
 
 /// What happens to late records, where they are no error.
-pub(super) fn delivering() -> TtConfig {
-    TtConfig::default().with_late(LatePolicy::Deliver)
+pub(super) fn delivering() -> ConsumerConfig {
+    ConsumerConfig::default().with_late(LatePolicy::Deliver)
 }

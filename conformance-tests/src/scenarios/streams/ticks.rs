@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use msgstream_core::transport::Transport;
-use msgstream_core::{Error, Timestamp, TtConfig};
+use msgstream_core::{ConsumerConfig, Error, Timestamp};
 
 use super::stage::Entry::{Msg, Tick};
 use super::stage::{Stage, expected, take, times};
@@ -27,7 +27,7 @@ pub async fn a_channel_may_leave_ticks_out(_: &dyn Transport, harness: &dyn Harn
         ],
     )
     .await?;
-    let packs = take(&mut stage.consumer(TtConfig::default()).await?, 4).await?;
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 4).await?;
     let wanted: [(u64, &[u64]); _] = [(5, &[1, 3]), (10, &[7]), (15, &[11, 14]), (20, &[16])];
     ensure_eq!(times(&packs), expected(wanted), "the packs");
     Ok(())
@@ -40,7 +40,7 @@ pub async fn repeated_ticks_are_harmless(_: &dyn Transport, harness: &dyn Harnes
         &[&[Msg(1), Tick(5), Tick(5), Msg(6), Tick(5), Tick(10), Tick(10), Msg(11), Tick(15)]],
     )
     .await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     let packs = take(&mut stream, 3).await?;
     ensure_eq!(times(&packs), expected([(5, &[1]), (10, &[6]), (15, &[11])]), "the packs");
     ensure_eq!(stream.status().merge.counts.repeated_ticks, 3, "the ticks that are counted");
@@ -56,7 +56,7 @@ pub async fn ticks_that_go_back_after_a_restart_are_harmless(
     let stage = Stage::with(harness, &[&[Msg(1), Tick(5), Msg(6), Tick(10)]]).await?;
     // Each write is a producer of its own.
     stage.write(0, &[Tick(3), Tick(8), Msg(12), Tick(15)]).await?;
-    let mut stream = stage.consumer(TtConfig::default()).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default()).await?;
     let packs = take(&mut stream, 3).await?;
     ensure_eq!(times(&packs), expected([(5, &[1]), (10, &[6]), (15, &[12])]), "the packs");
     ensure_eq!(stream.status().merge.counts.repeated_ticks, 2, "the ticks that are counted");
@@ -76,7 +76,7 @@ pub async fn a_tick_far_in_the_future_is_refused_and_repaired(
     let log = [Msg(now - 9), Tick(now - 8), Msg(now - 7), Tick(far), Msg(now - 5), Tick(now - 1)];
     let stage = Stage::new(harness, 1).await?;
     let positions = stage.write(0, &log).await?;
-    let config = TtConfig::default().with_max_tick_ahead(Duration::from_secs(3600));
+    let config = ConsumerConfig::default().with_max_tick_ahead(Duration::from_secs(3600));
     let mut stream = stage.consumer(config).await?;
     let mut packs = Vec::new();
     let mut refused = 0;

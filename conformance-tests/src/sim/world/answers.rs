@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msgstream_core::Error;
-use msgstream_core::session::Opened;
+use msgstream_core::produce::Opened;
 use msgstream_core::transport::TransportErrorKind as Kind;
 
 use super::World;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use msgstream_core::checkpoint::{Committer, Stored};
-use msgstream_core::timetick::merge::ChannelState;
-use msgstream_core::transport::{Record, Start, TransportErrorKind as Kind};
+use msgstream_core::checkpoint::Stored;
+use msgstream_core::consume::Committer;
+use msgstream_core::merge::ChannelState;
+use msgstream_core::record::Record;
+use msgstream_core::transport::{Start, TransportErrorKind as Kind};
 use msgstream_core::{Checkpoint, Error, MsgPack, TickSource, TtMsgStream};
 use tokio::time::{sleep, timeout};
 
@@ -184,7 +186,7 @@ impl Consumer<'_> {
         let checkpoint = stream.checkpoint();
         self.known = vec![(checkpoint.clone(), last)];
         let state = last.to_le_bytes().to_vec();
-        let committed = committer.commit(stream, &checkpoint, state).await;
+        let committed = stream.commit(committer, &checkpoint, state).await;
         self.count(stream, committer);
         committed
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::message::MsgPack;
-use msgstream_core::transport::Position;
+use msgstream_core::record::Position;
 use msgstream_core::{Error, MsgStream, Timestamp};
 use tokio::time::sleep;
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::checkpoint::{Checkpoint, CommitCounts};
-use msgstream_core::session::SessionCounts;
-use msgstream_core::timetick::merge::MergeCounts;
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::checkpoint::Checkpoint;
+use msgstream_core::consume::CommitCounts;
+use msgstream_core::merge::MergeCounts;
+use msgstream_core::produce::SessionCounts;
+use msgstream_core::record::{Position, Record};
 use msgstream_core::{Message, MsgPack};
 
 use super::model::{ModelPack, Placed};

@@ -40,7 +40,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use msgstream_core::transport::{Meta, Stamp, Transport, TransportErrorKind};
+use msgstream_core::record::{Meta, Stamp};
+use msgstream_core::transport::{Transport, TransportErrorKind};
 use msgstream_core::{LatePolicy, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;

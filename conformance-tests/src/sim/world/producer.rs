@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use msgstream_core::error::ChannelOutcome;
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{Blob, InsertRequest, MsgBase};
-use msgstream_core::session::SessionConfig;
-use msgstream_core::stream::{ChannelOutcome, PackReceipt};
-use msgstream_core::transport::Position;
+use msgstream_core::produce::PackReceipt;
+use msgstream_core::produce::SessionConfig;
+use msgstream_core::record::Position;
 use msgstream_core::{Error, MsgPack, MsgStream, Timestamp};
 use tokio::time::sleep;
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use msgstream_core::Checkpoint;
 use msgstream_core::checkpoint::{CheckpointStore, Generation, StoreError, Stored};
-use msgstream_core::transport::Position;
+use msgstream_core::record::Position;
 use tokio::time::sleep;
 
 use crate::sim::{Rng, Sim};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use msgstream::Timestamp;
-use msgstream::wire::hash_str;
+use msgstream::message::hash_str;
 
 use super::seen::hash_row;
 use crate::error::Result;

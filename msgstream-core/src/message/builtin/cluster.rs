@@ -1,8 +1,8 @@
 //! What nodes and clusters tell each other.
 
 use super::{MsgBody, ProtoMsg};
-use crate::message::MsgType;
 use crate::message::proto::{DataNodeTt, Replicate};
+use crate::record::MsgType;
 
 /// How far a node is on a channel. It promises nothing: a [`TimeTickMsg`](super::TimeTickMsg) does.
 pub type DataNodeTtMsg = ProtoMsg<DataNodeTt>;

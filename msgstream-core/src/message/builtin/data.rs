@@ -1,14 +1,15 @@
 //! Rows to insert and keys to delete.
 
 use super::{MsgBody, ProtoMsg};
+use crate::message::DecodeError;
 use crate::message::proto::{DeleteRequest, InsertDataVersion, InsertRequest};
-use crate::message::{DecodeError, MsgType};
+use crate::record::MsgType;
 
 /// Rows to insert. The virtual channel is the request's `shard_name`.
 ///
 /// ```
 /// use msgstream_core::message::{InsertMsg, proto::{Blob, InsertRequest}};
-/// use msgstream_core::{TsMsg, wire::hash_i64};
+/// use msgstream_core::{TsMsg, message::hash_i64};
 ///
 /// let request = InsertRequest {
 ///     shard_name: "orders".into(),
@@ -26,7 +27,7 @@ pub type InsertMsg = ProtoMsg<InsertRequest>;
 ///
 /// ```
 /// use msgstream_core::message::{DeleteMsg, proto::DeleteRequest};
-/// use msgstream_core::{Timestamp, TsMsg, wire::hash_i64};
+/// use msgstream_core::{Timestamp, TsMsg, message::hash_i64};
 ///
 /// let request = DeleteRequest {
 ///     timestamps: vec![7, 8],
@@ -126,7 +127,8 @@ mod tests {
     use super::*;
     use crate::message::proto::MsgBase;
     use crate::message::proto::{Blob, Ids, LongArray, ids::IdField};
-    use crate::message::{Timestamp, TsMsg, Unmarshal};
+    use crate::message::{TsMsg, Unmarshal};
+    use crate::record::Timestamp;
 
     fn decoded<M: Unmarshal>(message: &M) -> Result<M, DecodeError> {
         let message: &dyn TsMsg = message;
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_payload_without_a_base_takes_it_from_the_headers() {
-        use crate::transport::{Meta, Record};
+        use crate::record::{Meta, Record};
         let mut meta = Meta::new(MsgType::INSERT, Timestamp(6));
         meta.msg_id = 9;
         let insert = InsertMsg::unmarshal(&Record::new(meta, "")).unwrap();

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use bytes::BytesMut;
 
 use crate::message::proto::MsgBase;
-use crate::message::{DecodeError, MsgType, Timestamp, TsMsg, Unmarshal};
-use crate::transport::Record;
+use crate::message::{DecodeError, TsMsg, Unmarshal};
+use crate::record::Record;
+use crate::record::{MsgType, Timestamp};
 
 /// A protobuf struct whose first field is a [`MsgBase`]: what [`ProtoMsg`] makes a message of.
 ///

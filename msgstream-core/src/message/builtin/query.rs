@@ -1,8 +1,8 @@
 //! Queries, their answers, and statistics.
 
 use super::{MsgBody, ProtoMsg};
-use crate::message::MsgType;
 use crate::message::proto::{SearchRequest, SearchResults, SegStatistics};
+use crate::record::MsgType;
 
 /// A query.
 ///

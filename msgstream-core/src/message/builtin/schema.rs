@@ -1,10 +1,10 @@
 //! Collections and partitions.
 
 use super::{MsgBody, ProtoMsg};
-use crate::message::MsgType;
 use crate::message::proto::{
     CreateCollectionRequest, CreatePartitionRequest, DropCollectionRequest, DropPartitionRequest,
 };
+use crate::record::MsgType;
 
 /// A collection begins.
 pub type CreateCollectionMsg = ProtoMsg<CreateCollectionRequest>;

@@ -2,7 +2,7 @@
 
 use super::{MsgBody, ProtoMsg};
 use crate::message::proto::{MsgBase, TimeSync, TimeTick};
-use crate::message::{MsgType, Timestamp};
+use crate::record::{MsgType, Timestamp};
 
 /// A promise that nothing at or before its timestamp follows on its channel.
 ///

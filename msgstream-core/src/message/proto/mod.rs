@@ -7,8 +7,8 @@
 mod generated;
 
 pub use self::generated::*;
-use super::{MsgType, Timestamp};
-use crate::transport::Meta;
+use crate::record::Meta;
+use crate::record::{MsgType, Timestamp};
 
 impl MsgBase {
     /// A base with a type and a time.

@@ -9,8 +9,8 @@ mod producers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use msgstream_core::timetick::END_HEADER;
-use msgstream_core::transport::{Position, Record};
+use msgstream_core::record::END_HEADER;
+use msgstream_core::record::{Position, Record};
 use msgstream_core::{LatePolicy, MsgType};
 
 pub(super) use self::producers::Producers;

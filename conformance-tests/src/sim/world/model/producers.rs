@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use msgstream_core::MsgType;
-use msgstream_core::transport::{Position, Record, Stamp};
+use msgstream_core::record::{Position, Record, Stamp};
 
 /// What is known of the producers on one channel.
 #[derive(Clone, Debug, Default)]

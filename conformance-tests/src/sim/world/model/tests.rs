@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use msgstream_core::Timestamp;
-use msgstream_core::transport::{Header, Meta, Stamp};
+use msgstream_core::record::{Header, Meta, Stamp};
 
 use super::*;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::{LatePolicy, Timestamp, TtConfig};
+use msgstream_core::{ConsumerConfig, LatePolicy, Timestamp};
 
 use self::network::Network;
 use self::producers::{Manners, producers};
@@ -33,7 +33,7 @@ pub(super) struct Plan {
     /// Now and then at the end of time. No tick comes up to that, so what ends with it holds packs
     /// back until it is idle.
     pub(super) wild: bool,
-    pub(super) consumer: TtConfig,
+    pub(super) consumer: ConsumerConfig,
     /// How often a pack is committed.
     pub(super) commits: f64,
     /// How often a life ends in a crash, and how often the dead go on.
@@ -163,7 +163,7 @@ fn channel(number: u64) -> String {
     format!("channel-{number}")
 }
 
-fn consumer(rng: &mut Rng, hard: bool) -> TtConfig {
+fn consumer(rng: &mut Rng, hard: bool) -> ConsumerConfig {
     let longest = if hard { 1_000 } else { 5_000 };
     let idle = (hard || rng.chance(0.25)).then(|| ms(rng.range(200..longest)));
     let late = match rng.index(3) {
@@ -172,7 +172,7 @@ fn consumer(rng: &mut Rng, hard: bool) -> TtConfig {
         1 => LatePolicy::Drop,
         _ => LatePolicy::Deliver,
     };
-    let mut config = TtConfig::default()
+    let mut config = ConsumerConfig::default()
         .with_late(late)
         .with_batch(rng.range(1..200) as usize)
         .with_wait(ms(rng.range(100..2_000)));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::session::SessionConfig;
+use msgstream_core::produce::SessionConfig;
 use msgstream_core::transport::Start;
 use msgstream_core::{Checkpoint, Error, LatePolicy, MsgPack, MsgStream, TickSource, TtMsgStream};
 use tokio::time::timeout;

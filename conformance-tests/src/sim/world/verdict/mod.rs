@@ -6,7 +6,7 @@ mod packs;
 use std::collections::BTreeSet;
 
 use msgstream_core::LatePolicy;
-use msgstream_core::transport::{Position, Record, Stamp};
+use msgstream_core::record::{Position, Record, Stamp};
 
 use super::World;
 use super::consumer::last_given;

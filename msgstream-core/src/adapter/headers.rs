@@ -1,0 +1,355 @@
+//! Metadata as headers.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::message::DecodeError;
+use crate::message::proto::MsgHeader;
+use crate::record::{Header, Headers, Meta, Record, Stamp};
+use crate::record::{MsgType, MsgTypeNames, Timestamp};
+
+pub(super) const MSG_TYPE: &str = "msg_type";
+pub(super) const MSG_ID: &str = "msg_id";
+pub(super) const TIMESTAMP: &str = "timestamp";
+pub(super) const VCHANNEL: &str = "vchannel";
+pub(super) const COLLECTION_ID: &str = "collection_id";
+
+/// The header that Milvus' streaming nodes give all that they write, in a format that isn't read: its
+/// time isn't where ours is, and what was rolled back is among it.
+const STREAMING: &str = "_v";
+
+/// Whether a header of this name means something to readers, so that none of another record's may
+/// have it.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    [MSG_TYPE, MSG_ID, TIMESTAMP, VCHANNEL, COLLECTION_ID, STREAMING, Stamp::HEADER].contains(&name)
+}
+
+/// The headers of a record: five of its metadata, a sixth where a session stamped it, then its
+/// extra headers in their order.
+///
+/// Those of the metadata are text; an extra header may be any bytes.
+///
+/// ```
+/// use msgstream_core::record::{Meta, Record};
+/// use msgstream_core::adapter::{decode_headers, encode_headers};
+/// use msgstream_core::{MsgType, MsgTypeNames, Timestamp};
+///
+/// let names = MsgTypeNames::default();
+/// let record = Record::new(Meta::new(MsgType::INSERT, Timestamp(7)), "");
+/// let headers: Vec<_> = encode_headers(&record, &names).collect();
+/// assert_eq!(headers[0], ("msg_type", b"Insert".as_slice().into()));
+///
+/// let read = headers.iter().map(|(name, value)| (*name, &**value));
+/// let (meta, extra) = decode_headers(read, &record.payload, &names)?;
+/// assert_eq!((meta, extra), (record.meta, record.extra));
+/// # Ok::<(), msgstream_core::DecodeError>(())
+/// ```
+pub fn encode_headers<'a>(
+    record: &'a Record,
+    names: &'a MsgTypeNames,
+) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
+    let meta = &record.meta;
+    let of_meta = [
+        (MSG_TYPE, names.name(meta.msg_type)),
+        (MSG_ID, meta.msg_id.to_string().into()),
+        (TIMESTAMP, meta.timestamp.to_string().into()),
+        (VCHANNEL, meta.vchannel.as_deref().unwrap_or_default().into()),
+        (COLLECTION_ID, meta.collection_id.to_string().into()),
+    ];
+    let of_meta = of_meta.into_iter().map(|(name, value)| (name, into_bytes(value)));
+    let stamp = meta.stamp.as_ref().map(|s| (Stamp::HEADER, into_bytes(s.to_string().into())));
+    let extra = record.extra.iter().map(|h| (&*h.name, Cow::Borrowed(&*h.value)));
+    of_meta.chain(stamp).chain(extra)
+}
+
+fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// The metadata and the extra headers of a record that was read.
+///
+/// The metadata comes from the headers where all five are there. Else type, id and time come from
+/// the beginning of the payload, which every message shares; but a type, virtual channel or
+/// collection that a header gives is taken from there. Where a name comes twice the first one is
+/// the metadata, and the others are extra headers. A broker may give names as bytes.
+///
+/// # Errors
+/// [`DecodeError::Header`] for metadata that can't be read, [`DecodeError::HeaderName`] for a name
+/// that isn't UTF-8, [`DecodeError::Unreadable`] for the header `_v`, which Milvus' streaming nodes
+/// give what they write in a format of theirs, [`DecodeError::Corrupt`] and [`DecodeError::Inconsistent`] where the payload
+/// has to give the metadata and doesn't.
+pub fn decode_headers<'a, N: AsRef<[u8]>>(
+    headers: impl IntoIterator<Item = (N, &'a [u8])>,
+    payload: &Bytes,
+    names: &MsgTypeNames,
+) -> Result<(Meta, Headers), DecodeError> {
+    let mut found = Found::default();
+    let mut stamp = None;
+    let mut extra = Headers::new();
+    for (name, value) in headers {
+        let name = name.as_ref();
+        if let Some(place) = found.place(name) {
+            *place = Some(value);
+        } else if let Some(read) = read_stamp(name, value).filter(|_| stamp.is_none()) {
+            stamp = Some(read);
+        } else if name == STREAMING.as_bytes() {
+            let reason = format!(
+                "it has the header `{STREAMING}`, which Milvus' streaming nodes write, and their format isn't read"
+            );
+            return Err(DecodeError::Unreadable { reason });
+        } else {
+            let name = str::from_utf8(name).map_err(|_| DecodeError::HeaderName {
+                name: String::from_utf8_lossy(name).into_owned(),
+            })?;
+            extra.push(Header::new(name, Bytes::copy_from_slice(value)));
+        }
+    }
+    Ok((Meta { stamp, ..found.meta(payload, names)? }, extra))
+}
+
+/// A header of that name that isn't a stamp is an extra one: sessions have other uses for it, and
+/// what is no session's means nothing here.
+fn read_stamp(name: &[u8], value: &[u8]) -> Option<Stamp> {
+    (name == Stamp::HEADER.as_bytes()).then(|| str::from_utf8(value).ok()?.parse().ok())?
+}
+
+/// The headers that are metadata.
+#[derive(Default)]
+struct Found<'a> {
+    msg_type: Option<&'a [u8]>,
+    msg_id: Option<&'a [u8]>,
+    timestamp: Option<&'a [u8]>,
+    vchannel: Option<&'a [u8]>,
+    collection_id: Option<&'a [u8]>,
+}
+
+impl<'a> Found<'a> {
+    /// Where a header's value goes; `None` where it isn't metadata, or is there already.
+    fn place(&mut self, name: &[u8]) -> Option<&mut Option<&'a [u8]>> {
+        let places = [
+            (MSG_TYPE, &mut self.msg_type),
+            (MSG_ID, &mut self.msg_id),
+            (TIMESTAMP, &mut self.timestamp),
+            (VCHANNEL, &mut self.vchannel),
+            (COLLECTION_ID, &mut self.collection_id),
+        ];
+        let found = places.into_iter().find(|(of, _)| name == of.as_bytes());
+        found.map(|(_, place)| place).filter(|place| place.is_none())
+    }
+
+    fn meta(self, payload: &Bytes, names: &MsgTypeNames) -> Result<Meta, DecodeError> {
+        let msg_type = self.msg_type.map(|name| parse_type(name, names)).transpose()?;
+        let vchannel = self.vchannel.map(|v| text(VCHANNEL, v)).transpose()?;
+        let collection_id = self.collection_id.map(|v| number(COLLECTION_ID, v)).transpose()?;
+
+        let mut meta = match (msg_type, self.msg_id, self.timestamp, vchannel, collection_id) {
+            (Some(msg_type), Some(msg_id), Some(timestamp), Some(_), Some(_)) => {
+                let timestamp = Timestamp(number(TIMESTAMP, timestamp)?);
+                Meta { msg_id: number(MSG_ID, msg_id)?, ..Meta::new(msg_type, timestamp) }
+            }
+            _ => meta_of_payload(payload, msg_type)?,
+        };
+        meta.vchannel = vchannel.filter(|v| !v.is_empty()).map(Into::into);
+        meta.collection_id = collection_id.unwrap_or_default();
+        Ok(meta)
+    }
+}
+
+fn meta_of_payload(payload: &Bytes, msg_type: Option<MsgType>) -> Result<Meta, DecodeError> {
+    let header = MsgHeader::decode(payload.as_ref()).map_err(DecodeError::corrupt)?;
+    let base = header.base.ok_or_else(|| DecodeError::Inconsistent {
+        reason: "its headers are incomplete, and the payload has no base to take them from"
+            .to_owned(),
+    })?;
+    let msg_type = msg_type.unwrap_or(MsgType(base.msg_type));
+    Ok(Meta { msg_id: base.msg_id, ..Meta::new(msg_type, Timestamp(base.timestamp)) })
+}
+
+fn parse_type(name: &[u8], names: &MsgTypeNames) -> Result<MsgType, DecodeError> {
+    let name = text(MSG_TYPE, name)?;
+    names.parse(name).ok_or_else(|| DecodeError::Header {
+        name: MSG_TYPE,
+        reason: format!("no type is called `{name}`; add it to the `MsgTypeNames`"),
+    })
+}
+
+fn number<N>(name: &'static str, value: &[u8]) -> Result<N, DecodeError>
+where
+    N: FromStr<Err: ToString> + TryFrom<u64>,
+{
+    // There are three in each record, and nearly all are like that.
+    if let Some(number) = digits(value).and_then(|number| N::try_from(number).ok()) {
+        return Ok(number);
+    }
+    let value = text(name, value)?;
+    value.parse().map_err(|e: N::Err| DecodeError::Header {
+        name,
+        reason: format!("`{value}` isn't such a number: {}", e.to_string()),
+    })
+}
+
+/// The number of up to 19 digits, which can't be too many.
+fn digits(value: &[u8]) -> Option<u64> {
+    let few = (1..=19).contains(&value.len());
+    few.then(|| {
+        value.iter().try_fold(0, |number, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit < 10).then(|| number * 10 + u64::from(digit))
+        })
+    })?
+}
+
+fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, DecodeError> {
+    std::str::from_utf8(value).map_err(|e| DecodeError::Header { name, reason: e.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::message::{TimeTickMsg, TsMsg};
+    use crate::record::{Origin, Position};
+
+    const FIVE: [(&str, &[u8]); 5] = [
+        (MSG_TYPE, b"70001"),
+        (MSG_ID, b"-3"),
+        (TIMESTAMP, b"18446744073709551615"),
+        (VCHANNEL, b"v"),
+        (COLLECTION_ID, b"42"),
+    ];
+
+    fn decode(headers: &[(&str, &[u8])], payload: &Bytes) -> Result<(Meta, Headers), DecodeError> {
+        decode_headers(headers.iter().copied(), payload, &MsgTypeNames::default())
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_read_as_the_standard_library_reads_them(
+            value in prop_oneof![
+                any::<u64>().prop_map(|n| n.to_string()),
+                any::<i64>().prop_map(|n| n.to_string()),
+                "[-+0-9]{0,21}",
+                "\\PC{0,20}",
+            ],
+        ) {
+            let read = |value: &str| number::<u64>(MSG_ID, value.as_bytes()).ok();
+            prop_assert_eq!(read(&value), value.parse().ok());
+            let read = |value: &str| number::<i64>(MSG_ID, value.as_bytes()).ok();
+            prop_assert_eq!(read(&value), value.parse().ok());
+        }
+    }
+
+    fn tick() -> Bytes {
+        let tick: Box<dyn TsMsg> = Box::new(TimeTickMsg::new(Timestamp(5)).with_msg_id(8));
+        tick.to_record().payload
+    }
+
+    #[test]
+    fn five_headers_are_enough_whatever_the_payload() {
+        let (meta, extra) = decode(&FIVE, &Bytes::from_static(b"\xff")).unwrap();
+        assert_eq!(
+            (meta.msg_type, meta.msg_id, meta.timestamp),
+            (MsgType(70_001), -3, Timestamp::MAX)
+        );
+        assert_eq!((meta.vchannel.as_deref(), meta.collection_id), (Some("v"), 42));
+        assert!(extra.is_empty());
+    }
+
+    #[test]
+    fn each_missing_header_leaves_id_and_time_to_the_payload() {
+        for missing in 0..5 {
+            let mut four = FIVE.to_vec();
+            let (name, _) = four.remove(missing);
+            let (meta, extra) = decode(&four, &tick()).unwrap();
+            assert_eq!((meta.msg_id, meta.timestamp), (8, Timestamp(5)), "without {name}");
+            let header_or = |header, other| if name == MSG_TYPE { other } else { header };
+            assert_eq!(meta.msg_type, header_or(MsgType(70_001), MsgType::TIME_TICK));
+            assert_eq!(meta.vchannel.is_none(), name == VCHANNEL);
+            assert_eq!(meta.collection_id == 0, name == COLLECTION_ID);
+            assert!(extra.is_empty());
+        }
+        assert!(matches!(decode(&FIVE[1..], &Bytes::new()), Err(DecodeError::Inconsistent { .. })));
+        assert!(matches!(decode(&FIVE[1..], &tick().slice(..3)), Err(DecodeError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn unreadable_metadata_is_refused_by_name() {
+        for (at, value) in [
+            (0, b"Unheard".as_slice()),
+            (1, b"1.5"),
+            (2, b"-1"),
+            (3, b"\xff"),
+            (4, b"9223372036854775808"),
+        ] {
+            let mut headers = FIVE;
+            headers[at].1 = value;
+            match decode(&headers, &tick()) {
+                Err(DecodeError::Header { name, .. }) => assert_eq!(name, headers[at].0),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn repeated_and_unknown_headers_are_extra() {
+        let more: [(&str, &[u8]); 2] = [("replicate_id", b"r"), (TIMESTAMP, b"6")];
+        let (meta, extra) = decode(&[&FIVE[..], &more[..]].concat(), &Bytes::new()).unwrap();
+        assert_eq!(meta.timestamp, Timestamp::MAX);
+        let names: Vec<_> = extra.iter().map(|h| (&*h.name, &*h.value)).collect();
+        assert_eq!(names, more);
+    }
+
+    #[test]
+    fn a_name_that_isn_t_text_is_refused() {
+        let headers = [(b"msg_type".as_slice(), b"70001".as_slice()), (b"a\xff", b"")];
+        let read = decode_headers(headers, &tick(), &MsgTypeNames::default());
+        assert!(matches!(read, Err(DecodeError::HeaderName { name }) if name == "a\u{fffd}"));
+    }
+
+    prop_compose! {
+        fn metas()(
+            msg_type: u32,
+            msg_id: i64,
+            timestamp: u64,
+            collection_id: i64,
+            vchannel in "\\PC{0,12}",
+            stamp: Option<([u64; 3], u64)>,
+        ) -> Meta {
+            let vchannel = Some(vchannel).filter(|v| !v.is_empty()).map(Into::into);
+            let stamp = stamp.map(|(words, seq)| {
+                let (producer, epoch) = ("p".into(), Position::from_words(words));
+                Stamp { origin: Arc::new(Origin { producer, epoch }), seq }
+            });
+            let meta = Meta::new(MsgType(msg_type), Timestamp(timestamp));
+            Meta { msg_id, collection_id, vchannel, stamp, ..meta }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn headers_round_trip(
+            meta in metas(),
+            extra in vec(("\\PC{0,12}", vec(any::<u8>(), 0..12)), 0..4),
+        ) {
+            let names = MsgTypeNames::default();
+            let mut record = Record::new(meta, "");
+            record.extra = extra.into_iter().map(|(name, value)| Header::new(name, value)).collect();
+            let headers: Vec<_> = encode_headers(&record, &names).collect();
+            let read = headers.iter().map(|(name, value)| (*name, &**value));
+            let read = decode_headers(read, &Bytes::new(), &names).unwrap();
+            prop_assert_eq!(read, (record.meta, record.extra));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The kit for those who write a transport: retries, copies of payloads, and how records look on a
+//! broker that has only bytes and strings.
+//!
+//! The format of headers and positions is that of Milvus 2.x.
+
+mod backoff;
+mod copies;
+mod headers;
+pub mod positions;
+mod record;
+mod retry;
+mod size;
+
+pub(crate) use self::backoff::Backoff;
+pub use self::copies::Copies;
+pub(crate) use self::headers::is_reserved;
+pub use self::headers::{decode_headers, encode_headers};
+pub use self::record::read_record;
+pub use self::retry::Retry;
+pub use self::size::{HeadersSize, headers_size};

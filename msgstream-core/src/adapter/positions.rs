@@ -1,0 +1,187 @@
+//! The bytes that stand for a position where other programs store them.
+//!
+//! They are for exchange only. Comparing them as bytes is wrong: the order is that of the numbers,
+//! which [`Position`] has.
+
+use prost::Message as _;
+
+use crate::message::DecodeError;
+use crate::record::Position;
+
+/// The bytes of an offset or sequence: 8, little-endian.
+///
+/// ```
+/// use msgstream_core::{record::Position, adapter::positions};
+/// let bytes = positions::offset_to_bytes(Position::new(258));
+/// assert_eq!(bytes, [2, 1, 0, 0, 0, 0, 0, 0]);
+/// assert_eq!(positions::offset_from_bytes(&bytes)?, Position::new(258));
+/// # Ok::<(), msgstream_core::DecodeError>(())
+/// ```
+#[must_use]
+pub const fn offset_to_bytes(position: Position) -> [u8; 8] {
+    position.offset().to_le_bytes()
+}
+
+/// The position of an offset's bytes.
+///
+/// # Errors
+/// [`DecodeError::Corrupt`] for anything but 8 bytes, [`DecodeError::Inconsistent`] for an offset
+/// past `i64::MAX`: brokers count in `i64`, and use negative numbers for other things.
+pub fn offset_from_bytes(bytes: &[u8]) -> Result<Position, DecodeError> {
+    let offset = u64::from_le_bytes(bytes.try_into().map_err(DecodeError::corrupt)?);
+    if offset > i64::MAX as u64 {
+        let reason = format!("the offset {} is negative", offset as i64);
+        return Err(DecodeError::Inconsistent { reason });
+    }
+    Ok(Position::new(offset))
+}
+
+/// The id of a message on a broker that keeps channels in ledgers of entries, an entry being one
+/// message or a batch.
+///
+/// The order of its [`position`](Self::position) is that of ledger, entry and batch index.
+///
+/// ```
+/// use msgstream_core::adapter::positions::EntryId;
+/// let alone = EntryId { ledger: 12, entry: 34, partition: 0, batch_index: -1 };
+/// assert_eq!(EntryId::from_bytes(&alone.to_bytes())?, alone);
+/// assert_eq!(EntryId::from_position(alone.position(), 0)?, alone);
+/// # Ok::<(), msgstream_core::DecodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryId {
+    /// The ledger.
+    pub ledger: u64,
+    /// The entry in the ledger.
+    pub entry: u64,
+    /// The partition, -1 where the channel is not part of anything.
+    pub partition: i32,
+    /// The message in the batch, -1 where the entry is one message.
+    pub batch_index: i32,
+}
+
+impl EntryId {
+    /// Before every message. Not the place of one.
+    pub const EARLIEST: Self =
+        Self { ledger: u64::MAX, entry: u64::MAX, partition: -1, batch_index: -1 };
+
+    /// The bytes, as the broker's own clients store them.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        let Self { ledger, entry, partition, batch_index } = self;
+        let id = MessageIdData {
+            ledger: Some(ledger),
+            entry: Some(entry),
+            partition: Some(partition),
+            batch_index: Some(batch_index),
+            batch_size: Some(0),
+        };
+        id.encode_to_vec()
+    }
+
+    /// The id of its bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError::Corrupt`] for bytes that aren't such an id, [`DecodeError::Inconsistent`] for
+    /// one without a ledger or an entry.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let id = MessageIdData::decode(bytes).map_err(DecodeError::corrupt)?;
+        let (Some(ledger), Some(entry)) = (id.ledger, id.entry) else {
+            let reason = "the id has no ledger or no entry".to_owned();
+            return Err(DecodeError::Inconsistent { reason });
+        };
+        let (partition, batch_index) = (id.partition.unwrap_or(-1), id.batch_index.unwrap_or(-1));
+        Ok(Self { ledger, entry, partition, batch_index })
+    }
+
+    /// The position. An entry that is one message comes where the first of a batch would.
+    #[must_use]
+    pub const fn position(self) -> Position {
+        // A batch index is -1 at the least; what others wrote beyond that counts as that.
+        let batch_index = if self.batch_index < 0 { 0 } else { self.batch_index as u64 + 1 };
+        Position::from_words([self.ledger, self.entry, batch_index])
+    }
+
+    /// The id of a position in a partition.
+    ///
+    /// # Errors
+    /// [`DecodeError::Inconsistent`] for a position that is none of such a broker's.
+    pub fn from_position(position: Position, partition: i32) -> Result<Self, DecodeError> {
+        let [ledger, entry, third] = position.words();
+        let batch_index = i64::try_from(third).ok().and_then(|i| i32::try_from(i - 1).ok());
+        let batch_index = batch_index.ok_or_else(|| DecodeError::Inconsistent {
+            reason: format!("no batch has a message {third}"),
+        })?;
+        Ok(Self { ledger, entry, partition, batch_index })
+    }
+}
+
+// What is optional is written even where it says nothing: that is what clients store.
+#[derive(Clone, PartialEq, prost::Message)]
+struct MessageIdData {
+    // These two are required, which decoding doesn't look at.
+    #[prost(uint64, optional, tag = "1")]
+    ledger: Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    entry: Option<u64>,
+    #[prost(int32, optional, tag = "3")]
+    partition: Option<i32>,
+    #[prost(int32, optional, tag = "4")]
+    batch_index: Option<i32>,
+    #[prost(int32, optional, tag = "6")]
+    batch_size: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn offsets_of_other_lengths_and_negative_ones_are_refused() {
+        assert!(offset_from_bytes(&[1, 2, 3]).is_err());
+        assert!(offset_from_bytes(&[0; 9]).is_err());
+        assert!(offset_from_bytes(&(-2i64).to_le_bytes()).is_err());
+    }
+
+    #[test]
+    fn absent_values_are_minus_one() {
+        let id = EntryId { ledger: 1, entry: 2, partition: -1, batch_index: -1 };
+        assert_eq!(EntryId::from_bytes(&[8, 1, 16, 2]).unwrap(), id);
+    }
+
+    #[test]
+    fn an_id_without_ledger_or_entry_is_refused() {
+        for bytes in [[].as_slice(), &[8, 1], &[16, 2], &[24, 0, 32, 0]] {
+            assert!(EntryId::from_bytes(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    fn entry_ids() -> impl Strategy<Value = EntryId> {
+        (0..3u64, 0..3u64, -1..2i32, -1..3i32).prop_map(
+            |(ledger, entry, partition, batch_index)| EntryId {
+                ledger,
+                entry,
+                partition,
+                batch_index,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_positions_is_that_of_the_ids(a in entry_ids(), b in entry_ids()) {
+            let numbers = |id: EntryId| (id.ledger, id.entry, id.batch_index);
+            prop_assert_eq!(a.position().cmp(&b.position()), numbers(a).cmp(&numbers(b)));
+            prop_assert_eq!(EntryId::from_position(a.position(), a.partition).unwrap(), a);
+        }
+
+        #[test]
+        fn words_that_are_no_batch_index_are_refused(third in (i32::MAX as u64 + 2)..) {
+            prop_assert!(EntryId::from_position(Position::from_words([1, 1, third]), 0).is_err());
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Reading: many channels as one stream of packs.
+
+pub(crate) mod aligned;
+pub(crate) mod batches;
+mod committer;
+mod config;
+mod dead_letter;
+mod fan_in;
+mod open;
+pub(crate) mod outage;
+mod poison;
+mod polled;
+mod status;
+
+pub use self::committer::{CommitCounts, Committer};
+pub use self::config::ConsumerConfig;
+pub use self::outage::Outage;
+pub use self::poison::{PackDecoder, PoisonPolicy};
+pub use self::status::ConsumerStatus;

@@ -1,0 +1,71 @@
+//! Opening the readers of many channels, several at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use super::outage::ride_out;
+use crate::checkpoint::Mark;
+use crate::error::{Error, Result};
+use crate::transport::{AT_A_TIME, ChannelReader, Start, Subscription, Transport};
+
+/// A channel's subscription, where it has one.
+pub(crate) type Cursor = Option<Arc<dyn Subscription>>;
+
+/// Where a channel's reader begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Begin<'a> {
+    /// At the subscription's acknowledged position where it has one, else here.
+    CursorOr(Start),
+    /// At the mark of a checkpoint, of the same life of the channel.
+    Mark(&'a Mark),
+}
+
+/// A channel that was opened.
+pub(crate) struct Opened {
+    pub(crate) channel: Arc<str>,
+    pub(crate) reader: Box<dyn ChannelReader>,
+    pub(crate) cursor: Cursor,
+}
+
+/// Opens channels, in their order. Subscriptions are made where they aren't there yet. Temporary
+/// errors are tried again for `retry_for`, at each step.
+pub(crate) async fn open(
+    transport: &dyn Transport,
+    subscription: Option<&str>,
+    retry_for: Duration,
+    channels: impl IntoIterator<Item = (&str, Begin<'_>)>,
+) -> Result<Vec<Opened>> {
+    // Boxed: a future of this very type keeps the caller's from being `Send`.
+    let open =
+        |(channel, begin)| open_one(transport, subscription, retry_for, channel, begin).boxed();
+    let opening: Vec<_> = channels.into_iter().map(open).collect();
+    stream::iter(opening).buffered(AT_A_TIME).try_collect().await
+}
+
+async fn open_one(
+    transport: &dyn Transport,
+    subscription: Option<&str>,
+    retry_for: Duration,
+    channel: &str,
+    begin: Begin<'_>,
+) -> Result<Opened, Error> {
+    let cursor = match subscription {
+        Some(name) => {
+            Some(ride_out(retry_for, channel, || transport.subscription(channel, name)).await?)
+        }
+        None => None,
+    };
+    let (start, incarnation) = match (begin, &cursor) {
+        (Begin::Mark(mark), _) => (Start::At(mark.resume), mark.incarnation),
+        (Begin::CursorOr(start), None) => (start, None),
+        (Begin::CursorOr(start), Some(cursor)) => {
+            let acked = ride_out(retry_for, channel, || cursor.acked()).await?;
+            (acked.map_or(start, Start::At), None)
+        }
+    };
+    let reader =
+        ride_out(retry_for, channel, || transport.reader(channel, start, incarnation)).await?;
+    Ok(Opened { channel: channel.into(), reader, cursor })
+}

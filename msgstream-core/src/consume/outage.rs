@@ -1,0 +1,159 @@
+//! Riding out what passes with time: a channel that can't be reached for a while.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::adapter::Backoff;
+use crate::transport::{Result, TransportError};
+
+/// For how long temporary errors are tried again, unless set.
+pub(crate) const RETRY_FOR: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A channel that can't be read at the moment, and is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outage {
+    /// The channel.
+    pub channel: Arc<str>,
+    /// How long ago it began.
+    pub since: Duration,
+    /// How many tries have failed.
+    pub failures: u32,
+    /// What the last one failed with.
+    pub error: String,
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { channel, since, failures, error } = self;
+        let tries = if *failures == 1 { "try" } else { "tries" };
+        let since = since.as_secs_f64();
+        write!(f, "`{channel}` can't be read for {since:.1} s ({failures} {tries}): {error}")
+    }
+}
+
+/// The tries of one channel: which errors are ridden out, for how long, and with which pauses.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    backoff: Backoff,
+    trouble: Option<Trouble>,
+}
+
+/// From a first failure to the next success.
+#[derive(Debug)]
+struct Trouble {
+    began: Instant,
+    /// Since when it is ridden out, on the caller's clock. From anew once the caller was told.
+    tried_since: Option<Duration>,
+    failures: u32,
+    error: String,
+    gave_up: bool,
+}
+
+impl Tries {
+    pub(crate) fn new() -> Self {
+        Self { backoff: Backoff::new(LONGEST_PAUSE), trouble: None }
+    }
+
+    pub(crate) fn succeeded(&mut self, channel: &str) {
+        if let Some(Trouble { began, failures, .. }) = self.trouble.take() {
+            self.backoff.reset();
+            tracing::info!(channel, failures, "the channel is back after {:?}", began.elapsed());
+        }
+    }
+
+    /// Returns how long to wait before the next try.
+    ///
+    /// # Errors
+    /// The error, if time can't help or it was tried for `limit`, on the clock that says `now`.
+    pub(crate) fn failed(
+        &mut self,
+        channel: &str,
+        error: TransportError,
+        now: Duration,
+        limit: Duration,
+    ) -> Result<Duration> {
+        if !error.is_temporary() {
+            if self.trouble.take().is_some() {
+                self.backoff.reset();
+                tracing::warn!(channel, %error, "the channel was away, and now fails for good");
+            }
+            return Err(error);
+        }
+        if limit.is_zero() {
+            return Err(error);
+        }
+        if self.trouble.is_none() {
+            tracing::warn!(channel, %error, "the channel is away; it is tried again for {limit:?}");
+        } else {
+            tracing::debug!(channel, %error, "the channel is still away");
+        }
+        let trouble = self.trouble.get_or_insert_with(Trouble::new);
+        trouble.failures = trouble.failures.saturating_add(1);
+        trouble.error = error.to_string();
+        let since = *trouble.tried_since.get_or_insert(now);
+        let left = limit.saturating_sub(now.saturating_sub(since));
+        let pause = self.backoff.pause();
+        if pause < left {
+            return Ok(pause);
+        }
+        trouble.tried_since = None;
+        self.backoff.reset();
+        if !std::mem::replace(&mut trouble.gave_up, true) {
+            tracing::warn!(channel, %error, "the channel stays away: the caller gets the error");
+        }
+        Err(error)
+    }
+
+    /// There is no need to try now: that time doesn't count.
+    pub(crate) fn rest(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.tried_since = None;
+        }
+    }
+
+    /// What there is to say about a channel in trouble.
+    pub(crate) fn outage(&self, channel: &Arc<str>) -> Option<Outage> {
+        let Trouble { began, failures, error, .. } = self.trouble.as_ref()?;
+        let (channel, error) = (channel.clone(), error.clone());
+        Some(Outage { channel, since: began.elapsed(), failures: *failures, error })
+    }
+}
+
+impl Trouble {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            tried_since: None,
+            failures: 0,
+            error: String::new(),
+            gave_up: false,
+        }
+    }
+}
+
+/// Tries an operation on a channel again while it fails with what passes, for this long from its
+/// first failure on.
+pub(crate) async fn ride_out<T, F>(
+    retry_for: Duration,
+    channel: &str,
+    mut operation: impl FnMut() -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let (begin, mut tries) = (Instant::now(), Tries::new());
+    loop {
+        match operation().await {
+            Ok(done) => {
+                tries.succeeded(channel);
+                return Ok(done);
+            }
+            Err(error) => sleep(tries.failed(channel, error, begin.elapsed(), retry_for)?).await,
+        }
+    }
+}

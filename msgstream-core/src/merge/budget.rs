@@ -1,0 +1,261 @@
+//! How much of a channel may be read ahead.
+//!
+//! A quarter of the budget is a reserve for channels that hold the frontier; the rest is divided
+//! into equal shares. A channel ahead of the frontier gets its share and no more. One that holds
+//! the frontier gets more where there is room; where there is none, what others have read ahead
+//! is given up and read again later.
+
+use super::channel::{Channel, Standing};
+use super::{Merge, Slot};
+use crate::error::{Error, Result};
+use crate::record::Timestamp;
+use crate::record::{Position, Record};
+
+#[derive(Debug)]
+pub(super) struct Budget {
+    total: usize,
+    channels: usize,
+    /// What is buffered or may come with reads in flight, in bytes.
+    held: usize,
+    /// What reads in flight may bring, in bytes.
+    granted: usize,
+    /// As much of that as comes back: idle channels are read all the time.
+    lent: usize,
+    /// What is left of all shares, in bytes.
+    unspent: usize,
+    /// A channel that holds the frontier was refused: no more reading ahead until the next pack.
+    starving: bool,
+}
+
+/// What one channel counts for in the [`Budget`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Account {
+    held: usize,
+    granted: usize,
+    lent: usize,
+    unspent: usize,
+    /// Its records were given up; it waits for the frontier.
+    evicted: bool,
+}
+
+impl Budget {
+    pub(super) const fn new(total: usize) -> Self {
+        Self { total, channels: 0, held: 0, granted: 0, lent: 0, unspent: 0, starving: false }
+    }
+
+    fn share(&self) -> usize {
+        (self.total - self.total / 4) / self.channels.max(1)
+    }
+
+    /// Less than this isn't worth a read.
+    fn least(&self) -> usize {
+        (self.share() / 8).clamp(Record::OVERHEAD, 4096)
+    }
+
+    /// Counts a channel anew.
+    pub(super) fn settle(&mut self, channel: &mut Channel) {
+        let held = channel.used() + channel.granted;
+        let open = channel.standing != Standing::Ended;
+        let now = Account {
+            held,
+            granted: channel.granted,
+            lent: if channel.standing == Standing::Idle { 0 } else { channel.granted },
+            unspent: if open { self.share().saturating_sub(held) } else { 0 },
+            evicted: channel.account.evicted,
+        };
+        let old = std::mem::replace(&mut channel.account, now);
+        self.held = self.held - old.held + now.held;
+        self.granted = self.granted - old.granted + now.granted;
+        self.lent = self.lent - old.lent + now.lent;
+        self.unspent = self.unspent - old.unspent + now.unspent;
+    }
+
+    /// Counts all channels anew, whose number changed.
+    pub(super) fn resize<'a>(&mut self, channels: impl Iterator<Item = &'a mut Channel>) {
+        let channels: Vec<_> = channels.collect();
+        *self = Self { starving: self.starving, ..Self::new(self.total) };
+        self.channels = channels.iter().filter(|c| c.standing != Standing::Ended).count();
+        for channel in channels {
+            channel.account = Account { evicted: channel.account.evicted, ..Account::default() };
+            self.settle(channel);
+        }
+    }
+
+    const fn free(&self) -> usize {
+        self.total.saturating_sub(self.held)
+    }
+}
+
+/// A channel whose records were given up for want of memory. Its reader must go back, and what it
+/// reads meanwhile must not be pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Eviction {
+    /// The channel.
+    pub slot: Slot,
+    /// Reading goes on after this position.
+    pub after: Position,
+}
+
+impl Merge {
+    /// Whether a channel holds back the next pack. Before anything is known of the next pack,
+    /// every channel does.
+    #[must_use]
+    pub fn blocks(&self, slot: Slot) -> bool {
+        self.channel(slot).is_some_and(|c| self.blocks_next(c))
+    }
+
+    pub(super) fn blocks_next(&self, channel: &Channel) -> bool {
+        channel.standing == Standing::Active
+            && self.boundaries.first().is_none_or(|end| channel.floor < Some(end))
+    }
+
+    /// How much may be read of a channel now, in bytes of [`Record::footprint`]; 0 is paused.
+    #[must_use]
+    pub fn wants(&self, slot: Slot) -> usize {
+        let Some(channel) = self.channel(slot) else { return 0 };
+        if channel.standing == Standing::Ended || channel.granted > 0 {
+            return 0;
+        }
+        let budget = &self.budget;
+        let own = channel.account.unspent;
+        if channel.standing == Standing::Idle {
+            // Its next record makes it hold the frontier, and where no pack may come before that,
+            // nothing else makes room for it: it gets the least there is, whatever others hold.
+            // More would be kept from those that packs wait for.
+            return budget.least();
+        }
+        let room = match (self.blocks_next(channel), budget.starving) {
+            (true, true) => budget.free() / 2,
+            (true, false) if own >= budget.least() => own,
+            (true, false) => budget.free().saturating_sub(budget.unspent) / 4,
+            (false, true) => 0,
+            (false, false) if channel.account.evicted => 0,
+            (false, false) => own,
+        };
+        let room = room.min(budget.free());
+        if room < budget.least() { 0 } else { room }
+    }
+
+    /// Sets aside what [`Merge::wants`] allows, for a read of so many bytes; 0 is no read.
+    pub fn reserve(&mut self, slot: Slot) -> usize {
+        let bytes = self.wants(slot);
+        let paused = |c: &Channel| c.standing != Standing::Ended && !self.blocks_next(c);
+        if bytes == 0 && self.channel(slot).is_some_and(paused) {
+            self.counts.paused += 1;
+        }
+        if let Some(channel) =
+            self.slots.get_mut(slot.0).and_then(Option::as_mut).filter(|_| bytes > 0)
+        {
+            channel.granted = bytes;
+            channel.account.evicted = false;
+            self.budget.settle(channel);
+        }
+        bytes
+    }
+
+    /// Ends a reservation: the read is over, and what it brought is pushed next.
+    pub fn release(&mut self, slot: Slot) {
+        let Self { slots, budget, .. } = self;
+        if let Some(channel) = slots.get_mut(slot.0).and_then(Option::as_mut) {
+            channel.granted = 0;
+            budget.settle(channel);
+        }
+    }
+
+    /// Makes room for a channel that holds the frontier and has none. Where it gives an eviction,
+    /// the driver sends that channel's reader back and asks again; where it gives none, there is
+    /// room now, or there will be when reads in flight are over.
+    ///
+    /// # Errors
+    /// [`Error::WindowTooLarge`] where the next pack needs more than the budget has left, with
+    /// everything given up that can be: not what channels hold that have ended, nor what idle ones
+    /// hold after their last tick. Nothing is lost: after [`Merge::set_budget`] the stream goes on.
+    pub fn relieve(&mut self, slot: Slot) -> Result<Option<Eviction>> {
+        if !self.blocks(slot) || self.wants(slot) > 0 {
+            return Ok(None);
+        }
+        self.budget.starving = true;
+        if self.wants(slot) > 0 {
+            return Ok(None);
+        }
+        if let Some(eviction) = self.evict() {
+            return Ok(Some(eviction));
+        }
+        if self.budget.lent > 0 {
+            return Ok(None);
+        }
+        self.counts.refused_windows += 1;
+        Err(Error::WindowTooLarge {
+            begin: self.end.frontier,
+            channel: self.name(slot).map(|name| name.to_string()).unwrap_or_default(),
+            buffered: self.buffered_bytes(),
+            budget: self.budget.total,
+        })
+    }
+
+    /// What is buffered, in bytes. Costs O(1).
+    #[must_use]
+    pub const fn buffered_bytes(&self) -> usize {
+        self.budget.held - self.budget.granted
+    }
+
+    /// Changes the budget, in bytes; 0 is taken as 1.
+    pub fn set_budget(&mut self, bytes: usize) {
+        let bytes = bytes.max(1);
+        self.config.budget = bytes;
+        self.budget.total = bytes;
+        self.budget.starving = false;
+        self.budget.resize(self.slots.iter_mut().flatten());
+    }
+
+    /// A pack was formed: reading ahead goes on.
+    pub(super) const fn fed(&mut self) {
+        self.budget.starving = false;
+    }
+
+    /// Gives up what the largest of the channels ahead of the frontier holds after the next pack.
+    fn evict(&mut self) -> Option<Eviction> {
+        let end = self.boundaries.first()?;
+        let (slot, to) = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, channel)| Some((slot, channel.as_ref()?)))
+            .filter(|(_, c)| c.standing != Standing::Ended && !self.blocks_next(c))
+            .filter_map(|(slot, c)| {
+                let tick = *c.ticks.iter().find(|tick| tick.ts >= end)?;
+                let freed = c.bytes_after(&tick);
+                (freed > 0).then_some((freed, slot, tick))
+            })
+            .max_by_key(|(freed, ..)| *freed)
+            .map(|(_, slot, tick)| (slot, tick))?;
+        let frontier = self.end.frontier;
+        let channel = self.slots[slot].as_mut()?;
+        if channel.standing == Standing::Idle {
+            // It is no longer caught up.
+            channel.standing = Standing::Active;
+            self.retouch.push(slot);
+        } else {
+            self.floors.remove(channel.floor);
+        }
+        for tick in channel.rewind(to) {
+            let boundary = self.config.boundary(tick.ts);
+            if Some(boundary) > frontier {
+                self.boundaries.remove(boundary);
+            }
+        }
+        self.floors.add(channel.floor);
+        channel.account.evicted = true;
+        self.budget.settle(channel);
+        self.late.retain(|late| late.0.1 != slot || late.0.2.seq <= to.seq);
+        self.counts.evictions += 1;
+        self.queue_event(slot);
+        Some(Eviction { slot: Slot(slot), after: to.position })
+    }
+
+    /// How far the clock of an active channel is, for [`Merge::status`].
+    pub(super) fn greatest_floor(&self) -> Option<Timestamp> {
+        self.slots.iter().flatten().filter_map(|c| c.floor).max()
+    }
+}

@@ -1,0 +1,287 @@
+//! The records of one channel that are buffered, in the order in which they were read.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use crate::record::{Meta, Position, Record};
+
+/// The place of a record among all that were read of its channel. It grows along the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Seq(u64);
+
+impl Seq {
+    pub(super) const FIRST: Self = Self(0);
+    const INDEX_BITS: u32 = 20;
+
+    const fn new(chunk: u64, index: usize) -> Self {
+        Self(chunk << Self::INDEX_BITS | index as u64)
+    }
+
+    const fn chunk(self) -> u64 {
+        self.0 >> Self::INDEX_BITS
+    }
+
+    const fn index(self) -> usize {
+        (self.0 & ((1 << Self::INDEX_BITS) - 1)) as usize
+    }
+
+    pub(super) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    pub(super) const fn before(self) -> Self {
+        Self(self.0 - 1)
+    }
+}
+
+/// Batches are kept as they came, so that a record moves once: out of here, into its pack. A
+/// record that was taken leaves a tombstone, and a batch goes when nothing before it is live.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    chunks: VecDeque<Chunk>,
+    /// The number of the first chunk.
+    first: u64,
+    /// Nothing in the first chunk before this index is live.
+    scanned: usize,
+    live: usize,
+    slots: usize,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    records: Vec<Record>,
+    /// How many records of the channel were read before it.
+    read: u64,
+    live: usize,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        // Not from 0: a place before the first record is needed, too.
+        Self { chunks: VecDeque::new(), first: 1, scanned: 0, live: 0, slots: 0 }
+    }
+}
+
+impl Chunks {
+    /// The most records in one batch.
+    pub(super) const MAX_BATCH: usize = 1 << Seq::INDEX_BITS;
+
+    /// How many records are buffered.
+    pub(super) const fn live(&self) -> usize {
+        self.live
+    }
+
+    /// What the places of records cost, taken or not, in bytes.
+    pub(super) const fn slot_bytes(&self) -> usize {
+        self.slots * size_of::<Record>()
+    }
+
+    /// The place that the first record of the next batch gets.
+    pub(super) fn next_seq(&self) -> Seq {
+        Seq::new(self.first + self.chunks.len() as u64, 0)
+    }
+
+    /// Appends a batch of at most [`Self::MAX_BATCH`] records, tombstones among them; so many
+    /// were read before it.
+    pub(super) fn push(&mut self, mut records: Vec<Record>, live: usize, read: u64) {
+        // Places that nothing counts; a few are cheaper to keep than to move all for.
+        if records.capacity() - records.len() > records.len() / 8 {
+            records.shrink_to_fit();
+        }
+        self.live += live;
+        self.slots += records.len();
+        self.chunks.push_back(Chunk { records, read, live });
+        self.drop_dead_front();
+    }
+
+    pub(super) fn get(&self, seq: Seq) -> Option<&Record> {
+        let chunk = self.chunks.get(usize::try_from(seq.chunk().checked_sub(self.first)?).ok()?)?;
+        chunk.records.get(seq.index())
+    }
+
+    /// Takes a record that is live.
+    #[inline]
+    pub(super) fn take(&mut self, seq: Seq) -> Option<Record> {
+        let chunk = usize::try_from(seq.chunk().checked_sub(self.first)?).ok()?;
+        let chunk = self.chunks.get_mut(chunk)?;
+        let record = bury(chunk.records.get_mut(seq.index())?);
+        if seq == Seq::new(self.first, self.scanned) {
+            // In order, as mostly: no need to come back and look.
+            self.scanned += 1;
+        }
+        chunk.live -= 1;
+        self.live -= 1;
+        if chunk.live == 0 {
+            self.slots -= chunk.records.len();
+            chunk.records = Vec::new();
+        }
+        Some(record)
+    }
+
+    /// The first record that is live. O(1) amortised over all records.
+    pub(super) fn first_live(&mut self) -> Option<(Seq, Position)> {
+        self.drop_dead_front();
+        let chunk = self.chunks.front()?;
+        while let Some(record) = chunk.records.get(self.scanned) {
+            if record.position != Position::MAX {
+                return Some((Seq::new(self.first, self.scanned), record.position));
+            }
+            self.scanned += 1;
+        }
+        None
+    }
+
+    /// How many records were read before the one at a place.
+    pub(super) fn read_before(&self, seq: Seq) -> u64 {
+        let chunk = seq.chunk().checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        let read = chunk.and_then(|at| self.chunks.get(at)).map_or(0, |chunk| chunk.read);
+        read + seq.index() as u64
+    }
+
+    /// The first live record from a place on, and before another one, of which something holds.
+    pub(super) fn find_live(
+        &self,
+        from: Seq,
+        upto: Seq,
+        holds: impl Fn(&Record) -> bool,
+    ) -> Option<(Seq, Position)> {
+        let first = usize::try_from(from.chunk().checked_sub(self.first)?).ok()?;
+        let chunks = (from.chunk()..).zip(self.chunks.iter().skip(first));
+        let records = chunks.flat_map(|(number, chunk)| {
+            let records = chunk.records.iter().enumerate();
+            records.map(move |(index, record)| (Seq::new(number, index), record))
+        });
+        records
+            .skip_while(|(seq, _)| *seq < from)
+            .take_while(|(seq, _)| *seq < upto)
+            .find(|(_, record)| record.position != Position::MAX && holds(record))
+            .map(|(seq, record)| (seq, record.position))
+    }
+
+    /// The bytes of live records after a place.
+    pub(super) fn bytes_after(&self, seq: Seq) -> usize {
+        let from = usize::try_from(seq.chunk().saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let skip = if seq.chunk() < self.first { 0 } else { seq.index() + 1 };
+        let mut chunks = self.chunks.iter().skip(from);
+        let first = chunks.next().map(|chunk| chunk.records.get(skip..).unwrap_or_default());
+        let live = first.into_iter().chain(chunks.map(|chunk| &*chunk.records)).flatten();
+        live.filter(|r| r.position != Position::MAX).map(Record::footprint).sum()
+    }
+
+    /// Forgets everything after a place; calls `dropped` for each live record that goes.
+    pub(super) fn truncate(&mut self, after: Seq, mut dropped: impl FnMut(&Record)) {
+        while let Some(last) =
+            self.first.checked_add(self.chunks.len() as u64).and_then(|n| n.checked_sub(1))
+        {
+            let Some(chunk) = self.chunks.back_mut() else { return };
+            if last < after.chunk() {
+                return;
+            }
+            let keep = if last == after.chunk() { after.index() + 1 } else { 0 };
+            for record in chunk.records.get(keep..).unwrap_or_default() {
+                if record.position != Position::MAX {
+                    dropped(record);
+                    chunk.live -= 1;
+                    self.live -= 1;
+                }
+            }
+            self.slots -= chunk.records.len().saturating_sub(keep);
+            chunk.records.truncate(keep);
+            if last == after.chunk() {
+                chunk.records.shrink_to_fit();
+                return;
+            }
+            self.chunks.pop_back();
+            if self.chunks.is_empty() {
+                self.scanned = 0;
+            }
+        }
+    }
+
+    fn drop_dead_front(&mut self) {
+        while self.chunks.front().is_some_and(|chunk| chunk.live == 0) {
+            if let Some(chunk) = self.chunks.pop_front() {
+                self.slots -= chunk.records.len();
+            }
+            self.first += 1;
+            self.scanned = 0;
+        }
+    }
+}
+
+/// Takes a record out of a batch and leaves a tombstone, which holds no memory of its own.
+#[inline]
+pub(super) fn bury(record: &mut Record) -> Record {
+    Record {
+        position: mem::replace(&mut record.position, Position::MAX),
+        meta: Meta {
+            vchannel: record.meta.vchannel.take(),
+            stamp: record.meta.stamp.take(),
+            ..record.meta
+        },
+        extra: mem::take(&mut record.extra),
+        payload: mem::take(&mut record.payload),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn batch(range: std::ops::Range<u64>) -> Vec<Record> {
+        range.map(|n| Record { position: Position::new(n), ..Record::default() }).collect()
+    }
+
+    #[test]
+    fn the_first_live_record_is_found_over_taken_ones() {
+        let mut chunks = Chunks::default();
+        let a = chunks.next_seq();
+        chunks.push(batch(0..2), 2, 0);
+        let b = chunks.next_seq();
+        chunks.push(batch(2..4), 2, 2);
+        assert_eq!(chunks.first_live(), Some((a, Position::new(0))));
+        assert_eq!(chunks.take(b).unwrap().position, Position::new(2));
+        chunks.take(a).unwrap();
+        assert_eq!(chunks.first_live().unwrap().1, Position::new(1));
+        chunks.take(a.next()).unwrap();
+        assert_eq!(chunks.first_live(), Some((b.next(), Position::new(3))));
+        chunks.take(b.next()).unwrap();
+        assert_eq!((chunks.first_live(), chunks.live(), chunks.slot_bytes()), (None, 0, 0));
+    }
+
+    #[test]
+    fn what_is_live_after_a_place_is_counted_without_it() {
+        let mut chunks = Chunks::default();
+        let before = Seq::new(0, 0);
+        let a = chunks.next_seq();
+        chunks.push(batch(0..3), 3, 0);
+        let b = chunks.next_seq();
+        chunks.push(batch(3..5), 2, 3);
+        let after = |chunks: &Chunks, seq| chunks.bytes_after(seq) / Record::OVERHEAD;
+        assert_eq!(
+            [before, a, a.next(), b, b.next()].map(|seq| after(&chunks, seq)),
+            [5, 4, 3, 1, 0]
+        );
+        chunks.take(a.next()).unwrap();
+        assert_eq!([before, a, a.next()].map(|seq| after(&chunks, seq)), [4, 3, 3]);
+        assert_eq!(chunks.bytes_after(b), Record::OVERHEAD);
+    }
+
+    #[test]
+    fn truncating_forgets_what_follows() {
+        let mut chunks = Chunks::default();
+        let a = chunks.next_seq();
+        chunks.push(batch(0..3), 3, 0);
+        chunks.push(batch(3..5), 2, 3);
+        let mut gone = Vec::new();
+        chunks.truncate(a, |r| gone.push(r.position.offset()));
+        gone.sort();
+        assert_eq!(gone, [1, 2, 3, 4]);
+        assert_eq!((chunks.live(), chunks.slot_bytes()), (1, size_of::<Record>()));
+        let b = chunks.next_seq();
+        assert!(b > a);
+        chunks.push(batch(1..2), 1, 1);
+        assert_eq!(chunks.take(b).unwrap().position, Position::new(1));
+    }
+}

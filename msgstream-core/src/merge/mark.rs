@@ -1,0 +1,124 @@
+//! Where a channel stands after a pack: its mark in the checkpoint.
+
+use super::Merge;
+use super::channel::{Channel, Standing};
+use super::chunks::Seq;
+use crate::checkpoint::Mark;
+use crate::error::{Error, Result};
+use crate::planted::{Bug, planted};
+use crate::record::Timestamp;
+use crate::record::{Position, Record};
+
+impl Merge {
+    /// Refuses a pack after which a channel that it concerns would hold back too much.
+    pub(super) fn refuse_long_spans(&mut self, end: Timestamp) -> Result<()> {
+        let max = self.config.max_span;
+        let Self { slots, touched, retouch, .. } = self;
+        let mut checks = touched.iter().filter_map(|slot| {
+            let channel = slots[*slot].as_mut()?;
+            channel.check_span(end, max).err()
+        });
+        let Some(error) = checks.next() else { return Ok(()) };
+        // The pack concerns them all the same when it is asked for again.
+        for slot in touched.drain(..) {
+            if let Some(channel) = &mut slots[slot] {
+                channel.touched = false;
+                retouch.push(slot);
+            }
+        }
+        Err(error)
+    }
+}
+
+impl Channel {
+    /// Moves the ticks on to the end of a pack, and `cut` with them.
+    pub(super) fn cut_at(&mut self, end: Timestamp) {
+        // Without a tick that far, as at a channel's end, its last one stays the cut.
+        while let Some(tick) = self.ticks.pop_front_if(|tick| tick.ts < end) {
+            self.cut = Some(tick);
+        }
+        if let Some(tick) = self.ticks.front() {
+            self.cut = Some(*tick);
+        }
+        self.ticks.pop_front_if(|tick| tick.ts == end);
+    }
+
+    /// Where the channel stands after a pack with this end; `None` where that didn't change, or
+    /// nothing is known of it yet.
+    pub(super) fn mark(&mut self, end: Timestamp) -> Option<Mark> {
+        let silent = self.is_silent_at(end);
+        let tick = self.cut.map(|tick| tick.position);
+        // What was judged before a checkpoint stays judged: its producers are those after it.
+        let cut = if silent { self.last_read } else { tick }.max(self.replay_to);
+        let live = self.chunks.first_live();
+        self.forget_floors(live.map(|(seq, _)| seq));
+        let before = |position: &Position| silent || tick.is_some_and(|tick| *position < tick);
+        let (resume, floor) = match live.filter(|(_, position)| before(position)) {
+            Some((_, position)) => (position, self.floors.front().and_then(|(_, floor)| *floor)),
+            None if silent => (self.next?, self.floor),
+            None => self.cut.map(|tick| (tick.position, tick.floor_before))?,
+        };
+        // An end that comes after an idle time is no tick where it is behind the frontier.
+        if Some(resume) < self.resume {
+            return None;
+        }
+        self.resume = Some(resume);
+        // Packs go on ending; the floor follows them without a new mark for each.
+        let raised = self.next.filter(|_| silent);
+        let settle_at = if planted(Bug::StateAtResume) { Some(resume) } else { tick };
+        if let Some(cut) = settle_at {
+            self.dedup.settle(cut);
+        }
+        let producers = if silent { self.dedup.at_head() } else { self.dedup.at_cut() };
+        let dropped = self.dedup.dropped(resume, cut.unwrap_or(resume));
+        let incarnation = self.incarnation;
+        Some(Mark { resume, floor, cut, producers, dropped, raised, incarnation })
+    }
+
+    /// Drops the history of floors before the first live record.
+    fn forget_floors(&mut self, live: Option<Seq>) {
+        let Some(live) = live else {
+            // Only the last one can matter to a record that is read later.
+            self.floors.drain(..self.floors.len().saturating_sub(1));
+            return;
+        };
+        while self.floors.get(1).is_some_and(|(from, _)| *from <= live) {
+            self.floors.pop_front();
+        }
+    }
+
+    /// Refuses a pack with this end where the mark after it would hold back too many records:
+    /// those from its `resume` to its `cut`.
+    pub(super) fn check_span(&mut self, end: Timestamp, max: u64) -> Result<()> {
+        let Some((first, _)) = self.chunks.first_live() else { return Ok(()) };
+        let (upto, read) = if self.is_silent_at(end) {
+            (self.chunks.next_seq(), self.read)
+        } else {
+            let cut = self.ticks.iter().find(|tick| tick.ts >= end).or(self.ticks.back());
+            let Some(cut) = cut.or(self.cut.as_ref()) else { return Ok(()) };
+            (cut.seq, cut.read)
+        };
+        let records = |from| read.saturating_sub(self.chunks.read_before(from));
+        // Nearly always there are not so many, whatever the pack takes of them.
+        if first >= upto || records(first) <= max {
+            return Ok(());
+        }
+        // Before the cut no floor is at or after the end: what has such a time stays, and nothing
+        // else does.
+        let stays = |record: &Record| record.meta.timestamp > end;
+        match self.chunks.find_live(first, upto, stays) {
+            Some((seq, resume)) if records(seq) > max => {
+                let (channel, records) = (self.name.to_string(), records(seq));
+                Err(Error::SpanTooLong { channel, resume, records })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the channel is idle and no tick of it is at or after the end of a pack: nothing but
+    /// the place up to which it was read says where it stands then.
+    fn is_silent_at(&self, end: Timestamp) -> bool {
+        let ticked = self.ticks.back().or(self.cut.as_ref()).is_some_and(|tick| tick.ts >= end);
+        self.standing == Standing::Idle && !ticked
+    }
+}

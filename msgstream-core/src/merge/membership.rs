@@ -1,0 +1,154 @@
+//! Channels that come, go, and fall silent.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::channel::{Channel, Standing};
+use super::{LatePolicy, Merge, Slot, TickSource};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::record::{Incarnation, Position};
+
+impl Merge {
+    /// Adds a channel, from the end of the last pack on. Where the checkpoint that the merge
+    /// resumed from has a mark of it, the channel goes on there; else it joins, and its records
+    /// at or before the frontier belong to no pack: they are counted as "before join".
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a channel that is there already.
+    pub fn add(&mut self, name: Arc<str>, source: TickSource) -> Result<Slot> {
+        if self.slot(&name).is_some() {
+            return Err(Error::Config { reason: format!("channel `{name}` is there already") });
+        }
+        let frontier = self.end.frontier;
+        let mark = self.end.channels.get(&name);
+        let channel = Channel::new(name.clone(), source, mark, frontier);
+        self.floors.add(channel.floor);
+        let free = self.slots.iter().position(Option::is_none);
+        let slot = free.unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[slot] = Some(channel);
+        self.names.insert(name, Slot(slot));
+        self.retouch.push(slot);
+        self.budget.resize(self.slots.iter_mut().flatten());
+        Ok(Slot(slot))
+    }
+
+    /// The slot of a channel.
+    #[must_use]
+    pub fn slot(&self, name: &str) -> Option<Slot> {
+        self.names.get(name).copied()
+    }
+
+    /// The name of a channel.
+    #[must_use]
+    pub fn name(&self, slot: Slot) -> Option<&Arc<str>> {
+        self.channel(slot).map(|c| &c.name)
+    }
+
+    /// Says which life of a channel is read, for the checkpoints.
+    pub fn set_incarnation(&mut self, slot: Slot, incarnation: Incarnation) {
+        if let Some(channel) = self.channel_mut(slot) {
+            channel.incarnation = Some(incarnation);
+        }
+    }
+
+    /// Takes a channel out, from the end of the last pack on: the next pack has nothing of it.
+    /// Gives a checkpoint of this one channel, from which it can go on elsewhere; without a mark
+    /// where it wasn't read yet.
+    pub fn remove(&mut self, slot: Slot) -> Checkpoint {
+        let Some(channel) = self.slots.get_mut(slot.0).and_then(Option::take) else {
+            return Checkpoint::default();
+        };
+        if channel.standing == Standing::Active {
+            self.floors.remove(channel.floor);
+        }
+        let cuts = channel.ticks.iter().map(|tick| self.config.boundary(tick.ts));
+        for boundary in cuts.chain(channel.end_boundary) {
+            if Some(boundary) > self.end.frontier {
+                self.boundaries.remove(boundary);
+            }
+        }
+        self.late.retain(|Reverse((_, at, _))| *at != slot.0);
+        self.budget.resize(self.slots.iter_mut().flatten());
+        self.names.remove(&channel.name);
+        let mark = self.end.channels.remove(&channel.name);
+        let channels = mark.map(|mark| (channel.name, mark)).into_iter().collect();
+        Checkpoint { frontier: self.end.frontier, channels }
+    }
+
+    /// Lets packs go on without a channel that is caught up and has been silent. Says whether it
+    /// did: a channel that wasn't read yet, that ended, that has not caught up with its checkpoint,
+    /// or of which a record was refused can't be idle.
+    ///
+    /// With idle channels every message is still delivered exactly once, but where packs end is
+    /// no longer a function of the contents alone.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with [`LatePolicy::Error`]: what an idle channel brings later may be late
+    /// by no fault of its producer.
+    pub fn set_idle(&mut self, slot: Slot) -> Result<bool> {
+        if self.config.late == LatePolicy::Error {
+            let reason = "idle channels go with late records delivered or dropped, not refused";
+            return Err(Error::Config { reason: reason.into() });
+        }
+        let Some(channel) = self.channel_mut(slot) else { return Ok(false) };
+        if channel.standing != Standing::Active
+            || channel.next.is_none()
+            || channel.is_replaying()
+            || channel.owes_refused()
+        {
+            return Ok(false);
+        }
+        channel.standing = Standing::Idle;
+        // Coming back raises the floor at least as far.
+        channel.raise_ahead = None;
+        channel.seal(crate::Timestamp::MAX);
+        let floor = channel.floor;
+        self.floors.remove(floor);
+        self.counts.idled += 1;
+        self.retouch.push(slot.0);
+        self.queue_event(slot.0);
+        Ok(true)
+    }
+
+    /// Makes an idle channel hold the frontier again, from the frontier on.
+    pub(super) fn rejoin(&mut self, slot: Slot) {
+        let frontier = self.end.frontier;
+        let Some(channel) = self.channel_mut(slot) else { return };
+        if channel.standing != Standing::Idle {
+            return;
+        }
+        channel.standing = Standing::Active;
+        if let Some(floor) = frontier.filter(|frontier| Some(*frontier) > channel.floor) {
+            channel.raise_floor(channel.chunks.next_seq(), floor);
+        }
+        channel.unseal();
+        let floor = channel.floor;
+        self.floors.add(floor);
+        self.counts.rejoined += 1;
+        self.retouch.push(slot.0);
+        self.queue_event(slot.0);
+    }
+
+    /// Whether every channel has ended and all of it was handed out.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.boundaries.first().is_none()
+            && self.slots.iter().flatten().all(|c| c.standing == Standing::Ended)
+    }
+
+    /// Whether the end of a channel was read: nothing of it is left to read.
+    #[must_use]
+    pub fn is_ended(&self, slot: Slot) -> bool {
+        self.channel(slot).is_some_and(|c| c.standing == Standing::Ended)
+    }
+
+    /// Where reading a channel goes on: `None` before anything is known of it.
+    #[must_use]
+    pub fn next_position(&self, slot: Slot) -> Option<Position> {
+        self.channel(slot)?.next
+    }
+}

@@ -1,0 +1,102 @@
+//! How a session behaves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::record::Timestamp;
+use crate::record::is_producer_id;
+
+/// Who produces, and what it does about failures.
+///
+/// ```
+/// use std::time::Duration;
+/// use msgstream_core::produce::SessionConfig;
+/// let config = SessionConfig::new("billing-3", "billing-3-home")?
+///     .with_retry_for(Duration::from_secs(20));
+/// assert_eq!((config.producer(), config.home()), ("billing-3", "billing-3-home"));
+/// assert!(SessionConfig::new("billing 3", "home").is_err());
+/// # Ok::<(), msgstream_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    pub(super) producer: Arc<str>,
+    pub(super) home: Arc<str>,
+    pub(super) retry_for: Duration,
+    pub(super) scan_since: Option<Timestamp>,
+    pub(super) in_flight: usize,
+}
+
+impl SessionConfig {
+    /// A session of a producer. Its id is 1 to 64 letters, digits, `.`, `_` and `-`, and stays the
+    /// same when the producer starts again.
+    ///
+    /// The home channel is where starters of the session meet: it must always be the same one. One
+    /// of its own, without messages, is best: it stays small, so that opening and confirming read
+    /// little. It must not be deleted while there are records of the session elsewhere.
+    ///
+    /// A record is tried again for a minute, and 4 MiB may be in flight on each channel.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for another id.
+    pub fn new(producer: impl Into<Arc<str>>, home: impl Into<Arc<str>>) -> Result<Self> {
+        let (producer, home) = (producer.into(), home.into());
+        if !is_producer_id(&producer) {
+            let id = producer.escape_debug();
+            let reason = format!(
+                "`{id}` can't be a producer's id: it must be 1 to 64 letters, digits, `.`, `_`, `-`"
+            );
+            return Err(Error::Config { reason });
+        }
+        let retry_for = Duration::from_secs(60);
+        Ok(Self { producer, home, retry_for, scan_since: None, in_flight: 4 << 20 })
+    }
+
+    /// How long a record is tried again after its first failure, before the session gives up; and
+    /// how long opening may take.
+    ///
+    /// It must be shorter than consumers remember a producer, see
+    /// [`ProducerLimits`](super::ProducerLimits): what is sent again later is delivered again.
+    #[must_use]
+    pub const fn with_retry_for(mut self, time: Duration) -> Self {
+        self.retry_for = time;
+        self
+    }
+
+    /// A wall-clock time since when the producer surely wrote a tick or a base on each channel that
+    /// was acknowledged: opening reads the channels from there, not from their beginning. A base is
+    /// written at each opening, and with messages that are a minute or more after the last tick or
+    /// base. So it may be two minutes before the last message that the producer is known to have
+    /// written.
+    ///
+    /// It is a promise. Where nothing is found, or what is found is void, opening reads from the
+    /// beginning all the same; but where only a late copy of an older tick is there, it tells a
+    /// number that is too low. Without a time, or where the transport can't seek by one, opening
+    /// reads from the beginning. The home channel it always does.
+    #[must_use]
+    pub const fn with_scan_since(mut self, since: Timestamp) -> Self {
+        self.scan_since = Some(since);
+        self
+    }
+
+    /// How many bytes may be in flight on each channel, counted as
+    /// [`Record::footprint`](crate::record::Record::footprint). They are kept until they are
+    /// acknowledged, to be sent again. A batch may exceed it. With 0, opening is refused.
+    #[must_use]
+    pub const fn with_in_flight(mut self, bytes: usize) -> Self {
+        self.in_flight = bytes;
+        self
+    }
+
+    /// The producer's id.
+    #[must_use]
+    pub fn producer(&self) -> &str {
+        &self.producer
+    }
+
+    /// The home channel.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        &self.home
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether a session is still the newest of its producer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::counts::Counts;
+use super::retry::deadline;
+use super::scan::Scan;
+use super::shared::Shared;
+use super::writer::SessionWriter;
+use crate::error::{Error, Result};
+use crate::record::{Origin, Position, Stamp};
+use crate::transport::{ChannelWriter, TransportError, TransportErrorKind};
+
+/// A session that was opened.
+pub(crate) struct Session {
+    origin: Arc<Origin>,
+    retry_for: Duration,
+    counts: Counts,
+    home: Home,
+    fenced: Option<Position>,
+}
+
+/// The home channel.
+pub(super) struct Home {
+    pub(super) shared: Arc<Shared>,
+    pub(super) scan: Scan,
+    /// Where the session has no messages there.
+    pub(super) writer: Option<SessionWriter>,
+}
+
+impl Session {
+    pub(super) const fn new(
+        origin: Arc<Origin>,
+        retry_for: Duration,
+        counts: Counts,
+        home: Home,
+    ) -> Self {
+        Self { origin, retry_for, counts, home, fenced: None }
+    }
+
+    /// The session's stamp, for records that are to be written, so that checking them counts it.
+    /// The number is the longest there is; the writer puts in the right one.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp { origin: self.origin.clone(), seq: u64::MAX }
+    }
+
+    /// # Errors
+    /// [`Error::Fenced`] once confirming found a newer epoch.
+    pub(crate) fn alive(&self) -> Result<()> {
+        let Some(by) = self.fenced else { return Ok(()) };
+        let Origin { producer, epoch } = &*self.origin;
+        Err(Error::Fenced { producer: producer.to_string(), epoch: *epoch, by })
+    }
+
+    /// Everything that was acknowledged before the call counts, unless a newer epoch began before.
+    ///
+    /// It writes a base to the home channel and reads up to it. The end of the log, as a reader or
+    /// the broker tells it, may be an old one; what was appended is behind all that was there.
+    pub(crate) async fn confirm(&mut self) -> Result<()> {
+        self.alive()?;
+        let outcome = self.home.shared.mark().await;
+        let channel = self.home.shared.lock().line.channel().clone();
+        let base = match (outcome.stored.first(), outcome.rest) {
+            (Some(position), _) => *position,
+            (None, Some((_, error))) => return Err(error.into()),
+            (None, None) => return Ok(()),
+        };
+        let deadline = deadline(Instant::now(), self.retry_for);
+        match timeout_at(deadline, self.home.scan.read_to(base, deadline)).await {
+            Ok(read) => read?,
+            Err(_) => {
+                let kind = TransportErrorKind::TimedOut { after: self.retry_for };
+                return Err(TransportError::new("confirm", kind).on(&*channel).into());
+            }
+        }
+        self.fenced = self.home.scan.seen.newest().filter(|newest| *newest > self.origin.epoch);
+        match self.fenced {
+            Some(_) => self.counts.lock().fenced += 1,
+            None => self.counts.lock().confirmed += 1,
+        }
+        self.alive()
+    }
+
+    /// Ends the writer of a home channel without messages.
+    pub(crate) async fn close(&mut self) -> Result<()> {
+        match &mut self.home.writer {
+            Some(writer) => Ok(writer.close().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("origin", &self.origin)
+            .field("fenced", &self.fenced)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! Whether a channel has ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dedup::{Control, Kind};
+use crate::record::is_end;
+use crate::record::{Position, Record, Stamp};
+use crate::transport::{Limit, Start, Transport, TransportError, TransportErrorKind};
+
+/// So many records at a channel's end are looked at. Behind an end there is little: late copies of
+/// what was written before it, and what programs wrote that opened the channel before it ended.
+const TAIL: u64 = 64;
+
+/// What a channel's records tell of its end, from where they were read first.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// The newest fence of each producer.
+    fences: BTreeMap<Arc<str>, Position>,
+    /// There was an end; a session's may be void, by a fence before the first record.
+    ended: Option<Certain>,
+}
+
+/// Whether it is certain wherever reading began.
+type Certain = bool;
+
+impl Ends {
+    pub(super) fn see(&mut self, record: &Record) {
+        if record.extra.is_empty() {
+            return;
+        }
+        if let Some((control, epoch)) = Control::read(record) {
+            if matches!(control.kind, Kind::Fence { .. }) {
+                let newest = self.fences.entry(control.producer).or_insert(epoch);
+                *newest = epoch.max(*newest);
+            }
+        } else if is_end(record) {
+            let in_force = |stamp: &Stamp| {
+                self.fences.get(&stamp.origin.producer).is_none_or(|at| *at <= stamp.origin.epoch)
+            };
+            match &record.meta.stamp {
+                None => self.ended = Some(true),
+                Some(stamp) if in_force(stamp) => {
+                    self.ended.get_or_insert(false);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    pub(super) const fn ended(&self) -> bool {
+        self.ended.is_some()
+    }
+}
+
+/// Whether a channel has ended, as far as its last records tell.
+pub(crate) async fn is_ended(
+    transport: &dyn Transport,
+    channel: &str,
+) -> Result<bool, TransportError> {
+    let info = transport.describe(channel).await?;
+    let Some(first) = info.first else { return Ok(false) };
+    let tail = Start::At(before(info.end).max(first));
+    let ends = match read(transport, channel, tail, info.end).await {
+        // Retention was faster.
+        Err(error) if matches!(error.kind(), TransportErrorKind::PositionTrimmed { .. }) => {
+            read(transport, channel, Start::Earliest, info.end).await?
+        }
+        ends => ends?,
+    };
+    match ends.ended {
+        Some(false) => Ok(read(transport, channel, Start::Earliest, info.end).await?.ended()),
+        ended => Ok(ended.is_some()),
+    }
+}
+
+async fn read(
+    transport: &dyn Transport,
+    channel: &str,
+    start: Start,
+    end: Position,
+) -> Result<Ends, TransportError> {
+    let mut ends = Ends::default();
+    let mut reader = transport.reader(channel, start, None).await?;
+    let limit = Limit::default().with_wait(Duration::from_millis(100));
+    loop {
+        let batch = reader.read(limit).await?;
+        batch.records.iter().for_each(|record| ends.see(record));
+        if batch.caught_up || batch.next >= end {
+            return Ok(ends);
+        }
+    }
+}
+
+/// A place somewhat before the end of a channel: any will do, for reading begins at the first
+/// record that isn't before it.
+fn before(end: Position) -> Position {
+    let mut words = end.words();
+    if let Some(least) = words.iter_mut().rfind(|word| **word > 0) {
+        *least = least.saturating_sub(TAIL);
+    }
+    Position::from_words(words)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::record::END_HEADER;
+    use crate::record::{Header, Meta};
+    use crate::record::{MsgType, Timestamp};
+
+    fn ends(log: &[&str]) -> Option<Certain> {
+        let mut ends = Ends::default();
+        for text in log {
+            let mut record = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(5)), Vec::new());
+            if let Some(stamp) = text.strip_prefix("end") {
+                record.extra.push(Header::new(END_HEADER, "1"));
+                record.meta.stamp = stamp.trim().parse().ok();
+            } else {
+                record.extra.push(Header::new(Stamp::HEADER, (*text).to_owned()));
+            }
+            ends.see(&record);
+        }
+        ends.ended
+    }
+
+    #[test]
+    fn an_end_counts_unless_its_epoch_is_over() {
+        for (ended, log) in [
+            (None, &["p;1;fence;1"][..]),
+            (Some(true), &["end"]),
+            (Some(true), &["end", "p;1;fence;1", "p;1;base;0"]),
+            (Some(false), &["end p;1;5"]),
+            (Some(false), &["p;1;fence;1", "end p;1;5"]),
+            (Some(false), &["q;2;fence;1", "end p;1;5", "p;2;fence;1"]),
+            (None, &["p;2;fence;1", "p;1;fence;1", "end p;1;5"]),
+            (Some(false), &["p;2;fence;1", "end p;1;5", "end p;2;5"]),
+            (Some(true), &["end p;1;5", "end"]),
+        ] {
+            assert_eq!(ends(log), ended, "{log:?}");
+        }
+    }
+
+    #[test]
+    fn the_tail_begins_before_the_end() {
+        let words = |words| before(Position::from_words(words)).words();
+        assert_eq!(words([100, 0, 0]), [36, 0, 0]);
+        assert_eq!(words([7, 0, 0]), [0, 0, 0]);
+        assert_eq!(words([7, 100, 0]), [7, 36, 0]);
+        assert_eq!(words([7, 3, 0]), [7, 0, 0]);
+        assert_eq!(words([7, 3, 2]), [7, 3, 0]);
+        assert_eq!(words([0; 3]), [0; 3]);
+    }
+}

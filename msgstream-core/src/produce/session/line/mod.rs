@@ -1,0 +1,349 @@
+//! What was handed over for one channel and isn't acknowledged: in order, with its numbers. No
+//! waiting and no clock of its own.
+
+mod kept;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use self::kept::Kept;
+use super::counts::Counts;
+use crate::dedup::{Control, Kind};
+use crate::planted::{Bug, planted};
+use crate::record::{Meta, Origin, Position, Record, Stamp};
+use crate::record::{MsgType, Timestamp};
+use crate::transport::{Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind};
+
+/// After so many messages, or so long, without a tick a base tells the last number, so that a
+/// producer that doesn't tick is found in a log whose beginning is gone.
+const BASE_EVERY: u64 = 100_000;
+const BASE_AFTER: Duration = Duration::from_secs(60);
+
+pub(super) struct Line {
+    channel: Arc<str>,
+    origin: Arc<Origin>,
+    counts: Counts,
+    /// The time that control records bear: one that is no news to any reader.
+    floor: Timestamp,
+    /// The number of the last message that was handed over.
+    last: u64,
+    /// The last number that a tick or a base told, and when.
+    told: (u64, Instant),
+    batches: VecDeque<Batch>,
+    /// The first batch of which something isn't sent.
+    next: usize,
+    /// How many records are in each piece in flight. A piece is of one batch.
+    pieces: VecDeque<usize>,
+    receipts: VecDeque<Receipt>,
+    bytes: usize,
+    /// A tick waits for what is before it.
+    held: bool,
+}
+
+struct Batch {
+    /// All records, where they can be sent as they came: in one piece, and at once. Else they are
+    /// made again of what is kept.
+    fresh: Vec<Record>,
+    kept: Kept,
+    /// The number of the last message before.
+    before: u64,
+    bytes: usize,
+    sent: usize,
+    stored: Vec<Position>,
+    /// An outcome of it was unknown.
+    unknown: bool,
+    /// When it failed first.
+    failed: Option<Instant>,
+    reply: ReceiptSender,
+}
+
+impl Line {
+    pub(super) fn new(
+        channel: Arc<str>,
+        origin: Arc<Origin>,
+        last: u64,
+        floor: Timestamp,
+        now: Instant,
+        counts: Counts,
+    ) -> Self {
+        Self {
+            channel,
+            origin,
+            counts,
+            floor,
+            last,
+            told: (last, now),
+            batches: VecDeque::new(),
+            next: 0,
+            pieces: VecDeque::new(),
+            receipts: VecDeque::new(),
+            bytes: 0,
+            held: false,
+        }
+    }
+
+    pub(super) const fn channel(&self) -> &Arc<str> {
+        &self.channel
+    }
+
+    /// How many bytes wait for their acknowledgement.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether everything is acknowledged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.next == self.batches.len()
+    }
+
+    /// Since when the first batch fails.
+    pub(super) fn fails_since(&self) -> Option<Instant> {
+        self.batches.front()?.failed
+    }
+
+    /// The first receipt that is still to come.
+    pub(super) fn receipt(&mut self) -> Option<&mut Receipt> {
+        self.receipts.front_mut()
+    }
+
+    /// Takes a batch in, and a base before it where one is due. Payloads may be in the buffers.
+    pub(super) fn take(
+        &mut self,
+        records: Vec<Record>,
+        buffers: Vec<Bytes>,
+        reply: ReceiptSender,
+        now: Instant,
+    ) {
+        let (told, at) = self.told;
+        if self.last > told && (self.last - told >= BASE_EVERY || now - at >= BASE_AFTER) {
+            // Nobody waits for it: where it fails, so does what follows it.
+            self.take_base(Receipt::pending().0, now);
+        }
+        self.put(records, buffers, reply, now);
+    }
+
+    /// Takes a base in, which tells the number of the last message before it.
+    pub(super) fn take_base(&mut self, reply: ReceiptSender, now: Instant) {
+        self.counts.lock().bases_sent += 1;
+        let base = self.control(Kind::Base { last: self.last });
+        self.put(vec![base], Vec::new(), reply, now);
+    }
+
+    fn put(
+        &mut self,
+        mut records: Vec<Record>,
+        buffers: Vec<Bytes>,
+        reply: ReceiptSender,
+        now: Instant,
+    ) {
+        if records.is_empty() {
+            // No outcome will come that would tell of it.
+            return reply.send(Outcome::stored(Vec::new()));
+        }
+        let (before, mut bytes, mut ticks) = (self.last, 0, false);
+        let mut kept = Kept::new(records.len(), buffers);
+        let mut whole = self.is_sent();
+        for record in &mut records {
+            let tick = is_tick(record);
+            // A piece ends before a tick that follows messages.
+            whole &= !tick || self.last == before;
+            ticks |= tick;
+            self.last += u64::from(!tick);
+            bytes += record.footprint();
+            kept.push(record);
+            stamp(record, &self.origin, self.last);
+        }
+        if ticks {
+            self.told = (self.last, now);
+        }
+        self.bytes += bytes;
+        self.batches.push_back(Batch {
+            fresh: if whole { records } else { Vec::new() },
+            kept,
+            before,
+            bytes,
+            sent: 0,
+            stored: Vec::new(),
+            unknown: false,
+            failed: None,
+            reply,
+        });
+    }
+
+    /// The last record of the session here.
+    pub(super) fn goodbye(&self) -> Record {
+        self.control(Kind::Goodbye)
+    }
+
+    fn control(&self, kind: Kind) -> Record {
+        let mut record = Record::new(Meta::new(MsgType::TIME_TICK, self.floor), Vec::new());
+        let Origin { producer, epoch } = &*self.origin;
+        Control { producer: producer.clone(), epoch: Some(*epoch), kind }.write(&mut record);
+        record
+    }
+
+    /// The records to send next, stamped; the caller sends them and gives [`Self::sent`] the
+    /// receipt. `None` where there is nothing, and where a tick waits: it may only follow what is
+    /// stored, for it says that it is.
+    pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
+        let batch = loop {
+            let batch = self.batches.get_mut(self.next)?;
+            if batch.sent < batch.kept.len() {
+                break batch;
+            }
+            self.next += 1;
+        };
+        if batch.kept.is_tick(batch.sent) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
+            if !std::mem::replace(&mut self.held, true) {
+                self.counts.lock().held_back += 1;
+            }
+            return None;
+        }
+        self.held = false;
+        let mut piece = std::mem::take(&mut batch.fresh);
+        if piece.is_empty() {
+            piece = batch.again(&self.origin);
+        }
+        if batch.failed.is_some() {
+            let mut counts = self.counts.lock();
+            counts.resent_batches += 1;
+            counts.resent_records += piece.len() as u64;
+        }
+        batch.sent += piece.len();
+        if batch.sent == batch.kept.len() {
+            self.next += 1;
+        }
+        self.pieces.push_back(piece.len());
+        Some(piece)
+    }
+
+    /// Keeps the receipt of the last piece.
+    pub(super) fn sent(&mut self, receipt: Receipt) {
+        self.receipts.push_back(receipt);
+    }
+
+    /// Takes note of the outcome of the first piece in flight.
+    ///
+    /// # Errors
+    /// What became of the piece's rest, and why.
+    pub(super) fn settle(&mut self, outcome: Outcome) -> Result<(), (Fate, TransportError)> {
+        self.receipts.pop_front();
+        let (Some(count), Some(batch)) = (self.pieces.pop_front(), self.batches.front_mut()) else {
+            return Ok(());
+        };
+        let mut stored = outcome.stored;
+        stored.truncate(count);
+        let complete = stored.len() == count;
+        if batch.stored.is_empty() {
+            batch.stored = stored;
+        } else {
+            batch.stored.append(&mut stored);
+        }
+        self.finish();
+        match outcome.rest {
+            Some(rest) => Err(rest),
+            None if complete => Ok(()),
+            None => {
+                let reason = "records have no position".to_owned();
+                let kind = TransportErrorKind::Protocol { reason };
+                Err((Fate::Unknown, TransportError::new("submit", kind).on(&*self.channel)))
+            }
+        }
+    }
+
+    /// Tells of the batches that are all acknowledged.
+    fn finish(&mut self) {
+        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.kept.len()) {
+            self.next = self.next.saturating_sub(1);
+            self.bytes -= batch.bytes;
+            if batch.unknown {
+                self.counts.lock().unknown_resolved += 1;
+            }
+            batch.reply.send(Outcome::stored(batch.stored));
+        }
+    }
+
+    /// The writer failed: all that isn't acknowledged is to be sent again, in order. What was in
+    /// flight behind the failure may be stored, too, so sending the failed batch alone would put
+    /// it behind what follows it.
+    pub(super) fn rewind(&mut self, fate: Fate, now: Instant) {
+        for (n, batch) in self.batches.iter_mut().enumerate() {
+            let in_flight = batch.sent > batch.stored.len();
+            if planted(Bug::RetryAlone) && n > 0 && in_flight {
+                batch.stored.resize(batch.kept.len(), Position::default());
+                batch.sent = batch.kept.len();
+                continue;
+            }
+            batch.unknown |= in_flight && (n > 0 || fate == Fate::Unknown);
+            batch.failed.get_or_insert(now);
+            batch.sent = batch.stored.len();
+        }
+        self.next = 0;
+        self.pieces.clear();
+        self.receipts.clear();
+        self.held = false;
+    }
+
+    /// Gives up: tells of each batch what is known of it, the first one with the error.
+    pub(super) fn end(&mut self, error: TransportError) {
+        self.pieces.clear();
+        self.receipts.clear();
+        (self.next, self.bytes) = (0, 0);
+        let mut error = Some(error);
+        for batch in self.batches.drain(..) {
+            let unknown = batch.unknown || batch.sent > batch.stored.len();
+            let fate = if unknown { Fate::Unknown } else { Fate::NotStored };
+            let error = error.take().unwrap_or_else(|| {
+                TransportError::new("submit", TransportErrorKind::Poisoned).on(&*self.channel)
+            });
+            batch.reply.send(Outcome::partial(batch.stored, fate, error));
+        }
+    }
+}
+
+impl Batch {
+    /// The records of the next piece, made again.
+    fn again(&self, origin: &Arc<Origin>) -> Vec<Record> {
+        let first = self.before + self.kept.messages(self.sent);
+        let (mut last, mut piece) = (first, Vec::with_capacity(self.kept.len() - self.sent));
+        for mut record in self.kept.again(self.sent) {
+            let tick = is_tick(&record);
+            if tick && last > first {
+                break;
+            }
+            last += u64::from(!tick);
+            stamp(&mut record, origin, last);
+            piece.push(record);
+        }
+        piece
+    }
+}
+
+/// Puts its number on a record. A control record says itself what it is.
+#[inline]
+fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64) {
+    if record.header(Stamp::HEADER).is_some() {
+        record.meta.stamp = None;
+    } else if let Some(stamp) = &mut record.meta.stamp {
+        stamp.seq = seq;
+    } else {
+        record.meta.stamp = Some(Stamp { origin: origin.clone(), seq });
+    }
+}
+
+/// Ticks and control records, which take no number.
+fn is_tick(record: &Record) -> bool {
+    record.meta.msg_type == MsgType::TIME_TICK
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! Opening a session: fences, the numbers before them, and bases.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::confirm::{Home, Session};
+use super::counts::Counts;
+use super::ended::is_ended;
+use super::line::Line;
+use super::retry::{Retry, deadline};
+use super::scan::Scan;
+use super::writer::{Mender, SessionWriter};
+use super::{Opened, SessionConfig};
+use crate::dedup::{Control, Kind};
+use crate::error::{Error, Result};
+use crate::record::{Meta, Origin, Position, Record};
+use crate::record::{MsgType, Timestamp};
+use crate::transport::AT_A_TIME;
+use crate::transport::{ChannelWriter, Start, Transport, TransportError, TransportErrorKind};
+
+/// The greatest number after which a session goes on: no program counts so far, so a greater one
+/// is somebody else's, and there is always room for those that follow.
+const MOST: u64 = 1 << 62;
+
+/// A session, the writers of its channels in their order, and where the producer stands.
+pub(crate) type OpenSession = (Session, Vec<(Arc<str>, SessionWriter)>, Opened);
+
+pub(crate) async fn open(
+    transport: &Arc<dyn Transport>,
+    config: SessionConfig,
+    channels: &[&str],
+    counts: &Counts,
+) -> Result<OpenSession> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        let reason = "a session runs in a tokio runtime: open it in one".to_owned();
+        return Err(Error::Config { reason });
+    }
+    if config.in_flight == 0 {
+        let reason = "with 0 bytes in flight a session can't write: allow more".to_owned();
+        return Err(Error::Config { reason });
+    }
+    let opener = Opener { writes: true, ..Opener::new(transport, config, counts) };
+    opener.within(opener.open(channels)).await
+}
+
+/// Fences on behalf of a producer that may still be writing: from here on nothing of its sessions
+/// is taken on these channels, until it opens another one. Gives where it stood.
+pub(super) async fn fence(
+    transport: &Arc<dyn Transport>,
+    config: SessionConfig,
+    channels: &[&str],
+) -> Result<Opened> {
+    let opener = Opener::new(transport, config, &Counts::default());
+    let fenced = opener.within(opener.fence_all(channels)).await?;
+    Ok(fenced.opened(&opener.config, channels))
+}
+
+/// An epoch between this one and any that begins later.
+fn just_after(epoch: Position) -> Position {
+    let mut words = epoch.words();
+    for word in words.iter_mut().rev() {
+        *word = word.wrapping_add(1);
+        if *word > 0 {
+            return Position::from_words(words);
+        }
+    }
+    Position::MAX
+}
+
+struct Opener<'a> {
+    transport: &'a Arc<dyn Transport>,
+    config: SessionConfig,
+    counts: Counts,
+    deadline: Instant,
+    /// More than fences.
+    writes: bool,
+}
+
+/// What the home channel told.
+#[derive(Clone, Copy)]
+struct Begun {
+    epoch: Position,
+    /// The epoch before.
+    prior: Option<Position>,
+}
+
+/// A channel that is fenced, read up to the fence.
+struct Entered {
+    channel: Arc<str>,
+    epoch: Position,
+    last: u64,
+    scan: Scan,
+    writer: Box<dyn ChannelWriter>,
+}
+
+/// The home channel, and the others in their order.
+struct Fenced {
+    home: Entered,
+    others: Vec<Entered>,
+}
+
+impl Fenced {
+    fn opened(&self, config: &SessionConfig, channels: &[&str]) -> Opened {
+        let all = self.others.iter().chain([&self.home]);
+        let named = all.filter(|entered| channels.contains(&&*entered.channel));
+        let last = named.map(|entered| (entered.channel.clone(), entered.last)).collect();
+        Opened { producer: config.producer.clone(), epoch: self.home.epoch, last }
+    }
+}
+
+impl<'a> Opener<'a> {
+    fn new(transport: &'a Arc<dyn Transport>, config: SessionConfig, counts: &Counts) -> Self {
+        let deadline = deadline(Instant::now(), config.retry_for);
+        Self { transport, config, counts: counts.clone(), deadline, writes: false }
+    }
+
+    /// Keeps the deadline.
+    async fn within<T>(&self, opening: impl Future<Output = Result<T>>) -> Result<T> {
+        match timeout_at(self.deadline, opening).await {
+            Ok(result) => result,
+            Err(_) => {
+                let kind = TransportErrorKind::TimedOut { after: self.config.retry_for };
+                Err(TransportError::new("create_session", kind).on(&*self.config.home).into())
+            }
+        }
+    }
+
+    async fn open(&self, channels: &[&str]) -> Result<OpenSession> {
+        let fenced = self.fence_all(channels).await?;
+        let opened = fenced.opened(&self.config, channels);
+        let producer = self.config.producer.clone();
+        let origin = Arc::new(Origin { producer, epoch: opened.epoch });
+
+        let (home, scan) = self.start(fenced.home, &origin);
+        let shared = home.shared();
+        let mut home = Some(home);
+        let mut others = fenced.others.into_iter();
+        let mut writers = Vec::with_capacity(channels.len());
+        for channel in channels {
+            let writer = if **channel == *self.config.home {
+                home.take()
+            } else {
+                others.next().map(|entered| self.start(entered, &origin).0)
+            };
+            writers.extend(writer.map(|writer| (Arc::from(*channel), writer)));
+        }
+        let home = Home { shared, scan, writer: home };
+        // A base on every channel: who begins to read in the middle knows the number, too.
+        let bases: Vec<_> = writers.iter().map(|(_, writer)| writer.shared().mark()).collect();
+        for base in bases {
+            if let Some((_, error)) = base.await.rest {
+                return Err(error.into());
+            }
+        }
+        self.counts.lock().opened += 1;
+        let session = Session::new(origin, self.config.retry_for, self.counts.clone(), home);
+        Ok((session, writers, opened))
+    }
+
+    fn start(&self, entered: Entered, origin: &Arc<Origin>) -> (SessionWriter, Scan) {
+        let Entered { channel, last, scan, writer, .. } = entered;
+        let (counts, floor) = (self.counts.clone(), scan.seen.floor());
+        let line =
+            Line::new(channel.clone(), origin.clone(), last, floor, Instant::now(), counts.clone());
+        let mender = Mender {
+            transport: self.transport.clone(),
+            channel,
+            incarnation: scan.incarnation(),
+            retry_for: self.config.retry_for,
+            counts,
+        };
+        (SessionWriter::start(mender, line, writer, self.config.in_flight), scan)
+    }
+
+    /// The home channel first: the place of its fence is the epoch, so the log decides who is the
+    /// newer one of two that open the session at once.
+    async fn fence_all(&self, channels: &[&str]) -> Result<Fenced> {
+        let at_home = channels.contains(&&*self.config.home);
+        let home = self.enter(&self.config.home, None, at_home).await?;
+        let begun = Some(Begun { epoch: home.epoch, prior: home.scan.seen.prior() });
+        // Boxed: a future of this very type keeps the caller's from being `Send`.
+        let others = channels.iter().filter(|channel| ***channel != *self.config.home);
+        let others: Vec<_> = others.map(|c| self.enter(c, begun, true).boxed()).collect();
+        let others = stream::iter(others).buffered(AT_A_TIME).try_collect().await?;
+        Ok(Fenced { home, others })
+    }
+
+    /// Fences a channel, and reads it up to the fence; one that has messages, for their number.
+    async fn enter(&self, channel: &str, begun: Option<Begun>, messages: bool) -> Result<Entered> {
+        // The home channel is read whole: a fence that voids the last epoch tells it nowhere else.
+        let can_seek = begun.is_some() && self.transport.capabilities().seek_time;
+        let since = self.config.scan_since.filter(|_| can_seek);
+        let start = since.map_or(Start::Earliest, Start::Time);
+        let mut scan = self.scan(channel, start).await?;
+        let info = self.again(|| self.transport.describe(channel)).await?;
+        if info.first.is_some() {
+            scan.read_to_end(info.end, self.deadline).await?;
+        }
+        let writes = self.writes && messages;
+        if writes {
+            self.not_ended(channel, scan.seen.has_ended(), since.is_some()).await?;
+        }
+        let floor = scan.seen.floor();
+        let epoch = match begun {
+            Some(begun) => Some(begun.epoch),
+            None if self.writes => None,
+            // Not its own place: a session that begins meanwhile is newer than those it is for.
+            None => scan.seen.newest().map(just_after),
+        };
+        let (fence, writer) = self.fence(channel, floor, epoch).await?;
+        scan.read_to(fence, self.deadline).await?;
+        let prior = begun.and_then(|begun| begun.prior);
+        if since.is_some() && !scan.seen.is_enough(prior) {
+            self.counts.lock().scans_restarted += 1;
+            scan = self.scan(channel, Start::Earliest).await?;
+            scan.read_to(fence, self.deadline).await?;
+        }
+        if writes && scan.seen.has_ended() {
+            self.not_ended(channel, scan.seen.has_ended(), since.is_some()).await?;
+        }
+        let epoch = epoch.unwrap_or(fence);
+        // To one that only fences, a newer epoch on another channel is as good.
+        let matters = self.writes || begun.is_none();
+        if let Some(by) = scan.seen.newest().filter(|newest| matters && *newest > epoch) {
+            self.counts.lock().fenced += 1;
+            return Err(Error::Fenced { producer: self.config.producer.to_string(), epoch, by });
+        }
+        if messages && scan.seen.is_unclear() {
+            let (channel, producer) = (channel.to_owned(), self.config.producer.to_string());
+            return Err(Error::NumbersLost { channel, producer });
+        }
+        let last = scan.seen.last().unwrap_or(0);
+        if writes && last > MOST {
+            let (channel, producer) = (channel.to_owned(), self.config.producer.to_string());
+            return Err(Error::NumbersSpent { channel, producer, last });
+        }
+        Ok(Entered { channel: channel.into(), epoch, last, scan, writer })
+    }
+
+    /// Nothing that follows an end is ever delivered. What was read from the middle on may have
+    /// begun behind the end, or behind the fence that voids it.
+    async fn not_ended(&self, channel: &str, seen: bool, part: bool) -> Result<()> {
+        let ended = match part {
+            true => self.again(|| is_ended(&**self.transport, channel)).await?,
+            false => seen,
+        };
+        if ended { Err(Error::Ended { channel: channel.to_owned() }) } else { Ok(()) }
+    }
+
+    async fn scan(&self, channel: &str, start: Start) -> Result<Scan> {
+        let reader = self.again(|| self.transport.reader(channel, start, None)).await?;
+        Ok(Scan::new(reader, self.config.producer.clone()))
+    }
+
+    /// Writes a fence until one is acknowledged: the last one counts. One that was stored all the
+    /// same is older; one that is stored later is newer, and found where the log is read.
+    async fn fence(
+        &self,
+        channel: &str,
+        floor: Timestamp,
+        epoch: Option<Position>,
+    ) -> Result<(Position, Box<dyn ChannelWriter>)> {
+        let mut nonce = 0;
+        let fence = || {
+            nonce += 1;
+            let mut record = Record::new(Meta::new(MsgType::TIME_TICK, floor), Vec::new());
+            let (producer, kind) = (self.config.producer.clone(), Kind::Fence { nonce });
+            Control { producer, epoch, kind }.write(&mut record);
+            self.append(channel, record)
+        };
+        self.again(fence).await
+    }
+
+    async fn append(
+        &self,
+        channel: &str,
+        record: Record,
+    ) -> Result<(Position, Box<dyn ChannelWriter>), TransportError> {
+        let mut writer = self.transport.writer(channel).await?;
+        writer.ready().await?;
+        self.counts.lock().fences_sent += 1;
+        let outcome = writer.submit(vec![record]).await;
+        match (outcome.stored.first(), outcome.rest) {
+            (Some(position), _) => Ok((*position, writer)),
+            (None, Some((_, error))) => Err(error),
+            (None, None) => {
+                let kind = TransportErrorKind::Protocol { reason: "no position".to_owned() };
+                Err(TransportError::new("submit", kind).on(channel))
+            }
+        }
+    }
+
+    /// Tries until the deadline.
+    async fn again<T, F>(&self, mut operation: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, TransportError>>,
+    {
+        let mut retry = Retry::default();
+        loop {
+            match operation().await {
+                Ok(done) => return Ok(done),
+                Err(error) => retry.pause(error, self.deadline).await?,
+            }
+        }
+    }
+}

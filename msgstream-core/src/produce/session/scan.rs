@@ -1,0 +1,257 @@
+//! What a channel's records tell of a producer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ended::Ends;
+use super::retry::Retry;
+use crate::dedup::{Control, Kind, ProducerState};
+use crate::dedup::{Dedup, Verdict};
+use crate::record::{Incarnation, Position, Record, Stamp};
+use crate::record::{MsgType, Timestamp};
+use crate::transport::{ChannelReader, Limit, ReadBatch, TransportError};
+
+/// One producer, as the records of a channel tell of it, from where they were read first. What is
+/// taken is what consumers take.
+#[derive(Debug)]
+pub(super) struct Seen {
+    producer: Arc<str>,
+    dedup: Dedup,
+    newest: Option<Position>,
+    /// The epoch before the newest one.
+    prior: Option<Position>,
+    /// What told the number first, of the last epoch that told one.
+    told: Option<Told>,
+    /// A tick or a base of the newest epoch told a number. A message before one doesn't: where 5
+    /// failed and 6 was stored, 6 isn't the last one that was taken.
+    known: bool,
+    /// The number is exact, wherever reading began: before what told it first there was the epoch's
+    /// fence, or a message that it counts, or something else told another one after it. Alone it
+    /// may be a late copy. Two that were written one after the other aren't both late.
+    exact: bool,
+    /// The greatest number of a message that came before an earlier one, or before any was known.
+    ahead: u64,
+    /// There were messages that told nothing.
+    unclear: bool,
+    floor: Timestamp,
+    ends: Ends,
+}
+
+/// A tick or a base that told a number.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    epoch: Position,
+    last: u64,
+    ts: Timestamp,
+}
+
+impl Seen {
+    pub(super) fn new(producer: Arc<str>) -> Self {
+        Self {
+            producer,
+            dedup: Dedup::default(),
+            newest: None,
+            prior: None,
+            told: None,
+            known: false,
+            exact: false,
+            ahead: 0,
+            unclear: false,
+            floor: Timestamp::MIN,
+            ends: Ends::default(),
+        }
+    }
+
+    /// Whether the channel has ended, as far as it was read.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ends.ended()
+    }
+
+    /// The greatest tick. The end of time is left out: nobody can follow it.
+    pub(super) const fn floor(&self) -> Timestamp {
+        self.floor
+    }
+
+    pub(super) const fn newest(&self) -> Option<Position> {
+        self.newest
+    }
+
+    pub(super) const fn prior(&self) -> Option<Position> {
+        self.prior
+    }
+
+    /// Whether reading from the middle on told the last number, where `prior` is the newest epoch
+    /// by the home channel. What an epoch tells that was fenced before is void; and messages ahead
+    /// of the number may mean that it is a late copy of an older one.
+    pub(super) fn is_enough(&self, prior: Option<Position>) -> bool {
+        let told = self.told.map(|told| told.epoch);
+        told >= prior && self.last().is_some_and(|last| self.ahead <= last)
+    }
+
+    /// Whether there were messages, and nothing that told their numbers for certain.
+    pub(super) fn is_unclear(&self) -> bool {
+        match self.last() {
+            Some(last) => self.ahead > last && !self.exact,
+            None => self.unclear,
+        }
+    }
+
+    /// The number of the last message that was taken, where it is known.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.known.then(|| self.state().map_or(0, |state| state.last))
+    }
+
+    pub(super) fn see(&mut self, record: &Record) {
+        let tick = record.meta.msg_type == MsgType::TIME_TICK;
+        let ts = record.meta.timestamp;
+        self.ends.see(record);
+        if tick && ts < Timestamp::MAX {
+            self.floor = self.floor.max(ts);
+        }
+        if let Some((control, epoch)) = Control::read(record) {
+            if control.producer == self.producer && self.is_newest(epoch) {
+                self.control(&control, epoch, ts);
+            }
+        } else if let Some(stamp) = &record.meta.stamp
+            && stamp.origin.producer == self.producer
+            && self.is_newest(stamp.origin.epoch)
+        {
+            if tick {
+                self.tell(Told { epoch: stamp.origin.epoch, last: stamp.seq, ts });
+                // With one producer there can't be too many.
+                let _ = self.dedup.tick(stamp, usize::MAX);
+            } else {
+                self.message(stamp);
+            }
+        }
+    }
+
+    /// Takes note of a newer epoch alone.
+    pub(super) fn see_epoch(&mut self, record: &Record) {
+        let control = Control::read(record).filter(|(c, _)| c.producer == self.producer);
+        let stamp = record.meta.stamp.as_ref().filter(|s| s.origin.producer == self.producer);
+        let epoch = control.map(|(_, epoch)| epoch).or(stamp.map(|s| s.origin.epoch));
+        self.newest = self.newest.max(epoch);
+    }
+
+    fn control(&mut self, control: &Control, epoch: Position, ts: Timestamp) {
+        if let Kind::Base { last } = control.kind {
+            self.tell(Told { epoch, last, ts });
+        }
+        let _ = self.dedup.control(control, epoch, usize::MAX);
+    }
+
+    /// Takes note of how the newest epoch's number is known, before the number itself.
+    fn tell(&mut self, told: Told) {
+        self.known = true;
+        if self.begins(told.epoch) {
+            // With the first number of an epoch, what older ones told and wrote is settled.
+            let fenced = self.state().is_some_and(|state| state.epoch == told.epoch);
+            (self.told, self.exact, self.ahead) = (Some(told), fenced, 0);
+        } else if let Some(first) = self.told.filter(|first| first.epoch == told.epoch) {
+            self.exact |= (told.last, told.ts) > (first.last, first.ts);
+        } else {
+            (self.told, self.exact) = (Some(told), (1..=told.last).contains(&self.ahead));
+        }
+    }
+
+    fn message(&mut self, stamp: &Stamp) {
+        if self.begins(stamp.origin.epoch) {
+            // Its base is before the place where reading began, so all else is older.
+            (self.dedup, self.known, self.ahead) = (Dedup::default(), false, 0);
+        }
+        if !self.known {
+            self.unclear = true;
+            self.ahead = self.ahead.max(stamp.seq);
+        } else if let Ok(Verdict::Gap) = self.dedup.message(stamp, usize::MAX) {
+            self.ahead = self.ahead.max(stamp.seq);
+        }
+    }
+
+    /// Whether an epoch is newer than what the number is of, and has told none.
+    fn begins(&self, epoch: Position) -> bool {
+        self.state().is_some_and(|state| state.epoch < epoch || state.fenced)
+    }
+
+    fn state(&self) -> Option<ProducerState> {
+        self.dedup.state(&self.producer)
+    }
+
+    fn is_newest(&mut self, epoch: Position) -> bool {
+        let epoch = Some(epoch);
+        if epoch > self.newest {
+            (self.prior, self.newest) = (self.newest, epoch);
+        }
+        self.newest == epoch
+    }
+}
+
+/// Reads a channel for what it tells of a producer.
+#[derive(Debug)]
+pub(super) struct Scan {
+    reader: Box<dyn ChannelReader>,
+    pub(super) seen: Seen,
+}
+
+impl Scan {
+    pub(super) fn new(reader: Box<dyn ChannelReader>, producer: Arc<str>) -> Self {
+        Self { reader, seen: Seen::new(producer) }
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        self.reader.incarnation()
+    }
+
+    /// Reads what is there now, as far as the reader knows.
+    pub(super) async fn read_to_end(
+        &mut self,
+        end: Position,
+        deadline: Instant,
+    ) -> Result<(), TransportError> {
+        loop {
+            let batch = self.read(deadline).await?;
+            batch.records.iter().for_each(|record| self.seen.see(record));
+            if batch.caught_up || batch.next >= end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads up to a record that is there for certain, whatever the reader takes for the end. Of
+    /// what it gets of later ones only their epochs count.
+    pub(super) async fn read_to(
+        &mut self,
+        last: Position,
+        deadline: Instant,
+    ) -> Result<(), TransportError> {
+        loop {
+            let batch = self.read(deadline).await?;
+            for record in &batch.records {
+                if record.position <= last {
+                    self.seen.see(record);
+                } else {
+                    self.seen.see_epoch(record);
+                }
+            }
+            if batch.next > last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read(&mut self, deadline: Instant) -> Result<ReadBatch, TransportError> {
+        let limit = Limit::default().with_wait(Duration::from_millis(100));
+        let mut retry = Retry::default();
+        loop {
+            match self.reader.read(limit).await {
+                Ok(batch) => return Ok(batch),
+                Err(error) => retry.pause(error, deadline).await?,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

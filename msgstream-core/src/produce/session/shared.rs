@@ -1,0 +1,287 @@
+//! A channel's writer and its line, shared by the one that submits and the task that mends.
+
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::line::Line;
+use crate::record::Record;
+use crate::transport::{
+    ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind,
+};
+
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Something was acknowledged, mended or ended.
+    changed: Notify,
+    in_flight: usize,
+}
+
+pub(super) struct State {
+    pub(super) line: Line,
+    /// The writer; a failed one until there is another. `None` while [`Shared::ready`] has it.
+    writer: Option<Box<dyn ChannelWriter>>,
+    mode: Mode,
+    /// The task, to be woken.
+    task: Option<Waker>,
+    /// Something was acknowledged since the task asked.
+    progress: bool,
+}
+
+enum Mode {
+    Open,
+    /// The task is to open another writer.
+    Broken(TransportError),
+    /// It does.
+    Mending,
+    /// Nothing is taken any more, and why.
+    Ended(TransportErrorKind),
+}
+
+impl Shared {
+    pub(super) fn new(line: Line, writer: Box<dyn ChannelWriter>, in_flight: usize) -> Self {
+        let (writer, mode) = (Some(writer), Mode::Open);
+        let state = State { line, writer, mode, task: None, progress: false };
+        Self { state: Mutex::new(state), changed: Notify::new(), in_flight }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A transport that panicked in `submit` fails in its receipts.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a batch in and sends it, where the channel is open.
+    pub(super) fn submit(&self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
+        self.take(|line, reply| line.take(records, buffers, reply, Instant::now()))
+    }
+
+    /// Writes a base: its position is after everything that was submitted before.
+    pub(super) fn mark(&self) -> Receipt {
+        self.take(|line, reply| line.take_base(reply, Instant::now()))
+    }
+
+    fn take(&self, put: impl FnOnce(&mut Line, ReceiptSender)) -> Receipt {
+        let mut state = self.lock();
+        if let Mode::Ended(kind) = &state.mode {
+            let error = TransportError::new("submit", kind.clone()).on(&**state.line.channel());
+            return Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error));
+        }
+        let (reply, receipt) = Receipt::pending();
+        let idle = state.line.receipt().is_none();
+        put(&mut state.line, reply);
+        state.send();
+        // The task waits for one receipt at a time. It needn't run for one that has come already.
+        if idle && state.poll_receipts(&mut Context::from_waker(Waker::noop())).is_pending() {
+            state.wake();
+        }
+        receipt
+    }
+
+    /// Waits until the channel takes another batch.
+    pub(super) async fn ready(&self) -> Result<(), TransportError> {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // It hears of everything from here on, so nothing slips in between look and wait.
+            changed.as_mut().enable();
+            let Some(mut lent) = self.lend()? else {
+                changed.await;
+                continue;
+            };
+            let Some(writer) = &mut lent.writer else { continue };
+            match writer.ready().await {
+                Ok(()) => return Ok(()),
+                Err(error) => lent.failed = Some(error),
+            }
+        }
+    }
+
+    /// Waits until everything is acknowledged, or nothing more will be.
+    pub(super) async fn settled(&self) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.lock().is_settled() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Takes nothing more, and says goodbye where everything is acknowledged.
+    pub(super) fn say_goodbye(&self) -> Option<Receipt> {
+        let mut state = self.lock();
+        let State { line, writer, mode, .. } = &mut *state;
+        let open = matches!(mode, Mode::Open) && line.is_empty();
+        let receipt = open.then(|| Some(writer.as_mut()?.submit(vec![line.goodbye()])));
+        drop(state);
+        let closed = TransportError::new("submit", TransportErrorKind::Closed);
+        self.end(closed, TransportErrorKind::Closed);
+        receipt?
+    }
+
+    /// Ends the writer, once nothing more is sent.
+    pub(super) async fn close(&self) -> Result<(), TransportError> {
+        let writer = self.lock().writer.take();
+        let mut lent = Lent { shared: self, writer, failed: None };
+        match &mut lent.writer {
+            Some(writer) => writer.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether these records could be written.
+    pub(super) fn check(&self, records: &[Record]) -> Result<(), TransportError> {
+        // It is lent only to `ready` and `close`, which borrow the session's writer for themselves.
+        self.lock().writer.as_ref().map_or(Ok(()), |writer| writer.check(records))
+    }
+
+    /// Waits until the writer broke; gives the error, `None` where nothing more is to be done.
+    pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<Option<TransportError>> {
+        let mut state = self.lock();
+        let _ = state.poll_receipts(cx);
+        let polled = match std::mem::replace(&mut state.mode, Mode::Mending) {
+            Mode::Broken(error) => Poll::Ready(Some(error)),
+            mode => {
+                let ended = matches!(mode, Mode::Ended(_));
+                state.mode = mode;
+                state.task = Some(cx.waker().clone());
+                if ended { Poll::Ready(None) } else { Poll::Pending }
+            }
+        };
+        drop(state);
+        self.changed.notify_waiters();
+        polled
+    }
+
+    /// Before another writer is tried: all that isn't acknowledged is to be sent to it. Says
+    /// whether anything was acknowledged since it was asked last.
+    pub(super) fn rewind(&self) -> bool {
+        let mut state = self.lock();
+        state.line.rewind(Fate::Unknown, Instant::now());
+        std::mem::take(&mut state.progress)
+    }
+
+    /// Sends the next piece to another writer, and gives the writer back. Where nothing is left to
+    /// send, the channel goes on with it.
+    pub(super) fn resend(
+        &self,
+        mut writer: Box<dyn ChannelWriter>,
+    ) -> Option<Box<dyn ChannelWriter>> {
+        let mut state = self.lock();
+        if !matches!(state.mode, Mode::Mending) {
+            return None;
+        }
+        if let Some(piece) = state.line.piece() {
+            state.line.sent(writer.submit(piece));
+            return Some(writer);
+        }
+        state.mode = Mode::Open;
+        let failed = state.writer.replace(writer);
+        drop(state);
+        drop(failed);
+        self.changed.notify_waiters();
+        None
+    }
+
+    /// Takes nothing more; later batches fail for this reason.
+    pub(super) fn end(&self, error: TransportError, kind: TransportErrorKind) {
+        let mut state = self.lock();
+        if !matches!(state.mode, Mode::Ended(_)) {
+            state.mode = Mode::Ended(kind);
+            state.line.end(error);
+            state.wake();
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The writer, where the channel takes more.
+    fn lend(&self) -> Result<Option<Lent<'_>>, TransportError> {
+        let mut state = self.lock();
+        match &state.mode {
+            Mode::Ended(kind) => {
+                Err(TransportError::new("ready", kind.clone()).on(&**state.line.channel()))
+            }
+            Mode::Open if state.line.is_sent() && state.line.bytes() < self.in_flight => {
+                let writer = state.writer.take();
+                Ok(Some(Lent { shared: self, writer, failed: None }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl State {
+    fn is_settled(&self) -> bool {
+        self.line.is_empty() || matches!(self.mode, Mode::Ended(_))
+    }
+
+    /// Sends what may be sent.
+    fn send(&mut self) {
+        let Some(writer) = self.writer.as_mut().filter(|_| matches!(self.mode, Mode::Open)) else {
+            return;
+        };
+        while let Some(piece) = self.line.piece() {
+            self.line.sent(writer.submit(piece));
+        }
+    }
+
+    /// Takes note of the receipts that have come, while the channel is open.
+    fn poll_receipts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while matches!(self.mode, Mode::Open)
+            && let Some(receipt) = self.line.receipt()
+        {
+            let outcome = ready!(receipt.poll_unpin(cx));
+            match self.line.settle(outcome) {
+                Ok(()) => {
+                    self.progress = true;
+                    self.send();
+                }
+                Err((fate, error)) => self.broke(fate, error),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn broke(&mut self, fate: Fate, error: TransportError) {
+        if matches!(self.mode, Mode::Open) {
+            self.line.rewind(fate, Instant::now());
+            self.mode = Mode::Broken(error);
+            self.wake();
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+}
+
+/// The writer, out of its place; it goes back when this is dropped.
+struct Lent<'a> {
+    shared: &'a Shared,
+    writer: Option<Box<dyn ChannelWriter>>,
+    failed: Option<TransportError>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        // Else there is another one meanwhile.
+        if state.writer.is_none() {
+            state.writer = self.writer.take();
+            if let Some(error) = self.failed.take() {
+                state.broke(Fate::Unknown, error);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

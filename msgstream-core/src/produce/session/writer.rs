@@ -1,0 +1,176 @@
+//! A writer that mends itself.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::counts::Counts;
+use super::line::Line;
+use super::retry::{Retry, deadline};
+use super::shared::Shared;
+use crate::record::{Incarnation, Record};
+use crate::transport::{
+    ChannelWriter, Receipt, Result, Transport, TransportError, TransportErrorKind,
+};
+
+/// Writes to one channel for a session: numbers messages, and sends again what isn't acknowledged,
+/// with a new writer, in order, until the deadline.
+///
+/// A batch is sent where it is submitted. A task waits for the receipts, and mends.
+pub(crate) struct SessionWriter {
+    shared: Arc<Shared>,
+    closing: Closing,
+    counts: Counts,
+    task: AbortHandle,
+}
+
+enum Closing {
+    Open,
+    Goodbye(Receipt),
+    Done,
+}
+
+/// How a writer is opened again.
+pub(super) struct Mender {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) channel: Arc<str>,
+    /// The life of the channel: another one has none of what was written.
+    pub(super) incarnation: Incarnation,
+    pub(super) retry_for: Duration,
+    pub(super) counts: Counts,
+}
+
+impl SessionWriter {
+    /// Goes on with a writer that is open. In a tokio runtime.
+    pub(super) fn start(
+        mender: Mender,
+        line: Line,
+        writer: Box<dyn ChannelWriter>,
+        in_flight: usize,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(line, writer, in_flight));
+        let counts = mender.counts.clone();
+        let task = tokio::spawn(mender.run(shared.clone())).abort_handle();
+        Self { shared, closing: Closing::Open, counts, task }
+    }
+
+    /// Submits records with payloads in these buffers, in the same order: what is kept of them is a
+    /// handle for each buffer, not one for each record.
+    pub(crate) fn submit_sharing(&mut self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
+        self.shared.submit(records, buffers)
+    }
+
+    /// What writes bases to the same channel.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+}
+
+#[async_trait]
+impl ChannelWriter for SessionWriter {
+    async fn ready(&mut self) -> Result<()> {
+        self.shared.ready().await
+    }
+
+    fn check(&self, records: &[Record]) -> Result<()> {
+        self.shared.check(records)
+    }
+
+    fn submit(&mut self, records: Vec<Record>) -> Receipt {
+        self.shared.submit(records, Vec::new())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        if matches!(self.closing, Closing::Open) {
+            self.shared.settled().await;
+            self.closing = self.shared.say_goodbye().map_or(Closing::Done, Closing::Goodbye);
+        }
+        if let Closing::Goodbye(receipt) = &mut self.closing {
+            // One that is lost is no loss: consumers forget the session somewhat later.
+            let outcome = receipt.await;
+            self.counts.lock().goodbyes += outcome.stored.len() as u64;
+            self.closing = Closing::Done;
+        }
+        self.shared.close().await
+    }
+}
+
+impl Drop for SessionWriter {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for SessionWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        f.debug_struct("SessionWriter")
+            .field("channel", state.line.channel())
+            .field("bytes", &state.line.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mender {
+    async fn run(self, shared: Arc<Shared>) {
+        let mut retry = Retry::default();
+        while let Some(error) = poll_fn(|cx| shared.poll_broken(cx)).await {
+            if let Err(error) = self.mend(&shared, &mut retry, error).await {
+                self.counts.lock().gave_up += 1;
+                shared.end(error, TransportErrorKind::Poisoned);
+                return;
+            }
+        }
+    }
+
+    /// Opens another writer and sends everything again that isn't acknowledged.
+    async fn mend(
+        &self,
+        shared: &Shared,
+        retry: &mut Retry,
+        mut error: TransportError,
+    ) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            if shared.rewind() {
+                *retry = Retry::default();
+            }
+            let since = shared.lock().line.fails_since().unwrap_or(begin);
+            let deadline = deadline(since, self.retry_for);
+            retry.pause(error, deadline).await?;
+            error = match timeout_at(deadline, self.reopen(shared)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let after = self.retry_for;
+                    let kind = TransportErrorKind::TimedOut { after };
+                    return Err(TransportError::new("writer", kind).on(&*self.channel));
+                }
+            };
+        }
+    }
+
+    async fn reopen(&self, shared: &Shared) -> Result<()> {
+        let mut writer = self.transport.writer(&self.channel).await?;
+        let found = self.transport.describe(&self.channel).await?.incarnation;
+        let expected = self.incarnation;
+        if found != expected {
+            let kind = TransportErrorKind::WrongIncarnation { expected, found };
+            return Err(TransportError::new("writer", kind).on(&*self.channel));
+        }
+        self.counts.lock().reopened_writers += 1;
+        loop {
+            writer.ready().await?;
+            match shared.resend(writer) {
+                Some(again) => writer = again,
+                None => return Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Ticks of a lone producer.
+
+use std::time::Duration;
+
+use crate::record::Timestamp;
+
+/// Says when a producer that is the only one on its channels may write which tick.
+///
+/// Ticks are multiples of an interval, more than a fixed delay behind the greatest time seen: of
+/// the messages, or of a clock. So a message exactly as late as the delay is still in time, and
+/// without a delay, messages of one time may follow each other. The tick that is due is written with
+/// [`MsgStream::tick`](crate::stream::MsgStream::tick), which waits until the messages before it
+/// are stored.
+///
+/// ```
+/// use std::time::Duration;
+/// use msgstream_core::{Timestamp, TimestampError, produce::TimeTicker};
+///
+/// let mut ticker = TimeTicker::new(Duration::from_secs(10)).with_delay(Duration::from_secs(5));
+/// let second = |s: i64| Timestamp::from_unix_millis(s * 1000);
+/// assert_eq!(ticker.observe(second(12)?), Some(second(0)?));
+/// assert_eq!(ticker.observe(second(14)?), None);
+/// assert_eq!(ticker.observe(second(27)?), Some(second(20)?));
+/// assert!(ticker.is_late(second(20)?) && !ticker.is_late(second(21)?));
+/// # Ok::<(), TimestampError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeTicker {
+    interval: u64,
+    delay: u64,
+    greatest: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+impl TimeTicker {
+    /// Ticks at multiples of an interval in whole milliseconds; less than 1 ms is taken as 1 ms.
+    #[must_use]
+    pub fn new(interval: Duration) -> Self {
+        let interval = Timestamp::span(interval.max(Duration::from_millis(1)));
+        Self { interval, delay: 0, greatest: None, last: None }
+    }
+
+    /// Ticks so far behind the greatest time seen: how late a message may be.
+    #[must_use]
+    pub fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = Timestamp::span(delay);
+        self
+    }
+
+    /// Starts above the last tick on the channel, so that no tick goes back after a restart.
+    #[must_use]
+    pub const fn starting_after(mut self, last: Timestamp) -> Self {
+        self.last = Some(last);
+        self
+    }
+
+    /// Takes note of a time, of a message that was produced or of a clock; gives the tick that is
+    /// due now.
+    pub fn observe(&mut self, ts: Timestamp) -> Option<Timestamp> {
+        let greatest = self.greatest.map_or(ts, |greatest| greatest.max(ts));
+        self.greatest = Some(greatest);
+        let behind = greatest.0.checked_sub(self.delay)?.checked_sub(1)?;
+        self.moves_to(Timestamp(behind - behind % self.interval))
+    }
+
+    /// The tick behind everything, at a producer's end: the greatest time seen, where one was.
+    pub fn finish(&mut self) -> Option<Timestamp> {
+        self.moves_to(self.greatest?)
+    }
+
+    fn moves_to(&mut self, tick: Timestamp) -> Option<Timestamp> {
+        // A tick at the end of time is refused by every reader.
+        let tick = tick.min(Timestamp(u64::MAX - 1));
+        (Some(tick) > self.last).then(|| *self.last.insert(tick))
+    }
+
+    /// The last tick, `None` before the first.
+    #[must_use]
+    pub const fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// Whether a message of this time comes after the tick that promised that it wouldn't.
+    #[must_use]
+    pub fn is_late(&self, ts: Timestamp) -> bool {
+        self.last.is_some_and(|last| ts <= last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_one_time_may_follow_each_other() {
+        let mut ticker = TimeTicker::new(Duration::from_millis(1));
+        let ts = Timestamp::from_unix_millis(7).unwrap_or_default();
+        for _ in 0..3 {
+            ticker.observe(ts);
+            assert!(!ticker.is_late(ts));
+        }
+    }
+
+    #[test]
+    fn ticks_only_grow_and_stay_below_the_end_of_time() {
+        let mut ticker = TimeTicker::new(Duration::ZERO);
+        assert_eq!(ticker.finish(), None);
+        ticker = ticker.starting_after(Timestamp(1 << 20));
+        assert_eq!(ticker.observe(Timestamp(1 << 20)), None);
+        assert_eq!(ticker.observe(Timestamp((5 << 20) + 1)), Some(Timestamp(5 << 20)));
+        assert_eq!(ticker.observe(Timestamp(4 << 20)), None);
+        ticker.observe(Timestamp::MAX);
+        assert_eq!(ticker.finish(), Some(Timestamp(u64::MAX - 1)));
+        assert_eq!(ticker.finish(), None);
+    }
+}
