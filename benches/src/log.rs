@@ -99,7 +99,9 @@ impl Input {
             Writer::Plain => stream.create_producers(&names).await?,
             Writer::Session => {
                 transport.create("home", Default::default()).await?;
-                stream.create_session(SessionConfig::new("bench", "home")?, &names).await?;
+                stream
+                    .create_session(SessionConfig::new("bench").with_home("home"), &names)
+                    .await?;
             }
         }
         stream.start()?;

@@ -21,7 +21,8 @@ pub(crate) async fn run(url: &str, folder: &Folder, producer: u32) -> Result<()>
     let names: Vec<_> = (0..plan.channels).map(|c| plan.channel(producer, c)).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     // A broker may take as long to come back as the round may.
-    let config = SessionConfig::new(format!("p{producer}"), plan.home(producer))?
+    let config = SessionConfig::new(format!("p{producer}"))
+        .with_home(plan.home(producer))
         .with_retry_for(plan.deadline());
     let mut open = names.clone();
     let opened = loop {

@@ -24,13 +24,13 @@ pub mod stream;
 pub mod transport;
 
 pub use self::checkpoint::{Checkpoint, Mark};
-pub use self::consume::ConsumerConfig;
+pub use self::consume::{Consumer, ConsumerConfig};
 pub use self::error::{Error, Result};
 pub use self::merge::{LatePolicy, TickSource};
 pub use self::message::{
     DecodeError, Message, MsgPack, StoredMessage, TsMsg, Unmarshal, UnmarshalDispatcher,
 };
-pub use self::produce::{TimeSync, TimeTicker};
+pub use self::produce::{Producer, TimeSync, TimeTicker};
 pub use self::record::{MsgType, MsgTypeNames, Timestamp, TimestampError};
 pub use self::repack::Repack;
 pub use self::service::MessageStreamService;

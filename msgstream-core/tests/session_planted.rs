@@ -18,7 +18,7 @@ use crate::faults::{Fault, Flaky};
 
 async fn session(flaky: &Flaky) -> MsgStream {
     let mut stream = MsgStream::new(flaky.arc());
-    stream.create_session(SessionConfig::new("p", "a").unwrap(), &["a"]).await.unwrap();
+    stream.create_session(SessionConfig::new("p").with_home("a"), &["a"]).await.unwrap();
     stream.start().unwrap();
     stream
 }

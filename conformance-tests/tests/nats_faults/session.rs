@@ -80,7 +80,7 @@ pub(crate) async fn produce(
     mut stopped: oneshot::Receiver<()>,
 ) -> (u64, u64) {
     let mut stream = MsgStream::new(transport);
-    let config = SessionConfig::new("p", "home").unwrap();
+    let config = SessionConfig::new("p").with_home("home");
     stream.create_session(config, &["orders"]).await.unwrap();
     stream.start().unwrap();
     let (receipts, mut pending) = mpsc::unbounded_channel();

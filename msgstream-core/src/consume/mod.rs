@@ -2,8 +2,10 @@
 
 pub(crate) mod aligned;
 pub(crate) mod batches;
+mod builder;
 mod committer;
 mod config;
+mod consumer;
 mod dead_letter;
 mod fan_in;
 mod open;
@@ -12,8 +14,11 @@ mod poison;
 mod polled;
 mod status;
 
+pub use self::builder::ConsumerBuilder;
 pub use self::committer::{CommitCounts, Committer};
 pub use self::config::ConsumerConfig;
+pub use self::consumer::{ByHand, Consumer, Saved};
 pub use self::outage::Outage;
 pub use self::poison::{PackDecoder, PoisonPolicy};
 pub use self::status::ConsumerStatus;
+pub use crate::dedup::ProducerLimits;

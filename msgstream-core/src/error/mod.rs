@@ -4,7 +4,7 @@ mod produce;
 
 pub use self::produce::{ChannelOutcome, ProduceError, Rest};
 use crate::checkpoint::{Generation, StoreError};
-use crate::message::UndecodableRecord;
+use crate::message::{EncodeError, UndecodableRecord};
 use crate::record::Position;
 use crate::record::Timestamp;
 use crate::registry::ConnectError;
@@ -27,6 +27,9 @@ pub enum Error {
     /// A record can't be decoded.
     #[error(transparent)]
     Decode(#[from] UndecodableRecord),
+    /// A value can't be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// A record came after a tick that had promised that it wouldn't, and the policy is to stop.
     #[error(
         "the record at {position} of channel `{channel}` is late: its time {ts} is not after the tick {floor} before it; set another late policy to go on, or mend the producer"
@@ -184,6 +187,18 @@ pub enum Error {
     NoSubscription {
         /// The channel.
         channel: String,
+    },
+    /// What the store of checkpoints has isn't a state of this program's.
+    #[error(
+        "the state in the store of checkpoints can't be {operation} as `{type_name}`: {source}; it is another program's, or of another version"
+    )]
+    State {
+        /// What was tried.
+        operation: &'static str,
+        /// The type of the state.
+        type_name: &'static str,
+        /// Why.
+        source: serde_json::Error,
     },
     /// The store of checkpoints failed.
     #[error(transparent)]

@@ -1,8 +1,10 @@
 //! Messages: timestamps, types, packs, and the built-in messages.
 
 mod builtin;
+mod convert;
 mod dispatcher;
 mod error;
+mod event;
 mod hash;
 mod id;
 mod pack;
@@ -15,8 +17,10 @@ pub use self::builtin::{
     DropPartitionMsg, InsertMsg, MsgBody, ProtoMsg, ReplicateMsg, SearchMsg, SearchResultMsg,
     SegStatisticsMsg, TimeSyncMsg, TimeTickMsg,
 };
+pub use self::convert::{Decode, FromRecord, IntoPack, Received};
 pub use self::dispatcher::UnmarshalDispatcher;
 pub use self::error::{DecodeError, UndecodableRecord};
+pub use self::event::{Codec, EncodeError, Event, EventMsg, Json, Proto};
 pub use self::hash::{hash_i64, hash_str};
 pub use self::id::{next_msg_id, next_msg_ids};
 pub use self::pack::{Decoded, Message, MsgPack, StoredMessage};

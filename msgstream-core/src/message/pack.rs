@@ -206,7 +206,7 @@ impl StoredMessage {
         M::unmarshal(&self.record).map_err(|e| self.decode_error(e))
     }
 
-    fn decode_error(&self, source: DecodeError) -> UndecodableRecord {
+    pub(super) fn decode_error(&self, source: DecodeError) -> UndecodableRecord {
         let (channel, position) = (self.channel.to_string(), self.record.position);
         UndecodableRecord { channel, position, source }
     }

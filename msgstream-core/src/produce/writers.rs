@@ -260,7 +260,7 @@ impl Writers {
     }
 
     /// Waits for all receipts, whether or not anybody else does.
-    async fn settle(&mut self) -> Result<()> {
+    pub(crate) async fn settle(&mut self) -> Result<()> {
         while let Some(receipt) = self.in_flight.front() {
             let outcome = receipt.clone().await;
             self.note(outcome);

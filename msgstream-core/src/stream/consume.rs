@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{MsgStream, distinct};
+use super::MsgStream;
 use crate::checkpoint::Checkpoint;
 use crate::consume::Outage;
 use crate::consume::batches::Batches;
 use crate::error::{Error, Result};
 use crate::message::MsgPack;
+use crate::produce::distinct;
 use crate::transport::Start;
 
 impl MsgStream {
@@ -30,7 +31,7 @@ impl MsgStream {
         start: Start,
     ) -> Result<()> {
         self.not_closed("create_consumers")?;
-        distinct(channels)?;
+        distinct(channels.iter().copied())?;
         let (transport, retry_for) = (&*self.transport, self.retry_for);
         let open = Batches::open(transport, subscription, retry_for, channels, start);
         self.consumer = Some(open.await?);

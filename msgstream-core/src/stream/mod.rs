@@ -3,7 +3,6 @@
 mod consume;
 mod tt;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::consume::batches::Batches;
 use crate::consume::outage::RETRY_FOR;
 use crate::error::{Error, Result};
 use crate::message::MsgPack;
+use crate::produce::distinct;
 use crate::produce::session::Counts;
 use crate::produce::writers::Writers;
 use crate::produce::{Opened, PackReceipt, Produced, SessionConfig, SessionCounts};
@@ -103,7 +103,7 @@ impl MsgStream {
     /// After a cancelled call the stream has its earlier writers; they may be closed.
     pub async fn create_producers(&mut self, channels: &[&str]) -> Result<()> {
         self.not_closed("create_producers")?;
-        distinct(channels)?;
+        distinct(channels.iter().copied())?;
         self.close_producer().await;
         self.producer = Some(Writers::open(&*self.transport, channels).await?);
         Ok(())
@@ -135,7 +135,7 @@ impl MsgStream {
         channels: &[&str],
     ) -> Result<Opened> {
         self.not_closed("create_session")?;
-        distinct(channels)?;
+        distinct(channels.iter().copied())?;
         self.close_producer().await;
         let open = Writers::with_session(&self.transport, config, channels, &self.counts);
         let (producer, opened) = open.await?;
@@ -314,16 +314,5 @@ impl fmt::Debug for MsgStream {
             .field("consumer", &self.consumer)
             .field("state", &self.state)
             .finish_non_exhaustive()
-    }
-}
-
-fn distinct(channels: &[&str]) -> Result<()> {
-    if channels.is_empty() {
-        return Err(Error::Config { reason: "there must be one channel at least".to_owned() });
-    }
-    let mut seen = BTreeSet::new();
-    match channels.iter().find(|channel| !seen.insert(**channel)) {
-        Some(twice) => Err(Error::Config { reason: format!("channel `{twice}` is named twice") }),
-        None => Ok(()),
     }
 }

@@ -89,7 +89,7 @@ async fn confirming_goes_on_where_it_looked_last_and_survives_faults() {
 #[tokio::test]
 async fn closing_waits_for_a_base_that_nobody_waits_for_any_more() {
     let flaky = flaky().await;
-    let at_home = SessionConfig::new("p", "a").unwrap();
+    let at_home = SessionConfig::new("p").with_home("a");
     let (mut stream, _) = open(&flaky.arc(), at_home).await.unwrap();
     flaky.hold.send_replace(true);
     assert!(stream.confirm().now_or_never().is_none());

@@ -28,7 +28,7 @@ use crate::faults::Flaky;
 const AB: [&str; 2] = ["a", "b"];
 
 fn config() -> SessionConfig {
-    SessionConfig::new("p", "home").unwrap()
+    SessionConfig::new("p").with_home("home")
 }
 
 async fn flaky() -> Flaky {

@@ -111,7 +111,7 @@ async fn what_isnt_there_is_said_at_once() {
     let transport = flaky().await.arc();
     let mut stream = MsgStream::new(transport);
     for (home, channels) in [("no", ["a"]), ("home", ["no"])] {
-        let config = SessionConfig::new("p", home).unwrap();
+        let config = SessionConfig::new("p").with_home(home);
         let Err(Error::Transport(error)) = stream.create_session(config, &channels).await else {
             panic!("it isn't there")
         };
@@ -122,7 +122,10 @@ async fn what_isnt_there_is_said_at_once() {
         assert!(matches!(refused, Err(Error::Config { .. })));
     }
     for id in ["", "p q", "p;1", &"x".repeat(65)] {
-        assert!(matches!(SessionConfig::new(id, "home"), Err(Error::Config { .. })), "{id}");
+        assert!(
+            matches!(SessionConfig::new(id).with_home("home"), Err(Error::Config { .. })),
+            "{id}"
+        );
     }
 }
 
@@ -136,7 +139,7 @@ fn without_a_runtime_opening_is_refused() {
 #[tokio::test]
 async fn the_home_channel_may_be_one_of_the_channels() {
     let flaky = flaky().await;
-    let config = SessionConfig::new("p", "b").unwrap();
+    let config = SessionConfig::new("p").with_home("b");
     let (mut stream, opened) = open(&flaky.arc(), config.clone()).await.unwrap();
     assert_eq!(opened.last.len(), 2);
     stream.produce(pack(1..=4)).await.unwrap();
@@ -242,7 +245,7 @@ async fn numbers_that_retention_took_are_not_guessed() {
         }
         other => panic!("{other:?}"),
     }
-    let other = SessionConfig::new("q", "home").unwrap();
+    let other = SessionConfig::new("q").with_home("home");
     assert_eq!(open(&flaky.arc(), other).await.unwrap().1.last["a"], 0);
 }
 
@@ -255,7 +258,7 @@ async fn a_session_that_is_opened_while_a_newer_one_is_there_says_so() {
         fence(&transport, config(), &AB).await.unwrap();
     }
     transport.create("other", Default::default()).await.unwrap();
-    let other = SessionConfig::new("p", "other").unwrap();
+    let other = SessionConfig::new("p").with_home("other");
     let mut stream = MsgStream::new(transport.clone());
     let opened = stream.create_session(other, &AB).await;
     assert!(stream.session_counts().fenced > 0);

@@ -36,7 +36,7 @@ async fn a_producer_that_anybody_fenced_for_good_goes_on_as_another_one() {
         let void = channel == "a";
         assert_eq!((stood.last["a"], stood.last["b"]), (if void { 1 } else { 2 }, 2), "{channel}");
 
-        let other = SessionConfig::new("p-2", "home").unwrap();
+        let other = SessionConfig::new("p-2").with_home("home");
         let (mut second, opened) = open(&flaky.arc(), other).await.unwrap();
         assert_eq!(opened.last["a"], 0);
         let next = if void { vec![4, 5] } else { vec![5] };
@@ -61,7 +61,7 @@ async fn a_number_that_no_program_comes_to_is_refused() {
     }
     // It can be fenced, and goes on as another one.
     assert_eq!(fence(&flaky.arc(), config(), &AB).await.unwrap().last["a"], u64::MAX);
-    let other = SessionConfig::new("p-2", "home").unwrap();
+    let other = SessionConfig::new("p-2").with_home("home");
     let (mut stream, _) = open(&flaky.arc(), other).await.unwrap();
     stream.produce(pack([2])).await.unwrap();
 }

@@ -19,7 +19,7 @@ async fn join(transport: &Arc<dyn Transport>, name: &str) -> MsgStream {
 }
 
 fn of(name: &str) -> SessionConfig {
-    SessionConfig::new(name, "home").unwrap()
+    SessionConfig::new(name).with_home("home")
 }
 
 #[tokio::test(start_paused = true)]

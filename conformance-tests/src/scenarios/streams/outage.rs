@@ -54,7 +54,8 @@ pub async fn a_consumer_that_ends_at_its_first_error_goes_on_over_a_kill(
 /// Writes until some time after the kill; gives how many messages.
 async fn produce(stage: &Stage, retry_for: Duration, killed: &AtomicBool) -> Result<i64, Failure> {
     let home = &*stage.channels[0];
-    let config = SessionConfig::new(format!("{home}-writer"), home)?.with_retry_for(retry_for);
+    let config =
+        SessionConfig::new(format!("{home}-writer")).with_home(home).with_retry_for(retry_for);
     let mut producer = MsgStream::new(Arc::clone(&stage.transport));
     producer.create_session(config, &stage.names()).await?;
     producer.start()?;

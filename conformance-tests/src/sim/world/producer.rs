@@ -63,7 +63,8 @@ async fn produce(
     mut rng: Rng,
 ) -> Result<(), Error> {
     let retry_for = Duration::from_secs(rng.range(2..60));
-    let config = SessionConfig::new(&*plan.id, &*plan.home)?
+    let config = SessionConfig::new(&*plan.id)
+        .with_home(&*plan.home)
         .with_retry_for(retry_for)
         .with_in_flight(rng.range(1..20_000) as usize);
     let mut channels: Vec<_> = plan.channels.iter().map(String::as_str).collect();

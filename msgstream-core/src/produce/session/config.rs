@@ -12,44 +12,58 @@ use crate::record::is_producer_id;
 /// ```
 /// use std::time::Duration;
 /// use msgstream_core::produce::SessionConfig;
-/// let config = SessionConfig::new("billing-3", "billing-3-home")?
-///     .with_retry_for(Duration::from_secs(20));
-/// assert_eq!((config.producer(), config.home()), ("billing-3", "billing-3-home"));
-/// assert!(SessionConfig::new("billing 3", "home").is_err());
-/// # Ok::<(), msgstream_core::Error>(())
+/// let config = SessionConfig::new("billing-3").with_retry_for(Duration::from_secs(20));
+/// assert_eq!((config.producer(), config.home()), ("billing-3", "billing-3.home"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     pub(super) producer: Arc<str>,
     pub(super) home: Arc<str>,
+    /// The home channel is nobody else's, and made where it is missing.
+    pub(super) own_home: bool,
     pub(super) retry_for: Duration,
     pub(super) scan_since: Option<Timestamp>,
     pub(super) in_flight: usize,
 }
 
 impl SessionConfig {
-    /// A session of a producer. Its id is 1 to 64 letters, digits, `.`, `_` and `-`, and stays the
-    /// same when the producer starts again.
+    /// Returns the configuration of a session of a producer. Its id is 1 to 64 letters, digits, `.`,
+    /// `_` and `-`, and stays the same when the producer starts again; opening refuses any other.
     ///
-    /// The home channel is where starters of the session meet: it must always be the same one. One
-    /// of its own, without messages, is best: it stays small, so that opening and confirming read
-    /// little. It must not be deleted while there are records of the session elsewhere.
+    /// The home channel is where starters of the session meet. It is the id with `.home` after it,
+    /// and is created if it is missing, unless [`with_home`](Self::with_home) names another one.
     ///
     /// A record is tried again for a minute, and 4 MiB may be in flight on each channel.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for another id.
-    pub fn new(producer: impl Into<Arc<str>>, home: impl Into<Arc<str>>) -> Result<Self> {
-        let (producer, home) = (producer.into(), home.into());
-        if !is_producer_id(&producer) {
-            let id = producer.escape_debug();
-            let reason = format!(
-                "`{id}` can't be a producer's id: it must be 1 to 64 letters, digits, `.`, `_`, `-`"
-            );
-            return Err(Error::Config { reason });
-        }
+    #[must_use]
+    pub fn new(producer: impl Into<Arc<str>>) -> Self {
+        let producer = producer.into();
+        let home = format!("{producer}.home").into();
         let retry_for = Duration::from_secs(60);
-        Ok(Self { producer, home, retry_for, scan_since: None, in_flight: 4 << 20 })
+        Self { producer, home, own_home: true, retry_for, scan_since: None, in_flight: 4 << 20 }
+    }
+
+    /// Sets the home channel, which has to be there: always the same one. One of its own, without
+    /// messages, is best: it stays small, so that opening and confirming read little. It must not be
+    /// deleted while there are records of the session elsewhere.
+    #[must_use]
+    pub fn with_home(mut self, channel: impl Into<Arc<str>>) -> Self {
+        (self.home, self.own_home) = (channel.into(), false);
+        self
+    }
+
+    /// Refuses what no session can be opened with.
+    pub(super) fn check(&self) -> Result<()> {
+        let refused = if !is_producer_id(&self.producer) {
+            let id = self.producer.escape_debug();
+            format!(
+                "`{id}` can't be a producer's id: it must be 1 to 64 letters, digits, `.`, `_`, `-`"
+            )
+        } else if self.in_flight == 0 {
+            "with 0 bytes in flight a session can't write: allow more".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config { reason: refused })
     }
 
     /// How long a record is tried again after its first failure, before the session gives up; and

@@ -15,7 +15,7 @@
 //!
 //! async fn copy(transport: Arc<dyn Transport>, source: Vec<MsgPack>) -> Result<(), Error> {
 //!     let mut stream = MsgStream::new(transport);
-//!     let config = SessionConfig::new("copier", "copier-home")?;
+//!     let config = SessionConfig::new("copier").with_home("copier-home");
 //!     let opened = stream.create_session(config, &["prices"]).await?;
 //!     stream.start()?;
 //!     // Here each pack is one message, so the number tells where to go on after a crash.
@@ -137,7 +137,7 @@ pub struct Opened {
 ///     sync: &mut TimeSync,
 ///     producer: ProducerId,
 /// ) -> Result<(), Error> {
-///     let config = SessionConfig::new(format!("p{}", producer.0), "home")?;
+///     let config = SessionConfig::new(format!("p{}", producer.0)).with_home("home");
 ///     fence(&transport, config, &["prices"]).await?;
 ///     sync.fenced(producer);
 ///     Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
+use super::super::builder::create_if_missing;
 use super::confirm::{Home, Session};
 use super::counts::Counts;
 use super::ended::is_ended;
@@ -37,9 +38,9 @@ pub(crate) async fn open(
         let reason = "a session runs in a tokio runtime: open it in one".to_owned();
         return Err(Error::Config { reason });
     }
-    if config.in_flight == 0 {
-        let reason = "with 0 bytes in flight a session can't write: allow more".to_owned();
-        return Err(Error::Config { reason });
+    config.check()?;
+    if config.own_home {
+        create_if_missing(transport.clone(), config.home.to_string()).await?;
     }
     let opener = Opener { writes: true, ..Opener::new(transport, config, counts) };
     opener.within(opener.open(channels)).await
@@ -52,6 +53,7 @@ pub(super) async fn fence(
     config: SessionConfig,
     channels: &[&str],
 ) -> Result<Opened> {
+    config.check()?;
     let opener = Opener::new(transport, config, &Counts::default());
     let fenced = opener.within(opener.fence_all(channels)).await?;
     Ok(fenced.opened(&opener.config, channels))

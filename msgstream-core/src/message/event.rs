@@ -1,0 +1,345 @@
+//! A program's own types as messages: [`Event`] and its codecs.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::proto::{Envelope, MsgBase};
+use super::{DecodeError, TsMsg, Unmarshal};
+use crate::record::{Meta, MsgType, Record, Timestamp};
+
+/// A type of your own that is sent and decoded as it is.
+///
+/// It says its number, how it is encoded, when it happened, and what it belongs to: events with
+/// the same hash key go to the same channel.
+///
+/// ```
+/// use msgstream_core::message::{Event, Json, hash_str};
+/// use msgstream_core::{MsgPack, MsgType, Timestamp};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Serialize, Deserialize)]
+/// struct Order { customer: String, cents: u64, at: Timestamp }
+///
+/// impl Event for Order {
+///     const TYPE: MsgType = MsgType(70_001);
+///     type Codec = Json;
+///     fn timestamp(&self) -> Timestamp { self.at }
+///     fn hash_key(&self) -> u32 { hash_str(&self.customer) }
+/// }
+///
+/// let order = Order { customer: "ann".to_owned(), cents: 250, at: Timestamp(7) };
+/// let pack = MsgPack::of(order)?;
+/// assert_eq!(pack.end_ts, Timestamp(7));
+/// # Ok::<(), msgstream_core::message::EncodeError>(())
+/// ```
+///
+/// For a type without a time of its own see [`SerdeMsg`](super::SerdeMsg).
+pub trait Event: Sized + Debug + Send + Sync + 'static {
+    /// The type of its messages: a number of your own.
+    const TYPE: MsgType;
+
+    /// How it is encoded: [`Json`] for a `serde` type, [`Proto`] for a prost message, or a codec of
+    /// your own.
+    type Codec: Codec<Self>;
+
+    /// Returns when it happened: the time that the merge goes by.
+    fn timestamp(&self) -> Timestamp;
+
+    /// Returns the key that decides which channel it goes to.
+    fn hash_key(&self) -> u32;
+}
+
+/// Encodes and decodes values of a type.
+pub trait Codec<T>: Send + Sync + 'static {
+    /// If true, what is encoded is put into a protobuf envelope, from which a reader without headers
+    /// gets the message's type, id and time. False unless set: the payload is the encoded value.
+    const ENVELOPE: bool = false;
+
+    /// Encodes a value.
+    ///
+    /// # Errors
+    /// A value that has no encoding.
+    fn encode(value: &T) -> Result<Bytes, EncodeError>;
+
+    /// Decodes a value.
+    ///
+    /// # Errors
+    /// [`DecodeError::Corrupt`] for bytes that are no value.
+    fn decode(bytes: Bytes) -> Result<T, DecodeError>;
+}
+
+/// A value has no encoding, so nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("a message of type {msg_type} can't be encoded, so nothing was sent: mend the value")]
+#[non_exhaustive]
+pub struct EncodeError {
+    /// The type of the message.
+    pub msg_type: MsgType,
+    /// Why.
+    pub source: Box<dyn StdError + Send + Sync>,
+}
+
+impl EncodeError {
+    /// Returns the error of a message type, with what the encoder said.
+    pub fn new(msg_type: MsgType, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { msg_type, source: source.into() }
+    }
+}
+
+/// JSON of a `serde` type, in a protobuf envelope.
+#[derive(Clone, Copy, Debug)]
+pub struct Json;
+
+impl<T: Event + Serialize + DeserializeOwned> Codec<T> for Json {
+    const ENVELOPE: bool = true;
+
+    fn encode(value: &T) -> Result<Bytes, EncodeError> {
+        let json = serde_json::to_vec(value);
+        json.map(Bytes::from).map_err(|error| EncodeError::new(T::TYPE, error))
+    }
+
+    fn decode(bytes: Bytes) -> Result<T, DecodeError> {
+        serde_json::from_slice(&bytes).map_err(DecodeError::corrupt)
+    }
+}
+
+/// The protobuf encoding of a prost message, as it is.
+///
+/// ```
+/// use msgstream_core::message::{Event, Proto};
+/// use msgstream_core::{MsgPack, MsgType, Timestamp};
+///
+/// #[derive(Clone, PartialEq, prost::Message)]
+/// struct Price {
+///     #[prost(uint64, tag = "1")]
+///     at: u64,
+///     #[prost(uint64, tag = "2")]
+///     cents: u64,
+/// }
+///
+/// impl Event for Price {
+///     const TYPE: MsgType = MsgType(70_002);
+///     type Codec = Proto;
+///     fn timestamp(&self) -> Timestamp { Timestamp(self.at) }
+///     fn hash_key(&self) -> u32 { 0 }
+/// }
+///
+/// assert_eq!(MsgPack::of(Price { at: 7, cents: 99 })?.msgs.len(), 1);
+/// # Ok::<(), msgstream_core::message::EncodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Proto;
+
+impl<T: Event + prost::Message + Default> Codec<T> for Proto {
+    fn encode(value: &T) -> Result<Bytes, EncodeError> {
+        Ok(value.encode_to_vec().into())
+    }
+
+    fn decode(bytes: Bytes) -> Result<T, DecodeError> {
+        T::decode(bytes).map_err(DecodeError::corrupt)
+    }
+}
+
+/// An [`Event`] as a message, for what takes any message: a dispatcher, or a pack of several types.
+///
+/// ```
+/// # use msgstream_core::message::{Event, Json};
+/// use msgstream_core::message::EventMsg;
+/// use msgstream_core::{MsgType, Timestamp, UnmarshalDispatcher};
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+/// # struct Order { at: Timestamp }
+/// # impl Event for Order {
+/// #     const TYPE: MsgType = MsgType(70_001);
+/// #     type Codec = Json;
+/// #     fn timestamp(&self) -> Timestamp { self.at }
+/// #     fn hash_key(&self) -> u32 { 0 }
+/// # }
+///
+/// let mut dispatcher = UnmarshalDispatcher::new();
+/// dispatcher.add_msg_template::<EventMsg<Order>>();
+/// assert!(dispatcher.knows(Order::TYPE));
+/// ```
+#[derive(Debug)]
+pub struct EventMsg<E> {
+    value: E,
+    meta: Meta,
+    /// The value, encoded: one that can't be is refused before it is a message.
+    body: Bytes,
+    hash_key: [u32; 1],
+}
+
+impl<E: Event> EventMsg<E> {
+    /// Returns the message of an event.
+    ///
+    /// # Errors
+    /// [`EncodeError`] for a value that has no encoding.
+    pub fn new(value: E) -> Result<Self, EncodeError> {
+        let body = E::Codec::encode(&value)?;
+        let meta = Meta::new(E::TYPE, value.timestamp());
+        Ok(Self { hash_key: [value.hash_key()], meta, body, value })
+    }
+
+    /// Returns the event.
+    #[must_use]
+    pub const fn value(&self) -> &E {
+        &self.value
+    }
+
+    /// Returns the event, to keep.
+    #[must_use]
+    pub fn into_value(self) -> E {
+        self.value
+    }
+
+    fn envelope(&self) -> Envelope {
+        Envelope { base: Some(MsgBase::of(&self.meta)), json: self.body.clone() }
+    }
+}
+
+impl<E: Event> TsMsg for EventMsg<E> {
+    fn msg_type(&self) -> MsgType {
+        self.meta.msg_type
+    }
+
+    fn begin_ts(&self) -> Timestamp {
+        self.meta.timestamp
+    }
+
+    fn end_ts(&self) -> Timestamp {
+        self.meta.timestamp
+    }
+
+    fn set_ts(&mut self, ts: Timestamp) {
+        self.meta.timestamp = ts;
+    }
+
+    fn msg_id(&self) -> i64 {
+        self.meta.msg_id
+    }
+
+    fn hash_keys(&self) -> &[u32] {
+        &self.hash_key
+    }
+
+    fn encoded_len(&self) -> usize {
+        match E::Codec::ENVELOPE {
+            true => self.envelope().encoded_len(),
+            false => self.body.len(),
+        }
+    }
+
+    fn marshal(&self, buf: &mut BytesMut) {
+        match E::Codec::ENVELOPE {
+            true => self.envelope().encode_raw(buf),
+            false => buf.put_slice(&self.body),
+        }
+    }
+}
+
+impl<E: Event> Unmarshal for EventMsg<E> {
+    const MSG_TYPE: MsgType = E::TYPE;
+
+    fn unmarshal(record: &Record) -> Result<Self, DecodeError> {
+        let payload = record.payload.clone();
+        let body = match E::Codec::ENVELOPE {
+            true => Envelope::decode(payload).map_err(DecodeError::corrupt)?.json,
+            false => payload,
+        };
+        let value = E::Codec::decode(body.clone())?;
+        Ok(Self { hash_key: [value.hash_key()], meta: record.meta.clone(), body, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::message::MsgPack;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Order {
+        at: Timestamp,
+        lines: BTreeMap<String, u8>,
+    }
+
+    impl Event for Order {
+        const TYPE: MsgType = MsgType(70_001);
+        type Codec = Json;
+        fn timestamp(&self) -> Timestamp {
+            self.at
+        }
+        fn hash_key(&self) -> u32 {
+            9
+        }
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Price {
+        #[prost(uint64, tag = "1")]
+        at: u64,
+    }
+
+    impl Event for Price {
+        const TYPE: MsgType = MsgType(70_002);
+        type Codec = Proto;
+        fn timestamp(&self) -> Timestamp {
+            Timestamp(self.at)
+        }
+        fn hash_key(&self) -> u32 {
+            3
+        }
+    }
+
+    fn record_of<E: Event>(event: E) -> Record {
+        let message: Box<dyn TsMsg> = Box::new(EventMsg::new(event).unwrap());
+        assert_eq!(message.to_record().payload.len(), message.encoded_len());
+        message.to_record()
+    }
+
+    #[test]
+    fn events_of_both_codecs_are_read_as_they_were_written() {
+        let order = Order { at: Timestamp(7), lines: BTreeMap::from([("tea".to_owned(), 2)]) };
+        let read = EventMsg::<Order>::unmarshal(&record_of(order.clone())).unwrap();
+        assert_eq!((read.end_ts(), read.hash_keys()), (Timestamp(7), [9].as_slice()));
+        assert_eq!(read.into_value(), order);
+
+        let record = record_of(Price { at: 8 });
+        assert_eq!(record.payload, Price { at: 8 }.encode_to_vec());
+        assert_eq!(EventMsg::<Price>::unmarshal(&record).unwrap().value(), &Price { at: 8 });
+    }
+
+    #[test]
+    fn an_event_and_a_serde_message_of_its_type_look_alike() {
+        let record = record_of(Order { at: Timestamp(7), lines: BTreeMap::new() });
+        let envelope = Envelope::decode(record.payload).unwrap();
+        let base = envelope.base.unwrap();
+        assert_eq!((base.msg_type, base.timestamp), (70_001, 7));
+    }
+
+    #[test]
+    fn a_value_without_an_encoding_is_refused_and_the_cause_kept() {
+        #[derive(Debug, Serialize, serde::Deserialize)]
+        struct Odd(BTreeMap<Vec<u8>, u8>);
+        impl Event for Odd {
+            const TYPE: MsgType = MsgType(70_003);
+            type Codec = Json;
+            fn timestamp(&self) -> Timestamp {
+                Timestamp(1)
+            }
+            fn hash_key(&self) -> u32 {
+                0
+            }
+        }
+        let error = MsgPack::of(Odd(BTreeMap::from([(vec![1], 2)]))).unwrap_err();
+        assert!(error.to_string().contains("70001") || error.to_string().contains("70003"));
+        assert!(error.source.to_string().contains("string"), "{error:?}");
+    }
+}
