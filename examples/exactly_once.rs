@@ -6,6 +6,7 @@
 //! from. The first run of the consumer crashes after it has worked on a pack and before it has
 //! committed it. The second one goes on.
 
+use msgstream::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -111,7 +112,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Writes orders with a tick after every tenth, and gives their totals.
 async fn produce(transport: &Arc<dyn Transport>) -> Result<Totals, Box<dyn Error>> {
     for channel in CHANNELS {
-        transport.create(channel, BTreeMap::new()).await?;
+        transport.create(channel).await?;
     }
     let mut producer = MsgStream::new(transport.clone());
     producer.create_producers(&CHANNELS).await?;

@@ -6,6 +6,7 @@
 //! neither is. The program kills its consumer at every step that there is, and looks at the totals
 //! after the next run.
 
+use msgstream::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -156,7 +157,7 @@ fn totals(path: &Path) -> Result<BTreeMap<String, u64>> {
 /// Writes orders with a tick after every fifth, and gives their totals.
 async fn produce(transport: &Arc<dyn Transport>) -> Result<BTreeMap<String, u64>> {
     for channel in CHANNELS {
-        transport.create(channel, BTreeMap::new()).await?;
+        transport.create(channel).await?;
     }
     let mut producer = MsgStream::new(transport.clone());
     producer.create_producers(&CHANNELS).await?;

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example quick_start [URL]`
 
-use std::collections::BTreeMap;
+use msgstream::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream::message::hash_str;
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let transport = msgstream::connect(&url).await?;
     let channels = ["readings-0", "readings-1"];
     for channel in channels {
-        transport.create(channel, BTreeMap::new()).await?;
+        transport.create(channel).await?;
     }
 
     // Write: messages go to channels by hash key; ticks promise that nothing older follows.

@@ -10,7 +10,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # if !cfg!(feature = "mem") { return Ok(()); }
 //! let transport = msgstream::connect("mem://").await?;
-//! transport.create("orders", BTreeMap::new()).await?;
+//! transport.create("orders").await?;
 //! assert_eq!(transport.list("").await?, ["orders"]);
 //! # Ok(())
 //! # }

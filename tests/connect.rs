@@ -3,7 +3,7 @@
 #![cfg(feature = "mem")]
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use msgstream::transport::TransportExt as _;
 
 use msgstream::connect;
 use msgstream::registry::ConnectError;
@@ -51,11 +51,11 @@ async fn a_wrong_option_is_named() {
 #[tokio::test]
 async fn a_name_is_shared_and_no_name_is_private() {
     let shared = "mem://a_name_is_shared";
-    connect(shared).await.unwrap().create("c", BTreeMap::new()).await.unwrap();
+    connect(shared).await.unwrap().create("c").await.unwrap();
     assert_eq!(connect(shared).await.unwrap().list("").await.unwrap(), ["c"]);
     assert!(connect("mem://A_name_is_shared").await.unwrap().list("").await.unwrap().is_empty());
 
-    connect("mem://").await.unwrap().create("c", BTreeMap::new()).await.unwrap();
+    connect("mem://").await.unwrap().create("c").await.unwrap();
     assert!(connect("mem://").await.unwrap().list("").await.unwrap().is_empty());
 }
 

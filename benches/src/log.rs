@@ -1,5 +1,6 @@
 //! Inserts, and channels that hold them.
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -91,14 +92,14 @@ impl Input {
     pub(crate) async fn open(&self, writer: Writer) -> Result<(Arc<dyn Transport>, MsgStream)> {
         let transport: Arc<dyn Transport> = Arc::new(MemTransport::new(MemConfig::default()));
         for name in &self.names {
-            transport.create(name, Default::default()).await?;
+            transport.create(name).await?;
         }
         let mut stream = MsgStream::new(Arc::clone(&transport));
         let names: Vec<_> = self.names.iter().map(String::as_str).collect();
         match writer {
             Writer::Plain => stream.create_producers(&names).await?,
             Writer::Session => {
-                transport.create("home", Default::default()).await?;
+                transport.create("home").await?;
                 stream
                     .create_session(SessionConfig::new("bench").with_home("home"), &names)
                     .await?;

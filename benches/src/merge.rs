@@ -1,5 +1,6 @@
 //! The merge alone.
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use msgstream_core::TickSource;
@@ -48,7 +49,7 @@ async fn batches(shape: Shape, input: &mut Input) -> Result<Vec<Vec<Batch>>> {
     let counts = shape.counts();
     let mut readers = Vec::new();
     for name in &input.names {
-        readers.push(transport.reader(name, Start::Earliest, None).await?);
+        readers.push(transport.reader(name, Start::Earliest).await?);
     }
     let mut batches = Vec::with_capacity(intervals);
     for _ in 0..intervals {

@@ -1,5 +1,6 @@
 //! Producing.
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use msgstream_core::message::{InsertMsg, StoredMessage};
@@ -35,7 +36,7 @@ async fn check(transport: &Arc<dyn Transport>, input: &Input, ticks: u64) -> Res
     let mut found = Checksum::default();
     for name in &input.names {
         let channel = Arc::from(name.as_str());
-        let mut reader = transport.reader(name, Start::Earliest, None).await?;
+        let mut reader = transport.reader(name, Start::Earliest).await?;
         let (mut floor, mut seen) = (Timestamp::MIN, 0);
         loop {
             let batch = reader.read(Limit::default()).await?;

@@ -1,6 +1,6 @@
 //! What the suite asks of whoever runs it.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ pub trait Harness: Send + Sync + 'static {
     /// # Cancel safety
     /// Cancelled only when a scenario is past its deadline.
     async fn make_channel(&self, transport: &dyn Transport, channel: &str) -> Result<()> {
-        transport.create(channel, BTreeMap::new()).await
+        transport.create(channel).await
     }
 
     /// The hooks into the broker, where it can be stopped and started. Without them the scenarios

@@ -1,5 +1,7 @@
 //! What the scenarios share: channels, numbered records, reading to the end, cancelling.
 
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::fmt;
 use std::pin::pin;
 use std::task::Poll;
@@ -116,7 +118,7 @@ pub(crate) async fn reader(
     channel: &str,
     start: Start,
 ) -> Result<Box<dyn ChannelReader>, TransportError> {
-    transport.reader(channel, start, None).await
+    transport.reader(channel, start).await
 }
 
 /// Reads exactly so many records, however they are cut into batches.
@@ -161,7 +163,9 @@ pub(crate) async fn open_and_read(
     start: Start,
     incarnation: Option<Incarnation>,
 ) -> Result<ReadBatch, TransportError> {
-    let mut reader = transport.reader(channel, start, incarnation).await?;
+    let mut reader = transport
+        .reader_with(channel, ReaderOptions::new(start).with_incarnation(incarnation))
+        .await?;
     reader.read(Limit::default()).await
 }
 

@@ -9,7 +9,7 @@
 mod brokers;
 mod nats_server;
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,12 +30,12 @@ const CHILD_URL: &str = "MSGSTREAM_TEST_URL";
 
 /// Makes a channel, writes and reads.
 async fn works(transport: &dyn Transport) {
-    transport.create("orders", BTreeMap::new()).await.unwrap();
+    transport.create("orders").await.unwrap();
     let mut writer = transport.writer("orders").await.unwrap();
     let record = Record::new(Meta::new(MsgType::INSERT, Timestamp(1)), "one");
     let outcome = writer.submit(vec![record]).await;
     assert!(outcome.rest.is_none(), "{outcome:?}");
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let batch = reader.read(Limit::default()).await.unwrap();
     assert_eq!(batch.records[0].payload, "one");
     transport.delete("orders").await.unwrap();
@@ -153,7 +153,7 @@ async fn a_seed_that_is_replaced_is_read_anew() {
     let path = file(folder.path(), "key", &first.seed().unwrap());
     let transport = open(&server.url_as("", &format!("?nkey={path}&timeout_ms=2000"))).await;
     let transport = transport.unwrap();
-    transport.create("orders", BTreeMap::new()).await.unwrap();
+    transport.create("orders").await.unwrap();
 
     server.run("kill").await;
     std::fs::write(server.state.path().join("nats/server.conf"), config(&second)).unwrap();
@@ -255,8 +255,8 @@ async fn credentials_that_expire_and_are_replaced_are_read_anew() {
     let path = file(folder.path(), "user", &credentials(&account, &user, now + 15));
     let (logs, _guard) = Logs::begin();
     let transport = open(&server.url_as("", &format!("?creds={path}"))).await.unwrap();
-    transport.create("orders", BTreeMap::new()).await.unwrap();
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    transport.create("orders").await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     file(folder.path(), "user", &credentials(&account, &user, 0));
 
     let is_back = |logs: &Logs| {

@@ -2,6 +2,7 @@
 //! the same run again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use msgstream_core::transport::TransportExt as _;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -85,7 +86,7 @@ async fn write(transport: &SimTransport, first: u64) -> Told {
 async fn read(sim: &Sim, start: Start, done: &Cell<bool>) -> Vec<Record> {
     let transport = sim.transport();
     let mut reader = loop {
-        if let Ok(reader) = transport.reader(CHANNEL, start, None).await {
+        if let Ok(reader) = transport.reader(CHANNEL, start).await {
             break reader;
         }
     };
@@ -109,7 +110,7 @@ async fn read(sim: &Sim, start: Start, done: &Cell<bool>) -> Vec<Record> {
 fn storm(seed: u64) -> (u64, BTreeMap<Fault, u64>) {
     simulate(async || {
         let sim = stormy(seed);
-        while sim.transport().create(CHANNEL, BTreeMap::new()).await.is_err() {
+        while sim.transport().create(CHANNEL).await.is_err() {
             // Where the answer was lost, it is there.
             if sim.transport().list("").await.unwrap() == [CHANNEL] {
                 break;
@@ -166,7 +167,7 @@ fn what_is_late_comes_after_its_writer_is_gone() {
     simulate(async || {
         let sim = Sim::seed(4).unknown_outcomes(1.0).late_writes(ms(500)..ms(501)).build();
         let transport = sim.transport();
-        transport.create(CHANNEL, BTreeMap::new()).await.unwrap();
+        transport.create(CHANNEL).await.unwrap();
         while !sim.faults().contains_key(&Fault::LateWrite) {
             let mut writer = transport.writer(CHANNEL).await.unwrap();
             let outcome = writer.submit((0..5).map(record).collect()).await;
@@ -184,8 +185,8 @@ fn an_outage_is_an_error_once_patience_is_over() {
     simulate(async || {
         let sim = Sim::seed(1).build();
         let transport = sim.transport();
-        transport.create(CHANNEL, BTreeMap::new()).await.unwrap();
-        let mut reader = transport.reader(CHANNEL, Start::Earliest, None).await.unwrap();
+        transport.create(CHANNEL).await.unwrap();
+        let mut reader = transport.reader(CHANNEL, Start::Earliest).await.unwrap();
         let mut writer = transport.writer(CHANNEL).await.unwrap();
         sim.disconnect(CHANNEL, ms(10_000));
         let unavailable = |error: TransportError| {
@@ -206,9 +207,9 @@ fn what_an_administrator_does_is_a_typed_error() {
     simulate(async || {
         let sim = Sim::seed(1).build();
         let transport = sim.transport();
-        transport.create(CHANNEL, BTreeMap::new()).await.unwrap();
+        transport.create(CHANNEL).await.unwrap();
         let mut writer = transport.writer(CHANNEL).await.unwrap();
-        let mut reader = transport.reader(CHANNEL, Start::Earliest, None).await.unwrap();
+        let mut reader = transport.reader(CHANNEL, Start::Earliest).await.unwrap();
         let stored = writer.submit((0..5).map(record).collect()).await.stored;
         sim.trim(CHANNEL, stored[2]);
         let error = reader.read(Limit::default()).await.unwrap_err();

@@ -1,5 +1,6 @@
 //! What the channels hold, as it is read back.
 
+use msgstream::transport::TransportExt as _;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -61,7 +62,7 @@ pub(crate) struct Tag {
 pub(crate) async fn read(transport: &dyn Transport, plan: &Plan) -> Result<Vec<Log>> {
     let mut logs = Vec::new();
     for (channel, producer, index) in plan.all_channels() {
-        let mut reader = transport.reader(&channel, Start::Earliest, None).await?;
+        let mut reader = transport.reader(&channel, Start::Earliest).await?;
         let mut entries = Vec::new();
         loop {
             let batch = reader.read(Limit::default()).await?;

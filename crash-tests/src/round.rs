@@ -1,7 +1,8 @@
 //! One round: processes are started, somebody is killed and started again, and when all is done
 //! everything is checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use msgstream::transport::TransportExt as _;
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,7 +76,7 @@ impl Round<'_> {
         self.folder.write_plan(self.plan)?;
         let transport = msgstream::connect(self.url).await?;
         for channel in self.channels() {
-            transport.create(&channel, BTreeMap::new()).await?;
+            transport.create(&channel).await?;
         }
         transport.close().await?;
 

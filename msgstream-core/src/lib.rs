@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod consume;
 pub mod dedup;
 pub mod error;
+pub mod layers;
 pub mod merge;
 pub mod message;
 #[cfg(feature = "planted-bugs")]

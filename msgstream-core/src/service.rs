@@ -207,7 +207,8 @@ impl MessageStreamService {
         let properties = request.owner.to_properties();
         let mut made = Vec::new();
         for some in ids.chunks(AT_A_TIME) {
-            let creates = some.iter().map(|id| self.transport.create(&id.0, properties.clone()));
+            let creates =
+                some.iter().map(|id| self.transport.create_with(&id.0, properties.clone().into()));
             let mut failed = None;
             for (id, result) in some.iter().zip(join_all(creates).await) {
                 // A channel whose creation wasn't answered may be there. One that was refused is

@@ -10,6 +10,7 @@ mod faults;
 
 use msgstream_core::planted::{Bug, plant};
 use msgstream_core::produce::SessionConfig;
+use msgstream_core::transport::TransportExt as _;
 use msgstream_core::transport::{Limit, Start};
 use msgstream_core::{MsgPack, MsgStream, Timestamp};
 
@@ -29,7 +30,7 @@ fn pack(ts: u64) -> MsgPack {
 
 /// The times in the channel, without the fence and the base.
 async fn times(flaky: &Flaky) -> Vec<u64> {
-    let mut reader = flaky.inner.reader("a", Start::Earliest, None).await.unwrap();
+    let mut reader = flaky.inner.reader("a", Start::Earliest).await.unwrap();
     let records = reader.read(Limit::default()).await.unwrap().records;
     records[2..].iter().map(|record| record.meta.timestamp.0).collect()
 }

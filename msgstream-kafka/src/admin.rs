@@ -1,14 +1,16 @@
 //! The transport: making, finding and removing channels.
 
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
-use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
-    Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    TransportError, TransportErrorKind,
 };
 
 use crate::KafkaConfig;
@@ -32,7 +34,7 @@ const SETTINGS: &[(&str, &str)] = &[("message.timestamp.type", "LogAppendTime")]
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = Url::parse("kafka://localhost:9092/shop.")?;
 /// let transport = KafkaTransport::connect(KafkaConfig::from_url(&url)?).await?;
-/// transport.create("orders", Default::default()).await?; // the topic `shop.orders`
+/// transport.create("orders").await?; // the topic `shop.orders`
 /// # Ok(())
 /// # }
 /// ```
@@ -105,8 +107,9 @@ impl Transport for KafkaTransport {
         Capabilities::all().with_max_payload(self.handle.max_payload)
     }
 
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
-        let created = self.handle.while_open(self.create_channel(channel, &properties)).await;
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
+        let created = self.create_channel(channel, &options.properties);
+        let created = self.handle.while_open(created).await;
         created.map_err(|kind| TransportError::new("create", kind).on(channel))
     }
 
@@ -142,16 +145,15 @@ impl Transport for KafkaTransport {
         }
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let opened = async {
             let topic = self.known_topic(channel)?;
             let handle = Arc::clone(&self.handle);
-            let opened = KafkaReader::open(handle, channel, topic, start, incarnation);
+            let opened = KafkaReader::open(handle, channel, topic, options);
             self.handle.in_time(opened).await
         };
         match opened.await {

@@ -1,5 +1,6 @@
 //! Reading.
 
+use msgstream_core::transport::ReaderOptions;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -66,9 +67,9 @@ impl KafkaReader {
         handle: Arc<Handle>,
         channel: &str,
         topic: String,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Self, TransportErrorKind> {
+        let ReaderOptions { start, incarnation, .. } = options;
         let bound = Bound::new(&handle, &topic, incarnation).await?;
         let (next, bounds) = place(&handle, &topic, start).await?;
         let mut reader = Self {

@@ -1,14 +1,15 @@
 //! The transport: making, finding and removing channels.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
-    Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    TransportError, TransportErrorKind,
 };
 
 use crate::MemConfig;
@@ -31,9 +32,9 @@ const MAX_NAME: usize = 255;
 /// use msgstream_mem::{MemConfig, MemTransport};
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let private = MemTransport::new(MemConfig::default());
-/// private.create("orders", Default::default()).await?;
+/// private.create("orders").await?;
 ///
-/// MemTransport::named("shop").create("orders", Default::default()).await?;
+/// MemTransport::named("shop").create("orders").await?;
 /// assert_eq!(MemTransport::named("shop").list("").await?, ["orders"]);
 /// # Ok::<(), msgstream_core::transport::TransportError>(())
 /// # }).unwrap();
@@ -95,7 +96,7 @@ impl Transport for MemTransport {
         capabilities
     }
 
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let error = |kind| TransportError::new("create", kind).on(channel);
         self.handle.check_open().map_err(error)?;
         check_name(channel).map_err(|reason| error(TransportErrorKind::InvalidName { reason }))?;
@@ -103,7 +104,7 @@ impl Transport for MemTransport {
         if channels.contains_key(channel) {
             return Err(error(TransportErrorKind::AlreadyExists));
         }
-        channels.insert(channel.to_owned(), Channel::new(channel, properties));
+        channels.insert(channel.to_owned(), Channel::new(channel, options.properties));
         Ok(())
     }
 
@@ -144,19 +145,18 @@ impl Transport for MemTransport {
         Ok(Box::new(MemWriter::new(self.find("writer", channel)?)))
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let at = self.find("reader", channel)?;
         let found = at.channel.incarnation;
-        if let Some(expected) = incarnation.filter(|i| *i != found) {
+        if let Some(expected) = options.incarnation.filter(|i| *i != found) {
             let kind = TransportErrorKind::WrongIncarnation { expected, found };
             return Err(at.error("reader", kind));
         }
-        match at.with_log(|log| log.resolve(start)) {
+        match at.with_log(|log| log.resolve(options.start)) {
             Ok(next) => Ok(Box::new(MemReader::new(at, next))),
             Err(kind) => Err(at.error("reader", kind)),
         }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
@@ -20,7 +22,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 async fn with_channel(config: MemConfig) -> MemTransport {
     let transport = MemTransport::new(config);
-    transport.create("a", BTreeMap::new()).await.unwrap();
+    transport.create("a").await.unwrap();
     transport
 }
 
@@ -63,7 +65,7 @@ async fn what_is_written_is_read_in_order_by_every_reader() {
     assert_eq!(write(&mut *writer, &[]).await, [0; 0]);
     assert_eq!(write(&mut *writer, &["z"]).await, [2]);
     for _ in 0..2 {
-        let mut reader = transport.reader("a", Start::Earliest, None).await.unwrap();
+        let mut reader = transport.reader("a", Start::Earliest).await.unwrap();
         let batch = read(&mut *reader).await;
         assert_eq!(payloads(&batch), [b"x", b"y", b"z"]);
         assert_eq!((batch.next, batch.caught_up), (Position::new(3), true));
@@ -76,7 +78,7 @@ async fn what_is_written_is_read_in_order_by_every_reader() {
 async fn a_read_is_bounded_and_a_larger_record_comes_alone() {
     let transport = with_channel(MemConfig::default()).await;
     write(&mut *transport.writer("a").await.unwrap(), &["one", "two", "six"]).await;
-    let mut reader = transport.reader("a", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("a", Start::Earliest).await.unwrap();
     for limit in [Limit::default().with_records(0), Limit::default().with_bytes(0)] {
         reader.seek(Start::Earliest).await.unwrap();
         for (wanted, caught_up) in [(b"one", false), (b"two", false), (b"six", true)] {
@@ -90,7 +92,7 @@ async fn a_read_is_bounded_and_a_larger_record_comes_alone() {
 async fn a_waiting_reader_wakes_for_a_record_and_a_cancelled_one_loses_none() {
     let transport = with_channel(MemConfig::default()).await;
     let mut writer = transport.writer("a").await.unwrap();
-    let mut reader = transport.reader("a", Start::Latest, None).await.unwrap();
+    let mut reader = transport.reader("a", Start::Latest).await.unwrap();
     let limit = Limit::default().with_wait(LONG);
     {
         let mut cancelled = pin!(reader.read(limit));
@@ -107,7 +109,7 @@ async fn a_waiting_reader_wakes_for_a_record_and_a_cancelled_one_loses_none() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends() {
     let transport = with_channel(MemConfig::default()).await;
-    let mut reader = transport.reader("a", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("a", Start::Earliest).await.unwrap();
     let batch = reader.read(Limit::default().with_wait(LONG)).await.unwrap();
     assert_eq!(batch, ReadBatch::new(Vec::new(), Position::default(), true));
 }
@@ -135,7 +137,7 @@ async fn concurrent_writers_and_readers_lose_and_mix_nothing() {
     let readers = (0..2).map(|_| {
         let transport = transport.clone();
         tokio::spawn(async move {
-            let mut reader = transport.reader("a", Start::Earliest, None).await.unwrap();
+            let mut reader = transport.reader("a", Start::Earliest).await.unwrap();
             let mut seen = Vec::new();
             while (seen.len() as u64) < total {
                 let batch =
@@ -187,7 +189,7 @@ async fn retention_drops_the_oldest_and_tells_the_reader() {
     let size = records(&["abc"])[0].footprint() as u64;
     let transport = with_channel(MemConfig::default().with_retention_bytes(2 * size)).await;
     let mut writer = transport.writer("a").await.unwrap();
-    let mut reader = transport.reader("a", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("a", Start::Earliest).await.unwrap();
     for payload in ["one", "two", "six", "ten"] {
         write(&mut *writer, &[payload]).await;
     }
@@ -197,7 +199,7 @@ async fn retention_drops_the_oldest_and_tells_the_reader() {
     for _ in 0..2 {
         assert_eq!(*reader.read(Limit::default()).await.unwrap_err().kind(), gone);
     }
-    let error = transport.reader("a", Start::At(Position::new(0)), None).await.unwrap_err();
+    let error = transport.reader("a", Start::At(Position::new(0))).await.unwrap_err();
     assert_eq!(*error.kind(), gone);
     reader.seek(Start::Earliest).await.unwrap();
     assert_eq!(payloads(&read(&mut *reader).await), [b"six", b"ten"]);
@@ -218,7 +220,10 @@ async fn a_recreated_channel_is_another() {
     let transport = with_channel(MemConfig::default()).await;
     let old = transport.describe("a").await.unwrap().incarnation;
     let mut writer = transport.writer("a").await.unwrap();
-    let mut reader = transport.reader("a", Start::Earliest, Some(old)).await.unwrap();
+    let mut reader = transport
+        .reader_with("a", ReaderOptions::new(Start::Earliest).with_incarnation(old))
+        .await
+        .unwrap();
     let subscription = transport.subscription("a", "s").await.unwrap();
     write(&mut *writer, &["x"]).await;
 
@@ -226,7 +231,7 @@ async fn a_recreated_channel_is_another() {
     assert_eq!(*reader.read(Limit::default()).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(*subscription.acked().await.unwrap_err().kind(), Kind::NotFound);
 
-    transport.create("a", BTreeMap::new()).await.unwrap();
+    transport.create("a").await.unwrap();
     let new = transport.describe("a").await.unwrap().incarnation;
     assert_ne!(old, new);
     let wrong = Kind::WrongIncarnation { expected: old, found: new };
@@ -234,7 +239,10 @@ async fn a_recreated_channel_is_another() {
     assert_eq!(*reader.read(Limit::default()).await.unwrap_err().kind(), wrong);
     assert_eq!(*reader.seek(Start::Earliest).await.unwrap_err().kind(), wrong);
     assert_eq!(*subscription.ack(Position::default()).await.unwrap_err().kind(), wrong);
-    let error = transport.reader("a", Start::Earliest, Some(old)).await.unwrap_err();
+    let error = transport
+        .reader_with("a", ReaderOptions::new(Start::Earliest).with_incarnation(old))
+        .await
+        .unwrap_err();
     assert_eq!(*error.kind(), wrong);
     assert_eq!(transport.describe("a").await.unwrap().end, Position::default());
     assert_eq!(transport.subscription("a", "s").await.unwrap().acked().await.unwrap(), None);
@@ -243,7 +251,7 @@ async fn a_recreated_channel_is_another() {
 #[tokio::test]
 async fn a_deleted_channel_wakes_its_reader() {
     let transport = with_channel(MemConfig::default()).await;
-    let mut reader = transport.reader("a", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("a", Start::Earliest).await.unwrap();
     let mut waiting = pin!(reader.read(Limit::default().with_wait(LONG)));
     assert!(poll(waiting.as_mut()).is_pending());
     transport.delete("a").await.unwrap();
@@ -254,11 +262,11 @@ async fn a_deleted_channel_wakes_its_reader() {
 async fn closing_ends_one_handle_and_wakes_its_readers() {
     let name = "closing_ends_one_handle";
     let (one, other) = (MemTransport::named(name), MemTransport::named(name));
-    one.create("a", BTreeMap::new()).await.unwrap();
+    one.create("a").await.unwrap();
     let mut writer = one.writer("a").await.unwrap();
-    let mut reader = one.reader("a", Start::Earliest, None).await.unwrap();
+    let mut reader = one.reader("a", Start::Earliest).await.unwrap();
     let subscription = one.subscription("a", "s").await.unwrap();
-    let mut others_reader = other.reader("a", Start::Earliest, None).await.unwrap();
+    let mut others_reader = other.reader("a", Start::Earliest).await.unwrap();
     {
         let mut waiting = pin!(reader.read(Limit::default().with_wait(LONG)));
         let mut others = pin!(others_reader.read(Limit::default().with_wait(LONG)));
@@ -270,12 +278,12 @@ async fn closing_ends_one_handle_and_wakes_its_readers() {
         assert!(poll(others.as_mut()).is_pending());
     }
     let closed = [
-        one.create("b", BTreeMap::new()).await.unwrap_err(),
+        one.create("b").await.unwrap_err(),
         one.delete("a").await.unwrap_err(),
         one.list("").await.unwrap_err(),
         one.describe("a").await.unwrap_err(),
         one.writer("a").await.unwrap_err(),
-        one.reader("a", Start::Earliest, None).await.unwrap_err(),
+        one.reader("a", Start::Earliest).await.unwrap_err(),
         one.subscription("a", "s").await.err().unwrap(),
         one.unsubscribe("a", "s").await.unwrap_err(),
         reader.seek(Start::Latest).await.unwrap_err(),
@@ -308,7 +316,7 @@ async fn a_closed_writer_says_so() {
 async fn a_cursor_moves_forward_only_and_outlives_its_handle() {
     let name = "a_cursor_moves_forward_only";
     let transport = MemTransport::named(name);
-    transport.create("a", BTreeMap::new()).await.unwrap();
+    transport.create("a").await.unwrap();
     write(&mut *transport.writer("a").await.unwrap(), &["x", "y"]).await;
     let subscription = transport.subscription("a", "s").await.unwrap();
     assert_eq!(subscription.acked().await.unwrap(), None);
@@ -354,24 +362,24 @@ async fn channels_are_found_by_name() {
     let transport = MemTransport::new(MemConfig::default());
     let properties = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
     for name in ["b", "a/2", "a/1", "größe und mehr"] {
-        transport.create(name, properties.clone()).await.unwrap();
+        transport.create_with(name, properties.clone().into()).await.unwrap();
     }
     assert_eq!(transport.list("").await.unwrap(), ["a/1", "a/2", "b", "größe und mehr"]);
     assert_eq!(transport.list("a/").await.unwrap(), ["a/1", "a/2"]);
     let info = transport.describe("b").await.unwrap();
     assert_eq!((info.properties, info.first), (properties, None));
-    let error = transport.create("b", BTreeMap::new()).await.unwrap_err();
+    let error = transport.create("b").await.unwrap_err();
     assert_eq!((error.kind(), error.channel()), (&Kind::AlreadyExists, Some("b")));
     let long = "x".repeat(256);
     for name in ["", "a\nb", &long] {
-        let error = transport.create(name, BTreeMap::new()).await.unwrap_err();
+        let error = transport.create(name).await.unwrap_err();
         assert!(matches!(error.kind(), Kind::InvalidName { .. }), "{error}");
     }
     let missing = [
         transport.delete("c").await.unwrap_err(),
         transport.describe("c").await.unwrap_err(),
         transport.writer("c").await.unwrap_err(),
-        transport.reader("c", Start::Earliest, None).await.unwrap_err(),
+        transport.reader("c", Start::Earliest).await.unwrap_err(),
         transport.subscription("c", "s").await.err().unwrap(),
         transport.unsubscribe("c", "s").await.unwrap_err(),
     ];

@@ -1,15 +1,17 @@
 //! Creating, finding and deleting channels.
 
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
-use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
-    Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    TransportError, TransportErrorKind,
 };
 use serde_json::json;
 
@@ -38,7 +40,7 @@ const SERVERS_OWN: &str = "_nats.";
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = Url::parse("nats://localhost:4222/shop-")?;
 /// let transport = NatsTransport::connect(NatsConfig::from_url(&url)?).await?;
-/// transport.create("orders", Default::default()).await?; // the stream `shop-orders`
+/// transport.create("orders").await?; // the stream `shop-orders`
 /// # Ok(())
 /// # }
 /// ```
@@ -132,8 +134,8 @@ impl Transport for NatsTransport {
         }
     }
 
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
-        let created = self.create_stream(channel, properties).await;
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
+        let created = self.create_stream(channel, options.properties).await;
         created.map_err(|kind| TransportError::new("create", kind).on(channel))
     }
 
@@ -175,16 +177,15 @@ impl Transport for NatsTransport {
         }
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let opened = async {
             let stream = self.stream(channel).map_err(|_| TransportErrorKind::NotFound)?;
             let handle = Arc::clone(&self.handle);
-            let opened = NatsReader::open(handle, channel, stream, start, incarnation);
+            let opened = NatsReader::open(handle, channel, stream, options);
             self.handle.while_open(opened).await
         };
         match opened.await {

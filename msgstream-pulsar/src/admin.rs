@@ -1,5 +1,7 @@
 //! The transport: making, finding and removing channels.
 
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,8 +9,8 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::EntryId;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
-    Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    TransportError, TransportErrorKind as Kind,
 };
 
 use crate::PulsarConfig;
@@ -34,7 +36,7 @@ const INCARNATION: &str = "msgstream.incarnation";
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = Url::parse("pulsar://localhost/public/default")?;
 /// let transport = PulsarTransport::connect(PulsarConfig::from_url(&url)?).await?;
-/// transport.create("orders", Default::default()).await?;
+/// transport.create("orders").await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -183,9 +185,9 @@ impl Transport for PulsarTransport {
         Capabilities::all().without("binary_headers").with_max_payload(limit)
     }
 
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let topic = self.client.topic(channel);
-        let made = self.client.while_open(self.make(&topic, properties)).await;
+        let made = self.client.while_open(self.make(&topic, options.properties)).await;
         made.map_err(|kind| TransportError::new("create", kind).on(channel))
     }
 
@@ -241,15 +243,14 @@ impl Transport for PulsarTransport {
         .await
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         self.with_topic("reader", channel, async |topic| {
             let client = Arc::clone(&self.client);
-            let reader = PulsarReader::open(client, topic, start, incarnation).await?;
+            let reader = PulsarReader::open(client, topic, options).await?;
             Ok(Box::new(reader) as Box<dyn ChannelReader>)
         })
         .await

@@ -1,5 +1,6 @@
 //! Reading.
 
+use msgstream_core::transport::ReaderOptions;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +46,9 @@ impl PulsarReader {
     pub(crate) async fn open(
         client: Arc<Client>,
         topic: Topic,
-        start: Start,
-        expected: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Self, Kind> {
+        let ReaderOptions { start, incarnation: expected, .. } = options;
         let incarnation = incarnation_of(&client.rest.channel_properties(&topic).await?);
         if let Some(expected) = expected.filter(|expected| *expected != incarnation) {
             return Err(Kind::WrongIncarnation { expected, found: incarnation });

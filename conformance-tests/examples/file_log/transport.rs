@@ -4,6 +4,8 @@
 //! It is small rather than fast: it reads and writes files on the runtime's threads, and its
 //! readers look for new records every few milliseconds.
 
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -160,9 +162,9 @@ impl Transport for FileLog {
         can.with("seek_position").with_max_payload(MAX_PAYLOAD)
     }
 
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let log = self.log("create", channel)?;
-        if !properties.is_empty() {
+        if !options.properties.is_empty() {
             return Err(log.error("create", Kind::Unsupported { capability: "properties" }));
         }
         File::create_new(&log.path).map(drop).map_err(|e| log.io("create", e))
@@ -203,17 +205,16 @@ impl Transport for FileLog {
         Ok(Box::new(Writer { log, state: None }))
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let log = self.log("reader", channel)?;
-        if incarnation.is_some_and(|i| i != EVERY_LIFE) {
+        if options.incarnation.is_some_and(|i| i != EVERY_LIFE) {
             return Err(log.error("reader", Kind::Unsupported { capability: "incarnations" }));
         }
-        let next = log.resolve("reader", start)?;
+        let next = log.resolve("reader", options.start)?;
         Ok(Box::new(Reader { log, next }))
     }
 

@@ -57,7 +57,7 @@ pub async fn what_is_persistent_survives_a_restart(
     let channel = harness.channel_name();
     if can.properties && can.create {
         let owner = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
-        transport.create(&channel, owner).await?;
+        transport.create_with(&channel, owner.into()).await?;
     } else {
         harness.make_channel(transport, &channel).await?;
     }

@@ -1,5 +1,6 @@
 //! Creating, describing, listing and deleting channels.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
@@ -52,7 +53,7 @@ pub async fn create_twice_is_already_exists(
 ) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
-    let again = transport.create(&channel, BTreeMap::new()).await;
+    let again = transport.create(&channel).await;
     ensure_refused!(again, Kind::AlreadyExists, "creating a channel twice");
     let left = read_from(transport, &channel, Start::Earliest).await?;
     ensure_eq!(numbers(&left), all(0..3), "the records after the second create");
@@ -65,7 +66,7 @@ pub async fn invalid_names_are_refused(
     harness: &dyn Harness,
 ) -> Verdict {
     for name in harness.invalid_names() {
-        let created = transport.create(&name, BTreeMap::new()).await;
+        let created = transport.create(&name).await;
         ensure_refused!(created, Kind::InvalidName { .. }, "creating channel {name:?}");
     }
     Ok(())
@@ -79,7 +80,7 @@ pub async fn a_unicode_name_works_or_is_refused(
     let prefix = harness.channel_name();
     let names = ["naïve", "каналъ", "頻道"].map(|name| format!("{prefix}-{name}"));
     for (i, name) in (0..).zip(&names) {
-        match transport.create(name, BTreeMap::new()).await {
+        match transport.create(name).await {
             Err(error) if matches!(error.kind(), Kind::InvalidName { .. }) => return Ok(()),
             created => created?,
         }
@@ -198,7 +199,7 @@ pub async fn properties_come_back_in_another_handle(
     let channel = harness.channel_name();
     let given = [("owner", "a {\"role\": \"x\"}"), ("empty", ""), ("unicode", "Ünïcode 頻道")];
     let given = BTreeMap::from(given.map(|(k, v)| (k.to_owned(), v.to_owned())));
-    transport.create(&channel, given.clone()).await?;
+    transport.create_with(&channel, given.clone().into()).await?;
     write(transport, &channel, 0..3).await?;
     let other = harness.open().await?;
     for handle in [transport, &*other] {
@@ -214,9 +215,9 @@ pub async fn properties_go_with_their_channel(
 ) -> Verdict {
     let channel = harness.channel_name();
     let old = BTreeMap::from([("old".to_owned(), "1".to_owned())]);
-    transport.create(&channel, old).await?;
+    transport.create_with(&channel, old.into()).await?;
     transport.delete(&channel).await?;
-    transport.create(&channel, BTreeMap::new()).await?;
+    transport.create(&channel).await?;
     let left = transport.describe(&channel).await?.properties;
     ensure!(left.is_empty(), "properties of the deleted channel came back: {left:?}");
     Ok(())

@@ -1,6 +1,6 @@
 //! Closing and dropping.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub async fn a_closed_one_is_closed_in_every_call(
     let can = handle.capabilities();
     ensure_eq!(can, transport.capabilities(), "the capabilities of a closed handle");
     if can.create {
-        let created = handle.create(&harness.channel_name(), BTreeMap::new()).await;
+        let created = handle.create(&harness.channel_name()).await;
         ensure_refused!(created, Kind::Closed, "create");
     }
     if can.delete {
@@ -102,7 +102,7 @@ pub async fn a_closed_one_is_closed_in_every_call(
     }
     ensure_refused!(handle.describe(&channel).await, Kind::Closed, "describe");
     ensure_refused!(handle.writer(&channel).await, Kind::Closed, "writer");
-    let opened = handle.reader(&channel, Start::Earliest, None).await;
+    let opened = handle.reader(&channel, Start::Earliest).await;
     ensure_refused!(opened, Kind::Closed, "reader");
     ensure!(transport.describe(&channel).await.is_ok(), "the closed handle deleted the channel");
     Ok(())
@@ -174,7 +174,7 @@ async fn in_use(
     let handle = harness.open().await?;
     let mut writer = handle.writer(channel).await?;
     let receipts: Vec<_> = (0..10).map(|n| writer.submit(vec![record(n)])).collect();
-    let mut reader = handle.reader(channel, Start::Earliest, None).await?;
+    let mut reader = handle.reader(channel, Start::Earliest).await?;
     // One read is dropped while it waits.
     reader.seek(Start::Latest).await?;
     cancelled_after(1, reader.read(Limit::default().with_wait(FOR_EVER))).await;

@@ -1,5 +1,6 @@
 //! The lives of a channel.
 
+use msgstream_core::transport::ReaderOptions;
 use msgstream_core::transport::{Limit, Start, Transport, TransportErrorKind as Kind};
 
 use crate::kit::{all, channel, numbers, open_and_read, read, read_from, reader, write};
@@ -48,7 +49,9 @@ pub async fn the_right_one_is_read(transport: &dyn Transport, harness: &dyn Harn
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
     let incarnation = transport.describe(&channel).await?.incarnation;
-    let mut reader = transport.reader(&channel, Start::Earliest, Some(incarnation)).await?;
+    let mut reader = transport
+        .reader_with(&channel, ReaderOptions::new(Start::Earliest).with_incarnation(incarnation))
+        .await?;
     ensure_eq!(numbers(&read(&mut *reader, 3).await?), all(0..3), "the records");
     Ok(())
 }

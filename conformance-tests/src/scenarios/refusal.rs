@@ -1,5 +1,7 @@
 //! What a transport can't do is refused by name, never quietly left undone.
 
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use msgstream_core::Timestamp;
@@ -38,7 +40,7 @@ fn unsupported<T>(result: Result<T, TransportError>, name: &'static str, what: &
 
 /// `create` is refused.
 pub async fn create(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
-    let created = transport.create(&harness.channel_name(), BTreeMap::new()).await;
+    let created = transport.create(&harness.channel_name()).await;
     unsupported(created, "create", "create")
 }
 
@@ -61,10 +63,14 @@ pub async fn list(transport: &dyn Transport, _harness: &dyn Harness) -> Verdict 
 pub async fn properties(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let name = harness.channel_name();
     let some = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
-    unsupported(transport.create(&name, some).await, "properties", "create with properties")?;
+    unsupported(
+        transport.create_with(&name, some.into()).await,
+        "properties",
+        "create with properties",
+    )?;
     let there = transport.describe(&name).await;
     ensure_refused!(there, Kind::NotFound, "describe after the refused create");
-    transport.create(&name, BTreeMap::new()).await?;
+    transport.create(&name).await?;
     let none = transport.describe(&name).await?.properties;
     ensure!(none.is_empty(), "properties from nowhere: {none:?}");
     Ok(())
@@ -87,9 +93,13 @@ pub async fn incarnations(transport: &dyn Transport, harness: &dyn Harness) -> V
     let channel = channel(transport, harness).await?;
     let unknown = Incarnation::UNKNOWN;
     ensure_eq!(transport.describe(&channel).await?.incarnation, unknown, "the incarnation");
-    let reader = transport.reader(&channel, Start::Earliest, Some(unknown)).await?;
+    let reader = transport
+        .reader_with(&channel, ReaderOptions::new(Start::Earliest).with_incarnation(unknown))
+        .await?;
     ensure_eq!(reader.incarnation(), unknown, "the reader's incarnation");
-    let opened = transport.reader(&channel, Start::Earliest, Some(Incarnation(1))).await;
+    let opened = transport
+        .reader_with(&channel, ReaderOptions::new(Start::Earliest).with_incarnation(Incarnation(1)))
+        .await;
     unsupported(opened, "incarnations", "a reader of another incarnation")
 }
 
@@ -100,7 +110,7 @@ async fn start(
     start: Start,
     capability: &'static str,
 ) -> Verdict {
-    let opened = transport.reader(channel, start, None).await;
+    let opened = transport.reader(channel, start).await;
     unsupported(opened, capability, &format!("a reader at {start:?}"))?;
     let mut reader = reader(transport, channel, Start::Earliest).await?;
     unsupported(reader.seek(start).await, capability, &format!("a seek to {start:?}"))?;

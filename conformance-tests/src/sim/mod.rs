@@ -26,7 +26,7 @@
 //!         .disconnects(0.01, ms(100)..ms(5_000))
 //!         .build();
 //!     let transport = sim.transport();
-//!     transport.create("orders", Default::default()).await?;
+//!     transport.create("orders").await?;
 //!     let mut writer = transport.writer("orders").await?;
 //!     let record = Record::new(Meta::new(MsgType::INSERT, Timestamp(1)), "one");
 //!     let outcome = writer.submit(vec![record]).await;

@@ -1,14 +1,15 @@
 //! The transport: making, finding and removing channels, and cursors.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
-    Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    TransportError, TransportErrorKind,
 };
 
 use super::broker::{Attached, Channel, Handle, timed_out};
@@ -73,7 +74,7 @@ impl Transport for SimTransport {
         can
     }
 
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let error = |kind| TransportError::new("create", kind).on(channel);
         self.handle.reach("create", channel).await?;
         check_name(channel).map_err(|reason| error(TransportErrorKind::InvalidName { reason }))?;
@@ -81,7 +82,7 @@ impl Transport for SimTransport {
         if state.channels.contains_key(channel) {
             return Err(error(TransportErrorKind::AlreadyExists));
         }
-        state.create(channel, properties);
+        state.create(channel, options.properties);
         answered(&mut state.dice).map_err(error)
     }
 
@@ -116,18 +117,17 @@ impl Transport for SimTransport {
         Ok(Box::new(SimWriter::new(at)))
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let open = |channel: &mut Channel| {
             let found = channel.life;
-            if let Some(expected) = incarnation.filter(|i| *i != found) {
+            if let Some(expected) = options.incarnation.filter(|i| *i != found) {
                 return Err(TransportErrorKind::WrongIncarnation { expected, found });
             }
-            Ok((channel.changed.clone(), channel.log.resolve(start)?))
+            Ok((channel.changed.clone(), channel.log.resolve(options.start)?))
         };
         let (at, (changed, next)) = self.attach("reader", channel, open).await?;
         Ok(Box::new(SimReader::new(at, changed, next)))

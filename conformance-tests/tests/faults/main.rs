@@ -6,6 +6,7 @@ mod channel;
 mod outage;
 mod transport;
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ impl Harness for Planted {
     }
 
     async fn make_channel(&self, _: &dyn Transport, channel: &str) -> Result<()> {
-        good().create(channel, Default::default()).await
+        good().create(channel).await
     }
 
     fn deadline(&self) -> Duration {

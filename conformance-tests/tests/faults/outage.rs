@@ -1,16 +1,17 @@
 //! A broker that goes away and comes back, as its clients see it: refused connections, failed
 //! reads, and writes of which nobody knows what became.
 
-use std::collections::BTreeMap;
+use msgstream_core::delegate;
+use msgstream_core::transport::ReaderOptions;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use msgstream_conformance::{Broker, BrokerError, Harness};
-use msgstream_core::record::{Incarnation, Position, Record};
+use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch,
-    Receipt, Result, Start, Subscription, Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Receipt, Result,
+    Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::transport::MAX_PAYLOAD;
@@ -111,24 +112,9 @@ impl Harness for Outages {
 
 #[async_trait]
 impl Transport for Outages {
+    delegate!(self => self.inner, Transport { create_with, delete, list, describe, subscription, unsubscribe, encode_position, decode_position });
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities().with("persistent")
-    }
-
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
-        self.inner.create(channel, properties).await
-    }
-
-    async fn delete(&self, channel: &str) -> Result<()> {
-        self.inner.delete(channel).await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.inner.list(prefix).await
-    }
-
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        self.inner.describe(channel).await
     }
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
@@ -139,30 +125,13 @@ impl Transport for Outages {
         Ok(Box::new(Writer { inner, connection: self.connection(), poisoned: false }))
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
-        let inner = self.inner.reader(channel, start, incarnation).await?;
+        let inner = self.inner.reader_with(channel, options).await?;
         Ok(Box::new(Reader { inner, connection: self.connection() }))
-    }
-
-    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        self.inner.subscription(channel, name).await
-    }
-
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        self.inner.unsubscribe(channel, name).await
-    }
-
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        self.inner.encode_position(position)
-    }
-
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        self.inner.decode_position(bytes)
     }
 
     // Handles share what is underneath.
@@ -180,6 +149,7 @@ struct Writer {
 
 #[async_trait]
 impl ChannelWriter for Writer {
+    delegate!(self => self.inner, ChannelWriter { check, close });
     async fn ready(&mut self) -> Result<()> {
         if self.poisoned {
             return Err(TransportError::new("ready", Kind::Poisoned));
@@ -187,10 +157,6 @@ impl ChannelWriter for Writer {
         // Lets the others move: what is underneath never waits.
         tokio::task::yield_now().await;
         self.inner.ready().await
-    }
-
-    fn check(&self, records: &[Record]) -> Result<()> {
-        self.inner.check(records)
     }
 
     fn submit(&mut self, mut records: Vec<Record>) -> Receipt {
@@ -212,10 +178,6 @@ impl ChannelWriter for Writer {
         }
         self.inner.submit(records)
     }
-
-    async fn close(&mut self) -> Result<()> {
-        self.inner.close().await
-    }
 }
 
 #[derive(Debug)]
@@ -226,18 +188,11 @@ struct Reader {
 
 #[async_trait]
 impl ChannelReader for Reader {
+    delegate!(self => self.inner, ChannelReader { seek, incarnation });
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
         if self.connection.broke() {
             return Err(unavailable("read"));
         }
         self.inner.read(limit).await
-    }
-
-    async fn seek(&mut self, start: Start) -> Result<()> {
-        self.inner.seek(start).await
-    }
-
-    fn incarnation(&self) -> Incarnation {
-        self.inner.incarnation()
     }
 }

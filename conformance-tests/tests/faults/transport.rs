@@ -1,11 +1,14 @@
 //! A transport around a good one, with one fault.
 
-use std::collections::BTreeMap;
+use msgstream_core::delegate;
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::record::Incarnation;
 use msgstream_core::transport::{
     Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
     Transport, TransportError, TransportErrorKind as Kind,
@@ -107,6 +110,7 @@ impl Faulty {
 
 #[async_trait]
 impl Transport for Faulty {
+    delegate!(self => self.inner, Transport { encode_position, decode_position });
     fn capabilities(&self) -> Capabilities {
         match self.fault {
             Fault::CanNothing | Fault::ChecksNoHeaders => {
@@ -120,12 +124,12 @@ impl Transport for Faulty {
         }
     }
 
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         self.check("create", "create")?;
-        if !properties.is_empty() {
+        if !options.properties.is_empty() {
             self.check("create", "properties")?;
         }
-        match self.inner.create(channel, properties).await {
+        match self.inner.create_with(channel, options).await {
             Err(error) if self.is(Fault::CreatesTwice) && *error.kind() == Kind::AlreadyExists => {
                 Ok(())
             }
@@ -161,18 +165,18 @@ impl Transport for Faulty {
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
         if self.is(Fault::WritersCreate) {
-            drop(self.inner.create(channel, BTreeMap::new()).await);
+            drop(self.inner.create(channel).await);
         }
         let inner = Mutex::new(self.inner.writer(channel).await?);
         Ok(Box::new(FaultyWriter { inner, fault: self.fault }))
     }
 
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
+        let ReaderOptions { start, incarnation, .. } = options;
         self.check_start("reader", start)?;
         let incarnation = match self.fault {
             Fault::CanNothing if incarnation.is_some_and(|i| i != Incarnation::UNKNOWN) => {
@@ -184,11 +188,19 @@ impl Transport for Faulty {
         if self.is(Fault::LeaksATask) {
             tokio::spawn(pending::<()>());
         }
-        let opened = self.inner.reader(channel, start, incarnation).await;
+        let opened = self
+            .inner
+            .reader_with(channel, ReaderOptions::new(start).with_incarnation(incarnation))
+            .await;
         let inner = match opened {
             Err(error) if self.is(Fault::TakesAnyPosition) => {
                 drop(error);
-                self.inner.reader(channel, Start::Latest, incarnation).await?
+                self.inner
+                    .reader_with(
+                        channel,
+                        ReaderOptions::new(Start::Latest).with_incarnation(incarnation),
+                    )
+                    .await?
             }
             opened => opened?,
         };
@@ -227,14 +239,6 @@ impl Transport for Faulty {
             _ => {}
         }
         self.inner.unsubscribe(channel, name).await
-    }
-
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        self.inner.encode_position(position)
-    }
-
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        self.inner.decode_position(bytes)
     }
 
     async fn close(&self) -> Result<()> {

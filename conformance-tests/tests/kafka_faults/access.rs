@@ -1,5 +1,6 @@
 //! Who may do what.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -50,14 +51,14 @@ impl Use {
                 outcome.rest.map_or(Ok(()), |(_, error)| Err(error))
             }
             Self::Read => {
-                let mut reader = transport.reader("orders", Start::Earliest, None).await?;
+                let mut reader = transport.reader("orders", Start::Earliest).await?;
                 reader.read(Limit::default().with_wait(LONG)).await.map(drop)
             }
             Self::Ack => {
                 let subscription = transport.subscription("orders", "billing").await?;
                 subscription.ack(Position::new(1)).await
             }
-            Self::Create => transport.create("made", owner).await,
+            Self::Create => transport.create_with("made", owner.into()).await,
             Self::Delete => transport.delete("made").await,
         }
     }
@@ -94,7 +95,7 @@ async fn the_least_rights_are_enough_and_each_is_named_where_it_is_missing() {
     let all = connect(&broker.url).await.unwrap();
     for channel in ["orders", "secret"] {
         let owner = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
-        all.create(channel, owner).await.unwrap();
+        all.create_with(channel, owner.into()).await.unwrap();
     }
     Use::Write.on(&*all).await.unwrap();
     let mut rights = Rights::new(broker.url.trim_start_matches("kafka://"), "least");
@@ -148,7 +149,7 @@ fn least(broker: &Broker) -> String {
 /// All that a transport has.
 async fn everything(transport: &dyn Transport) {
     let owner = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
-    transport.create("made", owner.clone()).await.unwrap();
+    transport.create_with("made", owner.clone().into()).await.unwrap();
     let listed = transport.list("").await.unwrap();
     assert!(listed.contains(&"orders".to_owned()) && listed.contains(&"made".to_owned()));
     assert!(!listed.contains(&"secret".to_owned()));
@@ -160,7 +161,7 @@ async fn everything(transport: &dyn Transport) {
     writer.ready().await.unwrap();
     assert!(writer.submit((0..10).map(record).collect()).await.rest.is_none());
     writer.close().await.unwrap();
-    let mut reader = transport.reader("orders", Start::At(end), None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::At(end)).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
     for start in [Start::Earliest, Start::Latest, Start::Time(msgstream_core::Timestamp(1))] {
         reader.seek(start).await.unwrap();

@@ -1,6 +1,7 @@
 //! A broker of the test's own, of which the files are at hand: what it stores, and what becomes of damage,
 //! of a wrong setting, and of a broker that hangs.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -50,7 +51,7 @@ async fn properties_need_a_topic_that_keeps_them(broker: &Broker) {
     let wrong = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "delete");
     admin.create_topics([&wrong], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
     let owner = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
-    let error = transport.create("refused", owner.clone()).await.unwrap_err();
+    let error = transport.create_with("refused", owner.clone().into()).await.unwrap_err();
     let Kind::Config { reason } = error.kind() else { panic!("{error}") };
     assert!(reason.contains("`delete`") && reason.contains("`compact`"), "{error}");
     transport.delete("refused").await.unwrap();
@@ -59,7 +60,7 @@ async fn properties_need_a_topic_that_keeps_them(broker: &Broker) {
     let compact = AlterConfig::new(resource).set("cleanup.policy", "compact");
     admin.alter_configs([&compact], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
     // It is some time until the broker tells the new one.
-    while let Err(error) = transport.create("kept", owner.clone()).await {
+    while let Err(error) = transport.create_with("kept", owner.clone().into()).await {
         assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
         transport.delete("kept").await.unwrap();
     }
@@ -100,7 +101,7 @@ async fn damaged_records_are_told(broker: &Broker) {
     file.seek(SeekFrom::Start(start + 600)).unwrap();
     file.write_all(b"y").unwrap();
 
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let mut read = Vec::new();
     let error = loop {
         match reader.read(Limit::default()).await {
@@ -121,7 +122,7 @@ async fn a_broker_that_hangs_is_waited_for(broker: &Broker) {
     let hasty = connect(&format!("{}?timeout_ms=5000", broker.url)).await.unwrap();
     let channel = create(&*transport).await;
     let mut writer = transport.writer(&channel).await.unwrap();
-    let mut reader = hasty.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = hasty.reader(&channel, Start::Earliest).await.unwrap();
     write_numbers(&*transport, &channel, 0..10).await;
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
 

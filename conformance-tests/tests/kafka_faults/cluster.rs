@@ -4,6 +4,7 @@
 //! eval "$(brokers/up kafka-cluster)"
 //! ```
 
+use msgstream_core::transport::TransportExt as _;
 use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -155,7 +156,7 @@ async fn whichever_node_hangs_writing_and_reading_go_on_without_it() {
     let transport = connect(&url()).await.unwrap();
     let channel = create(&*transport).await;
     let mut writer = transport.writer(&channel).await.unwrap();
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     go_on(&mut *writer, &mut *reader, 0..10).await;
     // The leader first: the others lead nothing of this channel, and one of them is the controller.
     let first = leader(&channel, 3).await;
@@ -167,7 +168,7 @@ async fn whichever_node_hangs_writing_and_reading_go_on_without_it() {
         // Whoever comes while it hangs.
         transport.describe(&channel).await.unwrap();
         transport.writer(&channel).await.unwrap();
-        transport.reader(&channel, Start::Latest, None).await.unwrap();
+        transport.reader(&channel, Start::Latest).await.unwrap();
         println!("node {node} of leader {first} hung: {longest:?} stood still");
         away.back().await;
         go_on(&mut *writer, &mut *reader, begin + 50..begin + 100).await;
@@ -184,12 +185,12 @@ async fn readers_of_a_dead_node_do_not_slow_the_others() {
         dead.push(make_topic(&[3], &[("min.insync.replicas", "1")]).await);
     }
     let mut writer = transport.writer(&healthy).await.unwrap();
-    let mut reader = transport.reader(&healthy, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&healthy, Start::Earliest).await.unwrap();
     for topic in &dead {
         settle(&*transport, topic).await;
     }
     let away = Away::new(&turn, 3, "kill", "restart").await;
-    let opening = dead.iter().map(|topic| transport.reader(topic, Start::Earliest, None));
+    let opening = dead.iter().map(|topic| transport.reader(topic, Start::Earliest));
     let mut opening: FuturesUnordered<_> = opening.collect();
     tokio::select! {
         biased;
@@ -207,7 +208,7 @@ async fn readers_of_a_dead_node_do_not_slow_the_others() {
         }
     }
     for topic in &dead {
-        let opened = transport.reader(topic, Start::Earliest, None).await;
+        let opened = transport.reader(topic, Start::Earliest).await;
         let batch = opened.unwrap().read(Limit::default()).await.unwrap();
         assert!(batch.records.is_empty());
     }
@@ -222,7 +223,7 @@ async fn records_that_a_reader_has_seen_and_the_brokers_lost_are_told() {
     let unclean = [("unclean.leader.election.enable", "true"), ("min.insync.replicas", "1")];
     let channel = make_topic(&[1, 2], &unclean).await;
     let mut writer = transport.writer(&channel).await.unwrap();
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     go_on(&mut *writer, &mut *reader, 0..10).await;
     leader(&channel, 2).await;
     let second = Away::new(&turn, 2, "kill", "restart").await;

@@ -1,5 +1,6 @@
 //! Offsets without a record: markers of transactions, and what compaction took.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeSet;
 
 use msgstream_core::record::{Position, Record};
@@ -36,7 +37,7 @@ async fn each_offset_is_a_place(
     for offset in 0..end.offset() {
         let place = Position::new(offset);
         for (start, from) in [(Start::At(place), offset), (Start::After(place), offset + 1)] {
-            let mut reader = transport.reader(channel, start, None).await.unwrap();
+            let mut reader = transport.reader(channel, start).await.unwrap();
             let rest: Vec<_> =
                 records.iter().filter(|r| r.position.offset() >= from).cloned().collect();
             let mut read = Vec::new();
@@ -52,7 +53,7 @@ async fn each_offset_is_a_place(
 async fn transactions_are_read_when_they_are_committed_and_their_markers_are_passed() {
     let transport = open().await;
     let channel = create(&*transport).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let producer: BaseProducer = raw().set("transactional.id", &channel).create().unwrap();
     let send = |number| send(&producer, &channel, &channel, number);
     producer.init_transactions(LONG).unwrap();
@@ -72,7 +73,7 @@ async fn transactions_are_read_when_they_are_committed_and_their_markers_are_pas
     // The last offset is a marker's.
     let end = transport.describe(&channel).await.unwrap().end;
     assert!(records.last().unwrap().position.offset() + 1 < end.offset());
-    let mut fresh = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut fresh = transport.reader(&channel, Start::Earliest).await.unwrap();
     for reader in [&mut reader, &mut fresh] {
         loop {
             let batch = reader.read(Limit::default()).await.unwrap();
@@ -95,7 +96,7 @@ async fn what_compaction_took_is_passed() {
     ];
     let channel = make_topic(1, &settings).await;
     let producer: BaseProducer = raw().create().unwrap();
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     // Each in a segment of its own. The last one isn't compacted, as long as nothing follows.
     let (keys, count) = (["a", "b", "c"], 12);
     for number in 0..count {

@@ -1,5 +1,6 @@
 //! Many channels, and what the runtime's threads wait for.
 
+use msgstream_core::transport::TransportExt as _;
 use std::cell::Cell;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ async fn threads_of_a_thousand_channels() {
     let before = threads();
     let (mut writers, mut readers) = (Vec::new(), Vec::new());
     for name in &names {
-        readers.push(transport.reader(name, Start::Earliest, None).await.unwrap());
+        readers.push(transport.reader(name, Start::Earliest).await.unwrap());
         writers.push(transport.writer(name).await.unwrap());
     }
     let subscription = transport.subscription(&names[0], &prefix).await.unwrap();
@@ -101,8 +102,8 @@ fn the_runtime_never_sleeps_for_the_client() {
         let transport = connect(&format!("{}?timeout_ms=2000", broker.url)).await.unwrap();
         let channel = create(&*transport).await;
         let mut writer = transport.writer(&channel).await.unwrap();
-        let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
-        let mut other = transport.reader(&channel, Start::Latest, None).await.unwrap();
+        let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
+        let mut other = transport.reader(&channel, Start::Latest).await.unwrap();
         let subscription = transport.subscription(&channel, "reader").await.unwrap();
         for round in 0..20 {
             writer.ready().await.unwrap();

@@ -1,9 +1,10 @@
 //! What Milvus writes.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use msgstream_core::adapter::decode_headers;
-use msgstream_core::transport::{Start, Transport};
+use msgstream_core::transport::Start;
 use msgstream_core::{ConsumerConfig, MsgTypeNames, TtMsgStream};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header as RawHeader, Headers as _, Message as _, OwnedHeaders};
@@ -66,7 +67,7 @@ async fn what_milvus_wrote_is_read_and_written_back_as_it_was() {
         send(&theirs, &messages, codec);
     }
 
-    let mut reader = transport.reader(&theirs, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&theirs, Start::Earliest).await.unwrap();
     let mut records = drain(&mut *reader).await;
     assert_eq!(records.len(), messages.len() * codecs.len());
     let names = MsgTypeNames::milvus_2x();

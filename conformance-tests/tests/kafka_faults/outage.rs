@@ -1,5 +1,6 @@
 //! A broker that is down, and comes back.
 
+use msgstream_core::transport::TransportExt as _;
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
@@ -26,13 +27,13 @@ async fn a_broker_that_is_down_comes_back() {
     let transport = connect(&patient).await.unwrap();
     let hasty = connect(&format!("{}?timeout_ms=5000", broker.url)).await.unwrap();
     let channel = create(&*transport).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let mut writer = transport.writer(&channel).await.unwrap();
     assert!(writer.submit((0..100).map(record).collect()).await.rest.is_none());
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..100));
     let subscription = transport.subscription(&channel, "reader").await.unwrap();
     subscription.ack(Position::new(50)).await.unwrap();
-    let mut hasty_reader = hasty.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut hasty_reader = hasty.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *hasty_reader).await.len(), 100);
     let hasty_subscription = hasty.subscription(&channel, "hasty").await.unwrap();
 

@@ -1,5 +1,6 @@
 //! What a reader is told by its client, and when.
 
+use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::record::Position;
@@ -20,7 +21,7 @@ async fn that_retention_passes_is_told_behind_what_was_read_ahead() {
         let five = (first..first + 5).map(|n| record_of(n, 4096));
         write(&*transport, &channel, five.collect()).await;
     }
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let one = Limit::default().with_records(1);
     let mut read = reader.read(one).await.unwrap().records;
     delete_until(&channel, 190).await;
@@ -51,7 +52,7 @@ async fn a_reader_that_waits_is_woken_also_where_it_has_sought() {
     let limit = Limit::default().with_wait(Duration::from_millis(900));
     let transport = open().await;
     let channel = create(&*transport).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     // The broker may need longer now and then.
     for attempt in 0..20 {
         reader.seek(Start::Latest).await.unwrap();

@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub(crate) fn record_of(number: u64, bytes: usize) -> Record {
 
 pub(crate) async fn create(transport: &dyn Transport) -> String {
     let name = unique_name();
-    transport.create(&name, BTreeMap::new()).await.unwrap();
+    transport.create(&name).await.unwrap();
     name
 }
 

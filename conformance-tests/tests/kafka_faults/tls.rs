@@ -1,5 +1,6 @@
 //! Connections with TLS: whom the client trusts, and whom the broker.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use msgstream_core::registry::{ConnectError, Url};
@@ -139,9 +140,9 @@ fn trusted() -> String {
 async fn works(url: &str) {
     let transport = connect(url).await.unwrap();
     let owner = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
-    transport.create("orders", owner.clone()).await.unwrap();
+    transport.create_with("orders", owner.clone().into()).await.unwrap();
     write_numbers(&*transport, "orders", 0..10).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
     let described = transport.describe("orders").await.unwrap();
     assert_eq!(described.properties, owner);

@@ -1,5 +1,7 @@
 //! What becomes of topics, and topics of other programs.
 
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ async fn a_topic_deleted_under_its_reader_is_told_and_one_in_its_place() {
     let transport = open().await;
     let channel = create(&*transport).await;
     write_numbers(&*transport, &channel, 0..10).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
     transport.delete(&channel).await.unwrap();
     let error = failure(&mut *reader).await;
@@ -28,7 +30,7 @@ async fn a_topic_deleted_under_its_reader_is_told_and_one_in_its_place() {
 
     // Be it shorter than the reader's place, or longer.
     let expected = reader.incarnation();
-    transport.create(&channel, BTreeMap::new()).await.unwrap();
+    transport.create(&channel).await.unwrap();
     let found = transport.describe(&channel).await.unwrap().incarnation;
     for numbers in [0..3, 3..20] {
         write_numbers(&*transport, &channel, numbers).await;
@@ -37,7 +39,10 @@ async fn a_topic_deleted_under_its_reader_is_told_and_one_in_its_place() {
         let error = reader.seek(Start::Earliest).await.unwrap_err();
         assert_eq!(*error.kind(), Kind::WrongIncarnation { expected, found });
     }
-    let mut fresh = transport.reader(&channel, Start::Earliest, Some(found)).await.unwrap();
+    let mut fresh = transport
+        .reader_with(&channel, ReaderOptions::new(Start::Earliest).with_incarnation(found))
+        .await
+        .unwrap();
     assert_eq!(times(&drain(&mut *fresh).await), Vec::from_iter(0..20));
 }
 
@@ -46,7 +51,7 @@ async fn a_reader_that_retention_passes_is_told() {
     let transport = open().await;
     let channel = create(&*transport).await;
     write_numbers(&*transport, &channel, 0..5).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..5));
     // More than the reader has in advance.
     write(&*transport, &channel, (5..2000).map(|n| record_of(n, 4096)).collect()).await;
@@ -61,7 +66,7 @@ async fn a_reader_that_retention_passes_is_told() {
     assert!(matches!(again.kind(), Kind::PositionTrimmed { .. }), "{again}");
     reader.seek(Start::At(first)).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(1990..2000));
-    let error = transport.reader(&channel, Start::At(position), None).await.unwrap_err();
+    let error = transport.reader(&channel, Start::At(position)).await.unwrap_err();
     assert!(matches!(error.kind(), Kind::PositionTrimmed { .. }), "{error}");
 }
 
@@ -70,7 +75,7 @@ async fn a_position_that_grew_too_old_names_the_first_one_left() {
     let transport = open().await;
     let channel = create(&*transport).await;
     write_numbers(&*transport, &channel, 0..10).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await.len(), 10);
     alter(&channel, "retention.ms", "1").await;
     while transport.describe(&channel).await.unwrap().first.is_some() {}
@@ -98,7 +103,7 @@ async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
         let subscription = transport.subscription(&channel, "reader").await.unwrap();
         subscription.ack(Position::new(7)).await.unwrap();
         transport.delete(&channel).await.unwrap();
-        transport.create(&channel, BTreeMap::new()).await.unwrap();
+        transport.create(&channel).await.unwrap();
         let found = transport.describe(&channel).await.unwrap().incarnation;
         write_numbers(&*transport, &channel, 100..100 + written).await;
 
@@ -121,7 +126,7 @@ async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
         }
         assert!(matches!(writer.ready().await.unwrap_err().kind(), Kind::Poisoned));
         write_numbers(&*transport, &channel, 20..22).await;
-        let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+        let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
         assert!(times(&drain(&mut *reader).await).ends_with(&[20, 21]));
     }
 }
@@ -131,7 +136,7 @@ async fn partitions_that_are_added_are_told_to_whoever_has_the_topic_open() {
     let transport = open().await;
     let channel = create(&*transport).await;
     let mut writer = transport.writer(&channel).await.unwrap();
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert!(writer.submit((0..10).map(record).collect()).await.rest.is_none());
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
     let more = NewPartitions::new(&channel, 3);
@@ -168,7 +173,7 @@ async fn the_limit_of_a_topic_is_kept_by_records_and_by_batches() {
     let small = |number| record_of(number, 1000);
     let outcome = writer.submit([large].into_iter().chain((1..500).map(small)).collect()).await;
     assert!(outcome.rest.is_none(), "{:?}", outcome.rest);
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..500));
 }
 
@@ -205,7 +210,7 @@ async fn a_topic_with_more_partitions_is_no_channel() {
     let topic = make_topic(3, &[]).await;
     for error in [
         transport.writer(&topic).await.unwrap_err(),
-        transport.reader(&topic, Start::Earliest, None).await.unwrap_err(),
+        transport.reader(&topic, Start::Earliest).await.unwrap_err(),
         transport.describe(&topic).await.unwrap_err(),
         transport.subscription(&topic, "reader").await.unwrap_err(),
     ] {
@@ -227,7 +232,7 @@ async fn records_of_other_programs_are_read() {
     let nothing: BaseRecord<'_, str, str> = BaseRecord::to(&channel).key("key");
     producer.send(nothing).unwrap();
     producer.flush(LONG).unwrap();
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let records = drain(&mut *reader).await;
     let payloads: Vec<_> = records.iter().map(|r| (&r.payload[..], r.meta.msg_type)).collect();
     let (bare, nothing) = (b"bare".as_slice(), b"".as_slice());
@@ -254,7 +259,7 @@ async fn a_prefix_hides_other_topics_and_shares_their_properties() {
     let all = open().await;
     let shop = connect(&format!("{}/{prefix}.", url())).await.unwrap();
     let owner = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
-    shop.create("orders.eu", owner.clone()).await.unwrap();
+    shop.create_with("orders.eu", owner.clone().into()).await.unwrap();
     assert_eq!(shop.list("").await.unwrap(), ["orders.eu"]);
     let topic = format!("{prefix}.orders.eu");
     assert_eq!(all.list(&prefix).await.unwrap(), std::slice::from_ref(&topic));

@@ -1,6 +1,6 @@
 //! Credentials and rights.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 
 use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
@@ -34,16 +34,16 @@ async fn the_least_rights_suffice_and_what_is_beyond_them_is_denied() {
 
     let least = server.open_as("least:least@", "").await.unwrap();
     write(&*least, "least", 0..10).await;
-    let mut reader = least.reader("least", Start::Earliest, None).await.unwrap();
+    let mut reader = least.reader("least", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..10));
     let subscription = least.subscription("least", "reader").await.unwrap();
     subscription.ack(Position::new(4)).await.unwrap();
     assert_eq!(subscription.acked().await.unwrap(), Some(Position::new(4)));
     least.unsubscribe("least", "reader").await.unwrap();
 
-    let error = least.create("another", BTreeMap::new()).await.unwrap_err();
+    let error = least.create("another").await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Denied { .. }), "{error}");
-    let error = least.reader("other", Start::Earliest, None).await.unwrap_err();
+    let error = least.reader("other", Start::Earliest).await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Denied { .. }), "{error}");
     let error = least.list("").await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Denied { .. }), "{error}");

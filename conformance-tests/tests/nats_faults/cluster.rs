@@ -1,6 +1,7 @@
 //! A cluster that loses one of its servers.
 
 use msgstream_core::record::Position;
+use msgstream_core::transport::TransportExt as _;
 use msgstream_core::transport::{Limit, Start};
 use tokio::sync::{oneshot, watch};
 
@@ -18,7 +19,7 @@ async fn the_death_of_a_leader_loses_and_repeats_nothing() {
         create(&*transport, channel).await;
     }
     write(&*transport, "plain", 0..100).await;
-    let mut reader = transport.reader("plain", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("plain", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..100));
     let subscription = transport.subscription("plain", "mine").await.unwrap();
     subscription.ack(Position::new(50)).await.unwrap();

@@ -4,6 +4,7 @@
 use msgstream_core::MsgType;
 use msgstream_core::record::{Position, Record};
 use msgstream_core::registry::ConnectError;
+use msgstream_core::transport::TransportExt as _;
 use msgstream_core::transport::{
     ChannelReader, Limit, Start, Transport, TransportErrorKind as Kind,
 };
@@ -82,9 +83,9 @@ async fn a_message_that_cant_be_read_is_handed_on_and_costs_itself_alone() {
     }
     write(&*transport, "other", 0..10).await;
     publish(&server, "orders", numbered(10, 5)).await;
-    let mut other = transport.reader("other", Start::Earliest, None).await.unwrap();
+    let mut other = transport.reader("other", Start::Earliest).await.unwrap();
     let subscription = transport.subscription("other", "mine").await.unwrap();
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let records = take(&mut *reader, 10).await;
     for (number, record) in (1..).zip(&records) {
         assert_eq!(record.position, Position::new(number));
@@ -131,7 +132,7 @@ async fn whatever_the_client_library_chokes_on_costs_one_record() {
     let messages = [messages.repeat(2), bad.repeat(3), odd.to_vec()].concat();
     // Answers of the server have its own headers: nobody may take those of a message for one.
     publish(&server, "orders", messages.iter().map(|h| (h.to_vec(), "payload".into()))).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let records = take(&mut *reader, messages.len()).await;
     assert_eq!(records.len(), messages.len());
     let first: Vec<Record> = records[..odd.len()].to_vec();
@@ -155,7 +156,7 @@ async fn a_hundred_among_many_are_passed_by_two_readers_at_once() {
     publish(&server, "orders", numbered(COUNT, 200)).await;
     has(&*transport, "orders", COUNT).await;
     let read = async || {
-        let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+        let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
         let (mut next, mut unreadable) = (1, 0);
         while next <= COUNT {
             for record in reader.read(Limit::default()).await.unwrap().records {
@@ -177,7 +178,7 @@ async fn many_in_a_row_are_read() {
     let transport = server.open().await;
     create(&*transport, "orders").await;
     publish(&server, "orders", numbered(3_000, 1)).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let records = take(&mut *reader, 3_000).await;
     assert!(records.iter().all(is_unreadable));
     assert!(reader.read(Limit::default()).await.unwrap().caught_up);
@@ -199,7 +200,7 @@ async fn a_reader_that_may_not_fetch_messages_says_which_right_it_needs() {
     let transport = transport.map_err(|error: ConnectError| error.to_string()).unwrap();
     create(&*owner, "orders").await;
     publish(&server, "orders", numbered(3, 2)).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(take(&mut *reader, 1).await[0].position, Position::new(1));
     for _ in 0..2 {
         let error = reader.read(Limit::default()).await.unwrap_err();

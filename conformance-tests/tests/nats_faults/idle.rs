@@ -1,5 +1,6 @@
 //! A reader to which nothing comes.
 
+use msgstream_core::transport::TransportExt as _;
 use msgstream_core::transport::{Limit, Start, Transport, TransportErrorKind as Kind};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ async fn it_asks_the_server_seldom() {
     let transport = server.open().await;
     create(&*transport, "orders").await;
     write(&*transport, "orders", 0..10).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..10));
     assert!(reader.read(Limit::default()).await.unwrap().caught_up);
 
@@ -51,7 +52,7 @@ async fn an_end_that_was_deleted_is_passed_over() {
         let which = format!(r#"{{"seq":{sequence}}}"#);
         client.request("$JS.API.STREAM.MSG.DELETE.orders", which.into()).await.unwrap();
     }
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..7));
     let batch = reader.read(Limit::default()).await.unwrap();
     assert_eq!((batch.next.offset(), batch.caught_up), (11, true));

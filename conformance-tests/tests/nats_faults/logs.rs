@@ -1,5 +1,6 @@
 //! What is logged of a server that goes away.
 
+use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::transport::{Limit, Start, Transport};
@@ -14,7 +15,7 @@ async fn a_lost_connection_is_told_once_and_so_is_its_return() {
     let (logs, _guard) = Logs::begin();
     let transport = server.open_as("app:app@", "?timeout_ms=1000").await.unwrap();
     create(&*transport, "orders").await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     drain(&mut *reader).await;
     assert!(logs.ours(Level::WARN).is_empty(), "{:?}", logs.all());
 
@@ -50,7 +51,7 @@ async fn a_reader_whose_consumer_is_gone_tells_that_and_goes_on() {
     let transport = server.open().await;
     create(&*transport, "orders").await;
     write(&*transport, "orders", 0..10).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..10));
     let client = async_nats::connect(&server.url).await.unwrap();
     let names = client.request("$JS.API.CONSUMER.NAMES.orders", "".into()).await.unwrap();

@@ -1,5 +1,6 @@
 //! Messages and streams of other programs.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use msgstream_core::MsgType;
@@ -20,7 +21,7 @@ async fn messages_of_other_programs_are_read() {
     headers.insert("Nats-Msg-Id", "1");
     client.request_with_headers("orders", headers, "bare".into()).await.unwrap();
     client.request("orders", "".into()).await.unwrap();
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let mut records = Vec::new();
     while records.len() < 2 {
         records.extend(reader.read(Limit::default()).await.unwrap().records);

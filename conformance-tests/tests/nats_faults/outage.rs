@@ -1,5 +1,7 @@
 //! Servers that are down, or away for a while, or back without what they had.
 
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::record::Position;
@@ -25,7 +27,7 @@ async fn while_the_server_is_away_calls_fail_as_temporary_and_then_go_on() {
     let transport = server.open_as("", "?timeout_ms=2000").await.unwrap();
     create(&*transport, "orders").await;
     write(&*transport, "orders", 0..100).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let mut writer = transport.writer("orders").await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..100));
     let subscription = transport.subscription("orders", "reader").await.unwrap();
@@ -55,7 +57,7 @@ async fn a_short_outage_is_not_seen_by_readers() {
     let server = Server::start().await;
     let transport = server.open().await;
     create(&*transport, "orders").await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     for round in 0..3 {
         let numbers = round * 100..round * 100 + 100;
         write(&*transport, "orders", numbers.clone()).await;
@@ -72,7 +74,7 @@ async fn a_read_that_nobody_polls_keeps_no_other_call_from_the_connection() {
     let server = Server::start().await;
     let transport = server.open().await;
     create(&*transport, "orders").await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     drain(&mut *reader).await;
     server.run("kill").await;
     // In the server's place is somebody who says nothing, so the read stays where it connects.
@@ -95,7 +97,7 @@ async fn a_server_that_comes_back_without_its_data_has_no_channel() {
     let transport = server.open().await;
     create(&*transport, "orders").await;
     write(&*transport, "orders", 0..10).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let mut writer = transport.writer("orders").await.unwrap();
     let subscription = transport.subscription("orders", "reader").await.unwrap();
     subscription.ack(Position::new(5)).await.unwrap();
@@ -117,7 +119,10 @@ async fn a_server_that_comes_back_without_its_data_has_no_channel() {
     let error = failure(&mut *reader).await;
     assert!(matches!(error.kind(), Kind::WrongIncarnation { .. }), "{error}");
     let start = Start::At(Position::new(5));
-    let error = transport.reader("orders", start, Some(incarnation)).await.unwrap_err();
+    let error = transport
+        .reader_with("orders", ReaderOptions::new(start).with_incarnation(incarnation))
+        .await
+        .unwrap_err();
     assert!(matches!(error.kind(), Kind::WrongIncarnation { .. }), "{error}");
     assert_eq!(subscription.acked().await.unwrap(), None);
 }

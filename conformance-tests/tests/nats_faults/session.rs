@@ -1,5 +1,6 @@
 //! A session and its consumer over an outage.
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ async fn ten_seconds_without_the_server_lose_and_repeat_nothing() {
     assert_eq!(consuming.await.unwrap(), Vec::from_iter(1..=sent));
 
     // What the plain writer was told is stored is there, at its place.
-    let mut reader = transport.reader("plain", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("plain", Start::Earliest).await.unwrap();
     let stored = drain(&mut *reader).await;
     assert!(told.len() <= stored.len());
     assert_eq!(stored[..told.len()], *Vec::from_iter(0..told.len() as u64));

@@ -1,5 +1,6 @@
 //! Streams that are deleted, full, or shorter than they were.
 
+use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind};
@@ -25,7 +26,7 @@ async fn a_stream_deleted_under_a_waiting_reader_is_named_and_does_not_wait_for_
     let server = Server::start().await;
     let transport = server.open().await;
     create(&*transport, "orders").await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let waiting = reader.read(Limit::default().with_wait(Duration::from_secs(3600)));
     let (read, deleted) = tokio::join!(waiting, transport.delete("orders"));
     deleted.unwrap();
@@ -43,7 +44,7 @@ async fn a_full_stream_is_told_and_what_was_stored_stays() {
     assert!(matches!(error.kind(), Kind::Full { .. }), "{error}");
     assert!(error.is_temporary());
     assert_eq!(fate, Fate::Unknown);
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     let stored = drain(&mut *reader).await;
     assert!(!stored.is_empty() && stored.len() < 1000, "{}", stored.len());
     assert_eq!(stored[..outcome.stored.len()], *Vec::from_iter(0..outcome.stored.len() as u64));
@@ -55,7 +56,7 @@ async fn a_reader_that_retention_passes_is_told() {
     let transport = server.open_as("", "?max_bytes=20000").await.unwrap();
     create(&*transport, "orders").await;
     write(&*transport, "orders", 0..5).await;
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..5));
     // More than the reader asks for in advance.
     write(&*transport, "orders", 5..3000).await;
@@ -86,7 +87,7 @@ async fn single_messages_that_were_deleted_are_passed_over() {
         let request = format!("{{\"seq\":{sequence}}}");
         client.request("$JS.API.STREAM.MSG.DELETE.orders", request.into()).await.unwrap();
     }
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, [0, 1, 4, 5, 6, 7]);
     let batch = reader.read(Limit::default().with_wait(Duration::ZERO)).await.unwrap();
     assert!(batch.caught_up);
@@ -110,7 +111,7 @@ async fn readers_leave_no_consumers_behind() {
     create(&*transport, "orders").await;
     write(&*transport, "orders", 0..10).await;
     let client = async_nats::connect(&server.url).await.unwrap();
-    let mut reader = transport.reader("orders", Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     for _ in 0..5 {
         reader.seek(Start::Earliest).await.unwrap();
         assert_eq!(drain(&mut *reader).await.len(), 10);

@@ -1,6 +1,6 @@
 //! Channels, and what is in them.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 
 use msgstream_core::record::{Meta, Record};
 use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportError};
@@ -11,7 +11,7 @@ pub(crate) fn record(number: u64) -> Record {
 }
 
 pub(crate) async fn create(transport: &dyn Transport, channel: &str) {
-    transport.create(channel, BTreeMap::new()).await.unwrap();
+    transport.create(channel).await.unwrap();
 }
 
 pub(crate) async fn write(transport: &dyn Transport, channel: &str, numbers: std::ops::Range<u64>) {

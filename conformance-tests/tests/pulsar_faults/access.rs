@@ -1,6 +1,6 @@
 //! Namespaces, rights, tokens, certificates.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 use std::process::Command;
 
 use msgstream_conformance::unique_name;
@@ -37,7 +37,7 @@ async fn a_namespace_that_keeps_nothing_gets_no_channels() {
     let none = r#"{"retentionTimeInMinutes":0,"retentionSizeInMB":0}"#;
     admin(&url, "POST", &format!("namespaces/public/{namespace}/retention"), none).await;
     let transport = open(&url.replace("public/default", &format!("public/{namespace}"))).await;
-    let error = transport.create("orders", BTreeMap::new()).await.unwrap_err();
+    let error = transport.create("orders").await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
     assert!(error.to_string().contains("set-retention"), "{error}");
     assert!(transport.list("").await.unwrap().is_empty());
@@ -55,14 +55,14 @@ async fn a_namespace_that_moves_cursors_gets_no_channels_and_no_cursors() {
         // The policy takes a moment to be there, for which there is no event.
         while transport.subscription(&channel, "cursor").await.is_ok() {}
         for done in [
-            transport.create("orders", BTreeMap::new()).await.unwrap_err(),
+            transport.create("orders").await.unwrap_err(),
             transport.subscription(&channel, "cursor").await.unwrap_err(),
         ] {
             assert!(matches!(done.kind(), Kind::Config { .. }), "{done}");
             assert!(done.to_string().contains(what), "{done}");
         }
         // A reader keeps its place by itself.
-        transport.reader(&channel, Start::Earliest, None).await.unwrap();
+        transport.reader(&channel, Start::Earliest).await.unwrap();
     };
     admin(&url, "POST", &format!("{path}/messageTTL"), "3600").await;
     refused("remove-message-ttl").await;
@@ -111,7 +111,7 @@ async fn producing_and_consuming_needs_no_more_rights_than_that() {
     );
     assert_eq!(least.list("").await.unwrap(), std::slice::from_ref(&channel));
     least.unsubscribe(&channel, "cursor").await.unwrap();
-    let error = least.create("more", BTreeMap::new()).await.unwrap_err();
+    let error = least.create("more").await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Denied { .. }), "{error}");
 }
 
@@ -191,7 +191,7 @@ async fn a_token_s_file_may_change() {
             Err(error) => assert!(matches!(refusal(Err(error)), Kind::Denied { .. })),
         }
     };
-    let mut reader = least.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = least.reader(&channel, Start::Earliest).await.unwrap();
     write(&*least, &channel, vec![record(0)]).await;
     assert_eq!(times(&read_count(&mut *reader, 1).await), [0]);
     tell("secret");

@@ -1,7 +1,7 @@
 //! A broker that is set up as it comes: it deletes what nobody uses, keeps nothing that isn't subscribed
 //! to, and syncs its journal.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 
 use msgstream_core::transport::{Start, TransportErrorKind as Kind};
 
@@ -16,7 +16,7 @@ async fn a_channel_outlives_its_silence_and_a_kill_with_the_broker_s_own_setting
     let broker = Broker::start_with_defaults().await;
     let url = &broker.url;
     let transport = open(url).await;
-    let error = transport.create("orders", BTreeMap::new()).await.unwrap_err();
+    let error = transport.create("orders").await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
     assert!(error.to_string().contains("set-retention"), "{error}");
     let retention = |minutes| {
@@ -62,7 +62,7 @@ async fn a_channel_outlives_its_silence_and_a_kill_with_the_broker_s_own_setting
 async fn a_topic_moves(broker: &Broker) {
     let transport = open(&broker.url).await;
     let unload = async |channel: &str| {
-        let mut watch = transport.reader(channel, Start::Earliest, None).await.unwrap();
+        let mut watch = transport.reader(channel, Start::Earliest).await.unwrap();
         read_until(&mut *watch, 1_000).await;
         admin(&broker.url, "PUT", &topic(channel, "unload"), "").await;
     };

@@ -1,6 +1,6 @@
 //! Several hosts, of which some don't answer.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 
 use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
 use tokio::net::{TcpListener, TcpSocket};
@@ -103,7 +103,7 @@ async fn where_a_host_goes_away_the_next_one_is_asked() {
     let transport = open(&both(&admin.url, &shared())).await;
     let channel = create(&*transport).await;
     write(&*transport, &channel, vec![record(0)]).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), [0]);
     let mut writer = transport.writer(&channel).await.unwrap();
 
@@ -130,7 +130,7 @@ async fn a_lost_answer_is_asked_for_again_at_the_next_host() {
     let transport = open(&both(&proxy.url, &shared())).await;
     let channel = create(&*transport).await;
     assert_eq!(proxy.left(), 1);
-    let error = transport.create(&channel, BTreeMap::new()).await.unwrap_err();
+    let error = transport.create(&channel).await.unwrap_err();
     assert_eq!(*error.kind(), Kind::AlreadyExists);
     transport.delete(&channel).await.unwrap();
     // The first host isn't asked any more.

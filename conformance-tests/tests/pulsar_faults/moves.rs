@@ -1,5 +1,6 @@
 //! Topics that move, shrink, and hold more than a reader takes.
 
+use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
@@ -20,7 +21,7 @@ async fn a_topic_that_moves_in_mid_stream_loses_and_repeats_nothing() {
     let unload = async |channel: &str| {
         for part in 1..4_u64 {
             // It moves while it is written to and read.
-            let mut watch = transport.reader(channel, Start::Earliest, None).await.unwrap();
+            let mut watch = transport.reader(channel, Start::Earliest).await.unwrap();
             read_until(&mut *watch, part * COUNT / 10).await;
             admin(&url, "PUT", &topic(channel, "unload"), "").await;
         }
@@ -34,7 +35,7 @@ async fn what_retention_drops_is_told() {
     let transport = open_with(&url, "&prefetch=1").await.unwrap();
     let channel = create(&*transport).await;
     let mut positions = write(&*transport, &channel, (0..10).map(record).collect()).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let four = Limit::default().with_records(4).with_wait(LONG);
     assert_eq!(times(&reader.read(four).await.unwrap().records), [0, 1, 2, 3]);
     let cursor = transport.subscription(&channel, "cursor").await.unwrap();
@@ -51,7 +52,7 @@ async fn what_retention_drops_is_told() {
         admin(&url, "POST", &topic(&channel, "trim"), "").await;
     }
     for start in [Start::At(positions[0]), Start::After(positions[4])] {
-        let error = transport.reader(&channel, start, None).await.unwrap_err();
+        let error = transport.reader(&channel, start).await.unwrap_err();
         let Kind::PositionTrimmed { first, .. } = *error.kind() else { panic!("{error}") };
         assert!(first <= positions[10] && first > positions[9], "{first}");
     }
@@ -87,7 +88,7 @@ async fn a_reader_seeks_while_the_broker_sends() {
     let positions = write(&*transport, &channel, (0..2_000).map(record).collect()).await;
     let more = write(&*transport, &channel, (2_000..4_000).map(record).collect()).await;
     let positions = [positions, more].concat();
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let few = Limit::default().with_records(5).with_wait(LONG);
     for at in [3_000, 17, 1_999, 2_000, 0, 3_999, 1_234] {
         reader.seek(Start::At(positions[at])).await.unwrap();
@@ -111,7 +112,7 @@ async fn retention_that_passes_an_open_reader_is_told() {
     for number in 0..10 {
         positions.extend(write(&*transport, &channel, vec![record(number)]).await);
     }
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let mut read = times(&read_count(&mut *reader, 1).await);
     let cursor = transport.subscription(&channel, "cursor").await.unwrap();
     cursor.ack(transport.describe(&channel).await.unwrap().end).await.unwrap();
@@ -147,7 +148,7 @@ async fn what_expires_is_read_while_it_is_there() {
         for number in 0..10 {
             write(&*transport, &channel, vec![record(number)]).await;
         }
-        let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+        let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
         assert_eq!(times(&read_count(&mut *reader, 1).await), [0]);
         let backlog = async || {
             let stats = admin(&url, "GET", &topic(&channel, "stats"), "").await;

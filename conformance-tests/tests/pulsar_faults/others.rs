@@ -1,5 +1,6 @@
 //! What other programs write and do.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt as _;
@@ -172,14 +173,14 @@ async fn a_topic_with_partitions_is_no_channel_and_each_of_them_is() {
     admin(&url, "PUT", &topic(&channel, "partitions"), "2").await;
     for error in [
         transport.writer(&channel).await.map(drop).unwrap_err(),
-        transport.reader(&channel, Start::Earliest, None).await.map(drop).unwrap_err(),
+        transport.reader(&channel, Start::Earliest).await.map(drop).unwrap_err(),
         transport.subscription(&channel, "cursor").await.map(drop).unwrap_err(),
         transport.describe(&channel).await.map(drop).unwrap_err(),
     ] {
         assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
         assert!(error.to_string().contains(&format!("{channel}-partition-0")), "{error}");
     }
-    let error = transport.create(&channel, BTreeMap::new()).await.unwrap_err();
+    let error = transport.create(&channel).await.unwrap_err();
     assert_eq!(*error.kind(), Kind::AlreadyExists);
     let one = format!("{channel}-partition-1");
     write(&*transport, &one, vec![record(0)]).await;

@@ -1,5 +1,6 @@
 //! Brokers that are down, or silent.
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,7 +36,7 @@ async fn a_silent_broker_hangs_nobody_and_one_that_comes_back_is_used_again() {
     let transport = open_with(&broker.url, "&timeout_ms=5000").await.unwrap();
     let channel = create(&*transport).await;
     write(&*transport, &channel, vec![record(0)]).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), [0]);
     let mut writer = transport.writer(&channel).await.unwrap();
     let cursor = transport.subscription(&channel, "cursor").await.unwrap();
@@ -93,7 +94,7 @@ async fn a_broker_that_is_away_for_ten_seconds_costs_nothing() {
     let broker = Broker::start().await;
     let transport = open_with(&broker.url, "&timeout_ms=1000000").await.unwrap();
     let away = async |channel: &str| {
-        let mut watch = transport.reader(channel, Start::Earliest, None).await.unwrap();
+        let mut watch = transport.reader(channel, Start::Earliest).await.unwrap();
         read_until(&mut *watch, COUNT / 20).await;
         broker.run("kill").await;
         // This is the outage, and not a wait for anything.
@@ -113,7 +114,7 @@ async fn nobody_is_caught_up_with_a_broker_that_is_silent() {
     let transport = open_with(&proxy.url, "&timeout_ms=10000").await.unwrap();
     let channel = create(&*transport).await;
     write(&*transport, &channel, vec![record(0)]).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     assert_eq!(times(&drain(&mut *reader).await), [0]);
     let waiting = |ms| Limit::default().with_wait(Duration::from_millis(ms));
     // It can be told over and over while there is nothing new, without waiting, too.

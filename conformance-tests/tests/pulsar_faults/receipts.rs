@@ -1,6 +1,6 @@
 //! Receipts and answers that get lost, and receipts that say that nothing was stored.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Mutex;
 
 use msgstream_conformance::unique_name;
@@ -70,7 +70,7 @@ async fn a_lost_answer_of_the_admin_interface_is_asked_for_again() {
     let transport = open(&proxy.url).await;
     let channel = create(&*transport).await;
     assert_eq!(proxy.left(), 1);
-    let error = transport.create(&channel, BTreeMap::new()).await.unwrap_err();
+    let error = transport.create(&channel).await.unwrap_err();
     assert_eq!(*error.kind(), Kind::AlreadyExists);
     transport.delete(&channel).await.unwrap();
     assert_eq!(proxy.left(), 0);

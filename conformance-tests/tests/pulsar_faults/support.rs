@@ -1,5 +1,6 @@
 //! Handles, channels, and what is in them.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ pub(crate) fn record(number: u64) -> Record {
 
 pub(crate) async fn create(transport: &dyn Transport) -> String {
     let channel = unique_name();
-    transport.create(&channel, BTreeMap::new()).await.unwrap();
+    transport.create(&channel).await.unwrap();
     channel
 }
 
@@ -112,7 +113,7 @@ pub(crate) async fn read_from(
     channel: &str,
     start: Start,
 ) -> Vec<Record> {
-    drain(&mut *transport.reader(channel, start, None).await.unwrap()).await
+    drain(&mut *transport.reader(channel, start).await.unwrap()).await
 }
 
 pub(crate) fn times(records: &[Record]) -> Vec<u64> {
@@ -167,7 +168,7 @@ pub(crate) async fn nothing_is_lost(
     happens: impl AsyncFnOnce(&str),
 ) {
     let channel = create(transport).await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let (seen, (acknowledged, failed), ()) = tokio::join!(
         read_until(&mut *reader, count - 1),
         write_on(transport, &channel, count),

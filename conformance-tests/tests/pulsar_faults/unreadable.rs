@@ -1,6 +1,7 @@
 //! Records that can't be read: each costs itself, and nobody the connection.
 
 use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::TransportExt as _;
 use msgstream_core::transport::{Limit, Start};
 use msgstream_core::{MsgType, UnmarshalDispatcher};
 use pulsar::message::proto::base_command::Type;
@@ -28,8 +29,8 @@ async fn every_thousandth_of_100_000_costs_two_readers_no_more_than_itself() {
     let url = shared();
     let transport = open(&url).await;
     let channel = create(&*transport).await;
-    let mut early = transport.reader(&channel, Start::Earliest, None).await.unwrap();
-    let mut late = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut early = transport.reader(&channel, Start::Earliest).await.unwrap();
+    let mut late = transport.reader(&channel, Start::Earliest).await.unwrap();
     let mut raw = Raw::open(&url, &channel).await;
     let written = async {
         for number in 0..COUNT {
@@ -54,7 +55,7 @@ async fn every_thousandth_of_100_000_costs_two_readers_no_more_than_itself() {
     assert_eq!(&first[999].header("drink").unwrap()[..], b"caf\xe9");
     // A bad one is a place like any other.
     let start = Start::After(first[999].position);
-    let mut behind = transport.reader(&channel, start, None).await.unwrap();
+    let mut behind = transport.reader(&channel, start).await.unwrap();
     assert_eq!(told(&read_count(&mut *behind, 1).await[..1]), ["1000"]);
 }
 
@@ -84,7 +85,7 @@ async fn what_can_t_be_read_says_why_and_leaves_its_neighbours_alone() {
         raw.send(&entry).await;
     }
     raw.close().await;
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let mut read = Vec::new();
     while !read.iter().any(|record: &Record| record.payload == "last") {
         read.extend(reader.read(Limit::default()).await.unwrap().records);
@@ -103,7 +104,7 @@ async fn what_can_t_be_read_says_why_and_leaves_its_neighbours_alone() {
     // From any of them on, the rest is the same.
     for (at, record) in read.iter().enumerate() {
         let start = Start::At(record.position);
-        let mut again = transport.reader(&channel, start, None).await.unwrap();
+        let mut again = transport.reader(&channel, start).await.unwrap();
         assert!(read_count(&mut *again, read.len() - at).await == read[at..], "{at}");
     }
 }
@@ -125,7 +126,7 @@ async fn an_entry_with_a_wrong_checksum_is_one_bad_record() {
     bad.payload = "flip me!".into();
     positions.extend(write(&*transport, &channel, vec![bad]).await);
     positions.extend(write(&*transport, &channel, vec![record(2)]).await);
-    let mut reader = transport.reader(&channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
     let read = read_count(&mut *reader, 3).await;
     assert_eq!(told(&read), ["0", "its checksum is wrong", "2"]);
     // It is at the place of the entry, for nobody knows what is in it.

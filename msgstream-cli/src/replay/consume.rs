@@ -1,5 +1,6 @@
 //! Channels to packs.
 
+use msgstream::transport::TransportExt as _;
 use std::path::PathBuf;
 
 use msgstream::record::Position;
@@ -51,7 +52,7 @@ pub(crate) async fn explain(transport: &dyn Transport, files: &[PathBuf], error:
 }
 
 async fn place_of(transport: &dyn Transport, channel: &str, position: Position) -> Option<Place> {
-    let mut reader = transport.reader(channel, Start::At(position), None).await.ok()?;
+    let mut reader = transport.reader(channel, Start::At(position)).await.ok()?;
     let batch = reader.read(Limit::default().with_records(1)).await.ok()?;
     Some(Place::from_id(batch.records.first()?.meta.msg_id))
 }

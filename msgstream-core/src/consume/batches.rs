@@ -1,5 +1,7 @@
 //! The consuming side of a stream: readers, subscriptions, packs.
 
+use crate::transport::ReaderOptions;
+use crate::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +97,7 @@ impl Batches {
         start: Start,
     ) -> Result<()> {
         let channel = self.channel(channel)?.0.clone();
-        let open = || transport.reader(&channel, start, None);
+        let open = || transport.reader(&channel, start);
         let reader = ride_out(retry_for, &channel, open).await?;
         self.replace(channel, reader);
         Ok(())
@@ -111,7 +113,12 @@ impl Batches {
         for (channel, mark) in &from.channels {
             let channel = self.channel(channel)?.0.clone();
             let start = Start::At(mark.resume);
-            let open = || transport.reader(&channel, start, mark.incarnation);
+            let open = || {
+                transport.reader_with(
+                    &channel,
+                    ReaderOptions::new(start).with_incarnation(mark.incarnation),
+                )
+            };
             readers.push((ride_out(retry_for, &channel, open).await?, channel));
         }
         for (reader, channel) in readers {

@@ -1,5 +1,6 @@
 //! Opening the readers of many channels, several at a time.
 
+use crate::transport::ReaderOptions;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,9 @@ async fn open_one(
             (acked.map_or(start, Start::At), None)
         }
     };
-    let reader =
-        ride_out(retry_for, channel, || transport.reader(channel, start, incarnation)).await?;
+    let reader = ride_out(retry_for, channel, || {
+        transport.reader_with(channel, ReaderOptions::new(start).with_incarnation(incarnation))
+    })
+    .await?;
     Ok(Opened { channel: channel.into(), reader, cursor })
 }

@@ -1,5 +1,6 @@
 //! Opening a producer.
 
+use crate::transport::TransportExt as _;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::session::{Counts, SessionConfig};
 use super::writers::Writers;
 use crate::error::Result;
 use crate::repack::{ByHashKey, Repack};
-use crate::transport::{AT_A_TIME, Transport, TransportErrorKind};
+use crate::transport::{AT_A_TIME, Transport};
 
 /// Opens a [`Producer`], see there.
 #[must_use = "a builder does nothing until `open`"]
@@ -107,21 +108,12 @@ impl<S> ProducerBuilder<S> {
         if !self.create_missing {
             return Ok(());
         }
-        let create =
-            |channel: &String| create_if_missing(self.transport.clone(), channel.clone()).boxed();
+        let create = |channel: &String| {
+            let (transport, channel) = (self.transport.clone(), channel.clone());
+            async move { transport.create_if_missing(&channel).await.map(drop) }.boxed()
+        };
         let creating: Vec<_> = self.channels.iter().map(create).collect();
-        stream::iter(creating).buffered(AT_A_TIME).try_collect::<()>().await
-    }
-}
-
-/// Creates a channel, unless it is there.
-pub(crate) async fn create_if_missing(
-    transport: Arc<dyn Transport>,
-    channel: String,
-) -> Result<()> {
-    match transport.create(&channel, Default::default()).await {
-        Err(error) if *error.kind() == TransportErrorKind::AlreadyExists => Ok(()),
-        created => Ok(created?),
+        Ok(stream::iter(creating).buffered(AT_A_TIME).try_collect::<()>().await?)
     }
 }
 

@@ -184,7 +184,7 @@ pub trait ChannelReader: fmt::Debug + Send {
     /// Goes to another place in the channel.
     ///
     /// # Errors
-    /// As [`Transport::reader`](super::Transport::reader).
+    /// As [`Transport::reader_with`](super::Transport::reader_with).
     ///
     /// # Cancel safety
     /// After a cancelled call the reader is at the old place or at the new one.

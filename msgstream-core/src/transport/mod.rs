@@ -8,7 +8,9 @@
 mod capabilities;
 mod channel;
 mod error;
+mod ext;
 mod header;
+mod options;
 mod receipt;
 mod start;
 
@@ -21,6 +23,8 @@ use async_trait::async_trait;
 pub use self::capabilities::Capabilities;
 pub use self::channel::{ChannelReader, ChannelWriter, Limit, ReadBatch, Subscription};
 pub use self::error::{Result, TransportError, TransportErrorKind};
+pub use self::ext::TransportExt;
+pub use self::options::{CreateOptions, ReaderOptions};
 pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender};
 pub use self::start::Start;
 use crate::record::{Incarnation, Position};
@@ -62,7 +66,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// What this transport can do. The same at every call.
     fn capabilities(&self) -> Capabilities;
 
-    /// Creates a channel with properties that travel with it.
+    /// Creates a channel. [`TransportExt::create`] is the short form.
     ///
     /// # Errors
     /// [`AlreadyExists`](TransportErrorKind::AlreadyExists),
@@ -70,7 +74,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// The channel may or may not be there after a cancelled call.
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()>;
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()>;
 
     /// Deletes a channel, its records, its properties and its cursors.
     ///
@@ -105,7 +109,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Nothing stays open after a cancelled call.
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>>;
 
-    /// Opens a reader. With an incarnation given, only on that one.
+    /// Opens a reader. With an incarnation given, only on that one. [`TransportExt::reader`] is the
+    /// short form.
     ///
     /// # Errors
     /// [`NotFound`](TransportErrorKind::NotFound),
@@ -116,11 +121,10 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>>;
 
     /// A durable cursor by name, made where it isn't there yet. It doesn't move by itself, and it
@@ -196,48 +200,10 @@ impl ChannelInfo {
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<T: Transport + ?Sized> Transport for Arc<T> {
-    fn capabilities(&self) -> Capabilities {
-        (**self).capabilities()
-    }
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
-        (**self).create(channel, properties).await
-    }
-    async fn delete(&self, channel: &str) -> Result<()> {
-        (**self).delete(channel).await
-    }
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        (**self).list(prefix).await
-    }
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        (**self).describe(channel).await
-    }
-    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
-        (**self).writer(channel).await
-    }
-    async fn reader(
-        &self,
-        channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
-    ) -> Result<Box<dyn ChannelReader>> {
-        (**self).reader(channel, start, incarnation).await
-    }
-    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        (**self).subscription(channel, name).await
-    }
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        (**self).unsubscribe(channel, name).await
-    }
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        (**self).encode_position(position)
-    }
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        (**self).decode_position(bytes)
-    }
-    async fn close(&self) -> Result<()> {
-        (**self).close().await
-    }
+    crate::delegate!(self => (**self), Transport {
+        capabilities, create_with, delete, list, describe, writer, reader_with, subscription,
+        unsubscribe, encode_position, decode_position, close,
+    });
 }

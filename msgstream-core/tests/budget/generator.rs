@@ -1,5 +1,7 @@
 //! A transport that makes its records when they are read, so that only a stream holds any.
 
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -85,7 +87,7 @@ impl Transport for Generator {
     fn capabilities(&self) -> Capabilities {
         Capabilities::none().with("seek_position")
     }
-    async fn create(&self, _: &str, _: BTreeMap<String, String>) -> Result<()> {
+    async fn create_with(&self, _: &str, _: CreateOptions) -> Result<()> {
         no("create", "create")
     }
     async fn delete(&self, _: &str) -> Result<()> {
@@ -100,16 +102,15 @@ impl Transport for Generator {
     async fn writer(&self, _: &str) -> Result<Box<dyn ChannelWriter>> {
         no("writer", "writer")
     }
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        _: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let missing = || TransportError::new("reader", Kind::NotFound).on(channel);
         let script = *self.0.get(channel).ok_or_else(missing)?;
         let mut reader = Reader { script, next: 0 };
-        reader.seek(start).await?;
+        reader.seek(options.start).await?;
         Ok(Box::new(reader))
     }
     async fn subscription(&self, _: &str, _: &str) -> Result<Arc<dyn Subscription>> {

@@ -3,15 +3,19 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use msgstream_core::delegate;
+use msgstream_core::transport::CreateOptions;
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use msgstream_core::message::{InsertMsg, proto::InsertRequest};
-use msgstream_core::record::{Incarnation, Position, Record};
+use msgstream_core::record::Record;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch,
-    Receipt, Result, Start, Subscription, Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Receipt, Result,
+    Transport, TransportError, TransportErrorKind,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 use tokio::sync::watch;
@@ -20,7 +24,7 @@ use tokio::sync::watch;
 pub(crate) async fn mem(channels: &[&str]) -> Arc<dyn Transport> {
     let mem = MemTransport::new(MemConfig::default());
     for channel in channels {
-        mem.create(channel, BTreeMap::new()).await.unwrap();
+        mem.create(channel).await.unwrap();
     }
     Arc::new(mem)
 }
@@ -84,14 +88,15 @@ pub(crate) fn unavailable(operation: &'static str, channel: &str) -> TransportEr
 
 #[async_trait]
 impl Transport for Trick {
+    delegate!(self => self.inner, Transport { list, describe, subscription, unsubscribe, encode_position, decode_position, close });
     fn capabilities(&self) -> Capabilities {
         self.can
     }
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
+    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let there = self.inner.list("").await?.len();
         let failing = self.plan().create.filter(|(limit, _)| there >= *limit);
         if failing.is_none_or(|(_, fate)| fate == Fate::Unknown) {
-            self.inner.create(channel, properties).await?;
+            self.inner.create_with(channel, options).await?;
         }
         match failing {
             None => Ok(()),
@@ -108,43 +113,21 @@ impl Transport for Trick {
         }
         self.inner.delete(channel).await
     }
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.inner.list(prefix).await
-    }
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        self.inner.describe(channel).await
-    }
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
         let inner = self.inner.writer(channel).await?;
         let channel = channel.to_owned();
         Ok(Box::new(TrickWriter { inner, channel, trick: self.clone(), poisoned: false }))
     }
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         if self.plan().down.contains(channel) {
             return Err(unavailable("reader", channel));
         }
-        let inner = self.inner.reader(channel, start, incarnation).await?;
+        let inner = self.inner.reader_with(channel, options).await?;
         Ok(Box::new(TrickReader { inner, channel: channel.to_owned(), trick: self.clone() }))
-    }
-    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        self.inner.subscription(channel, name).await
-    }
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        self.inner.unsubscribe(channel, name).await
-    }
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        self.inner.encode_position(position)
-    }
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        self.inner.decode_position(bytes)
-    }
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
     }
 }
 
@@ -164,6 +147,7 @@ impl TrickWriter {
 
 #[async_trait]
 impl ChannelWriter for TrickWriter {
+    delegate!(self => self.inner, ChannelWriter { close });
     async fn ready(&mut self) -> Result<()> {
         self.trick.full.subscribe().wait_for(|full| !full).await.unwrap();
         if self.poisoned { Err(self.poisoned()) } else { self.inner.ready().await }
@@ -203,9 +187,6 @@ impl ChannelWriter for TrickWriter {
         });
         receipt
     }
-    async fn close(&mut self) -> Result<()> {
-        self.inner.close().await
-    }
 }
 
 #[derive(Debug)]
@@ -217,6 +198,7 @@ struct TrickReader {
 
 #[async_trait]
 impl ChannelReader for TrickReader {
+    delegate!(self => self.inner, ChannelReader { seek, incarnation });
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
         let failing = {
             let mut plan = self.trick.plan();
@@ -226,11 +208,5 @@ impl ChannelReader for TrickReader {
             return Err(unavailable("read", &self.channel));
         }
         self.inner.read(limit).await
-    }
-    async fn seek(&mut self, start: Start) -> Result<()> {
-        self.inner.seek(start).await
-    }
-    fn incarnation(&self) -> Incarnation {
-        self.inner.incarnation()
     }
 }

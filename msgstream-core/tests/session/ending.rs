@@ -4,6 +4,7 @@ use msgstream_core::produce::fence;
 use msgstream_core::record::END_HEADER;
 use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::repack::{HashKeys, RepackError, Repacked};
+use msgstream_core::transport::TransportExt as _;
 use msgstream_core::transport::{Limit, Start, Transport};
 use msgstream_core::{Error, Message, MsgPack, MsgStream, MsgType, Timestamp};
 
@@ -126,7 +127,7 @@ async fn nothing_follows_an_end_that_is_produced() {
         assert_eq!(ended(stream.produce(pack([10])).await), "a");
         assert_eq!(ended(stream.tick(Timestamp(10)).await), "a");
         assert_eq!(ended(stream.submit(pack([10]))), "a");
-        let mut reader = flaky.inner.reader("a", Start::Earliest, None).await.unwrap();
+        let mut reader = flaky.inner.reader("a", Start::Earliest).await.unwrap();
         let stored = reader.read(Limit::default()).await.unwrap().records;
         assert!(stored.last().unwrap().header(END_HEADER).is_some());
     }

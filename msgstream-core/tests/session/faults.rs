@@ -2,16 +2,19 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use msgstream_core::delegate;
+use msgstream_core::transport::ReaderOptions;
+use msgstream_core::transport::TransportExt as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use msgstream_core::Timestamp;
-use msgstream_core::record::{Incarnation, Position, Record};
+use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Outcome, Receipt, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelReader, ChannelWriter, Fate, Outcome, Receipt, Result, Start, Transport,
+    TransportError, TransportErrorKind,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 use tokio::sync::watch;
@@ -61,7 +64,7 @@ impl Flaky {
     pub(crate) async fn new(channels: &[&str]) -> Self {
         let inner = MemTransport::new(MemConfig::default());
         for channel in channels {
-            inner.create(channel, BTreeMap::new()).await.unwrap();
+            inner.create(channel).await.unwrap();
         }
         let (can, hold) = (inner.capabilities(), watch::Sender::new(false));
         Self { inner: Arc::new(inner), can, script: Arc::default(), hold }
@@ -113,20 +116,9 @@ fn unavailable(channel: &str) -> TransportError {
 
 #[async_trait]
 impl Transport for Flaky {
+    delegate!(self => self.inner, Transport { create_with, delete, list, describe, subscription, unsubscribe, encode_position, decode_position, close });
     fn capabilities(&self) -> Capabilities {
         self.can
-    }
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
-        self.inner.create(channel, properties).await
-    }
-    async fn delete(&self, channel: &str) -> Result<()> {
-        self.inner.delete(channel).await
-    }
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.inner.list(prefix).await
-    }
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        self.inner.describe(channel).await
     }
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
         let refused = self.script().opens.get_mut(channel).and_then(VecDeque::pop_front);
@@ -137,37 +129,22 @@ impl Transport for Flaky {
         let (channel, flaky) = (channel.to_owned(), self.clone());
         Ok(Box::new(FlakyWriter { inner, channel, flaky, state: State::Fine }))
     }
-    async fn reader(
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
-        self.script().starts.push((channel.to_owned(), start));
+        let mut options = options;
+        self.script().starts.push((channel.to_owned(), options.start));
         let since = self.script().since;
-        let start = match start {
+        options.start = match options.start {
             Start::Time(_) => match since {
                 Some(at) if at < self.describe(channel).await?.end => Start::At(at),
                 _ => Start::Latest,
             },
             start => start,
         };
-        self.inner.reader(channel, start, incarnation).await
-    }
-    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        self.inner.subscription(channel, name).await
-    }
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        self.inner.unsubscribe(channel, name).await
-    }
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        self.inner.encode_position(position)
-    }
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        self.inner.decode_position(bytes)
-    }
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
+        self.inner.reader_with(channel, options).await
     }
 }
 
@@ -239,15 +216,13 @@ impl FlakyWriter {
 
 #[async_trait]
 impl ChannelWriter for FlakyWriter {
+    delegate!(self => self.inner, ChannelWriter { check, close });
     async fn ready(&mut self) -> Result<()> {
         if self.state == State::Fine {
             self.inner.ready().await
         } else {
             Err(self.poisoned("ready"))
         }
-    }
-    fn check(&self, records: &[Record]) -> Result<()> {
-        self.inner.check(records)
     }
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
         let outcome = self.outcome(records);
@@ -258,9 +233,6 @@ impl ChannelWriter for FlakyWriter {
             sender.send(outcome);
         });
         receipt
-    }
-    async fn close(&mut self) -> Result<()> {
-        self.inner.close().await
     }
 }
 

@@ -14,6 +14,7 @@ mod strangers;
 mod sync;
 mod writing;
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ fn pack(times: impl IntoIterator<Item = u64>) -> MsgPack {
 
 /// All records of a channel.
 async fn records(flaky: &Flaky, channel: &str) -> Vec<Record> {
-    let mut reader = flaky.inner.reader(channel, Start::Earliest, None).await.unwrap();
+    let mut reader = flaky.inner.reader(channel, Start::Earliest).await.unwrap();
     let mut all = Vec::new();
     loop {
         let batch = reader.read(Limit::default().with_wait(Duration::ZERO)).await.unwrap();

@@ -1,6 +1,6 @@
 //! What fails is written again, in order, and consumers take it once.
 
-use std::collections::BTreeMap;
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ async fn a_channel_that_was_created_again_is_not_the_same() {
     let (mut stream, _) = session(&flaky).await;
     let transport = flaky.arc();
     transport.delete("a").await.unwrap();
-    transport.create("a", Default::default()).await.unwrap();
+    transport.create("a").await.unwrap();
     flaky.fail("a", [Fault::Refused]);
     let Err(Error::Produce(error)) = stream.produce(pack([2])).await else { panic!("replaced") };
     let kind = error.failed().next().unwrap().1.error.kind().clone();
@@ -259,7 +259,7 @@ async fn what_the_channel_wont_take_is_refused_before_it_has_a_number() {
     let config_of_mem = MemConfig::default().with_max_payload(1);
     let transport: Arc<dyn Transport> = Arc::new(MemTransport::new(config_of_mem));
     for channel in ["home", "a", "b"] {
-        transport.create(channel, BTreeMap::new()).await.unwrap();
+        transport.create(channel).await.unwrap();
     }
     let (mut stream, _) = open(&transport, config()).await.unwrap();
     let refused = stream.produce(pack([2])).await.unwrap_err();

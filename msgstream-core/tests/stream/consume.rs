@@ -1,5 +1,6 @@
 //! Consuming: in order per channel, in turn, from where it was left.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +192,7 @@ async fn a_checkpoint_of_a_deleted_channel_is_refused() {
     write(&transport, "a", 1..=3).await;
     let old = next(&mut consuming(transport.clone(), &["a"]).await).await;
     transport.delete("a").await.unwrap();
-    transport.create("a", BTreeMap::new()).await.unwrap();
+    transport.create("a").await.unwrap();
     write(&transport, "a", 11..=15).await;
 
     let mut stream = consuming(transport.clone(), &["a"]).await;

@@ -11,6 +11,7 @@ mod outage;
 mod poison;
 mod produce;
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ async fn consuming(transport: Arc<dyn Transport>, channels: &[&str]) -> MsgStrea
 
 /// All records of a channel.
 async fn records(transport: &dyn Transport, channel: &str) -> Vec<Record> {
-    let mut reader = transport.reader(channel, Start::Earliest, None).await.unwrap();
+    let mut reader = transport.reader(channel, Start::Earliest).await.unwrap();
     let mut all = Vec::new();
     let end = transport.describe(channel).await.unwrap().end;
     let limit = Limit::default().with_wait(Duration::ZERO);

@@ -1,5 +1,6 @@
 //! Producing: split, stored in order, and the truth about what failed.
 
+use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -119,7 +120,7 @@ async fn an_oversized_message_is_refused_before_anything_is_sent() {
     let config = MemConfig::default().with_max_payload(100);
     let transport: Arc<dyn Transport> = Arc::new(MemTransport::new(config));
     for channel in AB {
-        transport.create(channel, Default::default()).await.unwrap();
+        transport.create(channel).await.unwrap();
     }
     let mut stream = producing(transport.clone(), &AB).await;
     let mut large = insert(3, 1).into_body();

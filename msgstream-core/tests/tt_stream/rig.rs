@@ -1,14 +1,16 @@
 //! A transport around the in-process one whose reads wait, fail and are counted as a test says.
 
+use msgstream_core::delegate;
+use msgstream_core::transport::ReaderOptions;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use async_trait::async_trait;
 use msgstream_core::record::END_HEADER;
-use msgstream_core::record::{Header, Incarnation, Meta, Position, Record};
+use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Limit, ReadBatch, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind,
+    ChannelReader, ChannelWriter, Limit, ReadBatch, Result, Start, Subscription, Transport,
+    TransportError, TransportErrorKind,
 };
 use msgstream_core::{MsgType, Timestamp};
 use tokio::sync::Semaphore;
@@ -131,32 +133,14 @@ impl Rig {
 
 #[async_trait]
 impl Transport for Rig {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    async fn create(&self, channel: &str, properties: BTreeMap<String, String>) -> Result<()> {
-        self.inner.create(channel, properties).await
-    }
-    async fn delete(&self, channel: &str) -> Result<()> {
-        self.inner.delete(channel).await
-    }
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.inner.list(prefix).await
-    }
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        self.inner.describe(channel).await
-    }
-    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
-        self.inner.writer(channel).await
-    }
-    async fn reader(
+    delegate!(self => self.inner, Transport { capabilities, create_with, delete, list, describe, writer, unsubscribe, encode_position, decode_position, close });
+    async fn reader_with(
         &self,
         channel: &str,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         self.plan().check("reader", channel)?;
-        let inner = self.inner.reader(channel, start, incarnation).await?;
+        let inner = self.inner.reader_with(channel, options).await?;
         let (plan, alive) = (Arc::downgrade(&self.plan), self.readers.clone());
         Ok(Box::new(Reader { inner, channel: channel.to_owned(), plan, _alive: alive }))
     }
@@ -168,18 +152,6 @@ impl Transport for Rig {
             channel: channel.to_owned(),
             plan: Arc::downgrade(&self.plan),
         }))
-    }
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        self.inner.unsubscribe(channel, name).await
-    }
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        self.inner.encode_position(position)
-    }
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        self.inner.decode_position(bytes)
-    }
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
     }
 }
 
@@ -199,6 +171,7 @@ impl Reader {
 
 #[async_trait]
 impl ChannelReader for Reader {
+    delegate!(self => self.inner, ChannelReader { incarnation });
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
         let gate = self.with(|plan| {
             plan.reads.push(self.channel.clone());
@@ -219,9 +192,6 @@ impl ChannelReader for Reader {
         }
         self.with(|plan| plan.check_reader("seek", &self.channel))?;
         self.inner.seek(start).await
-    }
-    fn incarnation(&self) -> Incarnation {
-        self.inner.incarnation()
     }
 }
 

@@ -3,6 +3,7 @@
 mod alone;
 mod end;
 
+use msgstream_core::transport::ReaderOptions;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -63,9 +64,9 @@ impl NatsReader {
         handle: Arc<Handle>,
         channel: &str,
         stream: String,
-        start: Start,
-        incarnation: Option<Incarnation>,
+        options: ReaderOptions,
     ) -> Result<Self, TransportErrorKind> {
+        let ReaderOptions { start, incarnation, .. } = options;
         let incarnation = match incarnation {
             Some(incarnation) => incarnation,
             None => handle.stream_info(&stream).await?.incarnation(),

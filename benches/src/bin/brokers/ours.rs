@@ -1,5 +1,6 @@
 //! Our side: a transport, as the stream uses it.
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ impl Side for Ours {
     async fn read(&self, load: &Arc<Load>) -> Result<Box<dyn Work<Found>>> {
         let mut readers = Vec::new();
         for channel in &load.channels {
-            readers.push(self.0.reader(channel, Start::Earliest, None).await?);
+            readers.push(self.0.reader(channel, Start::Earliest).await?);
         }
         Ok(Box::new(Read { load: Arc::clone(load), readers }))
     }

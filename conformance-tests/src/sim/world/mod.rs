@@ -35,13 +35,14 @@ mod rare;
 mod store;
 mod verdict;
 
+use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use msgstream_core::record::{Meta, Stamp};
-use msgstream_core::transport::{Transport, TransportErrorKind};
+use msgstream_core::transport::TransportErrorKind;
 use msgstream_core::{LatePolicy, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -270,7 +271,7 @@ impl World {
 
     async fn create(&self, channel: &str) -> Result<(), String> {
         loop {
-            match self.sim.transport().create(channel, BTreeMap::new()).await {
+            match self.sim.transport().create(channel).await {
                 Ok(()) => return Ok(()),
                 Err(error) if *error.kind() == TransportErrorKind::AlreadyExists => return Ok(()),
                 Err(error) if error.is_temporary() => {}

@@ -1,5 +1,6 @@
 //! Whether a channel has ended.
 
+use crate::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +83,7 @@ async fn read(
     end: Position,
 ) -> Result<Ends, TransportError> {
     let mut ends = Ends::default();
-    let mut reader = transport.reader(channel, start, None).await?;
+    let mut reader = transport.reader(channel, start).await?;
     let limit = Limit::default().with_wait(Duration::from_millis(100));
     loop {
         let batch = reader.read(limit).await?;

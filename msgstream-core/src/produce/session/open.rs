@@ -1,11 +1,11 @@
 //! Opening a session: fences, the numbers before them, and bases.
 
+use crate::transport::TransportExt as _;
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::builder::create_if_missing;
 use super::confirm::{Home, Session};
 use super::counts::Counts;
 use super::ended::is_ended;
@@ -40,7 +40,7 @@ pub(crate) async fn open(
     }
     config.check()?;
     if config.own_home {
-        create_if_missing(transport.clone(), config.home.to_string()).await?;
+        transport.create_if_missing(&config.home).await?;
     }
     let opener = Opener { writes: true, ..Opener::new(transport, config, counts) };
     opener.within(opener.open(channels)).await
@@ -252,7 +252,7 @@ impl<'a> Opener<'a> {
     }
 
     async fn scan(&self, channel: &str, start: Start) -> Result<Scan> {
-        let reader = self.again(|| self.transport.reader(channel, start, None)).await?;
+        let reader = self.again(|| self.transport.reader(channel, start)).await?;
         Ok(Scan::new(reader, self.config.producer.clone()))
     }
 

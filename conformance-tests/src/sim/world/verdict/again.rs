@@ -176,7 +176,7 @@ impl World {
         let sim = copy.fork();
         self.trim_again(&sim);
         let mut stream = MsgStream::new(Arc::new(sim.transport()));
-        let mut config = SessionConfig::new(&*plan.id).with_home(&*plan.home).map_err(failed)?;
+        let mut config = SessionConfig::new(&*plan.id).with_home(&*plan.home);
         let since = self.ledger().told.get(&plan.id).copied();
         if let Some(since) = since.filter(|_| self.plan.bounded) {
             config = config.with_scan_since(self.unix_time_at(since));
