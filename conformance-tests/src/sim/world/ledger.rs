@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use msgstream_core::checkpoint::{Checkpoint, CommitCounts};
 use msgstream_core::session::SessionCounts;
+use msgstream_core::timetick::TtStatus;
 use msgstream_core::timetick::merge::MergeCounts;
 use msgstream_core::transport::{Position, Record};
 use msgstream_core::{Message, MsgPack};
@@ -100,7 +101,7 @@ pub(super) struct Ledger {
     pub(super) trimmed: BTreeMap<String, Position>,
     pub(super) destroyed: Option<Destroyed>,
     /// What a consumer waited for when it was cancelled, as it says.
-    pub(super) status: String,
+    pub(super) status: Option<TtStatus>,
     /// The first thing that mustn't be.
     pub(super) violation: Option<String>,
 }

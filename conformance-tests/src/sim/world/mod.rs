@@ -40,6 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use msgstream_core::timetick::TtStatus;
 use msgstream_core::transport::{Meta, Stamp, Transport, TransportErrorKind};
 use msgstream_core::{LatePolicy, Timestamp};
 use tokio::runtime::Builder;
@@ -263,7 +264,7 @@ impl World {
             ledger.given.len(),
             ledger.given(last).map(|given| given.pack.end),
             ledger.latest,
-            ledger.status,
+            ledger.status.as_ref().map_or_else(String::new, TtStatus::to_string),
         )
     }
 

@@ -104,7 +104,8 @@ impl SimStore {
             return Err(StoreError::Conflict { expected, found });
         }
         // Whose it is was drawn outside of the simulation.
-        self.sim.note(format_args!("saved {} {:?}", new.generation.number, new.checkpoint));
+        let checkpoint = new.checkpoint.as_deref().unwrap_or("nothing");
+        self.sim.note(format_args!("saved {} {checkpoint}", new.generation.number));
         state.saved.push(new);
         for (channel, resume) in marks {
             let furthest = state.furthest.entry(channel.clone()).or_insert(*resume);
