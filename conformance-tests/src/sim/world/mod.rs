@@ -40,9 +40,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use msgstream_core::Timestamp;
 use msgstream_core::timetick::TtStatus;
 use msgstream_core::transport::{Meta, Stamp, Transport, TransportErrorKind};
-use msgstream_core::{LatePolicy, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -192,6 +192,7 @@ impl World {
         self.calm.store(true, Ordering::Release);
         self.sim.heal();
         self.store.heal();
+        self.ledger().settle();
         self.comes_true().await
     }
 
@@ -226,11 +227,12 @@ impl World {
         }
         let last = self.store.state().map_or(0, |state| consumer::last_given(&state));
         let committed = ledger.given(last).map(|given| given.pack.end);
-        // What is late is in a later pack than its time says.
-        let on_time = self.plan.consumer.late == LatePolicy::Error;
-        let slack = if on_time { 0 } else { Timestamp::span(PATIENCE / 30) };
+        // What is late is in a later pack than its time says: after the ticks before it, or after
+        // whatever packs were formed while its channel was idle.
+        let slack = if self.plan.is_strict() { 1 } else { Timestamp::span(PATIENCE / 30) };
+        let all = (ledger.settled + slack).max(self.plan.joins.map_or(0, |at| at.0));
         ledger.finished.len() == self.plan.producers.len()
-            && (committed >= Some(ledger.latest + slack) || self.has_consumed_all(ledger))
+            && (committed >= Some(all) || self.has_consumed_all(ledger))
     }
 
     /// Every channel has ended, and the last pack of them is committed.
