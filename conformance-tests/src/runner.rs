@@ -1,7 +1,9 @@
 //! Runs scenarios with a deadline, one line of output each.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Trial};
@@ -22,7 +24,10 @@ use crate::{Failure, Verdict};
 ///
 /// The first line printed is the transport's column of the capability matrix.
 pub fn run(harness: impl Harness) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Scenarios wait for a broker most of their time.
+    let threads = || thread::available_parallelism().map_or(1, NonZero::get) * 4;
+    arguments.test_threads.get_or_insert_with(threads);
     let harness: Arc<dyn Harness> = Arc::new(harness);
     let can = match capabilities(&harness) {
         Ok(can) => can,
@@ -72,7 +77,11 @@ fn capabilities(harness: &Arc<dyn Harness>) -> Result<Capabilities, Failure> {
 
 fn trials(harness: &Arc<dyn Harness>, can: Capabilities) -> Vec<Trial> {
     let broker = Arc::new(RwLock::new(()));
-    Scenario::all()
+    // Restarts come first: a broker that was killed looks through all channels that it has.
+    let mut scenarios: Vec<&'static Scenario> = Scenario::all().collect();
+    scenarios.sort_by_key(|scenario| !scenario.needs().contains(&Need::Broker));
+    scenarios
+        .into_iter()
         .filter_map(|scenario| {
             let unmet: Vec<_> = scenario.unmet(can, &**harness).collect();
             if unmet.is_empty() {

@@ -75,8 +75,8 @@ impl Handle {
             Err(TransportErrorKind::NotFound) => {
                 let settings = [("cleanup.policy", COMPACT)];
                 match self.create_topic(PROPERTIES, &settings).await {
-                    // Another handle was faster.
-                    Err(TransportErrorKind::AlreadyExists) => Ok(()),
+                    // Somebody else was faster.
+                    Err(TransportErrorKind::AlreadyExists) => self.find_made(PROPERTIES).await,
                     made => made,
                 }
             }

@@ -171,6 +171,11 @@ impl Handle {
         let options = self.admin_options();
         let created = self.answer(client.create_topics([&new], &options)).await?;
         self.first_result(created).map_err(|kind| needs(kind, "Create", &named(topic)))?;
+        self.find_made(topic).await
+    }
+
+    /// Waits until a topic that was made, by whomever, can be used: who made it knows it first.
+    pub(crate) async fn find_made(&self, topic: &str) -> Result<(), TransportErrorKind> {
         let mut retry = Retry::new(self.timeout());
         loop {
             match self.find(topic).await {

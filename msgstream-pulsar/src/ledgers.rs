@@ -99,7 +99,8 @@ impl Ledgers {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InternalStats {
-    last_confirmed_entry: String,
+    /// Missing while the topic is being loaded.
+    last_confirmed_entry: Option<String>,
     ledgers: Vec<LedgerInfo>,
     cursors: BTreeMap<String, CursorInfo>,
 }
@@ -120,9 +121,13 @@ struct CursorInfo {
 impl InternalStats {
     /// The ledgers. The account of the one that is written to lags; the last entry doesn't.
     pub(crate) fn ledgers(&self) -> Result<Ledgers, Kind> {
+        let last_confirmed = self.last_confirmed_entry.as_ref().ok_or_else(|| {
+            let reason = "the topic is being loaded, so its last entry isn't known".to_owned();
+            Kind::Unavailable { reason }
+        })?;
         let mut entries: BTreeMap<_, _> =
             self.ledgers.iter().map(|info| (info.ledger_id, info.entries)).collect();
-        let (ledger, confirmed) = entry_after(&self.last_confirmed_entry)?;
+        let (ledger, confirmed) = entry_after(last_confirmed)?;
         let count = entries.entry(ledger).or_default();
         *count = (*count).max(confirmed);
         let last = (confirmed > 0).then_some(ledger);
@@ -161,11 +166,17 @@ mod tests {
             entries: *entries,
         };
         let stats = InternalStats {
-            last_confirmed_entry: last_confirmed.to_owned(),
+            last_confirmed_entry: Some(last_confirmed.to_owned()),
             ledgers: entries.iter().map(info).collect(),
             cursors: BTreeMap::new(),
         };
         stats.ledgers().unwrap()
+    }
+
+    #[test]
+    fn a_topic_that_is_being_loaded_is_asked_again() {
+        let stats: InternalStats = serde_json::from_str(r#"{"ledgers":[],"cursors":{}}"#).unwrap();
+        assert!(stats.ledgers().unwrap_err().is_temporary());
     }
 
     #[test]

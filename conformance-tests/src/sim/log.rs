@@ -1,5 +1,7 @@
 //! One channel's records. Pure: no lock, no waiting, no clock of its own.
 
+use std::sync::Arc;
+
 use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{Limit, Start, TransportErrorKind};
 
@@ -7,7 +9,8 @@ use msgstream_core::transport::{Limit, Start, TransportErrorKind};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     /// All there ever were: a test wants to know what was there.
-    records: Vec<Stored>,
+    /// Shared with the copies of the log, until one of them grows.
+    records: Arc<Vec<Stored>>,
     /// To its users, nothing before this offset is left.
     first: u64,
     /// Greater than every offset that was given.
@@ -47,7 +50,7 @@ impl Log {
         self.end += gap + 1;
         // Sorted, so that a time can be sought.
         let unix_ms = self.records.last().map_or(unix_ms, |last| last.unix_ms.max(unix_ms));
-        self.records.push(Stored { record, unix_ms });
+        Arc::make_mut(&mut self.records).push(Stored { record, unix_ms });
         position
     }
 
@@ -110,10 +113,11 @@ impl Log {
         limit: Limit,
     ) -> Result<(Vec<Record>, u64), TransportErrorKind> {
         let from = self.left(from)?;
-        let stored = self.records.iter().skip(self.index(from)).map(|stored| &stored.record);
-        let mut rest = stored.take_while(|record| record.position.offset() < end);
-        let records = rest.clone().take(limit.count(rest.clone())).cloned().collect::<Vec<_>>();
-        let next = rest.nth(records.len()).map_or(end.max(from), |record| record.position.offset());
+        let rest = &self.records[self.index(from)..self.index(end.max(from))];
+        let count = limit.count(rest.iter().map(|stored| &stored.record));
+        let (now, later) = rest.split_at(count);
+        let records = now.iter().map(|stored| stored.record.clone()).collect();
+        let next = later.first().map_or(end.max(from), |stored| stored.record.position.offset());
         Ok((records, next))
     }
 }

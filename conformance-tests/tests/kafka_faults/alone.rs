@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use msgstream_core::transport::{Limit, Start, Transport, TransportErrorKind as Kind};
 use rdkafka::ClientConfig;
@@ -38,14 +39,40 @@ impl Broker {
 #[tokio::test]
 async fn a_broker_whose_files_are_at_hand() {
     let broker = Broker::start().await;
+    many_make_the_topic_of_properties_at_once(&broker).await;
     properties_need_a_topic_that_keeps_them(&broker).await;
     each_codec_is_stored(&broker).await;
     damaged_records_are_told(&broker).await;
     a_broker_that_hangs_is_waited_for(&broker).await;
 }
 
+/// Where properties are kept.
+const TOPIC: &str = "__msgstream";
+
+// All but one are told that it is there already, which isn't yet to say that it can be used.
+async fn many_make_the_topic_of_properties_at_once(broker: &Broker) {
+    let admin = broker.admin();
+    for round in 0..8 {
+        let transport = connect(&broker.url).await.unwrap();
+        let owner = BTreeMap::from([("owner".to_owned(), round.to_string())]);
+        let names: Vec<_> = (0..16).map(|number| format!("many-{round}-{number}")).collect();
+        let creates = names.iter().map(|name| transport.create_with(name, owner.clone().into()));
+        for created in futures::future::join_all(creates).await {
+            created.unwrap();
+        }
+        for name in &names {
+            assert_eq!(transport.describe(name).await.unwrap().properties, owner);
+        }
+        transport.close().await.unwrap();
+        admin.delete_topics(&[TOPIC], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+        let all = || admin.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        while all().topics().iter().any(|topic| topic.name() == TOPIC) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 async fn properties_need_a_topic_that_keeps_them(broker: &Broker) {
-    const TOPIC: &str = "__msgstream";
     let transport = connect(&broker.url).await.unwrap();
     let admin = broker.admin();
     let wrong = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "delete");

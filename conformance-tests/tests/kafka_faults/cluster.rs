@@ -153,7 +153,8 @@ async fn go_on(
 #[tokio::test]
 async fn whichever_node_hangs_writing_and_reading_go_on_without_it() {
     let turn = NODES.lock().await;
-    let transport = connect(&url()).await.unwrap();
+    // Time for those who come while a node hangs, each of whose clients has to find that out.
+    let transport = connect(&format!("{}?timeout_ms=60000", url())).await.unwrap();
     let channel = create(&*transport).await;
     let mut writer = transport.writer(&channel).await.unwrap();
     let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();

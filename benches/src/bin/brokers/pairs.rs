@@ -1,6 +1,6 @@
 //! Running both sides in turn.
 
-use msgstream::transport::TransportExt as _;
+use msgstream_core::transport::TransportExt as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -158,7 +158,7 @@ impl Bench {
         let full = match case.direction {
             Direction::Publish => None,
             Direction::Read => {
-                let load = self.create_with(case, messages.into()).await?;
+                let load = self.create(case, messages).await?;
                 self.broker.raw.publish(&load).await?.run().await?;
                 Some(load)
             }
@@ -188,7 +188,7 @@ impl Bench {
     }
 
     async fn publish(&mut self, case: Case, messages: u64, is_ours: bool) -> Result<Run> {
-        let load = self.create_with(case, messages.into()).await?;
+        let load = self.create(case, messages).await?;
         let work = self.side(is_ours).publish(&load).await?;
         let ((), run) = timed(&load, work).await?;
         for channel in &load.channels {

@@ -207,7 +207,7 @@ impl Consumer<'_> {
                 break consumed;
             }
             self.check_memory(stream, budget);
-            self.world.ledger().status = stream.status().to_string();
+            self.world.ledger().status = Some(stream.status());
         };
         self.check_memory(stream, budget);
         consumed
@@ -241,7 +241,10 @@ impl Consumer<'_> {
         self.life.ended = self.life.ended.max(ended.count() as u64);
         self.life.commits = committer.counts();
         self.life.merge = merge.counts;
-        counts.consumers.insert(self.name.clone(), self.life);
+        match counts.consumers.get_mut(&self.name) {
+            Some(life) => *life = self.life,
+            None => drop(counts.consumers.insert(self.name.clone(), self.life)),
+        }
     }
 
     /// Notes what is rare about where it resumed, after that pack.

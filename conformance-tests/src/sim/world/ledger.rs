@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use msgstream_core::checkpoint::Checkpoint;
 use msgstream_core::consume::CommitCounts;
+use msgstream_core::consume::ConsumerStatus;
 use msgstream_core::merge::MergeCounts;
 use msgstream_core::produce::SessionCounts;
 use msgstream_core::record::{Position, Record};
@@ -93,15 +94,18 @@ pub(super) struct Ledger {
     pub(super) ended: BTreeSet<Arc<str>>,
     /// A consumer came to the end of all channels, after that pack, and has committed it.
     pub(super) consumed_all: Option<u64>,
-    /// The greatest time of a message that was produced.
+    /// The greatest time of a message or a tick that was produced.
     pub(super) latest: u64,
+    /// That time when all went well from then on, or a producer finished after that. Where no
+    /// channel is idle, all that is stored by then counts just after it at the latest.
+    pub(super) settled: u64,
     /// How often consumers were told that a channel is gone, or records of it.
     pub(super) told_gone: u64,
     /// Up to where retention deleted what the subscription had passed.
     pub(super) trimmed: BTreeMap<String, Position>,
     pub(super) destroyed: Option<Destroyed>,
     /// What a consumer waited for when it was cancelled, as it says.
-    pub(super) status: String,
+    pub(super) status: Option<ConsumerStatus>,
     /// The first thing that mustn't be.
     pub(super) violation: Option<String>,
 }
@@ -109,6 +113,23 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn violation(&mut self, what: impl Into<String>) {
         self.violation.get_or_insert_with(|| what.into());
+    }
+
+    /// Notes that something was produced with a time.
+    pub(super) fn produced(&mut self, ts: u64) {
+        self.latest = self.latest.max(ts);
+    }
+
+    /// Notes that all of a producer is stored.
+    pub(super) fn finish(&mut self, producer: &str) {
+        if self.finished.insert(producer.to_owned()) {
+            self.settle();
+        }
+    }
+
+    /// Notes that what was produced up to now is to be seen in packs.
+    pub(super) fn settle(&mut self) {
+        self.settled = self.latest;
     }
 
     /// Notes that a consumer was given a pack after another one; gives its number.

@@ -41,9 +41,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use msgstream_core::Timestamp;
+use msgstream_core::consume::ConsumerStatus;
 use msgstream_core::record::{Meta, Stamp};
 use msgstream_core::transport::TransportErrorKind;
-use msgstream_core::{LatePolicy, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -193,6 +194,7 @@ impl World {
         self.calm.store(true, Ordering::Release);
         self.sim.heal();
         self.store.heal();
+        self.ledger().settle();
         self.comes_true().await
     }
 
@@ -227,11 +229,12 @@ impl World {
         }
         let last = self.store.state().map_or(0, |state| consumer::last_given(&state));
         let committed = ledger.given(last).map(|given| given.pack.end);
-        // What is late is in a later pack than its time says.
-        let on_time = self.plan.consumer.late == LatePolicy::Error;
-        let slack = if on_time { 0 } else { Timestamp::span(PATIENCE / 30) };
+        // What is late is in a later pack than its time says: after the ticks before it, or after
+        // whatever packs were formed while its channel was idle.
+        let slack = if self.plan.is_strict() { 1 } else { Timestamp::span(PATIENCE / 30) };
+        let all = (ledger.settled + slack).max(self.plan.joins.map_or(0, |at| at.0));
         ledger.finished.len() == self.plan.producers.len()
-            && (committed >= Some(ledger.latest + slack) || self.has_consumed_all(ledger))
+            && (committed >= Some(all) || self.has_consumed_all(ledger))
     }
 
     /// Every channel has ended, and the last pack of them is committed.
@@ -265,7 +268,7 @@ impl World {
             ledger.given.len(),
             ledger.given(last).map(|given| given.pack.end),
             ledger.latest,
-            ledger.status,
+            ledger.status.as_ref().map_or_else(String::new, ConsumerStatus::to_string),
         )
     }
 

@@ -70,7 +70,7 @@ async fn produce(
     let mut channels: Vec<_> = plan.channels.iter().map(String::as_str).collect();
     let (before, opened) = loop {
         if channels.is_empty() {
-            world.ledger().finished.insert(plan.id.clone());
+            world.ledger().finish(&plan.id);
             return Ok(());
         }
         // Since the last time that a session of this producer was opened there is a base.
@@ -136,12 +136,14 @@ impl Producer<'_> {
         if self.plan.then.is_end() {
             return self.end().await;
         }
-        self.world.ledger().finished.insert(self.plan.id.clone());
+        self.world.ledger().finish(&self.plan.id);
         let Some(every) = self.plan.tick_every else { return self.stream.close().await };
         while self.plan.then == Then::Ticks {
             self.tick().await?;
             // Void ticks are acknowledged like others.
-            self.confirm().await?;
+            if self.rng.chance(0.3) {
+                self.confirm().await?;
+            }
             sleep(every).await;
         }
         self.tick().await?;
@@ -151,6 +153,7 @@ impl Producer<'_> {
     /// Ends its channels, within the session or without one, and makes sure of it.
     async fn end(mut self) -> Result<(), Error> {
         let now = self.now();
+        self.world.ledger().produced(now.0);
         if self.plan.then == Then::Ends {
             self.stream.end(now).await?;
             self.confirm().await?;
@@ -163,7 +166,7 @@ impl Producer<'_> {
         }
         let mut ledger = self.world.ledger();
         ledger.ended.extend(self.channels.iter().map(|channel| Arc::from(*channel)));
-        ledger.finished.insert(self.plan.id.clone());
+        ledger.finish(&self.plan.id);
         Ok(())
     }
 
@@ -189,8 +192,7 @@ impl Producer<'_> {
                 msgs.push(message(key, *next, ts, payload));
                 numbers.entry(Arc::from(*channel)).or_default().push(*next);
                 *next += 1;
-                let latest = &mut self.world.ledger().latest;
-                *latest = (*latest).max(ts);
+                self.world.ledger().produced(ts);
             }
         }
         if !msgs.is_empty() {
@@ -206,6 +208,7 @@ impl Producer<'_> {
         if self.rng.chance(0.05) {
             now.0 -= Timestamp::span(Duration::from_secs(1));
         }
+        self.world.ledger().produced(now.0);
         let ticked = self.stream.tick(now).await.map(drop);
         if ticked.is_ok() {
             self.ticked = Some(began);

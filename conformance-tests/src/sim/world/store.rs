@@ -76,10 +76,16 @@ impl SimStore {
         self.lock().saved.iter().any(|saved| saved.checkpoint.is_some())
     }
 
-    /// Every checkpoint that was ever saved, with the program's state.
-    pub(super) fn checkpoints(&self) -> Vec<(Checkpoint, Bytes)> {
-        let saved = self.lock().saved.clone();
-        saved.into_iter().filter_map(|saved| Some((parse(&saved).ok()??, saved.state))).collect()
+    /// Different checkpoints of those that were ever saved, at most so many, with the program's
+    /// state: from all over the run.
+    pub(super) fn checkpoints(&self, most: usize, rng: &mut Rng) -> Vec<(Checkpoint, Bytes)> {
+        let mut saved = self.lock().saved.clone();
+        saved.retain(|saved| saved.checkpoint.is_some());
+        // Whoever takes over saves again what was there.
+        saved.dedup_by(|one, other| one.checkpoint == other.checkpoint);
+        let step = saved.len().div_ceil(most).max(1);
+        let some = saved.into_iter().skip(rng.index(step)).step_by(step);
+        some.filter_map(|saved| Some((parse(&saved).ok()??, saved.state))).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -98,7 +104,8 @@ impl SimStore {
             return Err(StoreError::Conflict { expected, found });
         }
         // Whose it is was drawn outside of the simulation.
-        self.sim.note(format_args!("saved {} {:?}", new.generation.number, new.checkpoint));
+        let checkpoint = new.checkpoint.as_deref().unwrap_or("nothing");
+        self.sim.note(format_args!("saved {} {checkpoint}", new.generation.number));
         state.saved.push(new);
         for (channel, resume) in marks {
             let furthest = state.furthest.entry(channel.clone()).or_insert(*resume);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::produce::SessionConfig;
+use msgstream_core::record::Record;
 use msgstream_core::transport::Start;
 use msgstream_core::{Checkpoint, Error, LatePolicy, MsgPack, MsgStream, TickSource, TtMsgStream};
 use tokio::time::timeout;
@@ -19,8 +20,10 @@ use super::Verdict;
 use super::packs::keeps_its_times;
 use crate::sim::{Rng, Sim};
 
-/// So many of the saved checkpoints are resumed from.
-const RESUMES: usize = 4;
+/// So many of the saved checkpoints are resumed from where one leads to the next.
+const RESUMES: usize = 8;
+/// So many where each must be followed to the end: what follows depends on what was before.
+const RESUMES_ALONE: usize = 3;
 /// Where nothing comes for so long, nothing will.
 const SILENCE: Duration = Duration::from_secs(15);
 /// No interval of a world is larger, in bytes.
@@ -37,42 +40,51 @@ impl World {
     /// From any saved checkpoint the packs go on as if nothing had happened, however often the
     /// stream is resumed on the way.
     pub(super) async fn resumes_go_on(&self, copy: &Sim, model: &Model) -> Verdict {
-        let saved = self.store.checkpoints();
-        let step = saved.len().div_ceil(RESUMES).max(1);
         let mut rng = Rng::new(self.plan.seed ^ 0x0a9a_1e55);
-        for (checkpoint, state) in saved.iter().step_by(step) {
+        if self.plan.is_strict() {
+            return self.resumes_agree(copy, model, &mut rng).await;
+        }
+        for (checkpoint, state) in self.store.checkpoints(RESUMES_ALONE, &mut rng) {
             let after = checkpoint.frontier.map(|ts| ts.0);
             let failed = |error| format!("resumed after {after:?}: {error}");
-            let must = self.plan.is_strict().then(|| {
-                let packs = model.packs.iter().skip_while(|pack| pack.begin < after);
-                packs.cloned().collect::<Vec<_>>()
-            });
-            let most = must.as_ref().map_or(usize::MAX, Vec::len);
-            let rest = self.resume(copy, checkpoint, most, &mut rng).await.map_err(failed)?;
-            match must {
-                Some(must) => same_packs(&rest.packs, &must).map_err(failed)?,
-                None => {
-                    self.the_rest_comes(last_given(state), after, &rest, model).map_err(failed)?
-                }
-            }
+            let resumed = self.resume(copy, &[checkpoint], usize::MAX, &mut rng).await;
+            let rest = resumed.map_err(failed)?;
+            self.the_rest_comes(last_given(&state), after, &rest, model).map_err(failed)?;
         }
         Ok(())
     }
 
-    /// Consumes what follows a checkpoint, and begins again there in between.
+    /// Where packs are those of the model, what follows one checkpoint leads to the next. So that
+    /// the log isn't read to its end for each of them, one resume goes as far as to the next.
+    async fn resumes_agree(&self, copy: &Sim, model: &Model, rng: &mut Rng) -> Verdict {
+        let saved = self.store.checkpoints(RESUMES, rng).into_iter();
+        let mut saved: Vec<_> = saved.map(|(checkpoint, _)| checkpoint).collect();
+        // A consumer may begin at an earlier save, so they don't always come in order.
+        saved.sort_by_key(|checkpoint| checkpoint.frontier);
+        let Some(first) = saved.first() else { return Ok(()) };
+        let after = first.frontier.map(|ts| ts.0);
+        let failed = |error| format!("resumed after {after:?} and on the way: {error}");
+        let from = model.packs.iter().position(|pack| pack.begin >= after);
+        let must = model.packs.get(from.unwrap_or(model.packs.len())..).unwrap_or_default();
+        let rest = self.resume(copy, &saved, must.len(), rng).await.map_err(failed)?;
+        same_packs(&rest.packs, must).map_err(failed)
+    }
+
+    /// Consumes what follows the first checkpoint, and begins again in between: with a new stream
+    /// at each other checkpoint, and with the same one now and then.
     async fn resume(
         &self,
         copy: &Sim,
-        checkpoint: &Checkpoint,
+        saved: &[Checkpoint],
         most: usize,
         rng: &mut Rng,
     ) -> Result<Rest, String> {
         let failed = |error: Error| error.to_string();
-        let transport = Arc::new(copy.transport());
         let config = self.plan.consumer.with_budget(AMPLE);
-        let mut stream = TtMsgStream::new(transport, config).map_err(failed)?;
+        let new = || TtMsgStream::new(Arc::new(copy.transport()), config).map_err(failed);
         let mut rest = Rest { packs: Vec::new(), dropped: 0 };
-        let mut from = Some(checkpoint.clone());
+        let mut saved = saved.iter().peekable();
+        let (mut stream, mut from) = (new()?, saved.next().cloned());
         let mut joins = Joins::new(&self.plan, None);
         while rest.packs.len() < most {
             if let Some(from) = from.take() {
@@ -85,6 +97,12 @@ impl World {
             let Some(pack) = next(&mut stream).await.map_err(failed)? else { break };
             rest.packs.push(given(&pack));
             from = rng.chance(0.1).then_some(pack.end);
+            while let Some(saved) = saved.next_if(|saved| saved.frontier <= Some(pack.end_ts)) {
+                if saved.frontier == Some(pack.end_ts) {
+                    rest.dropped += stream.status().merge.counts.dropped_late;
+                    (stream, from) = (new()?, Some(saved.clone()));
+                }
+            }
         }
         rest.dropped += stream.status().merge.counts.dropped_late;
         Ok(rest)
@@ -169,7 +187,12 @@ impl World {
 
     /// A session that is opened now is told exactly the numbers that count; also where retention
     /// left no more than what the subscription hasn't passed, and where it reads only that.
-    pub(super) async fn sessions_know_their_numbers(&self, copy: &Sim, model: &Model) -> Verdict {
+    pub(super) async fn sessions_know_their_numbers(
+        &self,
+        copy: &Sim,
+        logs: &Logs,
+        model: &Model,
+    ) -> Verdict {
         let mut rng = Rng::new(self.plan.seed ^ 0x5e55_1035);
         let Some(plan) = rng.pick(&self.plan.producers) else { return Ok(()) };
         let failed = |error: Error| format!("{} can't be opened at the end: {error}", plan.id);
@@ -181,7 +204,8 @@ impl World {
         if let Some(since) = since.filter(|_| self.plan.bounded) {
             config = config.with_scan_since(self.unix_time_at(since));
         }
-        let is_open = |channel: &&String| end_of(&copy.records(channel)).is_none();
+        let has_end = |log: &Vec<Record>| end_of(log).is_some();
+        let is_open = |channel: &&String| !logs.get(channel.as_str()).is_some_and(has_end);
         let open: Vec<_> = plan.channels.iter().filter(is_open).map(String::as_str).collect();
         if open.is_empty() {
             return Ok(());

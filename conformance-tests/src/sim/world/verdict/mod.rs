@@ -41,7 +41,7 @@ impl World {
         }
         if self.ledger().destroyed.is_none() {
             self.resumes_go_on(&copy, &model).await?;
-            self.sessions_know_their_numbers(&copy, &model).await?;
+            self.sessions_know_their_numbers(&copy, &logs, &model).await?;
             if self.plan.is_strict() {
                 self.late_starters_agree(&copy, &logs).await?;
             }
