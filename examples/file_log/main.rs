@@ -1,7 +1,6 @@
 //! The whole suite on a transport of one's own: a directory with a file for each channel.
 //!
-//! `cargo run -p msgstream-conformance --example file_log` takes the arguments of a test program;
-//! `cargo test` runs it too.
+//! `cargo run --example file_log` takes the arguments of a test program; `cargo test` runs it too.
 
 mod codec;
 mod transport;
