@@ -24,7 +24,7 @@ impl Harness for Files {
 
     fn minimum(&self) -> Capabilities {
         let can = Capabilities::none().with("create").with("delete").with("list");
-        can.with("seek_position").with_max_payload(1 << 20)
+        can.with("seek_position").with("binary_headers").with_max_payload(1 << 20)
     }
 
     fn invalid_names(&self) -> Vec<String> {

@@ -159,7 +159,7 @@ impl Log {
 impl Transport for FileLog {
     fn capabilities(&self) -> Capabilities {
         let can = Capabilities::none().with("create").with("delete").with("list");
-        can.with("seek_position").with_max_payload(MAX_PAYLOAD)
+        can.with("seek_position").with("binary_headers").with_max_payload(MAX_PAYLOAD)
     }
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
@@ -229,6 +229,10 @@ impl Transport for FileLog {
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
+        if position != Position::new(position.offset()) {
+            let reason = format!("{position} is no place in a file, which is one number");
+            return Err(TransportError::new("encode_position", Kind::Config { reason }));
+        }
         Ok(offset_to_bytes(position).to_vec())
     }
 
