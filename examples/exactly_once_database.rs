@@ -103,7 +103,8 @@ async fn main() -> Result<()> {
 }
 
 fn owed(path: &Path) -> Result<BTreeMap<String, u64>> {
-    let transaction = Database::create(path)?.begin_read()?;
+    let database = Database::create(path)?;
+    let transaction = database.begin_read()?;
     let table = match transaction.open_table(OWED) {
         Err(redb::TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
         table => table?,
