@@ -8,7 +8,7 @@ use crate::record::Timestamp;
 ///
 /// ```
 /// use msgstream_core::merge::LatePolicy;
-/// use msgstream_core::timetick::merge::MergeConfig;
+/// use msgstream_core::merge::MergeConfig;
 /// let config = MergeConfig::default().with_late(LatePolicy::Deliver).with_budget(16 << 20);
 /// assert_eq!(config.budget, 16 << 20);
 /// ```
