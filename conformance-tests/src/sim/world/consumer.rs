@@ -97,7 +97,9 @@ impl Consumer<'_> {
                     continue;
                 }
             }
-            if self.rng.chance(world.plan.rests) {
+            // Where all is well, nobody rests: what must come true would wait for a consumer that
+            // rests more than it reads, and falls ever further behind.
+            if self.rng.chance(world.plan.rests) && !world.is_calm() {
                 let rest = Duration::from_millis(self.rng.range(0..3_000));
                 sleep(rest).await;
             }
