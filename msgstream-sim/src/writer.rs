@@ -12,8 +12,8 @@ use msgstream_core::transport::{
 use tokio::sync::{Notify, mpsc};
 use tokio::task::coop;
 
-use super::broker::{Attached, timed_out, unavailable};
-use super::faults::{Arrival, Fault};
+use crate::broker::{Attached, timed_out, unavailable};
+use crate::faults::{Arrival, Fault};
 
 /// A writer is ready while fewer batches are in flight.
 const MAX_IN_FLIGHT: usize = 64;
@@ -21,7 +21,7 @@ const MAX_IN_FLIGHT: usize = 64;
 /// Sends batches in order to a task that is the way to the channel, which passes the outcomes on to
 /// one that is the way back. Both end by themselves when the writer is gone and all has arrived.
 #[derive(Debug)]
-pub(super) struct SimWriter {
+pub(crate) struct SimWriter {
     at: Attached,
     /// Why it takes nothing more.
     ended: Option<TransportErrorKind>,
@@ -53,7 +53,7 @@ struct Answer {
 }
 
 impl SimWriter {
-    pub(super) fn new(at: Attached) -> Self {
+    pub(crate) fn new(at: Attached) -> Self {
         let link = Arc::new(Link::default());
         let (out, arriving) = mpsc::unbounded_channel();
         let (back, answers) = mpsc::unbounded_channel();
@@ -223,7 +223,7 @@ async fn answer(
 
 /// Counts batches whose receipts haven't come.
 #[derive(Debug, Default)]
-pub(super) struct InFlight {
+pub(crate) struct InFlight {
     count: Mutex<usize>,
     fewer: Notify,
 }
@@ -241,7 +241,7 @@ impl InFlight {
         act(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) async fn fewer_than(&self, bound: usize) {
+    pub(crate) async fn fewer_than(&self, bound: usize) {
         loop {
             // It hears of everything from here on, so nothing slips in between look and wait.
             let fewer = self.fewer.notified();

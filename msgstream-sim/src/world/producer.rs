@@ -19,7 +19,7 @@ use super::World;
 use super::ledger::Acked;
 use super::life::Program;
 use super::plan::{ProducerPlan, Then};
-use crate::sim::Rng;
+use crate::Rng;
 
 pub(super) fn start(world: Arc<World>, name: String, plan: ProducerPlan, rng: Rng) -> Program {
     async move {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use msgstream_core::transport::Fate;
 
-use super::Rng;
-use super::trace::Trace;
+use crate::Rng;
+use crate::trace::Trace;
 
 /// Something that goes wrong in a simulated broker, or on the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,19 +46,19 @@ impl fmt::Display for Fault {
 
 /// How often each fault happens, from 0 to 1 per batch, read or call, and for how long.
 #[derive(Clone, Debug)]
-pub(super) struct Rates {
-    pub(super) latency: Range<Duration>,
-    pub(super) lost_ack: f64,
-    pub(super) unknown: f64,
-    pub(super) partial: f64,
-    pub(super) duplicate: f64,
-    pub(super) late: Range<Duration>,
-    pub(super) disconnect: (f64, Range<Duration>),
-    pub(super) slow: (f64, Range<Duration>),
-    pub(super) stuck: (f64, Range<Duration>),
-    pub(super) stale: (f64, Range<Duration>),
-    pub(super) short_read: f64,
-    pub(super) gap: f64,
+pub(crate) struct Rates {
+    pub(crate) latency: Range<Duration>,
+    pub(crate) lost_ack: f64,
+    pub(crate) unknown: f64,
+    pub(crate) partial: f64,
+    pub(crate) duplicate: f64,
+    pub(crate) late: Range<Duration>,
+    pub(crate) disconnect: (f64, Range<Duration>),
+    pub(crate) slow: (f64, Range<Duration>),
+    pub(crate) stuck: (f64, Range<Duration>),
+    pub(crate) stale: (f64, Range<Duration>),
+    pub(crate) short_read: f64,
+    pub(crate) gap: f64,
 }
 
 impl Default for Rates {
@@ -84,51 +84,51 @@ impl Default for Rates {
 
 /// The dice: rates, the source of decisions, and what came of them.
 #[derive(Debug)]
-pub(super) struct Dice {
-    pub(super) rates: Rates,
-    pub(super) rng: Rng,
-    pub(super) counts: BTreeMap<Fault, u64>,
-    pub(super) trace: Trace,
+pub(crate) struct Dice {
+    pub(crate) rates: Rates,
+    pub(crate) rng: Rng,
+    pub(crate) counts: BTreeMap<Fault, u64>,
+    pub(crate) trace: Trace,
     /// The virtual time since the beginning.
-    pub(super) now: Duration,
-    pub(super) healed: bool,
+    pub(crate) now: Duration,
+    pub(crate) healed: bool,
 }
 
 /// What becomes of a batch that arrives at its channel. Records are named by their indexes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     /// What is stored now, in this order.
-    pub(super) now: Vec<usize>,
+    pub(crate) now: Vec<usize>,
     /// What is stored later, and how much later.
-    pub(super) later: Vec<(Duration, Vec<usize>)>,
+    pub(crate) later: Vec<(Duration, Vec<usize>)>,
     /// So many records are acknowledged; the rest has the fate.
-    pub(super) acked: usize,
-    pub(super) rest: Option<Fate>,
+    pub(crate) acked: usize,
+    pub(crate) rest: Option<Fate>,
 }
 
 impl Dice {
-    pub(super) fn new(rates: Rates, rng: Rng, trace: Trace) -> Self {
+    pub(crate) fn new(rates: Rates, rng: Rng, trace: Trace) -> Self {
         let counts = BTreeMap::new();
         Self { rates, rng, counts, trace, now: Duration::ZERO, healed: false }
     }
 
     /// From now on nothing goes wrong; latency and gaps stay.
-    pub(super) fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         let Rates { latency, gap, .. } = self.rates.clone();
         self.rates = Rates { latency, gap, ..Rates::default() };
         self.healed = true;
     }
 
-    pub(super) fn note(&mut self, event: fmt::Arguments<'_>) {
+    pub(crate) fn note(&mut self, event: fmt::Arguments<'_>) {
         self.trace.note(self.now, event);
     }
 
-    pub(super) fn count(&mut self, fault: Fault) {
+    pub(crate) fn count(&mut self, fault: Fault) {
         *self.counts.entry(fault).or_default() += 1;
         self.note(format_args!("fault {fault}"));
     }
 
-    pub(super) fn happens(&mut self, rate: f64, fault: Fault) -> bool {
+    pub(crate) fn happens(&mut self, rate: f64, fault: Fault) -> bool {
         let yes = self.rng.chance(rate);
         if yes {
             self.count(fault);
@@ -136,17 +136,17 @@ impl Dice {
         yes
     }
 
-    pub(super) fn latency(&mut self) -> Duration {
+    pub(crate) fn latency(&mut self) -> Duration {
         self.rng.time(&self.rates.latency)
     }
 
-    pub(super) fn gap(&mut self) -> u64 {
+    pub(crate) fn gap(&mut self) -> u64 {
         if self.rng.chance(self.rates.gap) { self.rng.range(1..4) } else { 0 }
     }
 
     /// What becomes of a batch. `broken` where its connection is, or where a batch before it
     /// failed: then none of it is acknowledged.
-    pub(super) fn arrival(&mut self, len: usize, broken: bool) -> Arrival {
+    pub(crate) fn arrival(&mut self, len: usize, broken: bool) -> Arrival {
         if broken {
             return self.failed(len, 0);
         }

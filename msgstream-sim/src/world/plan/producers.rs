@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::ms;
-use crate::sim::Rng;
+use crate::Rng;
 
 /// A producer with a session.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //! polled any more.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio::time::sleep;
 
 use super::World;
-use crate::sim::Rng;
+use crate::Rng;
 
 /// A program that runs until it has nothing more to do, or is interrupted at an await.
 pub(super) type Program = BoxFuture<'static, ()>;
@@ -33,6 +34,24 @@ async fn live(
         match program.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(true),
             Poll::Pending if polls == 0 && !on() => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Polls a future until it is done or was polled so many times, then drops it.
+pub(super) async fn cancelled_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     })

@@ -15,7 +15,7 @@ use super::ledger::Destroyed;
 use super::model::{Logs, Producers, told_from};
 use super::plan::Vandal;
 use super::producer::message;
-use crate::sim::Rng;
+use crate::Rng;
 
 /// Deletes what the subscription has passed, as brokers do that keep records until then. By then a
 /// checkpoint behind it is saved. What tells the producers' last numbers is kept for longer.

@@ -11,7 +11,7 @@ use msgstream_core::checkpoint::{CheckpointStore, Generation, StoreError, Stored
 use msgstream_core::record::Position;
 use tokio::time::sleep;
 
-use crate::sim::{Rng, Sim};
+use crate::{Rng, Sim};
 
 /// Keeps everything that was ever saved. Saves may be lost, or take effect, at once or later,
 /// though their answer is an error.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use msgstream_core::Timestamp;
 
-use super::broker::{Broker, State};
-use super::faults::{Dice, Rates};
-use super::trace::Trace;
-use super::{Rng, Sim};
+use crate::broker::{Broker, State};
+use crate::faults::{Dice, Rates};
+use crate::trace::Trace;
+use crate::{Rng, Sim};
 
 /// The rules of a [`Sim`]. Unless told otherwise nothing goes wrong and nothing takes time.
 ///
@@ -26,7 +26,7 @@ pub struct SimBuilder {
 }
 
 impl SimBuilder {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         // The year 2020: any, but always the same.
         let clock = Timestamp(1_577_836_800_000 << Timestamp::LOGICAL_BITS);
         Self { seed, rates: Rates::default(), clock, max_payload: None, print: false }

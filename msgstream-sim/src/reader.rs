@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 use tokio::task::coop;
 use tokio::time::timeout_at;
 
-use super::broker::{Attached, Channel, unavailable};
-use super::faults::{Dice, Fault};
+use crate::broker::{Attached, Channel, unavailable};
+use crate::faults::{Dice, Fault};
 
 /// Reads from an offset on. It holds no records between calls.
 #[derive(Debug)]
-pub(super) struct SimReader {
+pub(crate) struct SimReader {
     at: Attached,
     changed: Arc<Notify>,
     next: u64,
@@ -47,7 +47,7 @@ enum Look {
 }
 
 impl SimReader {
-    pub(super) fn new(at: Attached, changed: Arc<Notify>, next: u64) -> Self {
+    pub(crate) fn new(at: Attached, changed: Arc<Notify>, next: u64) -> Self {
         // A new connection may be one to a replica that lags behind.
         Self { at, changed, next, cut_off: true, stale: None }
     }

@@ -13,7 +13,7 @@ use self::network::Network;
 use self::producers::{Manners, producers};
 pub(super) use self::producers::{ProducerPlan, Then};
 use super::model::Rules;
-use crate::sim::{Rng, Sim, SimBuilder};
+use crate::{Rng, Sim, SimBuilder};
 
 /// A world, drawn from a seed: who produces what to which channels, how consumers read them, and
 /// what goes wrong how often.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ms;
-use crate::sim::{Rng, SimBuilder};
+use crate::{Rng, SimBuilder};
 
 #[derive(Clone, Debug)]
 pub(super) struct Network {

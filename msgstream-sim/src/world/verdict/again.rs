@@ -18,7 +18,7 @@ use super::super::ledger::given;
 use super::super::model::{Logs, Model, ModelPack, Place, Rules, end_of};
 use super::Verdict;
 use super::packs::keeps_its_times;
-use crate::sim::{Rng, Sim};
+use crate::{Rng, Sim};
 
 /// So many of the saved checkpoints are resumed from where one leads to the next.
 const RESUMES: usize = 8;

@@ -4,7 +4,7 @@
 use std::env;
 use std::process::Command;
 
-use msgstream_conformance::sim::world;
+use msgstream_sim::world;
 
 const SEEDS: u64 = 60;
 /// Set where this program is to print hashes: a process of its own for `hashes_are_the_same`.

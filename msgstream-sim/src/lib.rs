@@ -1,55 +1,4 @@
-//! A simulated broker: deterministic tests of whatever is built on a
-//! [`Transport`](msgstream_core::transport::Transport).
-//!
-//! A [`Sim`] is a broker in memory with a network around it that delays, loses and repeats, as far
-//! as the contract of transports allows, and no further. One seed decides everything; with tokio's
-//! paused clock on a current-thread runtime, a run takes no real time, and the same seed gives the
-//! same run: every fault, every record, every moment. [`Sim::hash`] tells that two runs were the
-//! same. What failed once fails again.
-//!
-//! ```
-//! use std::time::Duration;
-//! use msgstream_conformance::sim::Sim;
-//! use msgstream_core::record::{Meta, Record};
-//! use msgstream_core::transport::{Start, Transport};
-//! use msgstream_core::{MsgType, Timestamp};
-//!
-//! let runtime = tokio::runtime::Builder::new_current_thread()
-//!     .enable_time()
-//!     .start_paused(true)
-//!     .build()?;
-//! runtime.block_on(async {
-//!     let ms = Duration::from_millis;
-//!     let sim = Sim::seed(7)
-//!         .latency(ms(1)..ms(40))
-//!         .lost_acks(0.05)
-//!         .disconnects(0.01, ms(100)..ms(5_000))
-//!         .build();
-//!     let transport = sim.transport();
-//!     transport.create("orders").await?;
-//!     let mut writer = transport.writer("orders").await?;
-//!     let record = Record::new(Meta::new(MsgType::INSERT, Timestamp(1)), "one");
-//!     let outcome = writer.submit(vec![record]).await;
-//!     if outcome.rest.is_none() {
-//!         assert_eq!(sim.records("orders").len(), 1);
-//!     }
-//!     println!("after {:?}: {:?}, hash {:x}", sim.now(), sim.faults(), sim.hash());
-//!     Ok::<(), Box<dyn std::error::Error>>(())
-//! })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # What may go wrong
-//!
-//! Each rule of [`SimBuilder`] is a rate, and how long it lasts where it does: lost
-//! acknowledgements, unknown outcomes, batches stored in part, with holes, twice or long after their
-//! writer is gone, connections that break, channels that are slow or stuck, reads that are short or
-//! see an earlier end. [`Sim::trim`] and [`Sim::recreate`] do what an administrator may do under
-//! your hands. [`Sim::heal`] ends all of it: what must come true once the broker is well can be
-//! asked for after that.
-//!
-//! What never happens: an acknowledged record that isn't in the log, a refused one that is, a
-//! reader that skips or repeats a position, an order that differs between readers.
+#![doc = include_str!("../README.md")]
 
 mod broker;
 mod builder;
@@ -77,7 +26,7 @@ pub use self::rng::Rng;
 use self::trace::Trace;
 pub use self::transport::SimTransport;
 
-/// A simulated broker. A clone is the same broker. See the [module](self).
+/// A simulated broker. A clone is the same broker. See the [crate documentation](crate).
 #[derive(Clone)]
 pub struct Sim {
     broker: Arc<Broker>,
@@ -186,7 +135,7 @@ impl Sim {
     /// ```
     /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # let _on = runtime.enter();
-    /// # use msgstream_conformance::sim::Sim;
+    /// # use msgstream_sim::Sim;
     /// let sim = Sim::seed(1).build();
     /// let before = sim.hash();
     /// sim.note(format_args!("payment {} done", 7));

@@ -7,12 +7,12 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use msgstream_conformance::sim::{Fault, Sim, SimTransport};
 use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
     Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
+use msgstream_sim::{Fault, Sim, SimTransport};
 use tokio::runtime::Builder;
 
 const CHANNEL: &str = "orders";

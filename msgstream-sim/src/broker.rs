@@ -12,37 +12,37 @@ use msgstream_core::transport::{Result, TransportError, TransportErrorKind};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::faults::{Dice, Fault};
-use super::log::Log;
-use super::writer::InFlight;
+use crate::faults::{Dice, Fault};
+use crate::log::Log;
+use crate::writer::InFlight;
 
 /// How long a call tries to reach a broker that doesn't answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A slow channel takes so many times as long.
 const SLOWNESS: u32 = 20;
 
-pub(super) struct Broker {
+pub(crate) struct Broker {
     state: Mutex<State>,
     began: Instant,
     /// The wall-clock time at the beginning.
-    pub(super) clock: Timestamp,
-    pub(super) max_payload: Option<usize>,
+    pub(crate) clock: Timestamp,
+    pub(crate) max_payload: Option<usize>,
 }
 
-pub(super) struct State {
-    pub(super) channels: BTreeMap<String, Channel>,
-    pub(super) dice: Dice,
+pub(crate) struct State {
+    pub(crate) channels: BTreeMap<String, Channel>,
+    pub(crate) dice: Dice,
     lives: u128,
 }
 
 /// One life of one channel.
-pub(super) struct Channel {
-    pub(super) life: Incarnation,
-    pub(super) properties: BTreeMap<String, String>,
-    pub(super) log: Log,
-    pub(super) cursors: BTreeMap<String, Option<Position>>,
+pub(crate) struct Channel {
+    pub(crate) life: Incarnation,
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) log: Log,
+    pub(crate) cursors: BTreeMap<String, Option<Position>>,
     /// Wakes readers: after an append, a change of its troubles, and at its end.
-    pub(super) changed: Arc<Notify>,
+    pub(crate) changed: Arc<Notify>,
     trouble: Trouble,
 }
 
@@ -55,12 +55,12 @@ struct Trouble {
 }
 
 impl Broker {
-    pub(super) fn new(state: State, clock: Timestamp, max_payload: Option<usize>) -> Self {
+    pub(crate) fn new(state: State, clock: Timestamp, max_payload: Option<usize>) -> Self {
         Self { state: Mutex::new(state), began: Instant::now(), clock, max_payload }
     }
 
     /// The state, with the present time in it.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // Also after a panic elsewhere: no update here leaves a half-done state behind.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.dice.now = self.began.elapsed();
@@ -68,18 +68,18 @@ impl Broker {
     }
 
     /// The wall clock of the simulation, in Unix milliseconds.
-    pub(super) fn unix_ms(&self, now: Duration) -> u64 {
+    pub(crate) fn unix_ms(&self, now: Duration) -> u64 {
         self.clock.physical_ms().saturating_add(now.as_millis() as u64)
     }
 
-    pub(super) fn instant(&self, at: Duration) -> Instant {
+    pub(crate) fn instant(&self, at: Duration) -> Instant {
         // A wait without an end, where the sum is past what the clock can count.
         const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
         self.began.checked_add(at).unwrap_or_else(|| self.began + FAR)
     }
 
     /// Waits until a virtual time; not at all where that has come.
-    pub(super) async fn wait_until(&self, at: Duration) {
+    pub(crate) async fn wait_until(&self, at: Duration) {
         let at = self.instant(at);
         if at > Instant::now() {
             sleep_until(at).await;
@@ -88,11 +88,11 @@ impl Broker {
 }
 
 impl State {
-    pub(super) const fn new(dice: Dice) -> Self {
+    pub(crate) const fn new(dice: Dice) -> Self {
         Self { channels: BTreeMap::new(), dice, lives: 0 }
     }
 
-    pub(super) fn create(&mut self, name: &str, properties: BTreeMap<String, String>) {
+    pub(crate) fn create(&mut self, name: &str, properties: BTreeMap<String, String>) {
         self.lives += 1;
         self.dice.note(format_args!("create {name} as life {}", self.lives));
         let channel = Channel {
@@ -106,7 +106,7 @@ impl State {
         self.channels.insert(name.to_owned(), channel);
     }
 
-    pub(super) fn delete(&mut self, name: &str) -> bool {
+    pub(crate) fn delete(&mut self, name: &str) -> bool {
         let removed = self.channels.remove(name);
         if let Some(channel) = &removed {
             self.dice.note(format_args!("delete {name}"));
@@ -116,7 +116,7 @@ impl State {
     }
 
     /// The channels as they are, whole and without a trouble.
-    pub(super) fn fork(&self, dice: Dice) -> Self {
+    pub(crate) fn fork(&self, dice: Dice) -> Self {
         let channels = self.channels.iter().map(|(name, channel)| {
             let fork = Channel {
                 life: channel.life,
@@ -131,14 +131,14 @@ impl State {
         Self { channels: channels.collect(), dice, lives: self.lives }
     }
 
-    pub(super) fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         self.channels.values().for_each(|channel| channel.changed.notify_waiters());
     }
 }
 
 impl Channel {
     /// Gives the channel a new trouble, now and then.
-    pub(super) fn roll_trouble(&mut self, dice: &mut Dice) {
+    pub(crate) fn roll_trouble(&mut self, dice: &mut Dice) {
         let rates = [&dice.rates.disconnect, &dice.rates.stuck, &dice.rates.slow].map(Clone::clone);
         let faults = [Fault::Disconnect, Fault::Stuck, Fault::Slow];
         let Trouble { down, stuck, slow } = &mut self.trouble;
@@ -151,32 +151,32 @@ impl Channel {
         }
     }
 
-    pub(super) fn cut_off(&mut self, until: Duration) {
+    pub(crate) fn cut_off(&mut self, until: Duration) {
         self.trouble.down = until;
     }
 
-    pub(super) fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.trouble = Trouble::default();
     }
 
     /// Until when it can't be reached.
-    pub(super) fn down(&self, now: Duration) -> Option<Duration> {
+    pub(crate) fn down(&self, now: Duration) -> Option<Duration> {
         Some(self.trouble.down).filter(|until| *until > now)
     }
 
     /// Until when it gives no sign of life.
-    pub(super) fn stuck(&self, now: Duration) -> Option<Duration> {
+    pub(crate) fn stuck(&self, now: Duration) -> Option<Duration> {
         Some(self.trouble.stuck).filter(|until| *until > now)
     }
 
     /// How long one way to it or from it takes.
-    pub(super) fn latency(&self, dice: &mut Dice) -> Duration {
+    pub(crate) fn latency(&self, dice: &mut Dice) -> Duration {
         let slow = self.trouble.slow > dice.now;
         dice.latency() * if slow { SLOWNESS } else { 1 }
     }
 
     /// Stores records, and gives their positions.
-    pub(super) fn append(
+    pub(crate) fn append(
         &mut self,
         records: impl Iterator<Item = Record>,
         dice: &mut Dice,
@@ -189,28 +189,28 @@ impl Channel {
 }
 
 /// What a transport shares with its writers, readers and subscriptions.
-pub(super) struct Handle {
-    pub(super) broker: Arc<Broker>,
+pub(crate) struct Handle {
+    pub(crate) broker: Arc<Broker>,
     closed: AtomicBool,
-    pub(super) in_flight: Arc<InFlight>,
+    pub(crate) in_flight: Arc<InFlight>,
 }
 
 impl Handle {
-    pub(super) fn new(broker: Arc<Broker>) -> Arc<Self> {
+    pub(crate) fn new(broker: Arc<Broker>) -> Arc<Self> {
         Arc::new(Self { broker, closed: AtomicBool::new(false), in_flight: Arc::default() })
     }
 
-    pub(super) fn check_open(&self) -> Result<(), TransportErrorKind> {
+    pub(crate) fn check_open(&self) -> Result<(), TransportErrorKind> {
         if self.closed.load(Ordering::Acquire) { Err(TransportErrorKind::Closed) } else { Ok(()) }
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.broker.lock().wake_all();
     }
 
     /// Makes the way to the broker, for a call about a channel; fails where it can't be reached.
-    pub(super) async fn reach(&self, operation: &'static str, name: &str) -> Result<()> {
+    pub(crate) async fn reach(&self, operation: &'static str, name: &str) -> Result<()> {
         let error = |kind| TransportError::new(operation, kind).on(name);
         self.check_open().map_err(error)?;
         let (until, reached) = {
@@ -228,25 +228,25 @@ impl Handle {
     }
 }
 
-pub(super) fn unavailable() -> TransportErrorKind {
+pub(crate) fn unavailable() -> TransportErrorKind {
     TransportErrorKind::Unavailable { reason: "the simulated connection is down".to_owned() }
 }
 
-pub(super) const fn timed_out() -> TransportErrorKind {
+pub(crate) const fn timed_out() -> TransportErrorKind {
     TransportErrorKind::TimedOut { after: PATIENCE }
 }
 
 /// One life of a channel, as a handle sees it.
 #[derive(Clone)]
-pub(super) struct Attached {
-    pub(super) handle: Arc<Handle>,
-    pub(super) name: Arc<str>,
-    pub(super) life: Incarnation,
+pub(crate) struct Attached {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) name: Arc<str>,
+    pub(crate) life: Incarnation,
 }
 
 impl Attached {
     /// Does something with the channel, where this life of it hasn't ended.
-    pub(super) fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         act: impl FnOnce(&mut Channel, &mut Dice) -> Result<T, TransportErrorKind>,
     ) -> Result<T, TransportErrorKind> {
@@ -259,7 +259,7 @@ impl Attached {
         act(channel, dice)
     }
 
-    pub(super) fn error(
+    pub(crate) fn error(
         &self,
         operation: &'static str,
         kind: TransportErrorKind,

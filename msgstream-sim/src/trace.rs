@@ -6,19 +6,19 @@ use std::time::Duration;
 /// Hashes every event and its virtual time, and prints them where that is wanted. Two runs of one
 /// seed did the same exactly if their hashes are equal.
 #[derive(Debug)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     hash: u64,
     events: u64,
     print: bool,
 }
 
 impl Trace {
-    pub(super) const fn new(print: bool) -> Self {
+    pub(crate) const fn new(print: bool) -> Self {
         // The same in every process and every version of Rust, unlike the standard hashers.
         Self { hash: 0xcbf2_9ce4_8422_2325, events: 0, print }
     }
 
-    pub(super) fn note(&mut self, at: Duration, event: fmt::Arguments<'_>) {
+    pub(crate) fn note(&mut self, at: Duration, event: fmt::Arguments<'_>) {
         self.events += 1;
         if self.print {
             eprintln!("{:>12.3} {event}", at.as_secs_f64());
@@ -28,11 +28,11 @@ impl Trace {
         let _: fmt::Result = self.write_fmt(event);
     }
 
-    pub(super) const fn hash(&self) -> u64 {
+    pub(crate) const fn hash(&self) -> u64 {
         self.hash
     }
 
-    pub(super) const fn events(&self) -> u64 {
+    pub(crate) const fn events(&self) -> u64 {
         self.events
     }
 

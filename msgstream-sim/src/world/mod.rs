@@ -16,7 +16,7 @@
 //! - What an administrator destroys is told.
 //!
 //! ```
-//! use msgstream_conformance::sim::world;
+//! use msgstream_sim::world;
 //! let report = world::run(7, false);
 //! assert_eq!(report.violation, None);
 //! assert_eq!(report.hash, world::run(7, false).hash);
@@ -54,7 +54,7 @@ use self::life::supervise;
 use self::plan::{Plan, Then, Vandal};
 pub use self::rare::RARE_PATHS;
 use self::store::SimStore;
-use super::{Fault, Rng, Sim};
+use crate::{Fault, Rng, Sim};
 
 /// Once all is well, everything must have come true after so long.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -2,8 +2,8 @@
 //! within 200 seeds, and without one nothing does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use msgstream_conformance::sim::world;
 use msgstream_core::planted::{Bug, plant};
+use msgstream_sim::world;
 
 const SEEDS: u64 = 200;
 

@@ -7,7 +7,7 @@ use msgstream_core::transport::{Limit, Start, TransportErrorKind};
 
 /// Records at growing offsets, with gaps between them as real logs have them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     /// All there ever were: a test wants to know what was there.
     /// Shared with the copies of the log, until one of them grows.
     records: Arc<Vec<Stored>>,
@@ -25,7 +25,7 @@ struct Stored {
 
 impl Log {
     /// The first offset that may be left; `None` where no record is.
-    pub(super) fn first(&self) -> Option<u64> {
+    pub(crate) fn first(&self) -> Option<u64> {
         self.records.get(self.index(self.first)).map(|stored| stored.record.position.offset())
     }
 
@@ -34,17 +34,17 @@ impl Log {
         self.records.partition_point(|stored| stored.record.position.offset() < offset)
     }
 
-    pub(super) const fn end(&self) -> u64 {
+    pub(crate) const fn end(&self) -> u64 {
         self.end
     }
 
     /// All records that there ever were.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.iter().map(|stored| &stored.record)
     }
 
     /// Appends a record after a gap of so many offsets, and gives its position.
-    pub(super) fn append(&mut self, mut record: Record, gap: u64, unix_ms: u64) -> Position {
+    pub(crate) fn append(&mut self, mut record: Record, gap: u64, unix_ms: u64) -> Position {
         let position = Position::new(self.end + gap);
         record.position = position;
         self.end += gap + 1;
@@ -55,17 +55,17 @@ impl Log {
     }
 
     /// The same log with nothing trimmed.
-    pub(super) fn whole(&self) -> Self {
+    pub(crate) fn whole(&self) -> Self {
         Self { first: 0, ..self.clone() }
     }
 
     /// Drops what is before a position, as retention does.
-    pub(super) fn trim(&mut self, before: Position) {
+    pub(crate) fn trim(&mut self, before: Position) {
         self.first = self.first.max(before.offset().min(self.end));
     }
 
     /// The offset to start at.
-    pub(super) fn resolve(&self, start: Start) -> Result<u64, TransportErrorKind> {
+    pub(crate) fn resolve(&self, start: Start) -> Result<u64, TransportErrorKind> {
         match start {
             Start::Earliest => Ok(self.first),
             Start::Latest => Ok(self.end),
@@ -86,7 +86,7 @@ impl Log {
     }
 
     /// The offset of a position, which may be the end.
-    pub(super) fn offset(&self, position: Position) -> Result<u64, TransportErrorKind> {
+    pub(crate) fn offset(&self, position: Position) -> Result<u64, TransportErrorKind> {
         if position > Position::new(self.end) {
             return Err(self.beyond(position));
         }
@@ -106,7 +106,7 @@ impl Log {
     }
 
     /// Records from an offset on, as long as they are before `end`, and the offset to go on at.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         from: u64,
         end: u64,
@@ -123,7 +123,7 @@ impl Log {
 }
 
 /// The offset that a position stands for.
-pub(super) fn offset(position: Position) -> Result<u64, TransportErrorKind> {
+pub(crate) fn offset(position: Position) -> Result<u64, TransportErrorKind> {
     match position.words() {
         [offset, 0, 0] => Ok(offset),
         _ => Err(TransportErrorKind::Config {

@@ -12,17 +12,17 @@ use msgstream_core::transport::{
     TransportError, TransportErrorKind,
 };
 
-use super::broker::{Attached, Channel, Handle, timed_out};
-use super::faults::{Dice, Fault};
-use super::log::offset;
-use super::reader::SimReader;
-use super::writer::SimWriter;
+use crate::broker::{Attached, Channel, Handle, timed_out};
+use crate::faults::{Dice, Fault};
+use crate::log::offset;
+use crate::reader::SimReader;
+use crate::writer::SimWriter;
 
-/// A handle on a simulated broker, made by [`Sim::transport`](super::Sim::transport). A clone is
+/// A handle on a simulated broker, made by [`Sim::transport`](crate::Sim::transport). A clone is
 /// the same handle: closing one closes the other.
 #[derive(Clone)]
 pub struct SimTransport {
-    pub(super) handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
 }
 
 impl SimTransport {
@@ -35,7 +35,7 @@ impl SimTransport {
     ) -> Result<T> {
         self.handle.reach(operation, channel).await?;
         let mut state = self.handle.broker.lock();
-        let super::broker::State { channels, dice, .. } = &mut *state;
+        let crate::broker::State { channels, dice, .. } = &mut *state;
         let done = match channels.get_mut(channel) {
             Some(channel) => act(channel, dice),
             None => Err(TransportErrorKind::NotFound),

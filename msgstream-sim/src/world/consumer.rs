@@ -16,10 +16,9 @@ use tokio::time::{sleep, timeout};
 use super::World;
 use super::joins::Joins;
 use super::ledger::Life;
-use super::life::Program;
+use super::life::{Program, cancelled_after};
 use super::plan::Vandal;
-use crate::kit::cancelled_after;
-use crate::sim::Rng;
+use crate::Rng;
 
 pub(super) const SUBSCRIPTION: &str = "consumer";
 

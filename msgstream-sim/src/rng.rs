@@ -10,7 +10,7 @@ use rand_pcg::rand_core::{Rng as _, SeedableRng};
 /// version, and a seed in a bug report must not.
 ///
 /// ```
-/// use msgstream_conformance::sim::Rng;
+/// use msgstream_sim::Rng;
 /// let (mut one, mut other) = (Rng::new(7), Rng::new(7));
 /// assert_eq!(one.below(1000), other.below(1000));
 /// ```

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use msgstream_conformance::sim::Sim;
 use msgstream_conformance::{Harness, run};
 use msgstream_core::Timestamp;
 use msgstream_core::transport::{Capabilities, Result, Transport};
+use msgstream_sim::Sim;
 
 /// Without a limit to the payload the scenarios about it would have nothing to check.
 const MAX_PAYLOAD: usize = 1 << 20;

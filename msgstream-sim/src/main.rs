@@ -1,9 +1,9 @@
 //! Runs simulated worlds of many seeds, on all processors, and says what they proved.
 //!
 //! ```text
-//! cargo run --release -p msgstream-conformance --example sim -- --seeds 2000
-//! cargo run --release -p msgstream-conformance --example sim -- --for 3600
-//! cargo run --release -p msgstream-conformance --example sim -- --seed 42 --trace
+//! cargo run --release -p msgstream-sim -- --seeds 2000
+//! cargo run --release -p msgstream-sim -- --for 3600
+//! cargo run --release -p msgstream-sim -- --seed 42 --trace
 //! ```
 //!
 //! `--for` begins at a random seed, and `--seeds` at 0, unless `--from` says where. The first line
@@ -19,8 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use msgstream_conformance::sim::Fault;
-use msgstream_conformance::sim::world::{RARE_PATHS, Report, run};
+use msgstream_sim::Fault;
+use msgstream_sim::world::{RARE_PATHS, Report, run};
 
 /// Runs simulated worlds and checks the laws of the library in them.
 #[derive(Parser)]
@@ -104,7 +104,7 @@ impl fmt::Display for Totals {
 }
 
 fn replay(seed: u64) -> String {
-    format!("cargo run --release -p msgstream-conformance --example sim -- --seed {seed} --trace")
+    format!("cargo run --release -p msgstream-sim -- --seed {seed} --trace")
 }
 
 fn main() -> ExitCode {
