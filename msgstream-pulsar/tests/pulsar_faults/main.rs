@@ -3,14 +3,14 @@
 //!
 //! ```sh
 //! eval "$(brokers/up pulsar)"
-//! cargo test -p msgstream-conformance --features pulsar --test pulsar_faults
+//! cargo test -p msgstream-pulsar --test pulsar_faults
 //! brokers/down pulsar
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
 mod broker;
-#[path = "../brokers/mod.rs"]
+#[path = "../../../conformance-tests/tests/brokers/mod.rs"]
 mod brokers;
 mod defaults;
 mod hosts;

@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! eval "$(brokers/up kafka)"; eval "$(brokers/up kafka-cluster)"
-//! cargo test -p msgstream-conformance --features kafka --test kafka_faults
+//! cargo test -p msgstream-kafka --test kafka_faults
 //! brokers/down kafka; brokers/down kafka-cluster
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -11,7 +11,7 @@
 mod access;
 mod acl;
 mod alone;
-#[path = "../brokers/mod.rs"]
+#[path = "../../../conformance-tests/tests/brokers/mod.rs"]
 mod brokers;
 mod cluster;
 mod gaps;
@@ -21,6 +21,6 @@ mod milvus;
 mod outage;
 mod reader;
 mod support;
-#[cfg(feature = "kafka-ssl")]
+#[cfg(feature = "ssl")]
 mod tls;
 mod topics;

@@ -132,7 +132,7 @@ impl Broker {
     }
 
     /// One that has listeners with TLS too, at the ports that `brokers/kafka/broker.sh` tells.
-    #[cfg(feature = "kafka-ssl")]
+    #[cfg(feature = "ssl")]
     pub(crate) async fn start_with_tls() -> Self {
         let state = tempfile::tempdir().unwrap();
         std::fs::create_dir(state.path().join("kafka")).unwrap();

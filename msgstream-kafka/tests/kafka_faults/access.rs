@@ -210,7 +210,7 @@ const SECRET: &str = "Zv3kQ9wX7pLm5tRb";
 /// Users of the broker, whose password is their name.
 const USERS: &[(&str, &str)] = &[
     ("app", "PLAIN"),
-    #[cfg(feature = "kafka-ssl")]
+    #[cfg(feature = "ssl")]
     ("scrammer", "SCRAM-SHA-256"),
 ];
 

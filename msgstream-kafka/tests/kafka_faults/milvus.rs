@@ -62,7 +62,7 @@ async fn what_milvus_wrote_is_read_and_written_back_as_it_was() {
     let (theirs, ours) = (create(&*transport).await, create(&*transport).await);
     let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
     // The system's librdkafka may be without this one.
-    let codecs = &codecs[..codecs.len() - usize::from(cfg!(feature = "kafka-dynamic"))];
+    let codecs = &codecs[..codecs.len() - usize::from(cfg!(feature = "dynamic"))];
     for codec in codecs {
         send(&theirs, &messages, codec);
     }

@@ -2,12 +2,12 @@
 //! its data, refuses, is full.
 //!
 //! ```sh
-//! cargo test -p msgstream-conformance --features nats --test nats_faults
+//! cargo test -p msgstream-nats --test nats_faults
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
-#[path = "../brokers/mod.rs"]
+#[path = "../../../conformance-tests/tests/brokers/mod.rs"]
 mod brokers;
 mod cluster;
 mod foreign;

@@ -102,7 +102,7 @@ async fn each_codec_is_stored(broker: &Broker) {
         let transport = match connect(&url).await {
             Ok(transport) => transport,
             // The system's librdkafka may be without.
-            Err(error) if cfg!(feature = "kafka-dynamic") => {
+            Err(error) if cfg!(feature = "dynamic") => {
                 println!("{codec}: {error}");
                 continue;
             }

@@ -1,11 +1,12 @@
 //! Every kind of credentials on a NATS server that wants it, from the URL and from the environment;
-//! with the feature `nats-tls` also TLS. None of it is shown, in `Debug`, errors or logs.
+//! with the feature `tls` also TLS. None of it is shown, in `Debug`, errors or logs.
 //!
 //! ```sh
-//! cargo test -p msgstream-conformance --features nats-tls --test nats_credentials
+//! cargo test -p msgstream-nats --features tls --test nats_credentials
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../conformance-tests/tests/brokers/mod.rs"]
 mod brokers;
 mod nats_server;
 
@@ -292,7 +293,7 @@ async fn encrypted(verify: bool) -> Server {
     Server::configured(&config).await
 }
 
-#[cfg(not(feature = "nats-tls"))]
+#[cfg(not(feature = "tls"))]
 #[tokio::test]
 async fn a_server_that_demands_tls_is_refused_where_there_is_none() {
     let server = encrypted(false).await;
@@ -302,7 +303,7 @@ async fn a_server_that_demands_tls_is_refused_where_there_is_none() {
     assert!(error.to_string().contains("nats-tls"), "{error}");
 }
 
-#[cfg(feature = "nats-tls")]
+#[cfg(feature = "tls")]
 mod tls {
     use super::*;
 
