@@ -9,7 +9,6 @@ mod plain;
 mod runner;
 mod scenario;
 pub mod scenarios;
-pub mod sim;
 
 pub use self::failure::{Failure, Verdict};
 pub use self::harness::{Broker, BrokerError, Harness, unique_name};
