@@ -12,7 +12,7 @@ use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::events::lock;
-use crate::fetcher::no_thread;
+use crate::prefetch::no_thread;
 
 /// How many calls there are at once for each place.
 const AT_ONCE: usize = 8;

@@ -12,8 +12,8 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::KafkaTransport;
-use crate::client::{DANGEROUS, FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
 use crate::name::is_topic_text;
+use crate::options::{DANGEROUS, FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
 
 /// The port of an address that names none.
 const PORT: u16 = 9092;

@@ -18,10 +18,10 @@ use rdkafka::topic_partition_list::Offset;
 use tokio::sync::oneshot;
 
 use crate::KafkaConfig;
+use crate::admin::named;
 use crate::error::{kind, needs};
 use crate::events::{Events, lock};
-use crate::fetcher::no_thread;
-use crate::topics::named;
+use crate::prefetch::no_thread;
 
 /// What is committed with offset 0 in place of a cursor that was removed: a client can delete a
 /// group, but not what it has of one topic.

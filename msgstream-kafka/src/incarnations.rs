@@ -21,14 +21,14 @@ use tokio::sync::Mutex as Turn;
 use tokio::time::Instant;
 
 use crate::KafkaConfig;
+use crate::admin::{named, too_many};
 use crate::calls::At;
+use crate::client::Handle;
 use crate::error::{kind, needs, of_code};
 use crate::events::lock;
-use crate::fetcher::Consumer;
-use crate::handle::Handle;
 use crate::name::PROPERTIES;
 use crate::native::ids::{Described, describe_topics};
-use crate::topics::{named, too_many};
+use crate::prefetch::Consumer;
 
 /// The topics that are read and written, and what was seen of all of them last.
 #[derive(Debug)]

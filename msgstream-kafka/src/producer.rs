@@ -20,8 +20,8 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use crate::KafkaConfig;
 use crate::error::kind;
 use crate::events::{Events, lock};
-use crate::fetcher::no_thread;
-use crate::pipeline::Delivery;
+use crate::in_flight::Delivery;
+use crate::prefetch::no_thread;
 
 /// What a broker counts beside the records of a batch, in bytes, and a little more.
 const BATCH_OVERHEAD: usize = 100;

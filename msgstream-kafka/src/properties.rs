@@ -10,13 +10,13 @@ use msgstream_core::adapter::Retry;
 use msgstream_core::transport::TransportErrorKind;
 use tokio::time::{Instant, timeout_at};
 
+use crate::admin::{Bounds, named};
+use crate::client::Handle;
 use crate::error::needs;
-use crate::fetcher::{Feed, Place};
-use crate::handle::Handle;
+use crate::in_flight::Outgoing;
 use crate::name::PROPERTIES;
 use crate::native::topic::Told;
-use crate::pipeline::Outgoing;
-use crate::topics::{Bounds, named};
+use crate::prefetch::{Feed, Place};
 use crate::writer;
 
 /// The longest wait for the client to wake us, before we look ourselves.

@@ -18,13 +18,13 @@ use msgstream_core::transport::{
 use tokio::task::{coop, yield_now};
 use tokio::time::{Instant, timeout_at};
 
+use crate::admin::{Bounds, named};
+use crate::client::Handle;
 use crate::error::{Failure, needs};
-use crate::fetcher::{Feed, Place};
-use crate::handle::Handle;
 use crate::incarnations::Bound;
 use crate::native::topic::{Message, Told};
+use crate::prefetch::{Feed, Place};
 use crate::start::place;
-use crate::topics::{Bounds, named};
 
 /// In place of a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);

@@ -3,8 +3,8 @@
 use msgstream_core::record::Position;
 use msgstream_core::transport::{Start, TransportErrorKind};
 
-use crate::handle::Handle;
-use crate::topics::Bounds;
+use crate::admin::Bounds;
+use crate::client::Handle;
 
 /// The offset of a start, and the bounds of the topic.
 pub(crate) async fn place(

@@ -7,8 +7,8 @@ use msgstream_core::record::Position;
 use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind};
 use tokio::sync::Mutex;
 
+use crate::client::Handle;
 use crate::group::Group;
-use crate::handle::Handle;
 use crate::name::group_of;
 use crate::start::offset;
 

@@ -13,12 +13,12 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::Producer as _;
 use tokio::task::coop;
 
+use crate::admin::is_channel;
 use crate::calls::At;
+use crate::client::Handle;
 use crate::error::kind;
-use crate::handle::Handle;
+use crate::in_flight::{Outgoing, Pipeline};
 use crate::incarnations::Bound;
-use crate::pipeline::{Outgoing, Pipeline};
-use crate::topics::is_channel;
 
 /// What Kafka's format adds to a record at the most, in bytes: lengths, deltas, counts.
 const RECORD_OVERHEAD: usize = 36;

@@ -1,13 +1,13 @@
 #![doc = include_str!("../README.md")]
 
-mod admin;
+mod client;
 mod compact;
 mod config;
-mod instance;
 mod log;
 mod reader;
 mod subscription;
+mod transport;
 mod writer;
 
-pub use self::admin::MemTransport;
 pub use self::config::{MemConfig, MemScheme, register};
+pub use self::transport::MemTransport;

@@ -10,7 +10,7 @@ use msgstream_core::transport::{
 use tokio::task::coop;
 use tokio::time::timeout;
 
-use crate::instance::Attached;
+use crate::client::Attached;
 
 /// Reads from an offset on. It holds no records between calls.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use msgstream_core::transport::{
 };
 use tokio::task::coop;
 
+use crate::client::Attached;
 use crate::compact::compact;
-use crate::instance::Attached;
 
 /// Appends at once: nothing is ever in flight, and a batch is stored whole or not at all.
 #[derive(Debug)]

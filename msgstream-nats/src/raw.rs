@@ -13,7 +13,7 @@ use msgstream_core::MsgTypeNames;
 use msgstream_core::record::unreadable;
 use msgstream_core::record::{Header, Position, Record};
 
-use crate::api::Stored;
+use crate::admin::Stored;
 use crate::headers::{RESERVED, decode};
 
 /// What headers begin with.

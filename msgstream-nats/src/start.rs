@@ -9,8 +9,8 @@ use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{Start, TransportErrorKind};
 use serde_json::{Value, json};
 
-use crate::feed::Feed;
-use crate::handle::{Handle, Slot};
+use crate::client::{Handle, Slot};
+use crate::prefetch::Feed;
 
 /// 2200-01-01, in Unix milliseconds. The server counts nanoseconds in 64 bits, so that later times
 /// would come out as earlier ones.

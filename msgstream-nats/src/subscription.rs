@@ -15,8 +15,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::NatsConfig;
-use crate::api::{ApiError, Stored};
-use crate::handle::Handle;
+use crate::admin::{ApiError, Stored};
+use crate::client::Handle;
 use crate::name::token;
 use crate::refusal::ServerError;
 use crate::start::sequence;

@@ -19,7 +19,7 @@ use crate::connection::{Connection, Target, lock};
 use crate::error::{refusal, unreachable};
 use crate::frames;
 use crate::hosts::Hosts;
-use crate::topic::Topic;
+use crate::name::Topic;
 
 /// Any broker may send us on to another one.
 const MAX_REDIRECTS: usize = 16;

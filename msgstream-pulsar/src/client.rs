@@ -7,11 +7,11 @@ use msgstream_core::adapter::Retry;
 use msgstream_core::transport::TransportErrorKind as Kind;
 
 use crate::PulsarConfig;
+use crate::admin::Rest;
 use crate::brokers::Brokers;
 use crate::connection::lock;
-use crate::producer::Producer;
-use crate::rest::Rest;
-use crate::topic::Topic;
+use crate::in_flight::Producer;
+use crate::name::Topic;
 
 /// The connections, and whether the handle is closed.
 pub(crate) struct Client {

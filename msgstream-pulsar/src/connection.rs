@@ -25,8 +25,8 @@ use crate::config::{Address, Token};
 use crate::error::{refusal, unreachable};
 use crate::frames;
 use crate::framing::Framing;
-use crate::inbox::Inbox;
-use crate::producer::Producer;
+use crate::in_flight::Producer;
+use crate::prefetch::Inbox;
 
 /// The greatest message of a broker that doesn't say.
 const USUAL_MAX_MESSAGE: usize = 5 << 20;

@@ -9,14 +9,14 @@ use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use crate::admin::incarnation_of;
 use crate::brokers::Use;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::frames;
-use crate::inbox::{Inbox, Job};
 use crate::ledgers::{ORIGIN, entry_place, is_beginning};
-use crate::topic::{Topic, nonce};
+use crate::name::{Topic, nonce};
+use crate::prefetch::{Inbox, Job};
+use crate::transport::incarnation_of;
 
 /// After a question that got no answer.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -14,13 +14,13 @@ use msgstream_core::transport::{
 use tokio::task::{AbortHandle, coop};
 use tokio::time::{Instant, sleep_until};
 
-use crate::admin::incarnation_of;
 use crate::batch;
 use crate::client::Client;
-use crate::inbox::{Entry, Found, Inbox};
 use crate::ledgers::{ORIGIN, entry_place};
+use crate::name::Topic;
+use crate::prefetch::{Entry, Found, Inbox};
 use crate::pump::Pump;
-use crate::topic::Topic;
+use crate::transport::incarnation_of;
 
 /// A batch waits for so long to learn whether it is the last.
 const END_PATIENCE: Duration = Duration::from_millis(200);

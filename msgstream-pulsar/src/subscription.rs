@@ -8,11 +8,11 @@ use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind as Kind};
 use tokio::sync::Mutex;
 
-use crate::admin::incarnation_of;
 use crate::client::Client;
 use crate::error::unreachable;
 use crate::ledgers::entry_place;
-use crate::topic::Topic;
+use crate::name::Topic;
+use crate::transport::incarnation_of;
 
 /// The property of a cursor that was moved. By its place alone it can't be told from one that never
 /// was.

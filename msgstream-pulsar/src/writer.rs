@@ -16,8 +16,8 @@ use crate::brokers::Use;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::frames;
-use crate::producer::Producer;
-use crate::topic::{Topic, nonce};
+use crate::in_flight::Producer;
+use crate::name::{Topic, nonce};
 
 /// Appends entries, many in flight, on a connection that it shares.
 ///

@@ -21,7 +21,7 @@ use rdkafka::bindings::{
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::fetcher::Consumer;
+use crate::prefetch::Consumer;
 
 /// The greatest time that librdkafka takes for a request.
 const LONGEST: Duration = Duration::from_hours(1);

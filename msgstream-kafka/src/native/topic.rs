@@ -23,7 +23,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::error::Failure;
 use crate::events::Events;
-use crate::fetcher::Consumer;
+use crate::prefetch::Consumer;
 
 /// A topic of which the only partition has a queue of its own.
 pub(crate) struct Topic {

@@ -3,8 +3,8 @@
 use msgstream_core::transport::{Limit, TransportErrorKind};
 
 use super::NatsReader;
-use crate::api::ApiError;
-use crate::handle::Slot;
+use crate::admin::ApiError;
+use crate::client::Slot;
 use crate::raw;
 
 /// So many messages that can be read are fetched alone behind one that can't: there may be more, and

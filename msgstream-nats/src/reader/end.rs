@@ -7,7 +7,7 @@ use msgstream_core::transport::{ReadBatch, TransportErrorKind};
 use tokio::time::{Instant, timeout};
 
 use super::NatsReader;
-use crate::api::ApiError;
+use crate::admin::ApiError;
 use crate::error::lost;
 
 /// For how long the end of a stream counts as seen, where the consumer says that it is quiet.

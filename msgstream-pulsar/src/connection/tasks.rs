@@ -16,7 +16,7 @@ use crate::config::Token;
 use crate::error::{refusal, unreachable};
 use crate::frames;
 use crate::framing::Frame;
-use crate::producer::Producer;
+use crate::in_flight::Producer;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(250);

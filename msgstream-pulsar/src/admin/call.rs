@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Rest;
 use crate::error::{status, unreachable};
+use crate::name::Topic;
 use crate::tls;
-use crate::topic::Topic;
 
 /// Any broker may send us on to the one that has the topic.
 const MAX_REDIRECTS: usize = 8;

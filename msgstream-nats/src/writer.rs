@@ -1,7 +1,5 @@
 //! Appending.
 
-mod task;
-
 use std::sync::Arc;
 
 use async_nats::message::OutboundMessage;
@@ -15,9 +13,9 @@ use msgstream_core::transport::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::handle::Handle;
+use crate::client::Handle;
 use crate::headers::{encode, measure};
-use crate::writer::task::Task;
+use crate::in_flight::Task;
 
 /// However many records the window allows, no more is in flight than this, in bytes, and one batch.
 const WINDOW_BYTES: usize = 16 << 20;
@@ -56,21 +54,21 @@ impl Channel {
 
 /// What a writer and its task both change.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     /// What was submitted and has no receipt yet.
-    records: usize,
-    bytes: usize,
-    poisoned: bool,
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+    pub(crate) poisoned: bool,
     /// The task has ended: every receipt is there.
-    done: bool,
+    pub(crate) done: bool,
 }
 
 /// What `submit` was given.
 #[derive(Debug)]
-struct Batch {
-    messages: Vec<OutboundMessage>,
-    bytes: usize,
-    receipt: ReceiptSender,
+pub(crate) struct Batch {
+    pub(crate) messages: Vec<OutboundMessage>,
+    pub(crate) bytes: usize,
+    pub(crate) receipt: ReceiptSender,
 }
 
 impl NatsWriter {

@@ -17,12 +17,12 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::admin::named;
+use crate::client::Handle;
 use crate::error::{kind, needs};
 use crate::events::lock;
-use crate::handle::Handle;
 use crate::incarnations::Bound;
 use crate::producer::Producer;
-use crate::topics::named;
 
 /// What is sent.
 pub(crate) struct Outgoing<'a> {

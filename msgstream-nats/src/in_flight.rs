@@ -21,12 +21,12 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Batch, Channel, State};
+use crate::client::WriterCount;
 use crate::error::lost;
-use crate::handle::WriterCount;
 use crate::link::{Link, SUBSCRIPTION};
 use crate::refusal::ServerError;
 use crate::stream_info::StreamInfo;
+use crate::writer::{Batch, Channel, State};
 
 /// A batch on its way.
 struct Sending {
@@ -37,7 +37,7 @@ struct Sending {
     receipt: ReceiptSender,
 }
 
-pub(super) struct Task {
+pub(crate) struct Task {
     at: Arc<Channel>,
     link: Arc<Link>,
     client: Client,
@@ -74,7 +74,7 @@ struct Ack {
 }
 
 impl Task {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         at: Arc<Channel>,
         link: Arc<Link>,
         submitted: mpsc::UnboundedReceiver<Batch>,
@@ -104,7 +104,7 @@ impl Task {
         })
     }
 
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         if let Err(kind) = self.write().await {
             self.fail(kind);
         }

@@ -5,7 +5,7 @@ use msgstream_core::transport::TransportErrorKind as Kind;
 
 use super::Rest;
 use crate::brokers::Use;
-use crate::topic::Topic;
+use crate::name::Topic;
 
 impl Rest {
     /// Refuses a redirect by which the token would get to somebody else: in plain text, where it was

@@ -15,9 +15,9 @@ use msgstream_core::transport::TransportErrorKind;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::api::API;
+use crate::admin::API;
+use crate::client::{Handle, Slot};
 use crate::error::lost;
-use crate::handle::{Handle, Slot};
 use crate::link::Link;
 
 /// How many messages are asked for at most; less than the client keeps for one subscription.

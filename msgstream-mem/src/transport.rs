@@ -13,7 +13,7 @@ use msgstream_core::transport::{
 };
 
 use crate::MemConfig;
-use crate::instance::{Attached, Channel, Handle, Instance, lock};
+use crate::client::{Attached, Channel, Handle, Instance, lock};
 use crate::log::offset;
 use crate::reader::MemReader;
 use crate::subscription::MemSubscription;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Rest;
 use crate::error::unreachable;
-use crate::topic::Topic;
+use crate::name::Topic;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -19,10 +19,10 @@ use msgstream_core::transport::{
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
+use crate::client::{Handle, Slot};
 use crate::error::lost;
-use crate::feed::Feed;
-use crate::handle::{Handle, Slot};
 use crate::headers::decode;
+use crate::prefetch::Feed;
 use crate::start::place;
 
 /// In place of a wait that no clock can count.

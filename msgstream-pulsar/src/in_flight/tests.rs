@@ -84,7 +84,7 @@ fn places_that_go_back_or_come_out_of_turn_are_not_believed() {
     assert_eq!(first.1, None);
     assert!(matches!(second.1, Some((Fate::Unknown, Kind::Protocol { .. }))));
 
-    let producer = self::producer();
+    let producer = self::in_flight();
     let receipt = submit(&producer, &[1]);
     producer.receipt(1, Some((7, 3)));
     assert!(matches!(outcome(receipt).1, Some((Fate::Unknown, Kind::Protocol { .. }))));
