@@ -1,10 +1,10 @@
-//! What the brokers know of topics, and making and deleting them.
+//! The admin interface: looking up, creating and deleting topics.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
@@ -18,24 +18,25 @@ use rdkafka::topic_partition_list::Offset;
 use crate::KafkaConfig;
 use crate::calls::At;
 use crate::client::Handle;
-use crate::error::{kind, needs, of_code};
+use crate::error::{failed, needs, of_code};
 use crate::events::{Aside, lock};
 use crate::name::PROPERTIES;
 use crate::prefetch::{Consumer, alone_at};
 
 type Client = AdminClient<DefaultClientContext>;
 
-/// The client that makes and deletes, made when it is needed.
+/// The client that creates and deletes topics, created when it is needed.
 #[derive(Default)]
 pub(crate) struct Admin(Mutex<Option<Arc<Aside<Client>>>>);
 
 impl Admin {
-    fn client(&self, config: &KafkaConfig) -> Result<Arc<Aside<Client>>, TransportErrorKind> {
+    fn client(&self, config: &KafkaConfig) -> Result<Arc<Aside<Client>>, Failure> {
         let mut place = lock(&self.0);
         if let Some(client) = &*place {
             return Ok(Arc::clone(client));
         }
-        let made: Client = config.admin().create().map_err(|error| kind(&error, config.timeout))?;
+        let made: Client =
+            config.admin().create().map_err(|error| failed(&error, config.timeout))?;
         let made = Arc::new(Aside::new(made));
         *place = Some(Arc::clone(&made));
         Ok(made)
@@ -48,7 +49,7 @@ impl fmt::Debug for Admin {
     }
 }
 
-/// The offsets between which the records of a topic are.
+/// The offsets of a topic's first record and behind its last one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) low: u64,
@@ -56,17 +57,17 @@ pub(crate) struct Bounds {
 }
 
 impl Handle {
-    /// Asks the brokers anything, to see whether one answers.
-    pub(crate) async fn greet(&self) -> Result<(), TransportErrorKind> {
+    /// Sends any request, to see whether a broker answers.
+    pub(crate) async fn greet(&self) -> Result<(), Failure> {
         let (events, timeout) = (self.fetchers.asking.events.clone(), self.timeout());
         self.ask(|look| {
             let events = events.clone();
             self.call(At::AnyNode, look, move |consumer, left| {
                 match consumer.fetch_metadata(Some(PROPERTIES), left) {
                     Ok(told) => Ok(told.orig_broker_id()),
-                    // Wrong credentials and certificates are told early, but not to the call that
-                    // waits for an answer.
-                    Err(error) => Err(events.refusal().unwrap_or_else(|| kind(&error, timeout))),
+                    // The client reports wrong credentials and certificates early, but not to the call
+                    // that waits for an answer.
+                    Err(error) => Err(events.refusal().unwrap_or_else(|| failed(&error, timeout))),
                 }
             })
         })
@@ -74,17 +75,17 @@ impl Handle {
         .map(|node| self.incarnations.answered(node))
     }
 
-    /// That a topic is there, and is a channel.
-    pub(crate) async fn find(&self, topic: &str) -> Result<(), TransportErrorKind> {
+    /// Fails if a topic doesn't exist, or isn't a channel.
+    pub(crate) async fn find(&self, topic: &str) -> Result<(), Failure> {
         self.ask(|look| self.leader(topic, look)).await.map(drop)
     }
 
-    /// The same, with the node that has its records, in one attempt.
-    async fn leader(&self, topic: &str, look: Duration) -> Result<i32, TransportErrorKind> {
+    /// Does the same in one attempt, and returns the node that leads the topic.
+    async fn leader(&self, topic: &str, look: Duration) -> Result<i32, Failure> {
         let topic = topic.to_owned();
         let find = move |consumer: &Consumer, left| {
             let told = consumer.fetch_metadata(Some(&topic), left);
-            let told = told.map_err(|error| kind(&error, left))?;
+            let told = told.map_err(|error| failed(&error, left))?;
             Ok((told.orig_broker_id(), is_channel(&topic, told.topics().first(), left)))
         };
         let (node, leader) = self.call(At::AnyNode, look, find).await?;
@@ -92,8 +93,8 @@ impl Handle {
         leader
     }
 
-    /// The same, with its bounds.
-    pub(crate) async fn bounds(&self, topic: &str) -> Result<Bounds, TransportErrorKind> {
+    /// Does the same, and returns the topic's bounds.
+    pub(crate) async fn bounds(&self, topic: &str) -> Result<Bounds, Failure> {
         self.ask(|look| async move {
             let leader = self.leader(topic, look).await?;
             let topic = topic.to_owned();
@@ -103,25 +104,25 @@ impl Handle {
         .await
     }
 
-    /// What it means that one answer has a topic for missing: the one who gave it may not know the
-    /// topic yet, or any more.
-    pub(crate) async fn missing(&self, topic: &str) -> TransportErrorKind {
+    /// Returns what it means that a topic is missing in one answer: the broker that sent it may not
+    /// know the topic yet, or any more.
+    pub(crate) async fn missing(&self, topic: &str) -> Failure {
         match self.find(topic).await {
-            Err(kind) => kind,
+            Err(failure) => failure,
             Ok(()) => {
-                let reason = "the brokers differ on whether the topic is there".to_owned();
-                TransportErrorKind::Unavailable { reason }
+                let reason = "the brokers disagree on whether the topic exists".to_owned();
+                TransportErrorKind::Unavailable { reason }.into()
             }
         }
     }
 
-    /// The first offset whose record was appended at a time, in Unix milliseconds, or later; `None`
-    /// where there is none.
+    /// Returns the first offset whose record was appended at a time, in Unix milliseconds, or later,
+    /// `None` if there is none.
     pub(crate) async fn offset_at(
         &self,
         topic: &str,
         unix_ms: u64,
-    ) -> Result<Option<u64>, TransportErrorKind> {
+    ) -> Result<Option<u64>, Failure> {
         self.ask(|look| async move {
             let leader = self.leader(topic, look).await?;
             let topic = topic.to_owned();
@@ -141,12 +142,12 @@ impl Handle {
         .await
     }
 
-    /// The topics with one partition, in no order.
-    pub(crate) async fn topics(&self) -> Result<Vec<String>, TransportErrorKind> {
+    /// Returns the topics with one partition, in no order.
+    pub(crate) async fn topics(&self) -> Result<Vec<String>, Failure> {
         self.ask(|look| {
             self.call(At::AnyNode, look, |consumer, left| {
                 let metadata =
-                    consumer.fetch_metadata(None, left).map_err(|error| kind(&error, left))?;
+                    consumer.fetch_metadata(None, left).map_err(|error| failed(&error, left))?;
                 let topics = metadata.topics().iter();
                 let channels = topics.filter(|topic| topic.partitions().len() == 1);
                 Ok(channels.map(|topic| topic.name().to_owned()).collect())
@@ -155,14 +156,14 @@ impl Handle {
         .await
     }
 
-    /// Makes a topic of one partition, and waits until it can be used.
+    /// Creates a topic with one partition, and waits until it can be used.
     pub(crate) async fn create_topic(
         &self,
         topic: &str,
         settings: &[(&str, &str)],
-    ) -> Result<(), TransportErrorKind> {
+    ) -> Result<(), Failure> {
         let client = self.admin.client(&self.config)?;
-        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
         // The broker knows how many copies there are to be.
         let mut new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1));
         for (name, value) in settings {
@@ -170,63 +171,59 @@ impl Handle {
         }
         let options = self.admin_options();
         let created = self.answer(client.create_topics([&new], &options)).await?;
-        self.first_result(created).map_err(|kind| needs(kind, "Create", &named(topic)))?;
+        self.first_result(created).map_err(|failure| needs(failure, "Create", &named(topic)))?;
         self.find_made(topic).await
     }
 
-    /// Waits until a topic that was made, by whomever, can be used: who made it knows it first.
-    pub(crate) async fn find_made(&self, topic: &str) -> Result<(), TransportErrorKind> {
+    /// Waits until a topic that was just created, by whomever, can be used.
+    pub(crate) async fn find_made(&self, topic: &str) -> Result<(), Failure> {
         let mut retry = Retry::new(self.timeout());
         loop {
             match self.find(topic).await {
                 // Not every broker knows it at once.
-                Err(TransportErrorKind::NotFound) => {
-                    let reason = "the topic was made and isn't there yet".to_owned();
+                Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
+                    let reason = "not every broker knows the new topic yet".to_owned();
                     retry.after(TransportErrorKind::Unavailable { reason }).await?;
                 }
-                Err(kind) => retry.after(kind).await?,
+                Err(failure) => retry.after(failure).await?,
                 Ok(()) => return Ok(()),
             }
         }
     }
 
     /// Deletes a topic, and waits until it is gone.
-    pub(crate) async fn delete_topic(&self, topic: &str) -> Result<(), TransportErrorKind> {
+    pub(crate) async fn delete_topic(&self, topic: &str) -> Result<(), Failure> {
         let client = self.admin.client(&self.config)?;
-        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
         let options = self.admin_options();
         let deleted = self.answer(client.delete_topics(&[topic], &options)).await?;
-        self.first_result(deleted).map_err(|kind| needs(kind, "Delete", &named(topic)))?;
+        self.first_result(deleted).map_err(|failure| needs(failure, "Delete", &named(topic)))?;
         let mut retry = Retry::new(self.timeout());
         loop {
             match self.find(topic).await {
-                Err(TransportErrorKind::NotFound) => return Ok(()),
-                Err(kind) => retry.after(kind).await?,
+                Err(Failure { kind: TransportErrorKind::NotFound, .. }) => return Ok(()),
+                Err(failure) => retry.after(failure).await?,
                 Ok(()) => {
-                    let reason = "the topic was deleted and is still there".to_owned();
+                    let reason = "the deleted topic is still there".to_owned();
                     retry.after(TransportErrorKind::Unavailable { reason }).await?;
                 }
             }
         }
     }
 
-    /// A setting of a topic; `None` where we may not see it.
-    pub(crate) async fn setting(
-        &self,
-        topic: &str,
-        name: &str,
-    ) -> Result<Option<String>, TransportErrorKind> {
+    /// Returns a setting of a topic, `None` if the user may not see it.
+    pub(crate) async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, Failure> {
         let client = self.admin.client(&self.config)?;
-        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed) };
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
         let resource = &ResourceSpecifier::Topic(topic);
         let described = self.ask(|look| async move {
             let options = self.admin_options().request_timeout(Some(look));
             let options = options.broker_id(self.incarnations.node());
             let asked = client.describe_configs([resource], &options).await;
-            match asked.map_err(|error| kind(&error, self.timeout())) {
-                Err(kind) if kind.is_temporary() => {
+            match asked.map_err(|error| failed(&error, self.timeout())) {
+                Err(failure) if failure.is_temporary() => {
                     self.find_node(look).await;
-                    Err(kind)
+                    Err(failure)
                 }
                 asked => asked,
             }
@@ -244,41 +241,39 @@ impl Handle {
         AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
     }
 
-    async fn answer<T>(
-        &self,
-        asked: impl Future<Output = KafkaResult<T>>,
-    ) -> Result<T, TransportErrorKind> {
+    async fn answer<T>(&self, asked: impl Future<Output = KafkaResult<T>>) -> Result<T, Failure> {
         let timeout = self.timeout();
-        let answer = self.while_open(async { asked.await.map_err(|error| kind(&error, timeout)) });
+        let answer =
+            self.while_open(async { asked.await.map_err(|error| failed(&error, timeout)) });
         // The client keeps the deadline too.
-        let late = TransportErrorKind::TimedOut { after: timeout };
+        let late = TransportErrorKind::TimedOut { after: timeout }.into();
         tokio::time::timeout(timeout * 2, answer).await.unwrap_or(Err(late))
     }
 
-    fn first_result(&self, results: Vec<TopicResult>) -> Result<(), TransportErrorKind> {
+    fn first_result(&self, results: Vec<TopicResult>) -> Result<(), Failure> {
         match results.into_iter().next() {
             Some(Err((_, code))) => Err(of_code(code, self.timeout())),
             Some(Ok(_)) => Ok(()),
             None => {
-                let reason = "the broker gave no result".to_owned();
-                Err(TransportErrorKind::Protocol { reason })
+                let reason = "the broker's answer has no result for the topic".to_owned();
+                Err(TransportErrorKind::Protocol { reason }.into())
             }
         }
     }
 }
 
-/// The node that has a topic's records, where what the brokers tell of it makes it a channel.
+/// Returns the node that leads a topic, or fails if the brokers' metadata of it is no channel's.
 pub(crate) fn is_channel(
     topic: &str,
     told: Option<&MetadataTopic>,
     timeout: Duration,
-) -> Result<i32, TransportErrorKind> {
-    let Some(told) = told else { return Err(TransportErrorKind::NotFound) };
+) -> Result<i32, Failure> {
+    let Some(told) = told else { return Err(TransportErrorKind::NotFound.into()) };
     if let Some(code) = told.error().filter(|code| code.is_error()) {
         return Err(needs(of_code(code.into(), timeout), "Describe", &named(topic)));
     }
     match told.partitions() {
-        [] => Err(TransportErrorKind::NotFound),
+        [] => Err(TransportErrorKind::NotFound.into()),
         [one] => match one.error().filter(|code| code.is_error()) {
             Some(code) => Err(of_code(code.into(), timeout)),
             None if one.leader() < 0 => Err(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout)),
@@ -288,37 +283,39 @@ pub(crate) fn is_channel(
     }
 }
 
-/// Why a topic with so many partitions is no channel.
-pub(crate) fn too_many(partitions: usize) -> TransportErrorKind {
+/// Returns the failure of a topic with so many partitions.
+pub(crate) fn too_many(partitions: usize) -> Failure {
     let reason = format!(
-        "the topic has {partitions} partitions, and a channel is a topic with one: make a topic for each"
+        "the topic has {partitions} partitions, and a channel is a topic with one: create a topic for each"
     );
-    TransportErrorKind::Config { reason }
+    TransportErrorKind::Config { reason }.into()
 }
 
-/// A topic in an error.
+/// Returns how an error names a topic.
 pub(crate) fn named(topic: &str) -> String {
     format!("topic `{topic}`")
 }
 
-/// What an error means where the topic was just seen: the client knows no topic either where it knows no
-/// leader.
-fn at_leader(error: &KafkaError, timeout: Duration) -> TransportErrorKind {
-    match kind(error, timeout) {
-        TransportErrorKind::NotFound => of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout),
-        kind => kind,
+/// Returns what an error means for a topic that was just seen: the client reports a topic without a
+/// leader as unknown, too.
+fn at_leader(error: &KafkaError, timeout: Duration) -> Failure {
+    let failure = failed(error, timeout);
+    match failure.kind {
+        TransportErrorKind::NotFound => {
+            failure.with_kind(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout).kind)
+        }
+        _ => failure,
     }
 }
 
-fn bounds(
-    consumer: &Consumer,
-    topic: &str,
-    timeout: Duration,
-) -> Result<Bounds, TransportErrorKind> {
+fn bounds(consumer: &Consumer, topic: &str, timeout: Duration) -> Result<Bounds, Failure> {
     let told = consumer.fetch_watermarks(topic, 0, timeout);
     let (low, high) = told.map_err(|error| at_leader(&error, timeout))?;
     match (u64::try_from(low), u64::try_from(high)) {
         (Ok(low), Ok(high)) => Ok(Bounds { low, high }),
-        _ => Err(TransportErrorKind::Protocol { reason: format!("offsets {low} to {high}") }),
+        _ => Err(TransportErrorKind::Protocol {
+            reason: format!("the offsets {low} to {high} of the topic are negative"),
+        }
+        .into()),
     }
 }

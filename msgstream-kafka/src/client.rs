@@ -1,9 +1,9 @@
-//! What a transport handle shares with its writers, readers and subscriptions.
+//! What a transport shares with its writers, readers and subscriptions: the clients of librdkafka.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
@@ -17,17 +17,17 @@ use crate::prefetch::{Consumer, Fetchers};
 use crate::producer::Producers;
 use crate::properties::Properties;
 
-/// How long the first attempt of a question waits. Each further one waits twice as long.
+/// How long the first attempt of a request waits. Each further one waits twice as long.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How much longer a call may take than its parts: what keeps the time by itself tells more.
+/// How much longer a call may take than its parts, whose own timeouts say more.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// The clients, and whether the handle is closed.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) config: KafkaConfig,
-    /// The greatest payload that the client sends, in bytes.
+    /// The limit to a payload, in bytes.
     pub(crate) max_payload: usize,
     pub(crate) fetchers: Arc<Fetchers>,
     pub(crate) producers: Producers,
@@ -42,11 +42,12 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Connects once. A broker that isn't there is told at once.
-    pub(crate) async fn open(config: KafkaConfig) -> Result<Arc<Self>, TransportErrorKind> {
+    /// Connects once. Fails if no broker answers.
+    pub(crate) async fn open(config: KafkaConfig) -> Result<Arc<Self>, Failure> {
         let max_payload = config.writers_number("message.max.bytes").ok_or_else(|| {
-            let reason = "the properties of the URL contradict one another".to_owned();
-            TransportErrorKind::Config { reason }
+            let reason =
+                "the URL's properties contradict each other: check `message.max.bytes`".to_owned();
+            Failure::from(TransportErrorKind::Config { reason })
         })?;
         let fetchers = Arc::new(Fetchers::new(&config)?);
         let handle = Arc::new(Self {
@@ -70,47 +71,47 @@ impl Handle {
         self.config.timeout
     }
 
-    pub(crate) fn check_open(&self) -> Result<(), TransportErrorKind> {
+    pub(crate) fn check_open(&self) -> Result<(), Failure> {
         match *self.closed.borrow() {
-            true => Err(TransportErrorKind::Closed),
+            true => Err(TransportErrorKind::Closed.into()),
             false => Ok(()),
         }
     }
 
-    /// Does something that waits, unless the handle is closed or gets closed meanwhile.
+    /// Waits for the work, or fails with `Closed` as soon as the handle is closed.
     pub(crate) async fn while_open<T>(
         &self,
-        work: impl Future<Output = Result<T, TransportErrorKind>>,
-    ) -> Result<T, TransportErrorKind> {
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         self.check_open()?;
         let mut closed = self.closed.subscribe();
         tokio::select! {
             biased;
             // The sender is here, so this can't fail.
-            _ = closed.wait_for(|closed| *closed) => Err(TransportErrorKind::Closed),
+            _ = closed.wait_for(|closed| *closed) => Err(TransportErrorKind::Closed.into()),
             done = work => done,
         }
     }
 
-    /// The same for what has to end: a call has the time for one answer, whatever it consists of.
+    /// Does the same within the time for one answer, whatever the work consists of.
     pub(crate) async fn in_time<T>(
         &self,
-        work: impl Future<Output = Result<T, TransportErrorKind>>,
-    ) -> Result<T, TransportErrorKind> {
-        let late = TransportErrorKind::TimedOut { after: self.timeout() };
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let late = TransportErrorKind::TimedOut { after: self.timeout() }.into();
         let work = timeout(self.timeout().saturating_add(GRACE), work);
         self.while_open(async { work.await.unwrap_or(Err(late)) }).await
     }
 
-    /// Asks again and again where it may help, until there is an answer or no time is left. An attempt gets a
-    /// time of its own, short at first: one that comes to a node that hangs must not cost all the time,
-    /// for the next one may come to another. It grows, for a broker may be slow.
+    /// Tries again after temporary errors, until there is an answer or no time is left. Each attempt has
+    /// a time of its own, short at first: one that reaches a node that hangs must not use up all the
+    /// time, because the next one may reach another node. It grows, because a broker may be slow.
     pub(crate) async fn ask<T, F>(
         &self,
         mut attempt: impl FnMut(Duration) -> F,
-    ) -> Result<T, TransportErrorKind>
+    ) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, TransportErrorKind>>,
+        F: Future<Output = Result<T, Failure>>,
     {
         let (mut retry, mut look) = (Retry::new(self.timeout()), LOOK);
         let events = &self.fetchers.asking.events;
@@ -118,19 +119,20 @@ impl Handle {
             let left = retry.left();
             // An attempt may have to wait for its turn.
             let answer = timeout(left.saturating_add(GRACE), attempt(look.min(left))).await;
-            let late = TransportErrorKind::TimedOut { after: self.timeout() };
+            let late = TransportErrorKind::TimedOut { after: self.timeout() }.into();
             match answer.unwrap_or(Err(late)) {
-                Err(kind) if kind.is_temporary() => {
-                    if matches!(kind, TransportErrorKind::TimedOut { .. }) {
+                Err(failure) if failure.is_temporary() => {
+                    if matches!(failure.kind, TransportErrorKind::TimedOut { .. }) {
                         look = look.saturating_mul(2).min(self.timeout());
                     }
-                    // The client may have told why no answer came.
-                    retry.after(kind).await.map_err(|kind| match (events.trouble(), kind) {
-                        (Some(trouble), _) => trouble,
-                        (None, TransportErrorKind::TimedOut { .. }) => {
-                            TransportErrorKind::TimedOut { after: self.timeout() }
+                    // The client may have reported why no answer came.
+                    retry.after(failure).await.map_err(|failure| match events.trouble() {
+                        Some(trouble) => trouble,
+                        None if matches!(failure.kind, TransportErrorKind::TimedOut { .. }) => {
+                            let after = self.timeout();
+                            failure.with_kind(TransportErrorKind::TimedOut { after })
                         }
-                        (None, kind) => kind,
+                        None => failure,
                     })?;
                 }
                 answer => {
@@ -141,28 +143,28 @@ impl Handle {
         }
     }
 
-    /// One call of the client that asks, with the time that it has.
+    /// Calls the client for requests, with a time limit.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         at: At,
         time: Duration,
-        call: impl FnOnce(&Consumer, Duration) -> Result<T, TransportErrorKind> + Send + 'static,
-    ) -> Result<T, TransportErrorKind> {
+        call: impl FnOnce(&Consumer, Duration) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let fetcher = Arc::clone(&self.fetchers.asking);
         self.calls.call(at, move || call(&fetcher.consumer, time)).await
     }
 
-    /// Does something with a client that blocks, briefly.
+    /// Runs a function that blocks briefly.
     pub(crate) async fn block<T: Send + 'static>(
         &self,
-        call: impl FnOnce() -> Result<T, TransportErrorKind> + Send + 'static,
-    ) -> Result<T, TransportErrorKind> {
-        let late = TransportErrorKind::TimedOut { after: self.timeout() };
+        call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let late = TransportErrorKind::TimedOut { after: self.timeout() }.into();
         let called = timeout(self.timeout(), self.calls.call(At::Client, call)).await;
         called.unwrap_or(Err(late))
     }
 
-    /// Waits for every receipt, and ends the handle.
+    /// Closes the handle, and waits for every receipt.
     pub(crate) async fn close(&self) {
         self.closed.send_replace(true);
         let mut pending = self.pending.subscribe();

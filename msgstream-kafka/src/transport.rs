@@ -1,5 +1,6 @@
-//! The transport: making, finding and removing channels.
+//! The transport.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::CreateOptions;
 use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
@@ -22,10 +23,10 @@ use crate::start::offset;
 use crate::subscription::{KafkaSubscription, remove};
 use crate::writer::KafkaWriter;
 
-/// What a topic that we make is set to: the time of a record is that of its append.
+/// The settings of topics that are created here: the time of a record is that of its append.
 const SETTINGS: &[(&str, &str)] = &[("message.timestamp.type", "LogAppendTime")];
 
-/// A handle on the topics of one cluster, behind one prefix.
+/// A transport over the topics of one cluster whose names begin with one prefix.
 ///
 /// ```no_run
 /// use msgstream_core::registry::Url;
@@ -44,53 +45,52 @@ pub struct KafkaTransport {
 }
 
 impl KafkaTransport {
-    /// Connects to one of the brokers. Where none answers that is an error, after the URL's
-    /// `timeout_ms`; a connection that is lost later is opened again.
+    /// Connects to one of the brokers. A connection that is lost later is opened again.
     ///
     /// # Errors
-    /// [`Unavailable`](TransportErrorKind::Unavailable) or
-    /// [`TimedOut`](TransportErrorKind::TimedOut) where no broker answers,
-    /// [`Denied`](TransportErrorKind::Denied) where it refuses the credentials or the certificate,
-    /// [`Config`](TransportErrorKind::Config) where its own certificate isn't trusted, and for
-    /// properties that contradict one another.
+    /// Fails with [`Unavailable`](TransportErrorKind::Unavailable) or
+    /// [`TimedOut`](TransportErrorKind::TimedOut) if no broker answers within the timeout, with
+    /// [`Denied`](TransportErrorKind::Denied) if a broker refuses the credentials or the certificate,
+    /// and with [`Config`](TransportErrorKind::Config) if the broker's own certificate isn't trusted
+    /// or if properties contradict each other.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
     pub async fn connect(config: KafkaConfig) -> Result<Self> {
         let opened = Handle::open(config).await;
-        let handle = opened.map_err(|kind| TransportError::new("connect", kind))?;
+        let handle = opened.map_err(|failure| failure.during("connect"))?;
         Ok(Self { handle })
     }
 
-    /// The topic of a channel to be made.
-    fn topic(&self, channel: &str) -> Result<String, TransportErrorKind> {
+    /// Returns the topic of a channel to be created.
+    fn topic(&self, channel: &str) -> Result<String, Failure> {
         topic_of(&self.handle.config.prefix, channel)
-            .map_err(|reason| TransportErrorKind::InvalidName { reason })
+            .map_err(|reason| TransportErrorKind::InvalidName { reason }.into())
     }
 
-    /// The topic of a channel that may be there: none has a name that can't be used.
-    fn known_topic(&self, channel: &str) -> Result<String, TransportErrorKind> {
+    /// Returns the topic of a channel that may exist: none has an invalid name.
+    fn known_topic(&self, channel: &str) -> Result<String, Failure> {
         self.handle.check_open()?;
-        self.topic(channel).map_err(|_| TransportErrorKind::NotFound)
+        self.topic(channel).map_err(|_| TransportErrorKind::NotFound.into())
     }
 
     async fn create_channel(
         &self,
         channel: &str,
         properties: &BTreeMap<String, String>,
-    ) -> Result<(), TransportErrorKind> {
+    ) -> Result<(), Failure> {
         let topic = self.topic(channel)?;
         self.handle.create_topic(&topic, SETTINGS).await?;
         self.handle.set_properties(&topic, properties).await
     }
 
-    async fn delete_channel(&self, channel: &str) -> Result<(), TransportErrorKind> {
+    async fn delete_channel(&self, channel: &str) -> Result<(), Failure> {
         let topic = self.known_topic(channel)?;
         self.handle.delete_topic(&topic).await?;
         self.handle.set_properties(&topic, &BTreeMap::new()).await
     }
 
-    async fn describe_channel(&self, channel: &str) -> Result<ChannelInfo, TransportErrorKind> {
+    async fn describe_channel(&self, channel: &str) -> Result<ChannelInfo, Failure> {
         let topic = self.known_topic(channel)?;
         let Bounds { low, high } = self.handle.bounds(&topic).await?;
         let incarnation = self.handle.incarnation(&topic).await?;
@@ -110,17 +110,17 @@ impl Transport for KafkaTransport {
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let created = self.create_channel(channel, &options.properties);
         let created = self.handle.while_open(created).await;
-        created.map_err(|kind| TransportError::new("create", kind).on(channel))
+        created.map_err(|failure| failure.during("create").on(channel))
     }
 
     async fn delete(&self, channel: &str) -> Result<()> {
         let deleted = self.handle.while_open(self.delete_channel(channel)).await;
-        deleted.map_err(|kind| TransportError::new("delete", kind).on(channel))
+        deleted.map_err(|failure| failure.during("delete").on(channel))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let topics = self.handle.in_time(self.handle.topics()).await;
-        let topics = topics.map_err(|kind| TransportError::new("list", kind))?;
+        let topics = topics.map_err(|failure| failure.during("list"))?;
         let own = &self.handle.config.prefix;
         let channels = topics.iter().filter_map(|topic| channel_of(own, topic));
         let channels = channels.filter(|name| name.starts_with(prefix));
@@ -131,7 +131,7 @@ impl Transport for KafkaTransport {
 
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
         let described = self.handle.in_time(self.describe_channel(channel)).await;
-        described.map_err(|kind| TransportError::new("describe", kind).on(channel))
+        described.map_err(|failure| failure.during("describe").on(channel))
     }
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
@@ -141,7 +141,7 @@ impl Transport for KafkaTransport {
         };
         match opened.await {
             Ok(writer) => Ok(Box::new(writer)),
-            Err(kind) => Err(TransportError::new("writer", kind).on(channel)),
+            Err(failure) => Err(failure.during("writer").on(channel)),
         }
     }
 
@@ -158,7 +158,7 @@ impl Transport for KafkaTransport {
         };
         match opened.await {
             Ok(reader) => Ok(Box::new(reader)),
-            Err(kind) => Err(TransportError::new("reader", kind).on(channel)),
+            Err(failure) => Err(failure.during("reader").on(channel)),
         }
     }
 
@@ -169,7 +169,7 @@ impl Transport for KafkaTransport {
         };
         match opened.await {
             Ok(subscription) => Ok(Arc::new(subscription)),
-            Err(kind) => Err(TransportError::new("subscription", kind).on(channel)),
+            Err(failure) => Err(failure.during("subscription").on(channel)),
         }
     }
 
@@ -178,17 +178,17 @@ impl Transport for KafkaTransport {
             let topic = self.known_topic(channel)?;
             remove(&self.handle, &topic, name).await
         };
-        removed.await.map_err(|kind| TransportError::new("unsubscribe", kind).on(channel))
+        removed.await.map_err(|failure| failure.during("unsubscribe").on(channel))
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         let encoded = offset(position).map(|_| offset_to_bytes(position).to_vec());
-        encoded.map_err(|kind| TransportError::new("encode_position", kind))
+        encoded.map_err(|failure| failure.during("encode_position"))
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
         offset_from_bytes(bytes).map_err(|error| {
-            let reason = "these bytes are no offset of a Kafka topic, which has 8".to_owned();
+            let reason = "a position of a Kafka topic has 8 bytes".to_owned();
             let kind = TransportErrorKind::Config { reason };
             TransportError::new("decode_position", kind).because(error)
         })

@@ -1,4 +1,4 @@
-//! The requests to JetStream that the transport makes.
+//! The requests to JetStream's API.
 
 use std::time::Duration;
 
@@ -6,23 +6,25 @@ use async_nats::{HeaderMap, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::client::Handle;
+use crate::error::unreadable_answer;
 use crate::refusal::ServerError;
 use crate::stream_info::StreamInfo;
 
 /// Where JetStream listens.
 pub(crate) const API: &str = "$JS.API";
 
-/// Why a request failed: the server said so, or there was no answer.
+/// Why a request failed: the server refused it, or there was no answer.
 #[derive(Debug)]
 pub(crate) enum ApiError {
     Refused(ServerError),
-    NoAnswer(TransportErrorKind),
+    NoAnswer(Failure),
     /// Nobody listens at this subject.
     NobodyListens(String),
 }
@@ -33,21 +35,22 @@ impl ApiError {
     }
 }
 
-impl From<ApiError> for TransportErrorKind {
+impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         match error {
-            ApiError::Refused(error) => error.kind(),
-            ApiError::NoAnswer(kind) => kind,
-            ApiError::NobodyListens(subject) => Self::Unavailable {
+            ApiError::Refused(error) => error.into(),
+            ApiError::NoAnswer(failure) => failure,
+            ApiError::NobodyListens(subject) => TransportErrorKind::Unavailable {
                 reason: format!(
-                    "nothing answers at `{subject}`: JetStream is off there, or still starting"
+                    "nothing answers at `{subject}`: JetStream is still starting, or switched off there"
                 ),
-            },
+            }
+            .into(),
         }
     }
 }
 
-/// What a consumer that was just made begins with.
+/// What the server reports about a consumer that was just created.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ConsumerInfo {
     pub(crate) delivered: Delivered,
@@ -63,13 +66,13 @@ struct Found {
     message: Stored,
 }
 
-/// A message that was asked for alone.
+/// A message that was requested by itself.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Stored {
     #[serde(rename = "seq")]
     pub(crate) sequence: u64,
     pub(crate) subject: String,
-    /// With the line of the version; empty where there are no headers.
+    /// The headers with the line of the version, empty if there are none.
     #[serde(default, rename = "hdrs", deserialize_with = "base64")]
     pub(crate) headers: Bytes,
     #[serde(default, rename = "data", deserialize_with = "base64")]
@@ -90,7 +93,7 @@ struct Names {
     streams: Option<Vec<String>>,
 }
 
-/// An answer of which nothing is wanted.
+/// An answer of which nothing is needed.
 #[derive(Debug, Deserialize)]
 struct Done {}
 
@@ -118,7 +121,7 @@ impl Handle {
         self.ask(&format!("STREAM.PURGE.{stream}"), filter).await.map(|Done {}| ())
     }
 
-    /// The names of all streams that the account has.
+    /// Returns the names of all streams of the account.
     pub(crate) async fn stream_names(&self) -> Result<Vec<String>, ApiError> {
         let mut all = Vec::new();
         loop {
@@ -132,7 +135,7 @@ impl Handle {
         }
     }
 
-    /// The last message of a subject.
+    /// Returns the last message of a subject.
     pub(crate) async fn last_message(
         &self,
         stream: &str,
@@ -141,7 +144,7 @@ impl Handle {
         self.message(stream, json!({ "last_by_subj": subject })).await
     }
 
-    /// The message of a sequence, which nobody has to read behind the others.
+    /// Returns the message with this sequence, without reading those before it.
     pub(crate) async fn message_at(
         &self,
         stream: &str,
@@ -150,7 +153,7 @@ impl Handle {
         self.message(stream, json!({ "seq": sequence })).await
     }
 
-    /// The first message from a sequence on.
+    /// Returns the first message from a sequence on.
     pub(crate) async fn message_from(
         &self,
         stream: &str,
@@ -159,7 +162,8 @@ impl Handle {
         self.message(stream, json!({ "seq": sequence, "next_by_subj": ">" })).await
     }
 
-    /// A message, where there is one that fits. The leader of the stream answers, who has them all.
+    /// Returns the message that fits, if there is one. The leader of the stream answers, which has
+    /// all messages.
     async fn message(&self, stream: &str, which: Value) -> Result<Option<Stored>, ApiError> {
         match self.question(&format!("STREAM.MSG.GET.{stream}"), which).await {
             Ok(Found { message }) => Ok(Some(message)),
@@ -168,7 +172,7 @@ impl Handle {
         }
     }
 
-    /// Makes a consumer, which is waited for no longer than that.
+    /// Creates a consumer, and waits for it no longer than the limit.
     pub(crate) async fn create_consumer(
         &self,
         stream: &str,
@@ -185,7 +189,7 @@ impl Handle {
         answer(&subject, self.while_open(asked).await)
     }
 
-    /// Asks what changes nothing.
+    /// Sends a request that changes nothing, and may be sent again.
     async fn question<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
         let subject = format!("{API}.{what}");
         let asked = async {
@@ -195,7 +199,7 @@ impl Handle {
         answer(&subject, self.while_open(asked).await)
     }
 
-    /// Sends one request and reads the answer. A lost connection is an error, for nobody knows
+    /// Sends a request once and reads the answer. A lost connection is an error, because nobody knows
     /// whether the request was carried out.
     async fn ask<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
         self.request(&format!("{API}.{what}"), HeaderMap::new(), written(&body)).await
@@ -222,12 +226,12 @@ fn written(body: &Value) -> Bytes {
 
 fn answer<T: DeserializeOwned>(
     subject: &str,
-    answer: Result<Option<Message>, TransportErrorKind>,
+    answer: Result<Option<Message>, Failure>,
 ) -> Result<T, ApiError> {
     match answer {
         Ok(Some(answer)) => read(&answer.payload),
         Ok(None) => Err(ApiError::NobodyListens(subject.to_owned())),
-        Err(kind) => Err(ApiError::NoAnswer(kind)),
+        Err(failure) => Err(ApiError::NoAnswer(failure)),
     }
 }
 
@@ -236,9 +240,7 @@ fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
     if let Ok(Refusal { error }) = serde_json::from_slice(json) {
         return Err(ApiError::Refused(error));
     }
-    serde_json::from_slice(json).map_err(|error| {
-        ApiError::NoAnswer(TransportErrorKind::Protocol { reason: error.to_string() })
-    })
+    serde_json::from_slice(json).map_err(|error| ApiError::NoAnswer(unreadable_answer(error)))
 }
 
 #[cfg(test)]
@@ -248,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_from_an_answer() {
+    fn a_refusal_differs_from_an_answer() {
         let refused = read::<Names>(br#"{"error":{"code":404,"err_code":10059,"description":""}}"#);
         assert!(refused.unwrap_err().is(ServerError::STREAM_NOT_FOUND));
         assert_eq!(read::<Names>(br#"{"total":1,"streams":["a"]}"#).unwrap().total, 1);

@@ -188,10 +188,13 @@ fn credentials(
     read: &UrlOptions,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Credentials, ConnectError> {
-    // A file that can't be read is told here, where nothing has begun that could wait for it.
+    // A file that can't be read fails here, before anything waits for it.
     let file = |option: &str, credentials: Credentials| match credentials.read() {
         Ok(_) => Ok(credentials),
-        Err(reason) => Err(ConnectError::option(url, option, reason)),
+        Err(error) => {
+            let reason = format!("the file can't be used: {error}");
+            Err(ConnectError::option(url, option, reason))
+        }
     };
     let mut given = Vec::new();
     given.extend(user(url)?.map(|(name, password)| match password {

@@ -1,5 +1,6 @@
-//! Creating, finding and deleting channels.
+//! The transport.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::CreateOptions;
 use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
@@ -25,13 +26,13 @@ use crate::stream_info::StreamInfo;
 use crate::subscription::{NatsSubscription, check_name, cursors_of, purge, remove};
 use crate::writer::NatsWriter;
 
-/// The key in a stream's metadata that makes each creation another one.
+/// The key in a stream's metadata that makes each creation unique.
 const CREATION: &str = "msgstream.creation";
 
-/// What the server adds to a stream's metadata begins so.
+/// Begins the keys that the server adds to a stream's metadata.
 const SERVERS_OWN: &str = "_nats.";
 
-/// A handle on the streams of one account, behind one prefix.
+/// A transport over the streams of one account whose names begin with one prefix.
 ///
 /// ```no_run
 /// use msgstream_core::registry::Url;
@@ -50,29 +51,29 @@ pub struct NatsTransport {
 }
 
 impl NatsTransport {
-    /// Connects to one of the servers. One that can't be reached is an error at once; a connection
-    /// that is lost later is opened again when it is needed.
+    /// Connects to one of the servers. A connection that is lost later is opened again when it is
+    /// needed.
     ///
     /// # Errors
-    /// [`Unavailable`](TransportErrorKind::Unavailable) where no server answers,
-    /// [`Denied`](TransportErrorKind::Denied) where it refuses the credentials,
-    /// [`Config`](TransportErrorKind::Config) where it demands TLS and that isn't compiled in.
+    /// Fails with [`Unavailable`](TransportErrorKind::Unavailable) if no server answers, with
+    /// [`Denied`](TransportErrorKind::Denied) if the server refuses the credentials, and with
+    /// [`Config`](TransportErrorKind::Config) if it demands TLS and that isn't compiled in.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
     pub async fn connect(config: NatsConfig) -> Result<Self> {
         let opened = Handle::open(config).await;
-        let handle = opened.map_err(|kind| TransportError::new("connect", kind))?;
+        let handle = opened.map_err(|failure| failure.during("connect"))?;
         Ok(Self { handle })
     }
 
-    fn stream(&self, channel: &str) -> Result<String, TransportErrorKind> {
+    fn stream(&self, channel: &str) -> Result<String, Failure> {
         stream_of(&self.handle.config.prefix, channel)
-            .map_err(|reason| TransportErrorKind::InvalidName { reason })
+            .map_err(|reason| TransportErrorKind::InvalidName { reason }.into())
     }
 
-    /// The stream of a channel, and what is known of it.
-    async fn find(&self, channel: &str) -> Result<(String, StreamInfo), TransportErrorKind> {
+    /// Returns the stream of a channel, and what the server reports about it.
+    async fn find(&self, channel: &str) -> Result<(String, StreamInfo), Failure> {
         self.handle.check_open()?;
         // No channel has a name that can't be used.
         let stream = self.stream(channel).map_err(|_| TransportErrorKind::NotFound)?;
@@ -84,16 +85,16 @@ impl NatsTransport {
         &self,
         channel: &str,
         mut properties: BTreeMap<String, String>,
-    ) -> Result<(), TransportErrorKind> {
+    ) -> Result<(), Failure> {
         self.handle.check_open()?;
         let stream = self.stream(channel)?;
         if let Some(name) = properties.keys().find(|name| is_own(name)) {
             let reason = format!(
-                "no property can be called `{name}`: names that begin with `{SERVERS_OWN}` and `{CREATION}` have another meaning"
+                "the property `{name}` can't be set, because `{CREATION}` and names that begin with `{SERVERS_OWN}` are reserved: use another name"
             );
-            return Err(TransportErrorKind::Config { reason });
+            return Err(TransportErrorKind::Config { reason }.into());
         }
-        // The server takes a request that makes what is there already for a repetition.
+        // Without this the server takes a request to create what is there already for a repetition.
         let creation = RandomState::new().hash_one(std::process::id());
         properties.insert(CREATION.to_owned(), format!("{creation:x}"));
         let options = &self.handle.config.options;
@@ -111,7 +112,7 @@ impl NatsTransport {
         Ok(self.handle.create_stream(&stream, config).await?)
     }
 
-    async fn delete_stream(&self, channel: &str) -> Result<(), TransportErrorKind> {
+    async fn delete_stream(&self, channel: &str) -> Result<(), Failure> {
         let (stream, info) = self.find(channel).await?;
         self.handle.delete_stream(&stream).await?;
         let cursors = cursors_of(&self.handle.config, channel, info.incarnation());
@@ -136,29 +137,29 @@ impl Transport for NatsTransport {
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let created = self.create_stream(channel, options.properties).await;
-        created.map_err(|kind| TransportError::new("create", kind).on(channel))
+        created.map_err(|failure| failure.during("create").on(channel))
     }
 
     async fn delete(&self, channel: &str) -> Result<()> {
         let deleted = self.delete_stream(channel).await;
-        deleted.map_err(|kind| TransportError::new("delete", kind).on(channel))
+        deleted.map_err(|failure| failure.during("delete").on(channel))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let names = self.handle.stream_names().await;
-        let names = names.map_err(|e| TransportError::new("list", e.into()))?;
+        let names = names.map_err(|error| Failure::from(error).during("list"))?;
         let own = &self.handle.config.prefix;
         let channels = names.iter().filter_map(|stream| channel_of(own, stream));
         let mut channels: Vec<_> = channels.filter(|name| name.starts_with(prefix)).collect();
         channels.sort_unstable();
-        // A page may tell what the one before has told, where streams came or went meanwhile.
+        // A page may repeat a name of the one before if streams came or went meanwhile.
         channels.dedup();
         Ok(channels)
     }
 
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
         let found = self.find(channel).await;
-        let (_, info) = found.map_err(|kind| TransportError::new("describe", kind).on(channel))?;
+        let (_, info) = found.map_err(|failure| failure.during("describe").on(channel))?;
         let first = (!info.is_empty()).then(|| Position::new(info.first()));
         let (incarnation, end) = (info.incarnation(), Position::new(info.end()));
         let mut properties = info.into_metadata();
@@ -173,7 +174,7 @@ impl Transport for NatsTransport {
         };
         match opened.await {
             Ok(writer) => Ok(Box::new(writer)),
-            Err(kind) => Err(TransportError::new("writer", kind).on(channel)),
+            Err(failure) => Err(failure.during("writer").on(channel)),
         }
     }
 
@@ -190,7 +191,7 @@ impl Transport for NatsTransport {
         };
         match opened.await {
             Ok(reader) => Ok(Box::new(reader)),
-            Err(kind) => Err(TransportError::new("reader", kind).on(channel)),
+            Err(failure) => Err(failure.during("reader").on(channel)),
         }
     }
 
@@ -199,11 +200,12 @@ impl Transport for NatsTransport {
             let (stream, info) = self.find(channel).await?;
             check_name(name)?;
             let handle = Arc::clone(&self.handle);
-            Ok(NatsSubscription::new(handle, channel, stream, info.incarnation(), name))
+            let incarnation = info.incarnation();
+            Ok::<_, Failure>(NatsSubscription::new(handle, channel, stream, incarnation, name))
         };
         match opened.await {
             Ok(subscription) => Ok(Arc::new(subscription)),
-            Err(kind) => Err(TransportError::new("subscription", kind).on(channel)),
+            Err(failure) => Err(failure.during("subscription").on(channel)),
         }
     }
 
@@ -213,18 +215,17 @@ impl Transport for NatsTransport {
             check_name(name)?;
             remove(&self.handle, channel, info.incarnation(), name).await
         };
-        removed.await.map_err(|kind| TransportError::new("unsubscribe", kind).on(channel))
+        removed.await.map_err(|failure| failure.during("unsubscribe").on(channel))
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         let encoded = sequence(position).map(|_| offset_to_bytes(position).to_vec());
-        encoded.map_err(|kind| TransportError::new("encode_position", kind))
+        encoded.map_err(|failure| failure.during("encode_position"))
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
         offset_from_bytes(bytes).map_err(|error| {
-            let reason =
-                "these bytes are no position of a JetStream stream, which has 8".to_owned();
+            let reason = "a position of a JetStream stream has 8 bytes".to_owned();
             let kind = TransportErrorKind::Config { reason };
             TransportError::new("decode_position", kind).because(error)
         })

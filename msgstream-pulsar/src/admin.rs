@@ -1,4 +1,4 @@
-//! The admin interface, as far as it is needed.
+//! A client of the admin interface.
 
 mod call;
 mod policies;
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use reqwest::redirect::Policy;
@@ -62,14 +63,15 @@ struct Attached {
 }
 
 impl Rest {
-    pub(crate) fn new(config: &PulsarConfig, brokers: Arc<Brokers>) -> Result<Self, Kind> {
-        let wrong = |error: reqwest::Error| Kind::Config {
-            reason: format!("the admin interface can't be used: {error}"),
+    pub(crate) fn new(config: &PulsarConfig, brokers: Arc<Brokers>) -> Result<Self, Failure> {
+        let wrong = |error: reqwest::Error| {
+            let reason = "a client for the admin interface can't be created".to_owned();
+            Failure::new(Kind::Config { reason }, error)
         };
-        // A redirect leads to another host, and whether the token may go there is looked at here.
+        // A redirect leads to another host, so redirects are followed here, where the token is checked.
         let client = Client::builder().redirect(Policy::none()).no_proxy();
         let client = client.tls_backend_preconfigured(tls::config(config.ca.as_deref())?);
-        // A host that takes no connection leaves time for the others.
+        // A host that accepts no connection must leave time for the others.
         let hosts = u32::try_from(config.admin.len()).unwrap_or(u32::MAX);
         let client = client.connect_timeout(config.timeout / hosts.max(1));
         let services = config.services.iter().map(|service| service.host.name.clone());
@@ -84,14 +86,14 @@ impl Rest {
         })
     }
 
-    /// A request about a topic.
+    /// Sends a request about a topic.
     async fn on(
         &self,
         method: Method,
         topic: &Topic,
         path: &[&str],
         body: Option<&Value>,
-    ) -> Result<Answer, Kind> {
+    ) -> Result<Answer, Failure> {
         self.on_and(method, topic, path, &[], body).await
     }
 
@@ -102,64 +104,67 @@ impl Rest {
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<Answer, Kind> {
+    ) -> Result<Answer, Failure> {
         let Topic { tenant, namespace, channel } = topic;
         let path = [&["persistent", tenant, namespace, channel], path].concat();
         self.call(method, Some(topic), &path, query, body).await
     }
 
-    /// Makes a topic. One that is there already is `AlreadyExists`.
+    /// Creates a topic. Fails with `AlreadyExists` if it is there already.
     pub(crate) async fn create(
         &self,
         topic: &Topic,
         properties: &BTreeMap<String, String>,
-    ) -> Result<(), Kind> {
+    ) -> Result<(), Failure> {
         let answer = self.on(Method::PUT, topic, &[], Some(&json!(properties))).await?;
         match answer.status {
-            409 if answer.says("exist") => Err(Kind::AlreadyExists),
+            409 if answer.says("exist") => Err(Kind::AlreadyExists.into()),
             // There is no topic yet that could be missing.
             404 => Err(no_namespace(topic)),
             _ => answer.done(),
         }
     }
 
-    pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), Kind> {
+    pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), Failure> {
         // Whoever is attached is thrown out.
         let force = [("force", "true")];
         self.on_and(Method::DELETE, topic, &[], &force, None).await?.done()
     }
 
-    /// The local names of the topics of a namespace.
-    pub(crate) async fn list(&self, tenant: &str, namespace: &str) -> Result<Vec<String>, Kind> {
+    /// Returns the local names of the topics of a namespace.
+    pub(crate) async fn list(&self, tenant: &str, namespace: &str) -> Result<Vec<String>, Failure> {
         let answer =
             self.call(Method::GET, None, &["persistent", tenant, namespace], &[], None).await?;
         if answer.status == 404 {
-            return Err(Kind::Config { reason: missing_namespace(tenant, namespace) });
+            return Err(Kind::Config { reason: missing_namespace(tenant, namespace) }.into());
         }
         let topics: Vec<String> = answer.json()?;
         let prefix = format!("persistent://{tenant}/{namespace}/");
         Ok(topics.iter().filter_map(|t| t.strip_prefix(&prefix)).map(str::to_owned).collect())
     }
 
-    /// The properties of a channel. A topic with partitions is several logs, and none.
+    /// Returns the properties of a channel. Fails for a topic with partitions, which is several logs.
     pub(crate) async fn channel_properties(
         &self,
         topic: &Topic,
-    ) -> Result<BTreeMap<String, String>, Kind> {
+    ) -> Result<BTreeMap<String, String>, Failure> {
         let answer = self.on(Method::GET, topic, &["partitions"], None).await?;
         match answer.json::<Partitions>()?.partitions {
             0 => self.properties(topic).await,
             partitions => Err(Kind::Config {
                 reason: format!(
-                    "it has {partitions} partitions, each of which is a channel: `{0}-partition-0` to `{0}-partition-{1}`",
+                    "the topic has {partitions} partitions, and a channel has none: use `{0}-partition-0` to `{0}-partition-{1}`, each of which is a channel",
                     topic.channel,
                     partitions - 1,
                 ),
-            }),
+            }.into()),
         }
     }
 
-    pub(crate) async fn properties(&self, topic: &Topic) -> Result<BTreeMap<String, String>, Kind> {
+    pub(crate) async fn properties(
+        &self,
+        topic: &Topic,
+    ) -> Result<BTreeMap<String, String>, Failure> {
         self.on(Method::GET, topic, &["properties"], None).await?.json()
     }
 
@@ -167,46 +172,53 @@ impl Rest {
         &self,
         topic: &Topic,
         properties: &BTreeMap<String, String>,
-    ) -> Result<(), Kind> {
+    ) -> Result<(), Failure> {
         self.on(Method::PUT, topic, &["properties"], Some(&json!(properties))).await?.done()
     }
 
-    pub(crate) async fn internal_stats(&self, topic: &Topic) -> Result<InternalStats, Kind> {
+    pub(crate) async fn internal_stats(&self, topic: &Topic) -> Result<InternalStats, Failure> {
         self.on(Method::GET, topic, &["internalStats"], None).await?.json()
     }
 
-    /// How many consumers a subscription has.
-    pub(crate) async fn consumers(&self, topic: &Topic, name: &str) -> Result<usize, Kind> {
+    /// Returns how many consumers a subscription has.
+    pub(crate) async fn consumers(&self, topic: &Topic, name: &str) -> Result<usize, Failure> {
         let stats: Stats = self.on(Method::GET, topic, &["stats"], None).await?.json()?;
         Ok(stats.subscriptions.get(name).map_or(0, |attached| attached.consumers.len()))
     }
 
-    /// The first entry that was published at a time or later, or the one that comes next.
-    pub(crate) async fn entry_at(&self, topic: &Topic, unix_ms: u64) -> Result<(u64, u64), Kind> {
+    /// Returns the first entry that was published at a time or later, or the one that comes next.
+    pub(crate) async fn entry_at(
+        &self,
+        topic: &Topic,
+        unix_ms: u64,
+    ) -> Result<(u64, u64), Failure> {
         let path = ["messageid", &unix_ms.to_string()];
         let MessageId { ledger_id, entry_id } =
             self.on(Method::GET, topic, &path, None).await?.json()?;
         match (u64::try_from(ledger_id), u64::try_from(entry_id)) {
             (Ok(ledger), Ok(entry)) => Ok((ledger, entry)),
-            _ => {
-                Err(Kind::Protocol { reason: format!("there is no entry {ledger_id}:{entry_id}") })
+            _ => Err(Kind::Protocol {
+                reason: format!(
+                    "the admin interface named the entry {ledger_id}:{entry_id}, which can't exist"
+                ),
             }
+            .into()),
         }
     }
 
-    /// Makes a cursor before everything that is left, unless there is one of the name.
-    pub(crate) async fn subscribe(&self, topic: &Topic, name: &str) -> Result<(), Kind> {
+    /// Creates a cursor before everything that is left, unless one of the name exists.
+    pub(crate) async fn subscribe(&self, topic: &Topic, name: &str) -> Result<(), Failure> {
         let path = ["subscription", name];
         let answer = self.on(Method::PUT, topic, &path, Some(&message_id(EARLIEST))).await?;
         if answer.status == 409 && answer.says("exist") { Ok(()) } else { answer.done() }
     }
 
-    /// Removes a cursor. Whether there was one.
-    pub(crate) async fn unsubscribe(&self, topic: &Topic, name: &str) -> Result<bool, Kind> {
+    /// Removes a cursor. Returns whether there was one.
+    pub(crate) async fn unsubscribe(&self, topic: &Topic, name: &str) -> Result<bool, Failure> {
         let force = [("force", "true")];
         let path = ["subscription", name];
         match self.on_and(Method::DELETE, topic, &path, &force, None).await?.done() {
-            Err(Kind::NotFound) => Ok(false),
+            Err(Failure { kind: Kind::NotFound, .. }) => Ok(false),
             done => done.map(|()| true),
         }
     }
@@ -217,7 +229,7 @@ impl Rest {
         topic: &Topic,
         name: &str,
         entry: (u64, u64),
-    ) -> Result<(), Kind> {
+    ) -> Result<(), Failure> {
         let path = ["subscription", name, "resetcursor"];
         let to = message_id((entry.0.cast_signed(), entry.1.cast_signed()));
         self.on(Method::POST, topic, &path, Some(&to)).await?.done()
@@ -227,7 +239,7 @@ impl Rest {
         &self,
         topic: &Topic,
         name: &str,
-    ) -> Result<BTreeMap<String, String>, Kind> {
+    ) -> Result<BTreeMap<String, String>, Failure> {
         self.on(Method::GET, topic, &["subscription", name, "properties"], None).await?.json()
     }
 
@@ -236,7 +248,7 @@ impl Rest {
         topic: &Topic,
         name: &str,
         properties: &BTreeMap<&str, &str>,
-    ) -> Result<(), Kind> {
+    ) -> Result<(), Failure> {
         let path = ["subscription", name, "properties"];
         self.on(Method::PUT, topic, &path, Some(&json!(properties))).await?.done()
     }
@@ -248,10 +260,10 @@ fn message_id((ledger, entry): (i64, i64)) -> Value {
 
 fn missing_namespace(tenant: &str, namespace: &str) -> String {
     format!(
-        "there is no namespace `{tenant}/{namespace}`: create it first, as with `pulsar-admin namespaces create {tenant}/{namespace}`"
+        "the namespace `{tenant}/{namespace}` doesn't exist: create it first, as with `pulsar-admin namespaces create {tenant}/{namespace}`"
     )
 }
 
-fn no_namespace(topic: &Topic) -> Kind {
-    Kind::Config { reason: missing_namespace(&topic.tenant, &topic.namespace) }
+fn no_namespace(topic: &Topic) -> Failure {
+    Kind::Config { reason: missing_namespace(&topic.tenant, &topic.namespace) }.into()
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::{Buf as _, Bytes};
 use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::unreadable;
 use msgstream_core::record::{Header, Position, Record};
 use msgstream_core::transport::TransportErrorKind as Kind;
@@ -30,20 +31,21 @@ pub(crate) struct EncodedEntry {
 }
 
 /// Refuses a record that can't be written, or is over a limit in bytes.
-pub(crate) fn check(record: &Record, names: &MsgTypeNames, limit: usize) -> Result<(), Kind> {
+pub(crate) fn check(record: &Record, names: &MsgTypeNames, limit: usize) -> Result<(), Failure> {
     for (at, header) in record.extra.iter().enumerate() {
         header.text()?;
         let repeated = record.extra[..at].iter().any(|other| other.name == header.name);
         if repeated || is_reserved(&header.name, record.meta.stamp.is_some()) {
             return Err(Kind::InvalidHeader {
                 name: header.name.to_string(),
-                reason: "a message has one property of a name, and this one is there already"
+                reason: "a message has only one property of each name, and this name is taken: use another name"
                     .to_owned(),
-            });
+            }
+            .into());
         }
     }
     let bytes = Lengths::of(record, names).whole();
-    if bytes > limit { Err(Kind::TooLarge { bytes, limit }) } else { Ok(()) }
+    if bytes > limit { Err(Kind::TooLarge { bytes, limit }.into()) } else { Ok(()) }
 }
 
 /// Whether the metadata takes the name.

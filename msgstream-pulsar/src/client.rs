@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::transport::TransportErrorKind as Kind;
 
 use crate::PulsarConfig;
@@ -34,7 +34,7 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// Connects once. A broker that isn't there is told at once.
-    pub(crate) async fn open(config: PulsarConfig) -> Result<Arc<Self>, Kind> {
+    pub(crate) async fn open(config: PulsarConfig) -> Result<Arc<Self>, Failure> {
         let brokers = Brokers::new(&config)?;
         let rest = Rest::new(&config, Arc::clone(&brokers))?;
         let max_message = brokers.greet().await?.max_message;
@@ -47,8 +47,8 @@ impl Client {
         Topic::new(&self.config, channel)
     }
 
-    pub(crate) fn check_open(&self) -> Result<(), Kind> {
-        if self.brokers.is_closed() { Err(Kind::Closed) } else { Ok(()) }
+    pub(crate) fn check_open(&self) -> Result<(), Failure> {
+        if self.brokers.is_closed() { Err(Kind::Closed.into()) } else { Ok(()) }
     }
 
     /// Waits until the handle is closed.
@@ -59,12 +59,12 @@ impl Client {
     /// Does something that waits, unless the handle is closed or gets closed meanwhile.
     pub(crate) async fn while_open<T>(
         &self,
-        work: impl Future<Output = Result<T, Kind>>,
-    ) -> Result<T, Kind> {
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         self.check_open()?;
         tokio::select! {
             biased;
-            () = self.closed() => Err(Kind::Closed),
+            () = self.closed() => Err(Kind::Closed.into()),
             done = work => done,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use msgstream_core::adapter::Failure;
 use msgstream_core::registry::{ConnectError, Host, Registry, Scheme, Url, hosts, parse_options};
 use msgstream_core::transport::{Transport, TransportErrorKind};
 use serde::Deserialize;
@@ -80,14 +81,14 @@ pub(crate) enum Token {
 }
 
 impl Token {
-    pub(crate) fn read(&self) -> Result<String, TransportErrorKind> {
+    pub(crate) fn read(&self) -> Result<String, Failure> {
         match self {
             Self::Text(text) => Ok(text.to_string()),
             Self::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) => Ok(text.trim().to_owned()),
                 Err(error) => {
-                    let reason = format!("the token's file `{path}` can't be read: {error}");
-                    Err(TransportErrorKind::Config { reason })
+                    let reason = format!("the token's file `{path}` can't be read");
+                    Err(Failure::new(TransportErrorKind::Config { reason }, error))
                 }
             },
         }

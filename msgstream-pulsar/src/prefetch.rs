@@ -1,4 +1,4 @@
-//! What came for a reader and wasn't read yet.
+//! What is read ahead: entries that arrived for a reader and weren't read yet.
 
 mod continuity;
 mod end;
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
-use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -28,7 +28,7 @@ const MAX_BATCH: i64 = 1 << 24;
 /// Entries between the connection, which puts them in, the reader, which takes them out, and the
 /// reader's pump, which attaches the inbox to the topic whenever it isn't.
 ///
-/// What doesn't fit is dropped, and read again: the log has it. So the bytes that it holds are
+/// What doesn't fit is dropped and read again, because the log has it. So the bytes that it holds are
 /// bounded, whatever a broker sends.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -69,7 +69,7 @@ struct State {
     sound: Option<Jump>,
     /// Where the reader is that wants to know.
     sound_wanted: Option<Position>,
-    failure: Option<Kind>,
+    failure: Option<Failure>,
     /// The broker let go of it since the pump last looked.
     lost: bool,
 }
@@ -98,7 +98,7 @@ pub(crate) enum Found {
     Entry(Box<Entry>),
     /// Nothing that could be handed out now.
     Nothing,
-    Failure(Kind),
+    Failure(Failure),
 }
 
 /// What the pump is to do.
@@ -187,9 +187,9 @@ impl Inbox {
         lock(&self.state).link = Link::Apart;
     }
 
-    /// Tells the reader, once it has what came before.
-    pub(crate) fn fail(&self, kind: Kind) {
-        lock(&self.state).failure = Some(kind);
+    /// Fails the reader, once it has what arrived before.
+    pub(crate) fn fail(&self, failure: Failure) {
+        lock(&self.state).failure = Some(failure);
         self.reader.notify_one();
     }
 

@@ -1,5 +1,6 @@
-//! The transport: making, finding and removing channels.
+//! The transport.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::CreateOptions;
 use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use crate::writer::PulsarWriter;
 /// The property of a topic that tells its lives from one another.
 const INCARNATION: &str = "msgstream.incarnation";
 
-/// A namespace of a Pulsar cluster: its topics are the channels.
+/// A transport over the topics of one namespace of a Pulsar cluster.
 ///
 /// A clone is the same handle: closing one closes the other.
 ///
@@ -45,29 +46,30 @@ pub struct PulsarTransport {
     client: Arc<Client>,
 }
 
-/// The incarnation that a topic's properties tell. Topics that others made tell none.
+/// Returns the incarnation in a topic's properties, which is unknown for topics that others created.
 pub(crate) fn incarnation_of(properties: &BTreeMap<String, String>) -> Incarnation {
     let number = properties.get(INCARNATION).and_then(|text| u128::from_str_radix(text, 16).ok());
     number.map_or(Incarnation::UNKNOWN, Incarnation)
 }
 
 /// A new topic is gone again.
-fn deleted_at_once() -> Kind {
-    unreachable("the broker deleted the new topic at once, for nobody used it")
+fn deleted_at_once() -> Failure {
+    unreachable("the broker deleted the new topic at once because nobody used it")
 }
 
 impl PulsarTransport {
     /// Connects to a broker and to the admin interface, once.
     ///
     /// # Errors
-    /// [`Unavailable`](Kind::Unavailable) where one isn't there, [`Denied`](Kind::Denied) for a
-    /// wrong token, [`Config`](Kind::Config) for a namespace that isn't there.
+    /// Fails with [`Unavailable`](Kind::Unavailable) if either doesn't answer, with
+    /// [`Denied`](Kind::Denied) if the token is wrong, and with [`Config`](Kind::Config) if the
+    /// namespace doesn't exist.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
     pub async fn connect(config: PulsarConfig) -> Result<Self> {
         let opened = Client::open(config).await;
-        let client = opened.map_err(|kind| TransportError::new("connect", kind))?;
+        let client = opened.map_err(|failure| failure.during("connect"))?;
         Ok(Self { client })
     }
 
@@ -76,41 +78,43 @@ impl PulsarTransport {
         &self,
         operation: &'static str,
         channel: &str,
-        work: impl AsyncFnOnce(Topic) -> Result<T, Kind>,
+        work: impl AsyncFnOnce(Topic) -> Result<T, Failure>,
     ) -> Result<T> {
         let done = self.client.while_open(async {
             // No channel has such a name.
             check_name(channel).map_err(|_| Kind::NotFound)?;
             work(self.client.topic(channel)).await
         });
-        done.await.map_err(|kind| TransportError::new(operation, kind).on(channel))
+        done.await.map_err(|failure| failure.during(operation).on(channel))
     }
 
     async fn make(
         &self,
         topic: &Topic,
         mut properties: BTreeMap<String, String>,
-    ) -> Result<(), Kind> {
+    ) -> Result<(), Failure> {
         check_new_channel(&topic.channel).map_err(|reason| Kind::InvalidName { reason })?;
         if properties.insert(INCARNATION.to_owned(), format!("{:032x}", nonce())).is_some() {
-            let reason = format!("the property `{INCARNATION}` is the transport's own");
-            return Err(Kind::Config { reason });
+            let reason = format!("the property `{INCARNATION}` is reserved: use another name");
+            return Err(Kind::Config { reason }.into());
         }
         let rest = &self.client.rest;
         let mut retry = self.client.retry();
         let mut failed = false;
         loop {
             let made = match rest.create(topic, &properties).await {
-                Err(Kind::AlreadyExists) if failed => self.complete(topic, &properties).await,
+                Err(Failure { kind: Kind::AlreadyExists, .. }) if failed => {
+                    self.complete(topic, &properties).await
+                }
                 made => made,
             };
             let kept = match made {
                 Ok(()) => self.keep(topic, &properties).await,
-                Err(kind) => Err(kind),
+                Err(failure) => Err(failure),
             };
             match kept {
                 Ok(()) => break,
-                Err(kind) => retry.after(kind).await?,
+                Err(failure) => retry.after(failure).await?,
             }
             failed = true;
         }
@@ -123,30 +127,34 @@ impl PulsarTransport {
     }
 
     /// Keeps a new topic from being deleted while nobody uses it.
-    async fn keep(&self, topic: &Topic, properties: &BTreeMap<String, String>) -> Result<(), Kind> {
+    async fn keep(
+        &self,
+        topic: &Topic,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
         let rest = &self.client.rest;
         let kept = rest.keep_inactive(topic).await;
         match kept {
             Ok(()) => {}
-            Err(Kind::NotFound) => return Err(deleted_at_once()),
-            Err(kind) if kind.is_temporary() => return Err(kind),
-            Err(kind) => {
+            Err(Failure { kind: Kind::NotFound, .. }) => return Err(deleted_at_once()),
+            Err(failure) if failure.is_temporary() => return Err(failure),
+            Err(failure) => {
                 // Where that fails too, the first failure says more.
                 let _ = rest.delete(topic).await;
-                return Err(kind);
+                return Err(failure);
             }
         }
         // A broker that was quicker with that deleted it, and goes by the policy when it is made again.
         match rest.properties(topic).await {
             Ok(found) if found == *properties => Ok(()),
-            Ok(_) => Err(Kind::AlreadyExists),
-            Err(Kind::NotFound) => Err(deleted_at_once()),
-            Err(kind) => Err(kind),
+            Ok(_) => Err(Kind::AlreadyExists.into()),
+            Err(Failure { kind: Kind::NotFound, .. }) => Err(deleted_at_once()),
+            Err(failure) => Err(failure),
         }
     }
 
     /// Refuses a new topic that would lose records.
-    async fn suit(&self, topic: &Topic) -> Result<(), Kind> {
+    async fn suit(&self, topic: &Topic) -> Result<(), Failure> {
         let rest = &self.client.rest;
         let mut retry = self.client.retry();
         loop {
@@ -156,7 +164,7 @@ impl PulsarTransport {
             };
             match suits.await {
                 Ok(()) => return Ok(()),
-                Err(kind) => retry.after(kind).await?,
+                Err(failure) => retry.after(failure).await?,
             }
         }
     }
@@ -166,14 +174,14 @@ impl PulsarTransport {
         &self,
         topic: &Topic,
         properties: &BTreeMap<String, String>,
-    ) -> Result<(), Kind> {
+    ) -> Result<(), Failure> {
         let rest = &self.client.rest;
         let mut found = rest.properties(topic).await?;
         if found.is_empty() {
             rest.set_properties(topic, properties).await?;
             found = rest.properties(topic).await?;
         }
-        if found == *properties { Ok(()) } else { Err(Kind::AlreadyExists) }
+        if found == *properties { Ok(()) } else { Err(Kind::AlreadyExists.into()) }
     }
 }
 
@@ -188,7 +196,7 @@ impl Transport for PulsarTransport {
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let topic = self.client.topic(channel);
         let made = self.client.while_open(self.make(&topic, options.properties)).await;
-        made.map_err(|kind| TransportError::new("create", kind).on(channel))
+        made.map_err(|failure| failure.during("create").on(channel))
     }
 
     async fn delete(&self, channel: &str) -> Result<()> {
@@ -198,8 +206,8 @@ impl Transport for PulsarTransport {
             loop {
                 match self.client.rest.delete(&topic).await {
                     // An attempt that failed may have deleted it all the same.
-                    Err(Kind::NotFound) if failed => return Ok(()),
-                    Err(kind) => retry.after(kind).await?,
+                    Err(Failure { kind: Kind::NotFound, .. }) if failed => return Ok(()),
+                    Err(failure) => retry.after(failure).await?,
                     deleted => return deleted,
                 }
                 failed = true;
@@ -211,7 +219,7 @@ impl Transport for PulsarTransport {
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let PulsarConfig { tenant, namespace, .. } = &self.client.config;
         let listed = self.client.while_open(self.client.rest.list(tenant, namespace)).await;
-        let mut names = listed.map_err(|kind| TransportError::new("list", kind))?;
+        let mut names = listed.map_err(|failure| failure.during("list"))?;
         names.retain(|name| name.starts_with(prefix));
         names.sort_unstable();
         Ok(names)
@@ -236,7 +244,7 @@ impl Transport for PulsarTransport {
             loop {
                 match PulsarWriter::open(Arc::clone(&self.client), topic.clone()).await {
                     Ok(writer) => return Ok(Box::new(writer) as Box<dyn ChannelWriter>),
-                    Err(kind) => retry.after(kind).await?,
+                    Err(failure) => retry.after(failure).await?,
                 }
             }
         })
@@ -266,7 +274,7 @@ impl Transport for PulsarTransport {
                 let client = Arc::clone(&self.client);
                 match PulsarSubscription::open(client, topic.clone(), name).await {
                     Ok(opened) => return Ok(Arc::new(opened) as Arc<dyn Subscription>),
-                    Err(kind) => retry.after(kind).await?,
+                    Err(failure) => retry.after(failure).await?,
                 }
             }
         })
@@ -288,16 +296,16 @@ impl Transport for PulsarTransport {
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         let id = EntryId::from_position(position, -1).map_err(|error| {
-            let kind = Kind::Config { reason: error.to_string() };
-            TransportError::new("encode_position", kind)
+            let reason = "the position isn't one of a Pulsar topic".to_owned();
+            TransportError::new("encode_position", Kind::Config { reason }).because(error)
         })?;
         Ok(id.to_bytes())
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
         let id = EntryId::from_bytes(bytes).map_err(|error| {
-            let kind = Kind::Config { reason: error.to_string() };
-            TransportError::new("decode_position", kind)
+            let reason = "the position isn't one of a Pulsar topic".to_owned();
+            TransportError::new("decode_position", Kind::Config { reason }).because(error)
         })?;
         Ok(id.position())
     }

@@ -1,10 +1,11 @@
-//! Appending.
+//! Writing.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Record;
 use msgstream_core::transport::{
     ChannelWriter, Receipt, Result, TransportError, TransportErrorKind as Kind,
@@ -38,7 +39,7 @@ pub(crate) struct PulsarWriter {
 }
 
 impl PulsarWriter {
-    pub(crate) async fn open(client: Arc<Client>, topic: Topic) -> Result<Self, Kind> {
+    pub(crate) async fn open(client: Arc<Client>, topic: Topic) -> Result<Self, Failure> {
         // Whoever asks for a producer makes the topic; we don't.
         client.rest.channel_properties(&topic).await?;
         let own = client.rest.max_message_size(&topic).await?.unwrap_or(usize::MAX);
@@ -66,16 +67,17 @@ impl PulsarWriter {
         match made.await?.producer_success {
             Some(_) => Ok(writer),
             None => Err(Kind::Protocol {
-                reason: "a producer was answered with something else".to_owned(),
-            }),
+                reason: "the broker didn't answer the request for a producer with one".to_owned(),
+            }
+            .into()),
         }
     }
 
-    fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
-        TransportError::new(operation, kind).on(&*self.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&*self.channel)
     }
 
-    fn check_all(&self, records: &[Record]) -> Result<(), Kind> {
+    fn check_all(&self, records: &[Record]) -> Result<(), Failure> {
         records.iter().try_for_each(|record| batch::check(record, &self.names, self.limit))
     }
 }
@@ -92,19 +94,19 @@ impl ChannelWriter for PulsarWriter {
         // Lets others run: a loop of writes would keep its thread for itself.
         coop::consume_budget().await;
         let room = self.client.while_open(self.producer.room(self.client.config.inflight));
-        room.await.map_err(|kind| self.error("ready", kind))
+        room.await.map_err(|failure| self.error("ready", failure))
     }
 
     fn check(&self, records: &[Record]) -> Result<()> {
-        self.check_all(records).map_err(|kind| self.error("check", kind))
+        self.check_all(records).map_err(|failure| self.error("check", failure))
     }
 
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
-        if let Err(kind) = self.client.check_open() {
-            return self.producer.refuse(kind);
+        if let Err(failure) = self.client.check_open() {
+            return self.producer.refuse(failure);
         }
-        if let Err(kind) = self.check_all(&records) {
-            return self.producer.poison(kind);
+        if let Err(failure) = self.check_all(&records) {
+            return self.producer.poison(failure);
         }
         let now = unix_ms();
         self.producer.submit(batch::encode(&records, &self.names, self.limit), |sequence, entry| {
@@ -122,7 +124,7 @@ impl ChannelWriter for PulsarWriter {
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.producer.close(Kind::Closed);
+        self.producer.close();
         self.producer.flushed().await;
         self.end();
         Ok(())

@@ -41,17 +41,17 @@ impl Inbox {
         let Some(step) = state.step(next) else {
             return match state.failure.take() {
                 None => Found::Nothing,
-                Some(kind) => {
+                Some(failure) => {
                     drop(state);
                     // It tries again.
                     self.pump.notify_one();
-                    Found::Failure(kind)
+                    Found::Failure(failure)
                 }
             };
         };
         if !state.follows(step) && state.sound != Some(step) {
-            if let Some(kind) = state.failure.take() {
-                return Found::Failure(kind);
+            if let Some(failure) = state.failure.take() {
+                return Found::Failure(failure);
             }
             state.sound_wanted = Some(next);
             drop(state);
@@ -79,15 +79,15 @@ impl Inbox {
         let Some(step) = state.step(next) else { return };
         if !ledgers.contains(next.words()[0]) {
             let first = ledgers.first().unwrap_or(entry_place(step.to.0, step.to.1));
-            state.failure = Some(Kind::PositionTrimmed { position: next, first });
+            state.failure = Some(Kind::PositionTrimmed { position: next, first }.into());
         } else {
             state.ledgers = ledgers;
             if !state.follows(step) {
                 if state.jump.replace(step) != Some(step) {
-                    debug!(from = %next, "the broker passed over entries: they are asked for again");
+                    debug!(from = %next, "the broker skipped entries, requesting them again");
                     return self.attach_anew(state, next);
                 }
-                debug!(from = %next, "the broker passes over entries that nobody gets");
+                debug!(from = %next, "the broker skipped entries again, which no reader gets");
                 state.sound = Some(step);
             }
         }
