@@ -16,10 +16,12 @@ mod prefetch;
 mod producer;
 mod properties;
 mod reader;
+mod scheme;
 mod start;
 mod subscription;
 mod transport;
 mod writer;
 
-pub use self::config::{KafkaConfig, KafkaScheme, register};
+pub use self::config::KafkaConfig;
+pub use self::scheme::{KafkaScheme, register};
 pub use self::transport::KafkaTransport;

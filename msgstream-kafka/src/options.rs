@@ -1,5 +1,5 @@
-//! The properties of librdkafka: which are ours, what the others are by default, which the URL may
-//! give.
+//! The properties of librdkafka: those that the transport sets, the defaults of others, and those that
+//! a URL may not set.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
-/// Properties that the transport sets itself, because what it promises hangs on them.
+/// Properties that the transport sets itself, because what it promises depends on them.
 pub(crate) const OWN: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
@@ -29,8 +29,8 @@ pub(crate) const OWN: &[&str] = &[
     "transactional.id",
 ];
 
-/// Properties that make the client run what they name, or load it. A URL may come from elsewhere, and
-/// is no place for that.
+/// Properties that make the client run or load what they name. A URL may come from elsewhere, so it
+/// can't set them.
 pub(crate) const DANGEROUS: &[&str] = &[
     "plugin.library.paths",
     "sasl.kerberos.kinit.cmd",
@@ -39,7 +39,7 @@ pub(crate) const DANGEROUS: &[&str] = &[
     "ssl.providers",
 ];
 
-/// What we set where the URL doesn't, each with the other name that it may have there.
+/// What the transport sets unless the URL does, each with the other name that it may have there.
 pub(crate) const FOR_ALL: &[(&str, &str, &str)] = &[
     ("allow.auto.create.topics", "", "false"),
     ("client.id", "", "msgstream"),
@@ -77,14 +77,20 @@ pub(crate) const FOR_WRITERS: &[(&str, &str, &str)] = &[
     ("queue.buffering.max.messages", "", "0"),
 ];
 
-/// Lets librdkafka look at each property.
+/// Fails if librdkafka doesn't accept a property.
 pub(crate) fn check(url: &Url, properties: &BTreeMap<String, String>) -> Result<(), ConnectError> {
     for (name, value) in properties {
         let refused = ClientConfig::new().set(name, value).create_native_config().err();
         match refused {
             None => {}
             Some(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
-                let known = ["servers", "timeout_ms", "window_bytes", "librdkafka's properties"];
+                let known = [
+                    "servers",
+                    "timeout_ms",
+                    "window_bytes",
+                    "prefetch_bytes",
+                    "librdkafka's properties",
+                ];
                 return Err(ConnectError::UnknownOption {
                     scheme: url.scheme().to_owned(),
                     option: name.clone(),
@@ -94,9 +100,9 @@ pub(crate) fn check(url: &Url, properties: &BTreeMap<String, String>) -> Result<
             Some(_) => {
                 let missing = missing_feature(name, value);
                 let reason = missing.map_or_else(
-                    || "librdkafka doesn't take this value".to_owned(),
+                    || "librdkafka doesn't accept this value".to_owned(),
                     |feature| match cfg!(feature = "dynamic") {
-                        true => "the system's librdkafka is built without it".to_owned(),
+                        true => "the system's librdkafka was built without it".to_owned(),
                         false => format!("it needs the cargo feature `{feature}`"),
                     },
                 );

@@ -11,7 +11,6 @@ use std::thread;
 use std::time::Duration;
 
 use msgstream_core::adapter::Failure;
-use msgstream_core::transport::TransportErrorKind;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};

@@ -100,7 +100,7 @@ impl KafkaWriter {
     }
 
     async fn wait_for_room(&self) -> Result<(), Failure> {
-        let window = self.pipeline.handle().config.window;
+        let window = self.pipeline.handle().config.window_bytes;
         let mut load = self.pipeline.load.subscribe();
         // The sender is here, so this can't fail.
         let _ = load.wait_for(|load| load.poisoned || load.bytes < window).await;

@@ -1,4 +1,4 @@
-//! Appending.
+//! Writing.
 
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,7 +17,7 @@ use crate::compact::compact;
 #[derive(Debug)]
 pub(crate) struct MemWriter {
     at: Attached,
-    /// Why it takes nothing more.
+    /// Why it accepts nothing more.
     ended: Option<TransportErrorKind>,
 }
 

@@ -29,6 +29,10 @@ use crate::refusal::ServerError;
 use crate::stream_info::StreamInfo;
 use crate::writer::{Batch, Channel, State};
 
+/// How many messages are in flight at most: their acknowledgements must fit into the subscription.
+pub(crate) const WINDOW: usize = 1_024;
+const _: () = assert!(WINDOW <= SUBSCRIPTION / 2);
+
 /// A batch on its way.
 struct Sending {
     unsent: vec::IntoIter<OutboundMessage>,
@@ -121,8 +125,7 @@ impl Task {
         let mut closed = Box::pin(handle.closed());
         let (mut is_closed, mut is_ended) = (false, false);
         while !(is_ended && self.batches.is_empty()) {
-            let has_unsent =
-                self.unsent < self.batches.len() && self.in_flight.len() < self.window();
+            let has_unsent = self.unsent < self.batches.len() && self.in_flight.len() < WINDOW;
             let deadline = (!self.in_flight.is_empty()).then_some(self.deadline);
             tokio::select! {
                 biased;
@@ -156,12 +159,6 @@ impl Task {
         Ok(())
     }
 
-    /// Returns how many messages may be in flight: their acknowledgements must fit into the
-    /// subscription.
-    fn window(&self) -> usize {
-        self.at.handle.config.options.window.min(SUBSCRIPTION / 2)
-    }
-
     fn accept(&mut self, batch: Batch) {
         let count = batch.messages.len();
         self.batches.push_back(Sending {
@@ -183,7 +180,7 @@ impl Task {
             }
             self.in_flight.push_back(None);
             Pin::new(&mut self.client).start_send(message).map_err(lost_by)?;
-            if self.in_flight.len() >= self.window() {
+            if self.in_flight.len() >= WINDOW {
                 break;
             }
             let ready = poll_fn(|cx| Pin::new(&mut self.client).poll_ready(cx)).now_or_never();

@@ -13,6 +13,7 @@ mod prefetch;
 mod raw;
 mod reader;
 mod refusal;
+mod scheme;
 mod start;
 mod stream_info;
 mod subscription;
@@ -20,5 +21,6 @@ mod tls;
 mod transport;
 mod writer;
 
-pub use self::config::{NatsConfig, NatsScheme, register};
+pub use self::config::NatsConfig;
+pub use self::scheme::{NatsScheme, register};
 pub use self::transport::NatsTransport;

@@ -91,7 +91,7 @@ impl Feed {
         let consumer = inbox.rsplit('.').next().unwrap_or_default().to_owned();
         let subscribed = link.client.subscribe(format!("{inbox}.*")).await;
         let messages = subscribed.map_err(lost_by)?;
-        let budget = handle.config.options.prefetch;
+        let budget = handle.config.options.prefetch_bytes;
         let feed = Self {
             next_subject: format!("{API}.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
             stream: stream.to_owned(),

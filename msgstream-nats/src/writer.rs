@@ -16,10 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::client::Handle;
 use crate::headers::{encode, measure};
-use crate::in_flight::Task;
-
-/// The most that is in flight, in bytes, not counting the batch that exceeds it.
-const WINDOW_BYTES: usize = 16 << 20;
+use crate::in_flight::{Task, WINDOW};
 
 /// Hands batches to a task of its own, which sends them and matches the acknowledgements.
 #[derive(Debug)]
@@ -148,9 +145,9 @@ impl NatsWriter {
     }
 
     async fn wait_for_room(&self) -> Result<(), Failure> {
-        let window = self.at.handle.config.options.window;
+        let window = self.at.handle.config.options.window_bytes;
         let mut state = self.state.subscribe();
-        let room = |s: &State| s.poisoned || (s.records < window && s.bytes < WINDOW_BYTES);
+        let room = |s: &State| s.poisoned || (s.records < WINDOW && s.bytes < window);
         // The sender is here, so this can't fail.
         let _ = state.wait_for(room).await;
         self.ended().map_or(Ok(()), |kind| Err(kind.into()))

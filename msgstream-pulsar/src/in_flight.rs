@@ -228,10 +228,10 @@ impl Producer {
     }
 
     /// Waits until less than so many bytes are in flight.
-    pub(crate) async fn room(&self, inflight: usize) -> Result<(), Failure> {
+    pub(crate) async fn room(&self, window: usize) -> Result<(), Failure> {
         self.until(|state| match &state.ended {
             Some(failure) => Some(Err(failure.clone())),
-            None => (state.bytes < inflight).then_some(Ok(())),
+            None => (state.bytes < window).then_some(Ok(())),
         })
         .await
     }

@@ -18,10 +18,12 @@ mod name;
 mod prefetch;
 mod pump;
 mod reader;
+mod scheme;
 mod subscription;
 mod tls;
 mod transport;
 mod writer;
 
-pub use self::config::{PulsarConfig, PulsarScheme, register};
+pub use self::config::PulsarConfig;
+pub use self::scheme::{PulsarScheme, register};
 pub use self::transport::PulsarTransport;

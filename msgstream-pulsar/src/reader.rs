@@ -55,7 +55,7 @@ impl PulsarReader {
             return Err(Kind::WrongIncarnation { expected, found: incarnation }.into());
         }
         let next = place_of(&client, &topic, start).await?;
-        let inbox = Inbox::new(client.config.prefetch, client.config.timeout, next);
+        let inbox = Inbox::new(client.config.prefetch_bytes, client.config.timeout, next);
         let pump = Pump {
             client: Arc::clone(&client),
             topic: topic.clone(),

@@ -93,7 +93,7 @@ impl ChannelWriter for PulsarWriter {
     async fn ready(&mut self) -> Result<()> {
         // Lets others run: a loop of writes would keep its thread for itself.
         coop::consume_budget().await;
-        let room = self.client.while_open(self.producer.room(self.client.config.inflight));
+        let room = self.client.while_open(self.producer.room(self.client.config.window_bytes));
         room.await.map_err(|failure| self.error("ready", failure))
     }
 
