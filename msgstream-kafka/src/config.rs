@@ -43,7 +43,7 @@ pub struct KafkaConfig {
     pub(crate) timeout: Duration,
     /// What a writer has in flight, in bytes.
     pub(crate) window_bytes: usize,
-    /// The properties of librdkafka that the URL gives.
+    /// The properties of librdkafka that are set.
     properties: BTreeMap<String, String>,
 }
 

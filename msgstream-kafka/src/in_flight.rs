@@ -32,7 +32,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: Option<OwnedHeaders>,
 }
 
-/// The way of one writer's records through the client.
+/// What one writer has in flight in the client.
 pub(crate) struct Pipeline {
     handle: Arc<Handle>,
     producer: Arc<Producer>,
@@ -87,7 +87,7 @@ struct Batch {
 /// Why a record isn't known to be stored.
 #[derive(Clone)]
 enum Failed {
-    /// The client didn't take it.
+    /// The client didn't accept it.
     NotSent(Failure),
     Unknown(Failure),
 }

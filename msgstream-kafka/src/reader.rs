@@ -26,10 +26,10 @@ use crate::native::topic::{Message, Told};
 use crate::prefetch::{Feed, Place};
 use crate::start::place;
 
-/// In place of a wait that no clock can count.
+/// Replaces a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 
-/// The longest wait for the client to wake us, before we look ourselves.
+/// How long the reader waits for the client to wake it, before it looks itself.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl KafkaReader {
         failure.during(operation).on(&self.channel)
     }
 
-    /// Goes to an offset. Cancelled, it leaves the reader where it was, without a feed.
+    /// Moves to an offset. Cancelled, it leaves the reader where it was, without a feed.
     async fn begin(
         &mut self,
         next: u64,
@@ -281,10 +281,10 @@ impl KafkaReader {
         });
     }
 
-    /// Whether nothing follows what is about to be handed out. The topic is asked where the client
-    /// has told the end, which may have moved before the reader came to look, and once where the
-    /// reader is at the end that it knows: the client would tell that much later, when its next
-    /// request has waited for records in vain.
+    /// Returns whether nothing follows what is about to be returned. The topic is asked if the client
+    /// has reported the end, which may have moved since, and once if the reader is at the end that it
+    /// knows: the client would report that much later, after its next request has waited for records in
+    /// vain.
     async fn look_for_end(&mut self) -> bool {
         if !self.at_end && (self.asked || self.end != self.next) {
             return false;

@@ -61,7 +61,7 @@ impl MemWriter {
     }
 }
 
-/// The wall clock; a time before 1970 is taken as 1970.
+/// Returns the wall clock in milliseconds; a time before 1970 counts as 1970.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

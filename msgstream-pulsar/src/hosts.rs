@@ -100,7 +100,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(12);
 
-    /// Asks them all, of which some fail, and tells in which order they were asked.
+    /// Asks the hosts, some of which fail, and returns in which order they were asked.
     async fn asked(hosts: &Hosts<&'static str>, down: &[&str]) -> (Result<(), Failure>, String) {
         let order = Mutex::new(String::new());
         let answer = hosts.ask(LIMIT, |host, _| {

@@ -16,7 +16,7 @@ pub(crate) const fn entry_place(ledger: u64, entry: u64) -> Position {
 }
 
 /// The place after everything before a ledger, and before everything in it. No record stands
-/// there: it is the end of a channel that has none, and tells it from the first record's place.
+/// there: it is the end of a channel that has none, and differs from the first record's place.
 const fn before_ledger(ledger: u64) -> Position {
     match ledger.checked_sub(1) {
         Some(ledger) => Position::from_words([ledger, u64::MAX, 0]),
@@ -24,7 +24,7 @@ const fn before_ledger(ledger: u64) -> Position {
     }
 }
 
-/// Whether a place has no record before it in its channel, as far as it tells.
+/// Returns whether a place shows by itself that its channel has no record before it.
 pub(crate) const fn is_beginning(place: Position) -> bool {
     let [ledger, entry, third] = place.words();
     entry == u64::MAX || (ledger == 0 && entry == 0 && third == 0)
@@ -96,7 +96,7 @@ impl Ledgers {
     }
 }
 
-/// The answer of the admin interface that tells of ledgers and cursors.
+/// The answer of the admin interface about ledgers and cursors.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InternalStats {

@@ -18,13 +18,13 @@ use crate::name::{Topic, nonce};
 use crate::prefetch::{Inbox, Job};
 use crate::transport::incarnation_of;
 
-/// After a question that got no answer.
+/// The pause after a request that got no answer.
 const PAUSE: Duration = Duration::from_millis(20);
-/// After a failure that the reader is told, which may read on at once.
+/// The pause after a failure that the reader returns: it may read on at once.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
-/// Attaches the inbox whenever it isn't: after a lost connection, after the topic moved to another
-/// broker, after the reader went elsewhere, after what came didn't fit.
+/// Attaches the inbox whenever it is detached: after a lost connection, after the topic moved to another
+/// broker, after a seek, and after entries that didn't fit.
 #[derive(Debug)]
 pub(crate) struct Pump {
     pub(crate) client: Arc<Client>,
@@ -49,7 +49,7 @@ impl Drop for Consumer {
 }
 
 impl Pump {
-    /// Does so until the handle is closed.
+    /// Attaches it until the handle is closed.
     pub(crate) async fn run(self) {
         tokio::select! {
             biased;

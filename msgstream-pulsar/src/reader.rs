@@ -23,9 +23,9 @@ use crate::prefetch::{Entry, Found, Inbox};
 use crate::pump::Pump;
 use crate::transport::incarnation_of;
 
-/// A batch waits for so long to learn whether it is the last.
+/// How long a batch waits to learn whether it is the last.
 const END_PATIENCE: Duration = Duration::from_millis(200);
-/// What a wait without end is taken as.
+/// Replaces a wait that no clock can count.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Reads entries as they come, and takes them apart.
@@ -75,7 +75,7 @@ impl PulsarReader {
         failure.during(operation).on(&*self.topic.channel)
     }
 
-    /// The place of the record that is handed out next.
+    /// Returns the place of the next record for the caller.
     fn place(&self) -> Position {
         self.ready.front().map_or(self.next, |record| record.position)
     }
@@ -140,7 +140,7 @@ impl PulsarReader {
         }
     }
 
-    /// The place of a start in the same channel.
+    /// Returns the place of a start in the same channel.
     async fn find(&self, start: Start) -> Result<Position, Failure> {
         let (client, topic) = (&self.client, &self.topic);
         let found = incarnation_of(&client.rest.properties(topic).await?);
@@ -165,7 +165,7 @@ impl PulsarReader {
     }
 }
 
-/// The place that a start stands for.
+/// Returns the place of a start.
 async fn place_of(client: &Client, topic: &Topic, start: Start) -> Result<Position, Failure> {
     let ledgers = async || client.rest.internal_stats(topic).await?.ledgers();
     match start {

@@ -15,8 +15,7 @@ use crate::ledgers::entry_place;
 use crate::name::Topic;
 use crate::transport::incarnation_of;
 
-/// The property of a cursor that was moved. By its place alone it can't be told from one that never
-/// was.
+/// The property of a cursor that was moved: its place alone doesn't show whether it ever was.
 const MOVED: &str = "msgstream.moved";
 
 /// A subscription of the broker's, with no consumer on it. Its cursor stands between entries.

@@ -23,7 +23,7 @@ use crate::reader::PulsarReader;
 use crate::subscription::PulsarSubscription;
 use crate::writer::PulsarWriter;
 
-/// The property of a topic that tells its lives from one another.
+/// The property of a topic that differs between its lives.
 const INCARNATION: &str = "msgstream.incarnation";
 
 /// A transport over the topics of one namespace of a Pulsar cluster.
@@ -52,7 +52,7 @@ pub(crate) fn incarnation_of(properties: &BTreeMap<String, String>) -> Incarnati
     number.map_or(Incarnation::UNKNOWN, Incarnation)
 }
 
-/// A new topic is gone again.
+/// The failure of a new topic that is gone again.
 fn deleted_at_once() -> Failure {
     unreachable("the broker deleted the new topic at once because nobody used it")
 }
@@ -73,7 +73,7 @@ impl PulsarTransport {
         Ok(Self { client })
     }
 
-    /// Does something with a topic, and gives the error its names.
+    /// Calls a function with a topic, and makes its failure the error of an operation.
     async fn with_topic<T>(
         &self,
         operation: &'static str,
@@ -153,7 +153,7 @@ impl PulsarTransport {
         }
     }
 
-    /// Refuses a new topic that would lose records.
+    /// Fails if a new topic would lose records.
     async fn suit(&self, topic: &Topic) -> Result<(), Failure> {
         let rest = &self.client.rest;
         let mut retry = self.client.retry();
@@ -169,7 +169,7 @@ impl PulsarTransport {
         }
     }
 
-    /// An attempt that failed may have made the topic all the same, and without its properties.
+    /// Completes a topic that a failed attempt may have created without its properties.
     async fn complete(
         &self,
         topic: &Topic,

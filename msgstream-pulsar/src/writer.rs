@@ -33,7 +33,7 @@ pub(crate) struct PulsarWriter {
     name: String,
     channel: String,
     names: MsgTypeNames,
-    /// The greatest record that the channel takes, encoded, in bytes.
+    /// The limit to an encoded record, in bytes.
     limit: usize,
     closed: bool,
 }
@@ -82,7 +82,7 @@ impl PulsarWriter {
     }
 }
 
-/// The wall clock; a time before 1970 is taken as 1970.
+/// Returns the wall clock in milliseconds; a time before 1970 counts as 1970.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

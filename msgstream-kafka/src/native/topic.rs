@@ -1,7 +1,7 @@
-//! What the client has of one topic, without what the client library puts around it.
+//! The queue of one topic in the client, without the client library around it.
 //!
 //! The library's own call takes one message at a time, each with a lock and two looks at the clock,
-//! panics at some names of headers, and keeps to itself where an end is.
+//! panics at some names of headers, and doesn't report where an end is.
 
 use std::ffi::{CStr, CString, c_void};
 use std::marker::PhantomData;

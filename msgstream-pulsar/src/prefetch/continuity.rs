@@ -1,8 +1,8 @@
 //! Whether something is missing between what was read and what came.
 //!
-//! A broker passes over entries by itself: for their age, for the size of a backlog, for markers of its own
-//! among them, for a filter. Whatever it passes over is asked for once more: what the log still has
-//! comes then, and what is passed over again isn't there for anybody.
+//! A broker skips entries by itself: for their age, for the size of a backlog, because they are markers,
+//! for a filter. Whatever it skips is requested once more: what the log still has arrives then, and what
+//! is skipped again isn't there for anybody.
 
 use msgstream_core::record::Position;
 use msgstream_core::transport::TransportErrorKind as Kind;
@@ -20,7 +20,7 @@ pub(super) struct Jump {
 }
 
 impl State {
-    /// Whether an entry is what stands at the reader's place, or is known to come next.
+    /// Returns whether an entry is the one at the reader's place, or is known to be the next.
     fn follows(&self, Jump { from, to: (ledger, entry) }: Jump) -> bool {
         let [from_ledger, from_entry, _] = from.words();
         (from_ledger, from_entry) == (ledger, entry)
@@ -28,14 +28,14 @@ impl State {
             || self.ledgers.adjoin(from, ledger, entry)
     }
 
-    /// The step from a place to the entry that is next.
+    /// Returns the step from a place to the next entry.
     fn step(&self, from: Position) -> Option<Jump> {
         self.entries.front().map(|front| Jump { from, to: (front.ledger, front.entry) })
     }
 }
 
 impl Inbox {
-    /// The next entry, where nothing is missing between it and the place that the reader is at.
+    /// Returns the next entry if nothing is missing between it and the reader's place.
     pub(crate) fn take(&self, next: Position) -> Found {
         let mut state = lock(&self.state);
         let Some(step) = state.step(next) else {
