@@ -1,201 +1,321 @@
-//! The transport: making, finding and removing channels.
+//! The admin interface: looking up, creating and deleting topics.
 
-use msgstream_core::transport::CreateOptions;
-use msgstream_core::transport::ReaderOptions;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
-use msgstream_core::record::Position;
-use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
-    TransportError, TransportErrorKind,
+use msgstream_core::adapter::{Failure, Retry};
+use msgstream_core::transport::TransportErrorKind;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
 };
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{IsError as _, KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::topic_partition_list::Offset;
 
 use crate::KafkaConfig;
-use crate::handle::Handle;
-use crate::name::{channel_of, topic_of};
-use crate::reader::KafkaReader;
-use crate::start::offset;
-use crate::subscription::{KafkaSubscription, remove};
-use crate::topics::Bounds;
-use crate::writer::KafkaWriter;
+use crate::calls::At;
+use crate::client::Handle;
+use crate::error::{failed, needs, of_code};
+use crate::events::{Aside, lock};
+use crate::name::PROPERTIES;
+use crate::prefetch::{Consumer, alone_at};
 
-/// What a topic that we make is set to: the time of a record is that of its append.
-const SETTINGS: &[(&str, &str)] = &[("message.timestamp.type", "LogAppendTime")];
+type Client = AdminClient<DefaultClientContext>;
 
-/// A handle on the topics of one cluster, behind one prefix.
-///
-/// ```no_run
-/// use msgstream_core::registry::Url;
-/// use msgstream_core::transport::Transport as _;
-/// use msgstream_kafka::{KafkaConfig, KafkaTransport};
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let url = Url::parse("kafka://localhost:9092/shop.")?;
-/// let transport = KafkaTransport::connect(KafkaConfig::from_url(&url)?).await?;
-/// transport.create("orders").await?; // the topic `shop.orders`
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct KafkaTransport {
-    handle: Arc<Handle>,
-}
+/// The client that creates and deletes topics, created when it is needed.
+#[derive(Default)]
+pub(crate) struct Admin(Mutex<Option<Arc<Aside<Client>>>>);
 
-impl KafkaTransport {
-    /// Connects to one of the brokers. Where none answers that is an error, after the URL's
-    /// `timeout_ms`; a connection that is lost later is opened again.
-    ///
-    /// # Errors
-    /// [`Unavailable`](TransportErrorKind::Unavailable) or
-    /// [`TimedOut`](TransportErrorKind::TimedOut) where no broker answers,
-    /// [`Denied`](TransportErrorKind::Denied) where it refuses the credentials or the certificate,
-    /// [`Config`](TransportErrorKind::Config) where its own certificate isn't trusted, and for
-    /// properties that contradict one another.
-    ///
-    /// # Cancel safety
-    /// Nothing stays open after a cancelled call.
-    pub async fn connect(config: KafkaConfig) -> Result<Self> {
-        let opened = Handle::open(config).await;
-        let handle = opened.map_err(|kind| TransportError::new("connect", kind))?;
-        Ok(Self { handle })
-    }
-
-    /// The topic of a channel to be made.
-    fn topic(&self, channel: &str) -> Result<String, TransportErrorKind> {
-        topic_of(&self.handle.config.prefix, channel)
-            .map_err(|reason| TransportErrorKind::InvalidName { reason })
-    }
-
-    /// The topic of a channel that may be there: none has a name that can't be used.
-    fn known_topic(&self, channel: &str) -> Result<String, TransportErrorKind> {
-        self.handle.check_open()?;
-        self.topic(channel).map_err(|_| TransportErrorKind::NotFound)
-    }
-
-    async fn create_channel(
-        &self,
-        channel: &str,
-        properties: &BTreeMap<String, String>,
-    ) -> Result<(), TransportErrorKind> {
-        let topic = self.topic(channel)?;
-        self.handle.create_topic(&topic, SETTINGS).await?;
-        self.handle.set_properties(&topic, properties).await
-    }
-
-    async fn delete_channel(&self, channel: &str) -> Result<(), TransportErrorKind> {
-        let topic = self.known_topic(channel)?;
-        self.handle.delete_topic(&topic).await?;
-        self.handle.set_properties(&topic, &BTreeMap::new()).await
-    }
-
-    async fn describe_channel(&self, channel: &str) -> Result<ChannelInfo, TransportErrorKind> {
-        let topic = self.known_topic(channel)?;
-        let Bounds { low, high } = self.handle.bounds(&topic).await?;
-        let incarnation = self.handle.incarnation(&topic).await?;
-        let properties = self.handle.properties(&topic).await?;
-        let first = (low < high).then(|| Position::new(low));
-        Ok(ChannelInfo::new(incarnation, first, Position::new(high), properties))
+impl Admin {
+    fn client(&self, config: &KafkaConfig) -> Result<Arc<Aside<Client>>, Failure> {
+        let mut place = lock(&self.0);
+        if let Some(client) = &*place {
+            return Ok(Arc::clone(client));
+        }
+        let made: Client =
+            config.admin().create().map_err(|error| failed(&error, config.timeout))?;
+        let made = Arc::new(Aside::new(made));
+        *place = Some(Arc::clone(&made));
+        Ok(made)
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl Transport for KafkaTransport {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::all().with_max_payload(self.handle.max_payload)
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
     }
+}
 
-    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
-        let created = self.create_channel(channel, &options.properties);
-        let created = self.handle.while_open(created).await;
-        created.map_err(|kind| TransportError::new("create", kind).on(channel))
-    }
+/// The offsets of a topic's first record and behind its last one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) low: u64,
+    pub(crate) high: u64,
+}
 
-    async fn delete(&self, channel: &str) -> Result<()> {
-        let deleted = self.handle.while_open(self.delete_channel(channel)).await;
-        deleted.map_err(|kind| TransportError::new("delete", kind).on(channel))
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        let topics = self.handle.in_time(self.handle.topics()).await;
-        let topics = topics.map_err(|kind| TransportError::new("list", kind))?;
-        let own = &self.handle.config.prefix;
-        let channels = topics.iter().filter_map(|topic| channel_of(own, topic));
-        let channels = channels.filter(|name| name.starts_with(prefix));
-        let mut channels: Vec<_> = channels.map(str::to_owned).collect();
-        channels.sort_unstable();
-        Ok(channels)
-    }
-
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        let described = self.handle.in_time(self.describe_channel(channel)).await;
-        described.map_err(|kind| TransportError::new("describe", kind).on(channel))
-    }
-
-    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
-        let opened = async {
-            let topic = self.known_topic(channel)?;
-            KafkaWriter::open(&self.handle, channel, topic).await
-        };
-        match opened.await {
-            Ok(writer) => Ok(Box::new(writer)),
-            Err(kind) => Err(TransportError::new("writer", kind).on(channel)),
-        }
-    }
-
-    async fn reader_with(
-        &self,
-        channel: &str,
-        options: ReaderOptions,
-    ) -> Result<Box<dyn ChannelReader>> {
-        let opened = async {
-            let topic = self.known_topic(channel)?;
-            let handle = Arc::clone(&self.handle);
-            let opened = KafkaReader::open(handle, channel, topic, options);
-            self.handle.in_time(opened).await
-        };
-        match opened.await {
-            Ok(reader) => Ok(Box::new(reader)),
-            Err(kind) => Err(TransportError::new("reader", kind).on(channel)),
-        }
-    }
-
-    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        let opened = async {
-            let topic = self.known_topic(channel)?;
-            KafkaSubscription::open(&self.handle, channel, topic, name).await
-        };
-        match opened.await {
-            Ok(subscription) => Ok(Arc::new(subscription)),
-            Err(kind) => Err(TransportError::new("subscription", kind).on(channel)),
-        }
-    }
-
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        let removed = async {
-            let topic = self.known_topic(channel)?;
-            remove(&self.handle, &topic, name).await
-        };
-        removed.await.map_err(|kind| TransportError::new("unsubscribe", kind).on(channel))
-    }
-
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        let encoded = offset(position).map(|_| offset_to_bytes(position).to_vec());
-        encoded.map_err(|kind| TransportError::new("encode_position", kind))
-    }
-
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        offset_from_bytes(bytes).map_err(|error| {
-            let reason = "these bytes are no offset of a Kafka topic, which has 8".to_owned();
-            let kind = TransportErrorKind::Config { reason };
-            TransportError::new("decode_position", kind).because(error)
+impl Handle {
+    /// Sends any request, to see whether a broker answers.
+    pub(crate) async fn greet(&self) -> Result<(), Failure> {
+        let (events, timeout) = (self.fetchers.asking.events.clone(), self.timeout());
+        self.ask(|look| {
+            let events = events.clone();
+            self.call(At::AnyNode, look, move |consumer, left| {
+                match consumer.fetch_metadata(Some(PROPERTIES), left) {
+                    Ok(told) => Ok(told.orig_broker_id()),
+                    // The client reports wrong credentials and certificates early, but not to the call
+                    // that waits for an answer.
+                    Err(error) => Err(events.refusal().unwrap_or_else(|| failed(&error, timeout))),
+                }
+            })
         })
+        .await
+        .map(|node| self.incarnations.answered(node))
     }
 
-    async fn close(&self) -> Result<()> {
-        self.handle.close().await;
-        Ok(())
+    /// Fails if a topic doesn't exist, or isn't a channel.
+    pub(crate) async fn find(&self, topic: &str) -> Result<(), Failure> {
+        self.ask(|look| self.leader(topic, look)).await.map(drop)
+    }
+
+    /// Does the same in one attempt, and returns the node that leads the topic.
+    async fn leader(&self, topic: &str, look: Duration) -> Result<i32, Failure> {
+        let topic = topic.to_owned();
+        let find = move |consumer: &Consumer, left| {
+            let told = consumer.fetch_metadata(Some(&topic), left);
+            let told = told.map_err(|error| failed(&error, left))?;
+            Ok((told.orig_broker_id(), is_channel(&topic, told.topics().first(), left)))
+        };
+        let (node, leader) = self.call(At::AnyNode, look, find).await?;
+        self.incarnations.answered(node);
+        leader
+    }
+
+    /// Does the same, and returns the topic's bounds.
+    pub(crate) async fn bounds(&self, topic: &str) -> Result<Bounds, Failure> {
+        self.ask(|look| async move {
+            let leader = self.leader(topic, look).await?;
+            let topic = topic.to_owned();
+            let bounds = move |consumer: &Consumer, left| bounds(consumer, &topic, left);
+            self.call(At::Node(leader), look, bounds).await
+        })
+        .await
+    }
+
+    /// Returns what it means that a topic is missing in one answer: the broker that sent it may not
+    /// know the topic yet, or any more.
+    pub(crate) async fn missing(&self, topic: &str) -> Failure {
+        match self.find(topic).await {
+            Err(failure) => failure,
+            Ok(()) => {
+                let reason = "the brokers disagree on whether the topic exists".to_owned();
+                TransportErrorKind::Unavailable { reason }.into()
+            }
+        }
+    }
+
+    /// Returns the first offset whose record was appended at a time, in Unix milliseconds, or later,
+    /// `None` if there is none.
+    pub(crate) async fn offset_at(
+        &self,
+        topic: &str,
+        unix_ms: u64,
+    ) -> Result<Option<u64>, Failure> {
+        self.ask(|look| async move {
+            let leader = self.leader(topic, look).await?;
+            let topic = topic.to_owned();
+            self.call(At::Node(leader), look, move |consumer, left| {
+                let found = alone_at(&topic, unix_ms)
+                    .and_then(|times| consumer.offsets_for_times(times, left))
+                    .map_err(|error| at_leader(&error, left))?;
+                let Some(found) = found.find_partition(&topic, 0) else { return Ok(None) };
+                found.error().map_err(|error| at_leader(&error, left))?;
+                match found.offset() {
+                    Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
+                    _ => Ok(None),
+                }
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Returns the topics with one partition, in no order.
+    pub(crate) async fn topics(&self) -> Result<Vec<String>, Failure> {
+        self.ask(|look| {
+            self.call(At::AnyNode, look, |consumer, left| {
+                let metadata =
+                    consumer.fetch_metadata(None, left).map_err(|error| failed(&error, left))?;
+                let topics = metadata.topics().iter();
+                let channels = topics.filter(|topic| topic.partitions().len() == 1);
+                Ok(channels.map(|topic| topic.name().to_owned()).collect())
+            })
+        })
+        .await
+    }
+
+    /// Creates a topic with one partition, and waits until it can be used.
+    pub(crate) async fn create_topic(
+        &self,
+        topic: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<(), Failure> {
+        let client = self.admin.client(&self.config)?;
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
+        // The broker knows how many copies there are to be.
+        let mut new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1));
+        for (name, value) in settings {
+            new = new.set(name, value);
+        }
+        let options = self.admin_options();
+        let created = self.answer(client.create_topics([&new], &options)).await?;
+        self.first_result(created).map_err(|failure| needs(failure, "Create", &named(topic)))?;
+        self.find_made(topic).await
+    }
+
+    /// Waits until a topic that was just created, by whomever, can be used.
+    pub(crate) async fn find_made(&self, topic: &str) -> Result<(), Failure> {
+        let mut retry = Retry::new(self.timeout());
+        loop {
+            match self.find(topic).await {
+                // Not every broker knows it at once.
+                Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
+                    let reason = "not every broker knows the new topic yet".to_owned();
+                    retry.after(TransportErrorKind::Unavailable { reason }).await?;
+                }
+                Err(failure) => retry.after(failure).await?,
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Deletes a topic, and waits until it is gone.
+    pub(crate) async fn delete_topic(&self, topic: &str) -> Result<(), Failure> {
+        let client = self.admin.client(&self.config)?;
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
+        let options = self.admin_options();
+        let deleted = self.answer(client.delete_topics(&[topic], &options)).await?;
+        self.first_result(deleted).map_err(|failure| needs(failure, "Delete", &named(topic)))?;
+        let mut retry = Retry::new(self.timeout());
+        loop {
+            match self.find(topic).await {
+                Err(Failure { kind: TransportErrorKind::NotFound, .. }) => return Ok(()),
+                Err(failure) => retry.after(failure).await?,
+                Ok(()) => {
+                    let reason = "the deleted topic is still there".to_owned();
+                    retry.after(TransportErrorKind::Unavailable { reason }).await?;
+                }
+            }
+        }
+    }
+
+    /// Returns a setting of a topic, `None` if the user may not see it.
+    pub(crate) async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, Failure> {
+        let client = self.admin.client(&self.config)?;
+        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
+        let resource = &ResourceSpecifier::Topic(topic);
+        let described = self.ask(|look| async move {
+            let options = self.admin_options().request_timeout(Some(look));
+            let options = options.broker_id(self.incarnations.node());
+            let asked = client.describe_configs([resource], &options).await;
+            match asked.map_err(|error| failed(&error, self.timeout())) {
+                Err(failure) if failure.is_temporary() => {
+                    self.find_node(look).await;
+                    Err(failure)
+                }
+                asked => asked,
+            }
+        });
+        match described.await?.into_iter().next() {
+            Some(Ok(resource)) => Ok(resource.get(name).and_then(|entry| entry.value.clone())),
+            Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Ok(None),
+            Some(Err(code)) => Err(of_code(code, self.timeout())),
+            None => Ok(None),
+        }
+    }
+
+    fn admin_options(&self) -> AdminOptions {
+        let timeout = Some(self.timeout());
+        AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
+    }
+
+    async fn answer<T>(&self, asked: impl Future<Output = KafkaResult<T>>) -> Result<T, Failure> {
+        let timeout = self.timeout();
+        let answer =
+            self.while_open(async { asked.await.map_err(|error| failed(&error, timeout)) });
+        // The client keeps the deadline too.
+        let late = TransportErrorKind::TimedOut { after: timeout }.into();
+        tokio::time::timeout(timeout * 2, answer).await.unwrap_or(Err(late))
+    }
+
+    fn first_result(&self, results: Vec<TopicResult>) -> Result<(), Failure> {
+        match results.into_iter().next() {
+            Some(Err((_, code))) => Err(of_code(code, self.timeout())),
+            Some(Ok(_)) => Ok(()),
+            None => {
+                let reason = "the broker's answer has no result for the topic".to_owned();
+                Err(TransportErrorKind::Protocol { reason }.into())
+            }
+        }
+    }
+}
+
+/// Returns the node that leads a topic, or fails if the brokers' metadata of it is no channel's.
+pub(crate) fn is_channel(
+    topic: &str,
+    told: Option<&MetadataTopic>,
+    timeout: Duration,
+) -> Result<i32, Failure> {
+    let Some(told) = told else { return Err(TransportErrorKind::NotFound.into()) };
+    if let Some(code) = told.error().filter(|code| code.is_error()) {
+        return Err(needs(of_code(code.into(), timeout), "Describe", &named(topic)));
+    }
+    match told.partitions() {
+        [] => Err(TransportErrorKind::NotFound.into()),
+        [one] => match one.error().filter(|code| code.is_error()) {
+            Some(code) => Err(of_code(code.into(), timeout)),
+            None if one.leader() < 0 => Err(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout)),
+            None => Ok(one.leader()),
+        },
+        more => Err(too_many(more.len())),
+    }
+}
+
+/// Returns the failure of a topic with so many partitions.
+pub(crate) fn too_many(partitions: usize) -> Failure {
+    let reason = format!(
+        "the topic has {partitions} partitions, and a channel is a topic with one: create a topic for each"
+    );
+    TransportErrorKind::Config { reason }.into()
+}
+
+/// Returns how an error names a topic.
+pub(crate) fn named(topic: &str) -> String {
+    format!("topic `{topic}`")
+}
+
+/// Returns what an error means for a topic that was just seen: the client reports a topic without a
+/// leader as unknown, too.
+fn at_leader(error: &KafkaError, timeout: Duration) -> Failure {
+    let failure = failed(error, timeout);
+    match failure.kind {
+        TransportErrorKind::NotFound => {
+            failure.with_kind(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout).kind)
+        }
+        _ => failure,
+    }
+}
+
+fn bounds(consumer: &Consumer, topic: &str, timeout: Duration) -> Result<Bounds, Failure> {
+    let told = consumer.fetch_watermarks(topic, 0, timeout);
+    let (low, high) = told.map_err(|error| at_leader(&error, timeout))?;
+    match (u64::try_from(low), u64::try_from(high)) {
+        (Ok(low), Ok(high)) => Ok(Bounds { low, high }),
+        _ => Err(TransportErrorKind::Protocol {
+            reason: format!("the offsets {low} to {high} of the topic are negative"),
+        }
+        .into()),
     }
 }

@@ -1,20 +1,21 @@
 //! Calls of the client that block, on threads of their own.
 //!
-//! They aren't the runtime's threads for what blocks, for which it would wait where it ends. A call
-//! has a short time, and whoever asks again does it without a thread in between; so many calls at once
-//! go to one node, so a node that hangs takes no thread from the others.
+//! They aren't the runtime's threads for blocking calls, for which the runtime would wait when it ends.
+//! A call has a short time limit, and only so many calls run at once for each node, so that a node that
+//! hangs takes no thread from the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::events::lock;
-use crate::fetcher::no_thread;
+use crate::prefetch::no_thread;
 
-/// How many calls there are at once for each place.
+/// How many calls run at once for each place.
 const AT_ONCE: usize = 8;
 
 /// What a call waits for.
@@ -33,12 +34,12 @@ pub(crate) enum At {
 pub(crate) struct Calls(Mutex<HashMap<At, Arc<Semaphore>>>);
 
 impl Calls {
-    /// Calls a function once it is its turn. A call that is cancelled goes on, and what it gives is dropped.
+    /// Calls a function once it is its turn. A cancelled call goes on, and what it returns is dropped.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         at: At,
-        call: impl FnOnce() -> Result<T, TransportErrorKind> + Send + 'static,
-    ) -> Result<T, TransportErrorKind> {
+        call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let places = Arc::clone(
             lock(&self.0).entry(at).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))),
         );
@@ -50,7 +51,7 @@ impl Calls {
             let _ = sender.send(call());
         };
         let spawned = thread::Builder::new().name("kafka-call".to_owned()).spawn(run);
-        spawned.map_err(|error| no_thread(&error))?;
+        spawned.map_err(no_thread)?;
         // The thread answers, unless it panics.
         answer.await.map_err(|_| TransportErrorKind::Closed)?
     }

@@ -1,53 +1,82 @@
-//! Options, and the scheme `kafka`.
+//! The configuration, from a URL, the environment or a program.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use msgstream_core::registry::{ConnectError, Registry, Scheme, Url, hosts, user};
-use msgstream_core::transport::Transport;
+use msgstream_core::registry::{ConnectError, Url, hosts, user};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::KafkaTransport;
-use crate::client::{DANGEROUS, FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
 use crate::name::is_topic_text;
+use crate::options::{DANGEROUS, FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
 
 /// The port of an address that names none.
 const PORT: u16 = 9092;
 
-/// Where the brokers are, who we are to them, and what their client is told.
+/// The property of librdkafka that `prefetch_bytes` sets, in KiB.
+const PREFETCH: &str = "queued.max.messages.kbytes";
+
+fn prefetch_kib(bytes: usize) -> String {
+    bytes.div_ceil(1024).clamp(1, 2_097_151).to_string()
+}
+
+/// The configuration of a [`KafkaTransport`](crate::KafkaTransport).
 ///
 /// ```
 /// use msgstream_core::registry::Url;
 /// use msgstream_kafka::KafkaConfig;
 /// let url = "kafka://localhost/shop.?compression.codec=lz4&timeout_ms=5000";
 /// let config = KafkaConfig::from_url(&Url::parse(url).unwrap())?;
+///
+/// use std::time::Duration;
+/// let patient = config.with_timeout(Duration::from_secs(30)).with_window_bytes(1 << 20);
+/// # let _ = patient;
 /// # Ok::<(), msgstream_core::registry::ConnectError>(())
 /// ```
 #[derive(Clone)]
 pub struct KafkaConfig {
     servers: String,
-    /// What the names of our topics and groups begin with.
+    /// The beginning of the topics' and groups' names.
     pub(crate) prefix: String,
     /// The longest wait for an answer.
     pub(crate) timeout: Duration,
     /// What a writer has in flight, in bytes.
-    pub(crate) window: usize,
-    /// The properties of librdkafka that the URL gives.
+    pub(crate) window_bytes: usize,
+    /// The properties of librdkafka that are set.
     properties: BTreeMap<String, String>,
 }
 
 impl KafkaConfig {
-    /// Reads a URL, and where it asks for SASL and has no user the environment: `KAFKA_USERNAME`
-    /// and `KAFKA_PASSWORD`.
+    /// Reads a URL. If it uses SASL and has no user, user and password come from the environment:
+    /// `KAFKA_USERNAME` and `KAFKA_PASSWORD`.
     ///
     /// # Errors
-    /// [`ConnectError`] for an address or option that can't be used.
+    /// Fails with [`ConnectError`] if an address or option can't be used.
     pub fn from_url(url: &Url) -> Result<Self, ConnectError> {
         Self::from_url_and(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// Sets how long a call waits for an answer.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how much a writer has in flight before `ready` waits, in bytes. It always sends one batch.
+    #[must_use]
+    pub fn with_window_bytes(mut self, bytes: usize) -> Self {
+        self.window_bytes = bytes.max(1);
+        self
+    }
+
+    /// Sets how much is read ahead for each reader, in bytes, rounded up to KiB. It is librdkafka's
+    /// property `queued.max.messages.kbytes`.
+    #[must_use]
+    pub fn with_prefetch_bytes(mut self, bytes: usize) -> Self {
+        self.properties.insert(PREFETCH.to_owned(), prefetch_kib(bytes));
+        self
     }
 
     fn from_url_and(
@@ -57,6 +86,15 @@ impl KafkaConfig {
         let mut properties = options(url)?;
         let mut own = |name: &str| properties.remove(name);
         let (more, timeout, window) = (own("servers"), own("timeout_ms"), own("window_bytes"));
+        if let Some(prefetch) = own("prefetch_bytes") {
+            if properties.contains_key(PREFETCH) {
+                let reason = format!("the property `{PREFETCH}` is set too: leave one out");
+                return Err(ConnectError::option(url, "prefetch_bytes", reason));
+            }
+            let bytes = positive(url, "prefetch_bytes", Some(prefetch), 1)?;
+            let kib = prefetch_kib(usize::try_from(bytes).unwrap_or(usize::MAX));
+            properties.insert(PREFETCH.to_owned(), kib);
+        }
         let timeout = positive(url, "timeout_ms", timeout, 10_000)?;
         let window = positive(url, "window_bytes", window, 8 << 20)?;
         let servers = hosts(url, &more.unwrap_or_default(), PORT)?;
@@ -68,12 +106,12 @@ impl KafkaConfig {
             servers: servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
             prefix,
             timeout: Duration::from_millis(timeout),
-            window: usize::try_from(window).unwrap_or(usize::MAX),
+            window_bytes: usize::try_from(window).unwrap_or(usize::MAX),
             properties,
         })
     }
 
-    /// The client for the cursors of a group.
+    /// Returns the client for the cursors of a group.
     pub(crate) fn cursors(&self, group: &str) -> ClientConfig {
         let mut config = self.consumer(group);
         // Nobody is a member. It is also how long a commit waits for the group's coordinator.
@@ -81,19 +119,19 @@ impl KafkaConfig {
         config
     }
 
-    /// The client for readers, which has to name a group.
+    /// Returns the client for readers, which must name a group.
     pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.questions();
         config.set("group.id", group);
         config
     }
 
-    /// The client for questions.
+    /// Returns the client for requests.
     pub(crate) fn questions(&self) -> ClientConfig {
         self.client(FOR_READERS)
     }
 
-    /// The client for writers. With a limit, its batches are no larger.
+    /// Returns the client for writers. With a limit, its batches are no larger.
     pub(crate) fn producer(&self, limit: Option<usize>) -> ClientConfig {
         let mut config = self.client(FOR_WRITERS);
         if let Some(limit) = limit {
@@ -102,7 +140,7 @@ impl KafkaConfig {
         config
     }
 
-    /// The client for topics. Nobody would read its log.
+    /// Returns the client for topics. Its log is off, because nobody would read it.
     pub(crate) fn admin(&self) -> ClientConfig {
         let mut config = self.client(&[]);
         if !self.properties.contains_key("socket.timeout.ms") {
@@ -126,18 +164,18 @@ impl KafkaConfig {
         config
     }
 
-    /// For how long a record is tried.
+    /// Returns how long a record is tried.
     pub(crate) fn message_timeout(&self) -> Duration {
         let timeout = self.writers_number("message.timeout.ms").unwrap_or_default();
         Duration::from_millis(timeout as u64)
     }
 
-    /// A number among the properties of writers, given or not.
+    /// Returns a number among the properties of writers, set or not.
     pub(crate) fn writers_number(&self, name: &str) -> Option<usize> {
         self.producer(None).create_native_config().ok()?.get(name).ok()?.parse().ok()
     }
 
-    /// A number among the properties of readers, given or not.
+    /// Returns a number among the properties of readers, set or not.
     pub(crate) fn readers_number(&self, name: &str) -> Option<u32> {
         self.consumer("").create_native_config().ok()?.get(name).ok()?.parse().ok()
     }
@@ -146,12 +184,12 @@ impl KafkaConfig {
 /// The values may be secrets.
 impl fmt::Debug for KafkaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, prefix, timeout, window, properties } = self;
+        let Self { servers, prefix, timeout, window_bytes, properties } = self;
         f.debug_struct("KafkaConfig")
             .field("servers", servers)
             .field("prefix", prefix)
             .field("timeout", timeout)
-            .field("window", window)
+            .field("window_bytes", window_bytes)
             .field("properties", &properties.keys().collect::<Vec<_>>())
             .finish()
     }
@@ -167,8 +205,10 @@ fn options(url: &Url) -> Result<BTreeMap<String, String>, ConnectError> {
         }
         if DANGEROUS.contains(&&*option) || option.starts_with("sasl.oauthbearer.") {
             let reason = match option.starts_with("sasl") && !option.ends_with("cmd") {
-                true => "there is no way to get a token here: OAUTHBEARER can't be used",
-                false => "it would have the client run or load what a URL names: leave it out",
+                true => {
+                    "OAUTHBEARER needs a token, which can't be obtained here: use PLAIN or SCRAM"
+                }
+                false => "it would make the client run or load what a URL names: leave it out",
             };
             return Err(ConnectError::option(url, option, reason));
         }
@@ -196,7 +236,7 @@ fn positive(
 fn prefix(url: &Url) -> Result<String, ConnectError> {
     let prefix = url.path().strip_prefix('/').unwrap_or_default();
     if url.fragment().is_some() || prefix.len() > 200 || !is_topic_text(prefix) {
-        let reason = "what follows the host is the prefix of the topics' names: up to 200 letters A-Z and a-z, digits, `.`, `_` and `-`";
+        let reason = "the path is the prefix of the topics' names: use up to 200 letters A-Z and a-z, digits, `.`, `_` and `-`";
         return Err(ConnectError::address(url, reason));
     }
     Ok(prefix.to_owned())
@@ -212,7 +252,7 @@ fn credentials(
     let given = properties.contains_key("sasl.username");
     let in_address = user(url)?;
     if given && in_address.is_some() {
-        let reason = "the user is given twice, before the host and as an option: leave one";
+        let reason = "the user is set twice, before the host and as an option: leave one out";
         return Err(ConnectError::address(url, reason));
     }
     let user = if let Some((name, password)) = in_address {
@@ -240,45 +280,22 @@ fn credentials(
         properties.insert("sasl.mechanism".to_owned(), "PLAIN".to_owned());
     }
     if !properties.contains_key("security.protocol") {
-        let reason = "user and password need it: `sasl_ssl`, or `sasl_plaintext` where the network may see them";
+        let reason = "user and password need it: set `sasl_ssl`, or `sasl_plaintext` if the network may see them";
         return Err(ConnectError::option(url, "security.protocol", reason));
     }
     Ok(())
 }
 
-/// Refuses a mechanism that needs more than a URL can give.
+/// Fails for a mechanism that needs more than a URL.
 fn mechanism(url: &Url, properties: &BTreeMap<String, String>) -> Result<(), ConnectError> {
     for name in ["sasl.mechanism", "sasl.mechanisms"] {
         if properties.get(name).is_some_and(|value| value.eq_ignore_ascii_case("OAUTHBEARER")) {
-            let reason = "there is no way to get a token here: use PLAIN or SCRAM";
+            let reason =
+                "OAUTHBEARER needs a token, which can't be obtained here: use PLAIN or SCRAM";
             return Err(ConnectError::option(url, name, reason));
         }
     }
     Ok(())
-}
-
-/// Answers to `kafka://`.
-#[derive(Clone, Copy, Debug)]
-pub struct KafkaScheme;
-
-/// Adds [`KafkaScheme`] to a registry.
-pub fn register(registry: &mut Registry) {
-    registry.register(KafkaScheme);
-}
-
-#[async_trait]
-impl Scheme for KafkaScheme {
-    fn schemes(&self) -> &'static [&'static str] {
-        &["kafka"]
-    }
-
-    fn help(&self) -> &'static str {
-        "kafka://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?timeout_ms=N&window_bytes=N&any property of librdkafka]"
-    }
-
-    async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
-        Ok(Arc::new(KafkaTransport::connect(KafkaConfig::from_url(url)?).await?))
-    }
 }
 
 #[cfg(test)]
@@ -315,6 +332,8 @@ mod tests {
             "kafka://h?servers=a:b",
             "kafka://h?timeout_ms=0",
             "kafka://h?window_bytes=x",
+            "kafka://h?prefetch_bytes=0",
+            "kafka://h?prefetch_bytes=1&queued.max.messages.kbytes=1",
             "kafka://h?group.id=g",
             "kafka://h?enable.idempotence=false",
             "kafka://h?linger.ms=1&linger.ms=2",
@@ -335,6 +354,9 @@ mod tests {
         assert_eq!(read.writers_number("linger.ms"), Some(7));
         assert_eq!(read.consumer("g").get("client.id"), Some("me"));
         assert_eq!(config("kafka://h").unwrap().writers_number("linger.ms"), Some(1));
+        let ahead = |read: KafkaConfig| read.readers_number(PREFETCH);
+        assert_eq!(ahead(config("kafka://h?prefetch_bytes=2049").unwrap()), Some(3));
+        assert_eq!(ahead(config("kafka://h").unwrap().with_prefetch_bytes(1)), Some(1));
         for made in [read.consumer("g"), read.producer(Some(2000)), read.admin()] {
             assert!(made.create_native_config().is_ok());
         }

@@ -1,45 +1,61 @@
-//! Errors of the client and the brokers in the words of the contract.
+//! Errors of the client and the brokers, as errors of a transport.
 
+use std::fmt;
 use std::time::Duration;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-/// What an error of the client library means.
-pub(crate) fn kind(error: &KafkaError, timeout: Duration) -> TransportErrorKind {
-    match error {
-        // The only one whose text may hold what a URL gave.
-        KafkaError::ClientConfig(..) => TransportErrorKind::Config {
-            reason: "a property can't be used; check the URL's options".to_owned(),
-        },
+/// Returns what an error of the client library means, with that error as its cause.
+pub(crate) fn failed(error: &KafkaError, timeout: Duration) -> Failure {
+    let kind = match error {
+        // The only one that may hold a secret of the URL, so it isn't kept.
+        KafkaError::ClientConfig(..) => {
+            let reason = "the client doesn't accept a property: check the URL's options".to_owned();
+            return TransportErrorKind::Config { reason }.into();
+        }
         KafkaError::ClientCreation(reason) => {
-            TransportErrorKind::Config { reason: format!("no client can be made: {reason}") }
+            TransportErrorKind::Config { reason: format!("the client can't be created: {reason}") }
         }
         KafkaError::Canceled => TransportErrorKind::Closed,
-        KafkaError::AdminOp(code) => of_code(*code, timeout),
+        KafkaError::AdminOp(code) => kind_of(*code, timeout),
         other => match other.rdkafka_error_code() {
-            Some(code) => of_code(code, timeout),
+            Some(code) => kind_of(code, timeout),
             None => TransportErrorKind::Unavailable { reason: other.to_string() },
         },
-    }
+    };
+    Failure::new(kind, error.clone())
 }
 
-/// Why nothing more comes out of a topic's queue, in the client's words.
+/// Why fetching from a topic failed, in the client's words.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
+pub(crate) struct FetchError {
     pub(crate) code: Code,
     /// It says more than the code.
     pub(crate) text: String,
 }
 
-impl Failure {
-    /// Whether the place is gone, or never was.
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for FetchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.code)
+    }
+}
+
+impl FetchError {
+    /// Returns whether the offset is gone, or never was.
     pub(crate) fn is_out_of_range(&self) -> bool {
         matches!(self.code, Code::AutoOffsetReset | Code::OffsetOutOfRange)
     }
 
-    /// Where the log ended before other records took the place of those that were there, as after the
-    /// election of a leader that had missed some. The client has no code for it.
+    /// Returns where the log ended before other records took the place of those that were there, as
+    /// after the election of a leader that had missed some. The client has no code for it.
     pub(crate) fn truncated_at(&self) -> Option<u64> {
         // "LogTruncation (TEXT)": the client library puts its own name before what librdkafka says.
         let truncation = Code::LogTruncation.to_string();
@@ -49,11 +65,16 @@ impl Failure {
             self.code == Code::AutoOffsetReset && !words.is_empty() && self.text.contains(words);
         let end = self.text.split_once("broker end offset is ").map_or("", |(_, after)| after);
         let end = end.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        // None of the log's records is left where it tells none.
+        // If it names no end, none of the log's records is left.
         is_truncation.then(|| end.parse().unwrap_or_default())
     }
 
-    pub(crate) fn kind(&self, timeout: Duration) -> TransportErrorKind {
+    /// Returns what it means, with the error itself as the cause.
+    pub(crate) fn failure(self, timeout: Duration) -> Failure {
+        Failure::new(self.kind(timeout), self)
+    }
+
+    fn kind(&self, timeout: Duration) -> TransportErrorKind {
         match self.code {
             Code::NotImplemented => {
                 TransportErrorKind::Config { reason: missing_codec(&self.text) }
@@ -61,12 +82,12 @@ impl Failure {
             Code::BadMessage => TransportErrorKind::Protocol {
                 reason: format!("the broker's copy of the records is damaged: {}", self.text),
             },
-            code => of_code(code, timeout),
+            code => kind_of(code, timeout),
         }
     }
 }
 
-/// What to do where the client has no codec for what it got.
+/// Returns what to do if the client lacks the codec of the records.
 fn missing_codec(text: &str) -> String {
     // As the attributes of a batch number them.
     const CODECS: [(&str, &str); 4] =
@@ -74,12 +95,16 @@ fn missing_codec(text: &str) -> String {
     let codec = CODECS.iter().find(|(number, _)| text.contains(&format!("codec {number})")));
     let codec = codec.map_or("a codec", |(_, name)| name);
     format!(
-        "the records are compressed with {codec}, which the librdkafka that is linked here was built without: the cargo feature `kafka` brings one with every codec, `kafka-dynamic` takes the system's ({text})"
+        "the records are compressed with {codec}, and the linked librdkafka was built without it ({text}): use the cargo feature `kafka`, which builds one with every codec, without `kafka-dynamic`"
     )
 }
 
-/// What an error code means.
-pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
+/// Returns what an error code means, with the code as its cause.
+pub(crate) fn of_code(code: Code, timeout: Duration) -> Failure {
+    Failure::new(kind_of(code, timeout), code)
+}
+
+fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
     let reason = code.to_string();
     match code {
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
@@ -87,9 +112,8 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
         }
         Code::TopicAlreadyExists => TransportErrorKind::AlreadyExists,
         Code::InvalidTopic => TransportErrorKind::InvalidName {
-            reason:
-                "the broker refuses it; names that differ in `.` and `_` alone can't be together"
-                    .to_owned(),
+            reason: "the broker refuses it; two names that differ only in `.` and `_` can't exist side by side"
+                .to_owned(),
         },
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
@@ -104,7 +128,7 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
             TransportErrorKind::TimedOut { after: timeout }
         }
         Code::QueueFull => TransportErrorKind::Full {
-            reason: "the client's queue; wait for `ready` before `submit`".to_owned(),
+            reason: "the client's queue is full; wait for `ready` before `submit`".to_owned(),
         },
         Code::PolicyViolation
         | Code::InvalidConfig
@@ -125,39 +149,40 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> TransportErrorKind {
         Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress => {
             TransportErrorKind::Config {
                 reason: format!(
-                    "the consumer group of the subscription has members ({reason}): use another name"
+                    "the subscription's consumer group has members ({reason}): use another name"
                 ),
             }
         }
         Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::Underflow => {
             TransportErrorKind::Protocol { reason }
         }
-        // Too few brokers for the copies that a topic is to have, such as after a restart, pass too.
+        // That there are too few brokers for the copies of a topic, as after a restart, passes too.
         _ => TransportErrorKind::Unavailable { reason },
     }
 }
 
-/// What it means that there is no connection, told in librdkafka's words.
-pub(crate) fn of_connection(code: Code, reason: String) -> TransportErrorKind {
-    match code {
+/// Returns what it means that there is no connection, for a reason in librdkafka's words.
+pub(crate) fn of_connection(code: Code, reason: String) -> Failure {
+    let kind = match code {
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
             TransportErrorKind::Denied { reason }
         }
         _ if is_refused_certificate(&reason) => TransportErrorKind::Denied {
             reason: format!(
-                "it wants a certificate of ours that it trusts, see `ssl.certificate.location`: {reason}"
+                "it doesn't accept the client's certificate, or got none ({reason}): set `ssl.certificate.location` and `ssl.key.location`"
             ),
         },
         Code::SSL if reason.contains("certificate") => TransportErrorKind::Config {
             reason: format!(
-                "the broker's certificate isn't trusted, or is another host's, see `ssl.ca.location`: {reason}"
+                "the broker's certificate isn't trusted, or belongs to another host ({reason}): set `ssl.ca.location` to its authorities"
             ),
         },
         _ => TransportErrorKind::Unavailable { reason },
-    }
+    };
+    Failure::new(kind, code)
 }
 
-/// Whether the broker ended the connection with an alert about our certificate, or the lack of one.
+/// Returns whether the broker ended the connection with an alert about our certificate, or the lack of one.
 /// The names of alerts change from one OpenSSL to another; their numbers are in RFC 8446.
 fn is_refused_certificate(reason: &str) -> bool {
     let after = reason.split_once("SSL alert number ").map(|(_, after)| after);
@@ -166,22 +191,22 @@ fn is_refused_certificate(reason: &str) -> bool {
     matches!(number, Some(41..=46 | 48 | 49 | 116))
 }
 
-/// Says which right is missing, where the broker said only that one is.
-pub(crate) fn needs(kind: TransportErrorKind, right: &str, on: &str) -> TransportErrorKind {
+/// Names the missing right, if the broker only said that one is missing.
+pub(crate) fn needs(failure: Failure, right: &str, on: &str) -> Failure {
     const RIGHTS: [Code; 3] = [
         Code::TopicAuthorizationFailed,
         Code::GroupAuthorizationFailed,
         // A producer is let in where it may write any topic.
         Code::ClusterAuthorizationFailed,
     ];
-    match kind {
+    match &failure.kind {
         TransportErrorKind::Denied { reason }
-            if RIGHTS.iter().any(|code| reason == code.to_string()) =>
+            if RIGHTS.iter().any(|code| *reason == code.to_string()) =>
         {
-            let reason = format!("{reason}; the user needs the right {right} on {on}");
-            TransportErrorKind::Denied { reason }
+            let reason = format!("{reason}; grant the user the right {right} on {on}");
+            failure.with_kind(TransportErrorKind::Denied { reason })
         }
-        other => other,
+        _ => failure,
     }
 }
 
@@ -192,7 +217,7 @@ mod tests {
 
     #[test]
     fn codes_keep_their_meaning() {
-        let of = |code| of_code(code, Duration::from_secs(1));
+        let of = |code| of_code(code, Duration::from_secs(1)).kind;
         assert_eq!(of(Code::UnknownTopicOrPartition), Kind::NotFound);
         assert_eq!(of(Code::TopicAlreadyExists), Kind::AlreadyExists);
         assert!(matches!(of(Code::SaslAuthenticationFailed), Kind::Denied { .. }));
@@ -205,7 +230,7 @@ mod tests {
     #[test]
     fn what_the_broker_refuses_for_good_is_final() {
         for code in [Code::InvalidRecord, Code::InvalidTimestamp, Code::MessageSizeTooLarge] {
-            let kind = of_code(code, Duration::ZERO);
+            let kind = of_code(code, Duration::ZERO).kind;
             assert!(matches!(kind, Kind::Config { .. }), "{code}: {kind}");
         }
     }
@@ -213,7 +238,8 @@ mod tests {
     // In librdkafka's words, as a broker made it say them.
     #[test]
     fn a_cut_log_is_told_from_one_that_was_trimmed() {
-        let failure = |text: &str| Failure { code: Code::AutoOffsetReset, text: text.to_owned() };
+        let failure =
+            |text: &str| FetchError { code: Code::AutoOffsetReset, text: text.to_owned() };
         for (text, end) in [
             (
                 "Partition log truncation detected at offset 20 (leader epoch 3): broker end offset is 12 (offset leader epoch 1). Reset to INVALID.: Local: Partition log truncation detected (broker 2)",
@@ -237,7 +263,7 @@ mod tests {
     fn a_codec_that_is_missing_is_named_and_final() {
         let text =
             "Decompression (codec 0x4) of message at 0 of 58 bytes failed: Local: Not implemented";
-        let failure = Failure { code: Code::NotImplemented, text: text.to_owned() };
+        let failure = FetchError { code: Code::NotImplemented, text: text.to_owned() };
         let Kind::Config { reason } = failure.kind(Duration::ZERO) else {
             return assert_eq!(failure.kind(Duration::ZERO), Kind::NotFound);
         };
@@ -247,14 +273,14 @@ mod tests {
     #[test]
     fn damaged_records_are_final() {
         let text = "MessageSet at offset 7 CRC32C check failed".to_owned();
-        let kind = Failure { code: Code::BadMessage, text }.kind(Duration::ZERO);
+        let kind = FetchError { code: Code::BadMessage, text }.kind(Duration::ZERO);
         assert!(matches!(&kind, Kind::Protocol { reason } if reason.contains("CRC")), "{kind}");
     }
 
     #[test]
     fn a_missing_right_is_named() {
         let denied = of_code(Code::TopicAuthorizationFailed, Duration::ZERO);
-        let text = needs(denied, "Read", "topic `a`").to_string();
+        let text = needs(denied, "Read", "topic `a`").kind.to_string();
         assert!(text.contains("the right Read on topic `a`"), "{text}");
         let other = of_code(Code::SaslAuthenticationFailed, Duration::ZERO);
         assert_eq!(needs(other.clone(), "Read", "topic `a`"), other);
@@ -265,7 +291,7 @@ mod tests {
         let refused = "Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116 (after 0ms in state APIVERSION_QUERY)";
         let untrusted = "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified";
         let version = "SSL handshake failed: error:0A00042E:SSL routines::tlsv1 alert protocol version: SSL alert number 70";
-        let of = |code, reason: &str| of_connection(code, reason.to_owned());
+        let of = |code, reason: &str| of_connection(code, reason.to_owned()).kind;
         assert!(matches!(of(Code::BrokerTransportFailure, refused), Kind::Denied { .. }));
         assert!(matches!(of(Code::SSL, untrusted), Kind::Config { .. }));
         for reason in [version, "SSL handshake failed: Disconnected"] {
@@ -277,7 +303,32 @@ mod tests {
     fn what_a_url_gave_is_not_shown() {
         let refused =
             rdkafka::ClientConfig::new().set("sasl.secret", "hush").create_native_config();
-        let shown = refused.err().map(|error| kind(&error, Duration::ZERO).to_string());
-        assert!(shown.is_some_and(|text| !text.contains("hush")));
+        let failure = refused.err().map(|error| failed(&error, Duration::ZERO));
+        assert!(failure.is_some_and(|failure| !format!("{failure} {failure:?}").contains("hush")));
+    }
+
+    #[test]
+    fn errors_keep_their_cause() {
+        fn has<E: std::error::Error + 'static>(failure: Failure) -> bool {
+            let error = failure.during("read");
+            let mut next = std::error::Error::source(&error);
+            while let Some(cause) = next {
+                if cause.is::<E>() {
+                    return true;
+                }
+                next = cause.source();
+            }
+            false
+        }
+        let time = Duration::ZERO;
+        let library = KafkaError::MetadataFetch(Code::AllBrokersDown);
+        assert!(has::<KafkaError>(failed(&library, time)));
+        assert!(has::<Code>(failed(&library, time)));
+        assert!(has::<Code>(of_code(Code::UnknownTopic, time)));
+        let denied = of_code(Code::TopicAuthorizationFailed, time);
+        assert!(has::<Code>(needs(denied, "Read", "topic `a`")));
+        assert!(has::<Code>(of_connection(Code::SSL, "handshake".to_owned())));
+        let fetch = FetchError { code: Code::BadMessage, text: "CRC".to_owned() };
+        assert!(has::<FetchError>(fetch.clone().failure(time)) && has::<Code>(fetch.failure(time)));
     }
 }

@@ -1,10 +1,11 @@
-//! What a client of librdkafka tells by itself: its log, and its troubles.
+//! What a client of librdkafka reports by itself: its log, and why it reaches no broker.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
@@ -18,19 +19,19 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes the client's log, and keeps what keeps it from its brokers. A clone shares that.
+/// Writes the client's log, and remembers why it reaches no broker. A clone shares that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
     /// What the client is for.
     name: &'static str,
     trouble: Arc<Mutex<Trouble>>,
-    /// The same in short, for whoever looks often.
+    /// Whether there is any trouble, for a quick check.
     in_trouble: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
 struct Trouble {
-    kind: Option<TransportErrorKind>,
+    failure: Option<Failure>,
     all_down: bool,
 }
 
@@ -39,16 +40,16 @@ impl Events {
         Self { name, ..Self::default() }
     }
 
-    /// Why no broker can be reached, as far as the client told.
-    pub(crate) fn trouble(&self) -> Option<TransportErrorKind> {
-        lock(&self.trouble).kind.clone()
+    /// Returns why no broker can be reached, if the client reported a reason.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        lock(&self.trouble).failure.clone()
     }
 
-    /// Why none will be, however often the client tries.
-    pub(crate) fn refusal(&self) -> Option<TransportErrorKind> {
+    /// Returns the reason if no broker will ever be reached, however often the client tries.
+    pub(crate) fn refusal(&self) -> Option<Failure> {
         let trouble = lock(&self.trouble);
-        let told = trouble.kind.clone();
-        told.filter(|kind| match kind {
+        let failure = trouble.failure.clone();
+        failure.filter(|failure| match failure.kind {
             TransportErrorKind::Denied { .. } => true,
             // Of several brokers one may have a certificate that isn't trusted.
             TransportErrorKind::Config { .. } => trouble.all_down,
@@ -56,29 +57,29 @@ impl Events {
         })
     }
 
-    /// Keeps what the client told in another way.
-    pub(crate) fn tell(&self, trouble: TransportErrorKind) {
+    /// Keeps a failure that the client reported in another way.
+    pub(crate) fn tell(&self, trouble: Failure) {
         self.note(&mut lock(&self.trouble), trouble);
     }
 
-    /// A broker has answered.
+    /// Notes that a broker has answered.
     pub(crate) fn answered(&self) {
         if !self.in_trouble.swap(false, Ordering::Relaxed) {
             return;
         }
         let over = std::mem::take(&mut *lock(&self.trouble));
-        if over.kind.is_some() {
-            tracing::info!(client = self.name, "connected again");
+        if over.failure.is_some() {
+            tracing::info!(client = self.name, "the Kafka client is connected again");
         }
     }
 
-    fn note(&self, place: &mut Trouble, trouble: TransportErrorKind) {
+    fn note(&self, place: &mut Trouble, trouble: Failure) {
         if !self.in_trouble.swap(true, Ordering::Relaxed) {
-            tracing::warn!(client = self.name, error = %trouble, "lost a broker, and tries again");
+            tracing::warn!(client = self.name, error = %trouble, "the Kafka client lost a broker, trying again");
         } else {
-            tracing::debug!(client = self.name, error = %trouble, "tries again");
+            tracing::debug!(client = self.name, error = %trouble, "the Kafka client can't reach a broker yet, trying again");
         }
-        place.kind = Some(trouble);
+        place.failure = Some(trouble);
     }
 }
 
@@ -87,7 +88,7 @@ impl ClientContext for Events {
         match level {
             // It warns of each property that is another kind of client's.
             _ if facility == "CONFWARN" => {}
-            // What `error` is told, again and again.
+            // The same as `error` gets, again and again.
             _ if matches!(facility, "FAIL" | "ERROR") => tracing::debug!(facility, "{message}"),
             Level::Emerg | Level::Alert | Level::Critical | Level::Error => {
                 tracing::error!(facility, "{message}");
@@ -106,7 +107,7 @@ impl ClientContext for Events {
         let Some(code) = error.rdkafka_error_code() else { return };
         let trouble = match code {
             Code::GroupAuthorizationFailed => {
-                TransportErrorKind::Denied { reason: code.to_string() }
+                Failure::new(TransportErrorKind::Denied { reason: code.to_string() }, code)
             }
             Code::Authentication
             | Code::SaslAuthenticationFailed
@@ -115,13 +116,13 @@ impl ClientContext for Events {
             | Code::Resolve
             | Code::BrokerTransportFailure
             | Code::SSL => of_connection(code, reason.to_owned()),
-            // The end of a partition is told as an error too; the rest comes where it belongs.
+            // The end of a partition is reported as an error too; the rest comes where it belongs.
             _ => return,
         };
         let mut place = lock(&self.trouble);
         place.all_down |= code == Code::AllBrokersDown;
         // That all brokers are down says less than why.
-        if code != Code::AllBrokersDown || place.kind.is_none() {
+        if code != Code::AllBrokersDown || place.failure.is_none() {
             self.note(&mut place, trouble);
         }
     }
@@ -129,7 +130,7 @@ impl ClientContext for Events {
 
 impl ConsumerContext for Events {}
 
-/// Something whose end may block: it is dropped on a thread of its own.
+/// A value whose drop may block: it is dropped on a thread of its own.
 pub(crate) struct Aside<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> Aside<T> {
@@ -158,10 +159,12 @@ impl<T: Send + 'static> fmt::Debug for Aside<T> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn told(codes: &[Code]) -> Option<TransportErrorKind> {
-        events(codes).trouble()
+        events(codes).trouble().map(|failure| failure.kind)
     }
 
     fn events(codes: &[Code]) -> Events {
@@ -186,7 +189,7 @@ mod tests {
         assert!(events(&[Code::SaslAuthenticationFailed]).refusal().is_some());
         assert_eq!(events(&[Code::SSL]).refusal(), None);
         let all = events(&[Code::SSL, Code::AllBrokersDown]).refusal();
-        assert!(matches!(all, Some(TransportErrorKind::Config { .. })));
+        assert!(matches!(all.unwrap().kind, TransportErrorKind::Config { .. }));
         assert_eq!(events(&[Code::Resolve, Code::AllBrokersDown]).refusal(), None);
     }
 

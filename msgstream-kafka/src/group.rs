@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -18,10 +19,10 @@ use rdkafka::topic_partition_list::Offset;
 use tokio::sync::oneshot;
 
 use crate::KafkaConfig;
-use crate::error::{kind, needs};
+use crate::admin::named;
+use crate::error::{failed, needs};
 use crate::events::{Events, lock};
-use crate::fetcher::no_thread;
-use crate::topics::named;
+use crate::prefetch::no_thread;
 
 /// What is committed with offset 0 in place of a cursor that was removed: a client can delete a
 /// group, but not what it has of one topic.
@@ -37,19 +38,15 @@ const EVENTS: Duration = Duration::from_millis(1);
 const LOOK: Duration = Duration::from_millis(200);
 
 type Client = BaseConsumer<Events>;
-type Reply<T> = oneshot::Sender<Result<T, TransportErrorKind>>;
+type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// The groups that are in use, by name.
 #[derive(Default)]
 pub(crate) struct Groups(Mutex<HashMap<String, Weak<Group>>>);
 
 impl Groups {
-    /// The client of a group. It blocks, briefly.
-    pub(crate) fn open(
-        &self,
-        config: &KafkaConfig,
-        name: &str,
-    ) -> Result<Arc<Group>, TransportErrorKind> {
+    /// Returns the client of a group. It blocks briefly.
+    pub(crate) fn open(&self, config: &KafkaConfig, name: &str) -> Result<Arc<Group>, Failure> {
         let mut groups = lock(&self.0);
         if let Some(group) = groups.get(name).and_then(Weak::upgrade) {
             return Ok(group);
@@ -87,36 +84,36 @@ enum Cursor {
 }
 
 impl Group {
-    fn new(config: &KafkaConfig, name: &str) -> Result<Self, TransportErrorKind> {
+    fn new(config: &KafkaConfig, name: &str) -> Result<Self, Failure> {
         let events = Events::new("cursors");
         let made: KafkaResult<Client> = config.cursors(name).create_with_context(events.clone());
         let timeout = config.timeout;
-        let client = made.map_err(|error| kind(&error, timeout))?;
+        let client = made.map_err(|error| failed(&error, timeout))?;
         let (requests, incoming) = channel();
         let worker = Worker { client, events, timeout };
         let spawned = thread::Builder::new()
             .name("kafka-group".to_owned())
             .spawn(move || worker.run(&incoming));
-        spawned.map_err(|error| no_thread(&error))?;
+        spawned.map_err(no_thread)?;
         Ok(Self { name: name.to_owned(), requests, timeout })
     }
 
-    /// Moves the cursor on a topic. `Ok` means that the broker has it.
-    pub(crate) async fn commit(&self, topic: &str, offset: u64) -> Result<(), TransportErrorKind> {
+    /// Moves the cursor on a topic. `Ok` means that the broker stored it.
+    pub(crate) async fn commit(&self, topic: &str, offset: u64) -> Result<(), Failure> {
         self.put(topic, Cursor::At(offset)).await
     }
 
-    /// Makes the cursor on a topic one that was never moved.
-    pub(crate) async fn remove(&self, topic: &str) -> Result<(), TransportErrorKind> {
+    /// Removes the cursor on a topic.
+    pub(crate) async fn remove(&self, topic: &str) -> Result<(), Failure> {
         self.put(topic, Cursor::Removed).await
     }
 
-    async fn put(&self, topic: &str, cursor: Cursor) -> Result<(), TransportErrorKind> {
+    async fn put(&self, topic: &str, cursor: Cursor) -> Result<(), Failure> {
         self.request(topic, |topic, reply| Request::Commit { topic, cursor, reply }).await
     }
 
-    /// Where the cursor on a topic is.
-    pub(crate) async fn committed(&self, topic: &str) -> Result<Option<u64>, TransportErrorKind> {
+    /// Returns where the cursor on a topic is.
+    pub(crate) async fn committed(&self, topic: &str) -> Result<Option<u64>, Failure> {
         self.request(topic, |topic, reply| Request::Committed { topic, reply }).await
     }
 
@@ -124,20 +121,20 @@ impl Group {
         &self,
         topic: &str,
         request: impl FnOnce(String, Reply<T>) -> Request,
-    ) -> Result<T, TransportErrorKind> {
+    ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
         let ended = || TransportErrorKind::Unavailable {
-            reason: "the client of the consumer group has ended".to_owned(),
+            reason: "the client of the consumer group ended".to_owned(),
         };
         self.requests.send(request(topic.to_owned(), reply)).map_err(|_| ended())?;
         let answer = tokio::time::timeout(self.timeout, answer).await;
         let answer = answer.map_err(|_| TransportErrorKind::TimedOut { after: self.timeout })?;
-        answer.map_err(|_| ended())?.map_err(|kind| {
+        answer.map_err(|_| ended())?.map_err(|failure: Failure| {
             let of_group = Code::GroupAuthorizationFailed.to_string();
             let of_group =
-                matches!(&kind, TransportErrorKind::Denied { reason } if *reason == of_group);
+                matches!(&failure.kind, TransportErrorKind::Denied { reason } if *reason == of_group);
             let on = if of_group { format!("group `{}`", self.name) } else { named(topic) };
-            needs(kind, "Read", &on)
+            needs(failure, "Read", &on)
         })
     }
 }
@@ -166,7 +163,7 @@ impl Worker {
         let (mut moves, mut looks) = (Moves::new(), Vec::new());
         for request in requests {
             match request {
-                // Whoever doesn't wait any more was told that it failed.
+                // Whoever doesn't wait any more got an error already.
                 Request::Commit { topic, cursor, reply } if !reply.is_closed() => {
                     // Of several moves of one cursor the last one counts.
                     let place = moves.entry(topic).or_insert((cursor, Vec::new()));
@@ -193,11 +190,11 @@ impl Worker {
         }
     }
 
-    /// Commits. For several topics the client tells one error, also where it is about some of them
-    /// only: then each is committed alone.
+    /// Commits. For several topics the client reports one error, even if it concerns only some of
+    /// them: then each is committed alone.
     fn commit(&self, moves: Moves) {
         let sent = self.send(moves.iter().map(|(topic, (cursor, _))| (topic, *cursor)));
-        let apart = moves.len() > 1 && sent.as_ref().is_err_and(|kind| !kind.is_temporary());
+        let apart = moves.len() > 1 && sent.as_ref().is_err_and(|failure| !failure.is_temporary());
         for (topic, (cursor, replies)) in moves {
             let result = match apart {
                 true => self.send(std::iter::once((&topic, cursor))),
@@ -210,10 +207,7 @@ impl Worker {
         }
     }
 
-    fn send<'a>(
-        &self,
-        cursors: impl Iterator<Item = (&'a String, Cursor)>,
-    ) -> Result<(), TransportErrorKind> {
+    fn send<'a>(&self, cursors: impl Iterator<Item = (&'a String, Cursor)>) -> Result<(), Failure> {
         let list = || {
             let mut list = TopicPartitionList::new();
             for (topic, cursor) in cursors {
@@ -232,7 +226,7 @@ impl Worker {
     fn look<'a>(
         &self,
         topics: impl Iterator<Item = &'a String>,
-    ) -> Result<TopicPartitionList, TransportErrorKind> {
+    ) -> Result<TopicPartitionList, Failure> {
         let mut list = TopicPartitionList::new();
         for topic in topics.collect::<BTreeSet<_>>() {
             list.add_partition(topic, 0);
@@ -240,22 +234,20 @@ impl Worker {
         self.persist(|wait| self.client.committed_offsets(list.clone(), wait))
     }
 
-    /// Takes what the client tells by itself: its log, and that we may not use the group, which isn't
-    /// told to the call that waits for the group's coordinator.
+    /// Handles what the client reports by itself: its log, and that the group may not be used, which
+    /// the call that waits for the group's coordinator doesn't get.
     fn listen(&self, limit: Duration) {
         if let Some(Err(error)) = self.client.poll(limit)
-            && let denied @ TransportErrorKind::Denied { .. } = kind(&error, self.timeout)
+            && let denied = failed(&error, self.timeout)
+            && matches!(denied.kind, TransportErrorKind::Denied { .. })
         {
             self.events.tell(denied);
         }
     }
 
-    /// Calls again where it may help, as after a change of the group's coordinator, and waits for
+    /// Calls again after temporary errors, as after a change of the group's coordinator, and waits
     /// longer each time.
-    fn persist<T>(
-        &self,
-        call: impl Fn(Duration) -> KafkaResult<T>,
-    ) -> Result<T, TransportErrorKind> {
+    fn persist<T>(&self, call: impl Fn(Duration) -> KafkaResult<T>) -> Result<T, Failure> {
         let (mut wait, deadline) = (LOOK, Instant::now() + self.timeout);
         loop {
             let error = match call(wait) {
@@ -263,7 +255,7 @@ impl Worker {
                     self.events.answered();
                     return Ok(done);
                 }
-                Err(error) => kind(&error, self.timeout),
+                Err(error) => failed(&error, self.timeout),
             };
             // It is a pause, too.
             self.listen(TICK);
@@ -272,7 +264,9 @@ impl Worker {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match self.events.trouble() {
-                Some(denied @ TransportErrorKind::Denied { .. }) => return Err(denied),
+                Some(denied) if matches!(denied.kind, TransportErrorKind::Denied { .. }) => {
+                    return Err(denied);
+                }
                 trouble if left.is_zero() => return Err(trouble.unwrap_or(error)),
                 _ => wait = (wait * 2).min(left),
             }
@@ -293,9 +287,9 @@ fn committed(
     list: &TopicPartitionList,
     topic: &str,
     timeout: Duration,
-) -> Result<Option<u64>, TransportErrorKind> {
+) -> Result<Option<u64>, Failure> {
     let Some(element) = list.find_partition(topic, 0) else { return Ok(None) };
-    element.error().map_err(|error| kind(&error, timeout))?;
+    element.error().map_err(|error| failed(&error, timeout))?;
     match element.offset() {
         Offset::Offset(0) if element.metadata() == REMOVED => Ok(None),
         Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),

@@ -1,7 +1,7 @@
 //! Which incarnation of a topic is there.
 //!
-//! Kafka gives a topic another id each time it is made, but a client goes on in a topic that was
-//! deleted and made again, and doesn't tell. So readers look at ids themselves: when they begin, and
+//! Kafka gives a topic another id each time it is created, but a client goes on in a topic that was
+//! deleted and created again, and reports nothing. So readers look at ids themselves: when they begin, and
 //! before they hand out records where the last look was too long ago. A client that comes to another
 //! topic of the name has failed to fetch from the first, and pauses for `fetch.error.backoff.ms`;
 //! what it fetched less than that after a look is of the topic that was seen. Writers look as often, before
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::record::Incarnation;
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::consumer::Consumer as _;
@@ -21,25 +21,25 @@ use tokio::sync::Mutex as Turn;
 use tokio::time::Instant;
 
 use crate::KafkaConfig;
+use crate::admin::{named, too_many};
 use crate::calls::At;
-use crate::error::{kind, needs, of_code};
+use crate::client::Handle;
+use crate::error::{failed, needs, of_code};
 use crate::events::lock;
-use crate::fetcher::Consumer;
-use crate::handle::Handle;
 use crate::name::PROPERTIES;
 use crate::native::ids::{Described, describe_topics};
-use crate::topics::{named, too_many};
+use crate::prefetch::Consumer;
 
 /// The topics that are read and written, and what was seen of all of them last.
 #[derive(Debug)]
 pub(crate) struct Incarnations {
-    /// For so long after it was asked for an answer is good.
+    /// How long an answer is valid, from its request on.
     pub(crate) good_for: Duration,
-    /// With the number of those that are bound to it.
+    /// With the number of readers and writers of each.
     used: Mutex<BTreeMap<String, usize>>,
-    /// One asks for all, and the others wait for that.
+    /// One caller asks for all topics, and the others wait for that.
     seen: Turn<Option<Seen>>,
-    /// The node that answered last; negative where none did.
+    /// The node that answered last, negative if none did.
     node: AtomicI32,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Incarnations {
 struct Seen {
     /// Before the question.
     at: Instant,
-    told: Result<HashMap<String, Told>, TransportErrorKind>,
+    told: Result<HashMap<String, Told>, Failure>,
 }
 
 type Told = Result<Described, Code>;
@@ -61,13 +61,13 @@ impl Incarnations {
         Self { good_for, used: Mutex::default(), seen: Turn::default(), node }
     }
 
-    /// Whom to ask. The client itself would ask the node that it takes for the controller, which may be
-    /// one that hangs.
+    /// Returns the node to ask. The client itself would ask the node that it takes for the controller,
+    /// which may hang.
     pub(crate) fn node(&self) -> Option<i32> {
         Some(self.node.load(Ordering::Relaxed)).filter(|node| *node >= 0)
     }
 
-    /// A node has answered.
+    /// Notes that a node has answered.
     pub(crate) fn answered(&self, node: i32) {
         self.node.store(node, Ordering::Relaxed);
     }
@@ -79,25 +79,25 @@ impl Incarnations {
 pub(crate) struct Bound {
     handle: Arc<Handle>,
     topic: String,
-    /// Unknown where the brokers are too old to have ids.
+    /// Unknown if the brokers are too old to have ids.
     pub(crate) incarnation: Incarnation,
     /// When it was seen last.
     pub(crate) seen: Instant,
 }
 
 impl Bound {
-    /// To the one that is there, which has to be the expected one.
+    /// Binds to the topic that is there, which must be the expected one.
     pub(crate) async fn new(
         handle: &Arc<Handle>,
         topic: &str,
         expected: Option<Incarnation>,
-    ) -> Result<Self, TransportErrorKind> {
+    ) -> Result<Self, Failure> {
         let seen = Instant::now();
         let found = handle.incarnation(topic).await?;
         let (handle, topic) = (Arc::clone(handle), topic.to_owned());
         match expected {
             Some(expected) if found == Incarnation::UNKNOWN && expected != found => {
-                return Err(TransportErrorKind::Unsupported { capability: "incarnations" });
+                return Err(TransportErrorKind::Unsupported { capability: "incarnations" }.into());
             }
             Some(expected) => is_same(expected, found)?,
             None => {}
@@ -106,35 +106,29 @@ impl Bound {
         Ok(Self { handle, topic, incarnation: found, seen })
     }
 
-    /// Looks whether the topic is still that one.
-    pub(crate) async fn look(&mut self) -> Result<(), TransportErrorKind> {
+    /// Fails if the topic isn't the same any more.
+    pub(crate) async fn look(&mut self) -> Result<(), Failure> {
         let seen = Instant::now();
         is_same(self.incarnation, self.handle.incarnation(&self.topic).await?)?;
         self.seen = seen;
         Ok(())
     }
 
-    /// The same, where records that were just taken may be of another one.
-    pub(crate) async fn look_for_records(&mut self) -> Result<(), TransportErrorKind> {
+    /// Does the same if records that just arrived may be of another topic.
+    pub(crate) async fn look_for_records(&mut self) -> Result<(), Failure> {
         self.look_after(self.handle.incarnations.good_for).await
     }
 
-    /// The same, where it wasn't seen for that long.
-    pub(crate) async fn look_after(
-        &mut self,
-        good_for: Duration,
-    ) -> Result<(), TransportErrorKind> {
+    /// Does the same if the last look was longer ago than that.
+    pub(crate) async fn look_after(&mut self, good_for: Duration) -> Result<(), Failure> {
         if self.seen.elapsed() > good_for {
             self.seen = self.seen_within(good_for).await?;
         }
         Ok(())
     }
 
-    /// When the topic was seen to be that one, which isn't longer ago than that.
-    pub(crate) async fn seen_within(
-        &self,
-        good_for: Duration,
-    ) -> Result<Instant, TransportErrorKind> {
+    /// Returns when the topic was seen to be the same, which is no longer ago than that.
+    pub(crate) async fn seen_within(&self, good_for: Duration) -> Result<Instant, Failure> {
         let now = Instant::now();
         let since = now.checked_sub(good_for).unwrap_or(now);
         let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
@@ -148,10 +142,10 @@ impl Bound {
     }
 }
 
-fn is_same(expected: Incarnation, found: Incarnation) -> Result<(), TransportErrorKind> {
+fn is_same(expected: Incarnation, found: Incarnation) -> Result<(), Failure> {
     match expected == found {
         true => Ok(()),
-        false => Err(TransportErrorKind::WrongIncarnation { expected, found }),
+        false => Err(TransportErrorKind::WrongIncarnation { expected, found }.into()),
     }
 }
 
@@ -168,25 +162,25 @@ impl Drop for Bound {
 }
 
 impl Handle {
-    /// The topic's incarnation now.
-    pub(crate) async fn incarnation(&self, topic: &str) -> Result<Incarnation, TransportErrorKind> {
+    /// Returns the topic's incarnation now.
+    pub(crate) async fn incarnation(&self, topic: &str) -> Result<Incarnation, Failure> {
         let mut retry = Retry::new(self.timeout());
         loop {
             let told = self.ask_for_ids(vec![topic.to_owned()]).await?;
             match self.of_topic(topic, told.get(topic)).await {
-                // It passes where not every broker knows of a new topic yet.
-                Err(kind) => retry.after(kind).await?,
+                // It passes if not every broker knows a new topic yet.
+                Err(failure) => retry.after(failure).await?,
                 found => return found,
             }
         }
     }
 
-    /// As it was at that time or later, and when it was asked for.
+    /// Returns the incarnation as it was at that time or later, and when it was requested.
     async fn incarnation_since(
         &self,
         topic: &str,
         since: Instant,
-    ) -> Result<(Instant, Incarnation), TransportErrorKind> {
+    ) -> Result<(Instant, Incarnation), Failure> {
         let (at, told) = {
             let mut seen = self.incarnations.seen.lock().await;
             let seen = match &mut *seen {
@@ -202,11 +196,7 @@ impl Handle {
         Ok((at, self.of_topic(topic, told.as_ref()).await?))
     }
 
-    async fn of_topic(
-        &self,
-        topic: &str,
-        told: Option<&Told>,
-    ) -> Result<Incarnation, TransportErrorKind> {
+    async fn of_topic(&self, topic: &str, told: Option<&Told>) -> Result<Incarnation, Failure> {
         let code = match told {
             Some(Ok(Described { id, partitions: 0 | 1 })) => return Ok(Incarnation(*id)),
             Some(Ok(Described { partitions, .. })) => return Err(too_many(*partitions)),
@@ -214,28 +204,26 @@ impl Handle {
             None => Code::UnknownTopicOrPartition,
         };
         match of_code(code, self.timeout()) {
-            TransportErrorKind::NotFound => Err(self.missing(topic).await),
-            kind => Err(needs(kind, "Describe", &named(topic))),
+            Failure { kind: TransportErrorKind::NotFound, .. } => Err(self.missing(topic).await),
+            failure => Err(needs(failure, "Describe", &named(topic))),
         }
     }
 
-    async fn ask_for_ids(
-        &self,
-        topics: Vec<String>,
-    ) -> Result<HashMap<String, Told>, TransportErrorKind> {
+    async fn ask_for_ids(&self, topics: Vec<String>) -> Result<HashMap<String, Told>, Failure> {
         let topics: Arc<[String]> = topics.into();
         self.ask(|look| {
             let topics = Arc::clone(&topics);
             async move {
                 let (asked, node) = (Arc::clone(&topics), self.incarnations.node());
                 let describe = move |consumer: &Consumer, left| {
-                    describe_topics(consumer, node, &asked, left).map_err(|c| of_code(c, left))
+                    describe_topics(consumer, node, &asked, left)
+                        .map_err(|code| of_code(code, left))
                 };
                 match self.call(At::AnyNode, look, describe).await {
                     Ok(told) => Ok(topics.iter().cloned().zip(told).collect()),
-                    Err(kind) => {
+                    Err(failure) => {
                         self.find_node(look).await;
-                        Err(kind)
+                        Err(failure)
                     }
                 }
             }
@@ -243,11 +231,11 @@ impl Handle {
         .await
     }
 
-    /// Looks for a node that answers.
+    /// Finds a node that answers.
     pub(crate) async fn find_node(&self, look: Duration) {
         let answered = self.call(At::AnyNode, look, |consumer, left| {
             let told = consumer.fetch_metadata(Some(PROPERTIES), left);
-            told.map(|told| told.orig_broker_id()).map_err(|error| kind(&error, left))
+            told.map(|told| told.orig_broker_id()).map_err(|error| failed(&error, left))
         });
         if let Ok(node) = answered.await {
             self.incarnations.answered(node);
@@ -256,7 +244,7 @@ impl Handle {
 }
 
 impl Seen {
-    /// Whether it tells of the topic, or why nothing can be told.
+    /// Returns whether it has an answer for the topic, or the failure for all topics.
     fn knows(&self, topic: &str) -> bool {
         self.told.as_ref().map_or(true, |told| told.contains_key(topic))
     }

@@ -1,5 +1,6 @@
 //! Names of channels and topics.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 
 /// The topic in which the properties of all channels are kept.
@@ -17,12 +18,12 @@ const INTERNAL: &[&str] = &[
     "__cluster_metadata",
 ];
 
-/// Whether a text is made of what a topic's name may have.
+/// Returns whether a text has only characters that a topic's name may have.
 pub(crate) fn is_topic_text(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// The topic of a channel, or why there can't be one.
+/// Returns the topic of a channel, or why there can't be one.
 pub(crate) fn topic_of(prefix: &str, channel: &str) -> Result<String, String> {
     let topic = format!("{prefix}{channel}");
     if channel.is_empty() || topic.len() > MAX_TOPIC {
@@ -32,27 +33,27 @@ pub(crate) fn topic_of(prefix: &str, channel: &str) -> Result<String, String> {
         ));
     }
     if !is_topic_text(&topic) {
-        return Err("letters A-Z and a-z, digits, `.`, `_` and `-` are allowed".to_owned());
+        return Err("it may have only letters A-Z and a-z, digits, `.`, `_` and `-`".to_owned());
     }
     if matches!(&*topic, "." | "..") || INTERNAL.contains(&&*topic) {
-        return Err("it has another meaning; any longer name is allowed".to_owned());
+        return Err("it is reserved; use another name".to_owned());
     }
     Ok(topic)
 }
 
-/// The channel of a topic; `None` where the topic is none of this prefix's.
+/// Returns the channel of a topic, `None` if the topic doesn't belong to this prefix.
 pub(crate) fn channel_of<'a>(prefix: &str, topic: &'a str) -> Option<&'a str> {
     let channel = topic.strip_prefix(prefix)?;
     (!channel.is_empty() && !INTERNAL.contains(&topic)).then_some(channel)
 }
 
-/// The consumer group of a subscription.
-pub(crate) fn group_of(prefix: &str, name: &str) -> Result<String, TransportErrorKind> {
+/// Returns the consumer group of a subscription.
+pub(crate) fn group_of(prefix: &str, name: &str) -> Result<String, Failure> {
     if (1..=255).contains(&name.len()) && !name.chars().any(char::is_control) {
         return Ok(format!("{prefix}{name}"));
     }
-    let reason = "the subscription's name can't be used: 1 to 255 bytes without control characters are allowed";
-    Err(TransportErrorKind::Config { reason: reason.to_owned() })
+    let reason = "the subscription's name can't be used: it must have 1 to 255 bytes and no control characters";
+    Err(TransportErrorKind::Config { reason: reason.to_owned() }.into())
 }
 
 #[cfg(test)]

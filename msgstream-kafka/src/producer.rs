@@ -1,7 +1,7 @@
 //! The clients that write.
 //!
-//! One client writes for all writers of a handle. Topics that take less than its batches get
-//! another one, whose batches are smaller: a broker refuses what is too large batch by batch.
+//! One client writes for all writers of a handle. Topics whose limit is below its batches use another
+//! one with smaller batches: a broker refuses whole batches that are too large.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use msgstream_core::transport::TransportErrorKind;
+use msgstream_core::adapter::Failure;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -18,10 +18,10 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use crate::KafkaConfig;
-use crate::error::kind;
+use crate::error::failed;
 use crate::events::{Events, lock};
-use crate::fetcher::no_thread;
-use crate::pipeline::Delivery;
+use crate::in_flight::Delivery;
+use crate::prefetch::no_thread;
 
 /// What a broker counts beside the records of a batch, in bytes, and a little more.
 const BATCH_OVERHEAD: usize = 100;
@@ -49,10 +49,10 @@ impl Producer {
     /// How long one look at the client's events takes.
     const TICK: Duration = Duration::from_millis(100);
 
-    fn new(config: &KafkaConfig, batch: Option<usize>) -> Result<Arc<Self>, TransportErrorKind> {
+    fn new(config: &KafkaConfig, batch: Option<usize>) -> Result<Arc<Self>, Failure> {
         let deliveries = Deliveries(Events::new("writers"));
         let made: KafkaResult<Client> = config.producer(batch).create_with_context(deliveries);
-        let client = Arc::new(made.map_err(|error| kind(&error, config.timeout))?);
+        let client = Arc::new(made.map_err(|error| failed(&error, config.timeout))?);
         let running = Arc::new(AtomicBool::new(true));
         let producer =
             Self { client: Arc::clone(&client), _running: Running(Arc::clone(&running)) };
@@ -62,7 +62,7 @@ impl Producer {
             }
         };
         let spawned = thread::Builder::new().name("kafka-write".to_owned()).spawn(serve);
-        spawned.map_err(|error| no_thread(&error))?;
+        spawned.map_err(no_thread)?;
         Ok(Arc::new(producer))
     }
 }
@@ -73,7 +73,7 @@ impl fmt::Debug for Producer {
     }
 }
 
-/// Takes the client's reports to the writers.
+/// Passes the client's reports on to the writers.
 #[derive(Debug)]
 pub(crate) struct Deliveries(Events);
 
@@ -121,13 +121,13 @@ impl Producers {
         Self { message, batch: batch.min(message), made: Mutex::default() }
     }
 
-    /// The client for a topic that takes batches up to a size, and the greatest record that it may
-    /// get, in bytes. It blocks, briefly.
+    /// Returns the client for a topic with a limit to batches, and the limit to a record, in bytes. It
+    /// blocks briefly.
     pub(crate) fn open(
         &self,
         config: &KafkaConfig,
         topic_limit: usize,
-    ) -> Result<(Arc<Producer>, usize), TransportErrorKind> {
+    ) -> Result<(Arc<Producer>, usize), Failure> {
         let limit = topic_limit.saturating_sub(BATCH_OVERHEAD);
         let batch = limit.clamp(1, self.batch);
         let mut made = lock(&self.made);

@@ -6,17 +6,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::transport::TransportErrorKind;
 use tokio::time::{Instant, timeout_at};
 
+use crate::admin::{Bounds, named};
+use crate::client::Handle;
 use crate::error::needs;
-use crate::fetcher::{Feed, Place};
-use crate::handle::Handle;
+use crate::in_flight::Outgoing;
 use crate::name::PROPERTIES;
 use crate::native::topic::Told;
-use crate::pipeline::Outgoing;
-use crate::topics::{Bounds, named};
+use crate::prefetch::{Feed, Place};
 use crate::writer;
 
 /// The longest wait for the client to wake us, before we look ourselves.
@@ -31,52 +31,57 @@ pub(crate) struct Properties {
 }
 
 impl Handle {
-    /// The properties of a topic, as they are now.
+    /// Returns the properties of a topic, as they are now.
     pub(crate) async fn properties(
         self: &Arc<Self>,
         topic: &str,
-    ) -> Result<BTreeMap<String, String>, TransportErrorKind> {
+    ) -> Result<BTreeMap<String, String>, Failure> {
         let value = self.stored_properties(topic).await?;
         let Some(value) = value else { return Ok(BTreeMap::new()) };
-        serde_json::from_slice(&value).map_err(|error| TransportErrorKind::Protocol {
-            reason: format!("its properties in topic `{PROPERTIES}` can't be read: {error}"),
+        serde_json::from_slice(&value).map_err(|error| {
+            let reason =
+                format!("the topic's properties in topic `{PROPERTIES}` aren't valid JSON");
+            Failure::new(TransportErrorKind::Protocol { reason }, error)
         })
     }
 
-    /// Stores the properties of a topic that was just made, or just deleted. Those of an earlier one
-    /// of its name are gone afterwards.
+    /// Stores the properties of a topic that was just created or deleted. Those of an earlier topic of
+    /// the same name are gone afterwards.
     pub(crate) async fn set_properties(
         self: &Arc<Self>,
         topic: &str,
         properties: &BTreeMap<String, String>,
-    ) -> Result<(), TransportErrorKind> {
+    ) -> Result<(), Failure> {
         if properties.is_empty() && self.stored_properties(topic).await?.is_none() {
             return Ok(());
         }
         self.make_topic().await?;
         let value = (!properties.is_empty()).then(|| serde_json::to_vec(properties)).transpose();
-        let value = value.map_err(|error| TransportErrorKind::Config {
-            reason: format!("the properties can't be written: {error}"),
+        let value = value.map_err(|error| {
+            let reason = "the properties can't be written as JSON".to_owned();
+            Failure::new(TransportErrorKind::Config { reason }, error)
         })?;
         let (pipeline, limit) = writer::open(self, PROPERTIES, PROPERTIES.to_owned()).await?;
         let bytes = topic.len() + value.as_ref().map_or(0, Vec::len);
         if bytes > limit {
-            return Err(TransportErrorKind::TooLarge { bytes, limit });
+            return Err(TransportErrorKind::TooLarge { bytes, limit }.into());
         }
         let outgoing =
             Outgoing { key: Some(topic.as_bytes()), payload: value.as_deref(), headers: None };
         let outcome = pipeline.send(1, bytes, std::iter::once(outgoing)).await;
-        outcome.rest.map_or(Ok(()), |(_, error)| Err(error.kind().clone()))
+        outcome.rest.map_or(Ok(()), |(_, error)| Err(Failure::new(error.kind().clone(), error)))
     }
 
-    async fn make_topic(&self) -> Result<(), TransportErrorKind> {
+    async fn make_topic(&self) -> Result<(), Failure> {
         const COMPACT: &str = "compact";
         match self.find(PROPERTIES).await {
-            Err(TransportErrorKind::NotFound) => {
+            Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
                 let settings = [("cleanup.policy", COMPACT)];
                 match self.create_topic(PROPERTIES, &settings).await {
                     // Somebody else was faster.
-                    Err(TransportErrorKind::AlreadyExists) => self.find_made(PROPERTIES).await,
+                    Err(Failure { kind: TransportErrorKind::AlreadyExists, .. }) => {
+                        self.find_made(PROPERTIES).await
+                    }
                     made => made,
                 }
             }
@@ -87,17 +92,14 @@ impl Handle {
                         reason: format!(
                             "topic `{PROPERTIES}`, which keeps the properties of all channels, has the cleanup policy `{policy}` and would lose them: set it to `{COMPACT}`"
                         ),
-                    }),
+                    }.into()),
                     _ => Ok(()),
                 }
             }
         }
     }
 
-    async fn stored_properties(
-        self: &Arc<Self>,
-        topic: &str,
-    ) -> Result<Option<Vec<u8>>, TransportErrorKind> {
+    async fn stored_properties(self: &Arc<Self>, topic: &str) -> Result<Option<Vec<u8>>, Failure> {
         let (handle, topic) = (Arc::clone(self), topic.to_owned());
         // In a task of its own: a caller that nobody polls for a while must not keep all others from
         // the properties.
@@ -107,12 +109,12 @@ impl Handle {
                 let mut retry = Retry::new(handle.timeout());
                 loop {
                     let until = Instant::now() + retry.left();
-                    let late = TransportErrorKind::TimedOut { after: handle.timeout() };
+                    let late = TransportErrorKind::TimedOut { after: handle.timeout() }.into();
                     let read = timeout_at(until, properties.catch_up(&handle)).await;
-                    let Err(kind) = read.unwrap_or(Err(late)) else { break };
+                    let Err(failure) = read.unwrap_or(Err(late)) else { break };
                     // From the beginning next time.
                     *properties = Properties::default();
-                    retry.after(kind).await?;
+                    retry.after(failure).await?;
                 }
                 Ok(properties.values.get(topic.as_bytes()).cloned())
             };
@@ -125,9 +127,9 @@ impl Handle {
 
 impl Properties {
     /// Reads up to the end that the topic has now. Cancelled, it goes on from there.
-    async fn catch_up(&mut self, handle: &Arc<Handle>) -> Result<(), TransportErrorKind> {
+    async fn catch_up(&mut self, handle: &Arc<Handle>) -> Result<(), Failure> {
         let Bounds { low, high } = match handle.bounds(PROPERTIES).await {
-            Err(TransportErrorKind::NotFound) => {
+            Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
                 *self = Self::default();
                 return Ok(());
             }
@@ -160,17 +162,19 @@ impl Properties {
                     }
                     // Compaction leaves offsets without a record.
                     Told::End(end) => *next = (*next).max(end),
-                    Told::Failed(failure) => failed = Some(failure),
+                    Told::Failed(error) => failed = Some(error),
                 }
                 match failed.is_some() || *next >= high {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 }
             });
-            if let Some(failure) = failed {
-                return Err(match failure.kind(handle.timeout()) {
-                    TransportErrorKind::NotFound => handle.missing(PROPERTIES).await,
-                    kind => needs(kind, "Read", &named(PROPERTIES)),
+            if let Some(error) = failed {
+                return Err(match error.failure(handle.timeout()) {
+                    Failure { kind: TransportErrorKind::NotFound, .. } => {
+                        handle.missing(PROPERTIES).await
+                    }
+                    failure => needs(failure, "Read", &named(PROPERTIES)),
                 });
             }
             if *next < high {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter::read_record;
-use msgstream_core::adapter::{Copies, Retry};
+use msgstream_core::adapter::{Copies, Failure, Retry};
 use msgstream_core::record::unreadable;
 use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
@@ -18,18 +18,18 @@ use msgstream_core::transport::{
 use tokio::task::{coop, yield_now};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Failure, needs};
-use crate::fetcher::{Feed, Place};
-use crate::handle::Handle;
+use crate::admin::{Bounds, named};
+use crate::client::Handle;
+use crate::error::{FetchError, needs};
 use crate::incarnations::Bound;
 use crate::native::topic::{Message, Told};
+use crate::prefetch::{Feed, Place};
 use crate::start::place;
-use crate::topics::{Bounds, named};
 
-/// In place of a wait that no clock can count.
+/// Replaces a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 
-/// The longest wait for the client to wake us, before we look ourselves.
+/// How long the reader waits for the client to wake it, before it looks itself.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -41,21 +41,21 @@ pub(crate) struct KafkaReader {
     bound: Bound,
     /// `None` after a failure.
     feed: Option<Feed>,
-    /// How the feed ended, behind the records that are here.
-    ended: Option<Failure>,
-    /// What was read isn't there any more: it is told until the reader is sent elsewhere.
+    /// Why the feed ended, after the records that are here.
+    ended: Option<FetchError>,
+    /// What was read isn't there any more: every read fails with this until a seek.
     cut: Option<TransportErrorKind>,
     copies: Copies,
-    /// Records that are here and weren't handed out.
+    /// Records that arrived and weren't returned.
     ready: VecDeque<Record>,
     /// How many there were last time: mostly there are as many again.
     usual: usize,
-    /// The offset behind all of that, and the leader's term in which the record before it was written.
+    /// The offset after all of that, and the leader's term in which the record before it was written.
     next: u64,
     epoch: Option<i32>,
     /// Whether the last attempt to read found no broker.
     lost: bool,
-    /// Nothing follows, as far as the brokers told.
+    /// Nothing follows, as far as the brokers reported.
     at_end: bool,
     /// An end that the topic had, and whether it was asked for again.
     end: u64,
@@ -68,7 +68,7 @@ impl KafkaReader {
         channel: &str,
         topic: String,
         options: ReaderOptions,
-    ) -> Result<Self, TransportErrorKind> {
+    ) -> Result<Self, Failure> {
         let ReaderOptions { start, incarnation, .. } = options;
         let bound = Bound::new(&handle, &topic, incarnation).await?;
         let (next, bounds) = place(&handle, &topic, start).await?;
@@ -95,17 +95,17 @@ impl KafkaReader {
         Ok(reader)
     }
 
-    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
-        TransportError::new(operation, kind).on(&self.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&self.channel)
     }
 
-    /// Goes to an offset. Cancelled, it leaves the reader where it was, without a feed.
+    /// Moves to an offset. Cancelled, it leaves the reader where it was, without a feed.
     async fn begin(
         &mut self,
         next: u64,
         epoch: Option<i32>,
         bounds: Bounds,
-    ) -> Result<(), TransportErrorKind> {
+    ) -> Result<(), Failure> {
         let feed = self.feed.take();
         (self.ended, self.cut) = (None, None);
         // Without a feed what was read ahead would be read again.
@@ -125,7 +125,7 @@ impl KafkaReader {
         Ok(())
     }
 
-    /// Gives up what is here and wasn't handed out.
+    /// Drops what is here and wasn't returned.
     fn rewind(&mut self) {
         if let Some(first) = self.ready.front() {
             self.next = first.position.offset();
@@ -136,60 +136,57 @@ impl KafkaReader {
         self.at_end = false;
     }
 
-    /// Where the reader goes on for its caller.
+    /// Returns the position of the next record for the caller.
     fn position(&self) -> Position {
         self.ready.front().map_or(Position::new(self.next), |record| record.position)
     }
 
-    /// Reads, and opens the feed again where it failed, for as long as an answer may take.
-    async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, TransportErrorKind> {
+    /// Reads, and opens the feed again if it failed, for as long as an answer may take.
+    async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, Failure> {
         let now = Instant::now();
         let until = now.checked_add(limit.wait).unwrap_or(now + LONGEST_WAIT);
         let timeout = self.handle.timeout();
-        let late = until.checked_add(timeout).unwrap_or(until);
+        let end = until.checked_add(timeout).unwrap_or(until);
         let mut retry: Option<Retry> = None;
         loop {
-            let read = timeout_at(late, self.read_once(limit, until)).await;
-            let kind = match read.unwrap_or(Err(TransportErrorKind::TimedOut { after: timeout })) {
+            let read = timeout_at(end, self.read_once(limit, until)).await;
+            let late = TransportErrorKind::TimedOut { after: timeout };
+            let failure = match read.unwrap_or(Err(late.into())) {
                 Ok(batch) => {
                     self.note_found();
                     return Ok(batch);
                 }
-                Err(kind) => kind,
+                Err(failure) => failure,
             };
-            // Else it goes on by itself, and may have something to tell of the time in between.
-            if self.ended.is_some() || !kind.is_temporary() {
+            // Else it goes on by itself, and may still have records of the time in between.
+            if self.ended.is_some() || !failure.is_temporary() {
                 self.feed = None;
             }
-            self.note_lost(&kind);
-            let left = late.saturating_duration_since(Instant::now()).min(timeout);
-            retry.get_or_insert_with(|| Retry::new(left)).after(kind).await?;
+            self.note_lost(&failure);
+            let left = end.saturating_duration_since(Instant::now()).min(timeout);
+            retry.get_or_insert_with(|| Retry::new(left)).after(failure).await?;
         }
     }
 
-    fn note_lost(&mut self, kind: &TransportErrorKind) {
+    fn note_lost(&mut self, error: &Failure) {
         let channel = &self.channel;
-        if !kind.is_temporary() {
+        if !error.is_temporary() {
         } else if std::mem::replace(&mut self.lost, true) {
-            tracing::debug!(channel, error = %kind, "the reader tries again");
+            tracing::debug!(channel, %error, "the reader can't reach a broker yet, trying again");
         } else {
-            tracing::warn!(channel, error = %kind, "the reader lost its broker, and tries again");
+            tracing::warn!(channel, %error, "the reader lost its broker, trying again");
         }
     }
 
     fn note_found(&mut self) {
         if std::mem::take(&mut self.lost) {
-            tracing::info!(channel = self.channel, "the reader has its broker back");
+            tracing::info!(channel = self.channel, "the reader reached its broker again");
         }
     }
 
-    async fn read_once(
-        &mut self,
-        limit: Limit,
-        until: Instant,
-    ) -> Result<ReadBatch, TransportErrorKind> {
+    async fn read_once(&mut self, limit: Limit, until: Instant) -> Result<ReadBatch, Failure> {
         if let Some(kind) = &self.cut {
-            return Err(kind.clone());
+            return Err(kind.clone().into());
         }
         if self.feed.is_none() {
             self.rewind();
@@ -207,8 +204,8 @@ impl KafkaReader {
                 let caught_up = count == self.ready.len() && self.look_for_end().await;
                 return Ok(self.take(count, caught_up));
             }
-            if let Some(failure) = self.ended.clone() {
-                return Err(self.meaning(&failure).await);
+            if let Some(error) = self.ended.clone() {
+                return Err(self.meaning(error).await);
             }
             let Some(feed) = &self.feed else { continue };
             let look = until.min(Instant::now() + LOOK);
@@ -219,21 +216,24 @@ impl KafkaReader {
         }
     }
 
-    /// What it means that the feed ended.
-    async fn meaning(&mut self, failure: &Failure) -> TransportErrorKind {
-        if let Some(end) = failure.truncated_at() {
+    /// Returns what it means that the feed ended.
+    async fn meaning(&mut self, error: FetchError) -> Failure {
+        if let Some(end) = error.truncated_at() {
             let (position, end) = (self.position(), Position::new(end));
             let kind = TransportErrorKind::PositionBeyondEnd { position, end };
             self.cut = Some(kind.clone());
-            return kind;
+            return Failure::new(kind, error);
         }
-        match failure.kind(self.handle.timeout()) {
-            // The next attempt sees which.
-            _ if failure.is_out_of_range() => {
-                TransportErrorKind::Unavailable { reason: failure.text.clone() }
+        if error.is_out_of_range() {
+            // The next attempt sees which end of the log it is past.
+            let reason = "the topic doesn't have the reader's offset".to_owned();
+            return Failure::new(TransportErrorKind::Unavailable { reason }, error);
+        }
+        match error.failure(self.handle.timeout()) {
+            Failure { kind: TransportErrorKind::NotFound, .. } => {
+                self.handle.missing(&self.topic).await
             }
-            TransportErrorKind::NotFound => self.handle.missing(&self.topic).await,
-            kind => needs(kind, "Read", &named(&self.topic)),
+            failure => needs(failure, "Read", &named(&self.topic)),
         }
     }
 
@@ -247,14 +247,14 @@ impl KafkaReader {
         yield_now().await;
     }
 
-    /// Takes what has arrived, up to the limit and one more. It doesn't wait, so that it can't be
-    /// cancelled.
+    /// Takes what has arrived, up to one record more than the limit. It doesn't wait, so that it can't
+    /// be cancelled.
     fn gather(&mut self, limit: Limit) {
         let Self { feed, ended, names, copies, ready, usual, next, epoch, at_end, .. } = self;
         let Some(feed) = feed else { return };
         let mut bytes: usize = ready.iter().map(Record::footprint).sum();
         let is_enough = |records, bytes| records >= limit.records.max(1) || bytes > limit.bytes;
-        // The end is told once.
+        // The end is reported once.
         if ended.is_some() || is_enough(ready.len(), bytes) {
             return;
         }
@@ -272,7 +272,7 @@ impl KafkaReader {
                 }
                 // Offsets without a record, such as those of transactions' markers, are behind.
                 Told::End(end) => (*next, *at_end) = ((*next).max(end), true),
-                Told::Failed(failure) => *ended = Some(failure),
+                Told::Failed(error) => *ended = Some(error),
             }
             match ended.is_some() || is_enough(ready.len(), bytes) {
                 true => ControlFlow::Break(()),
@@ -281,10 +281,10 @@ impl KafkaReader {
         });
     }
 
-    /// Whether nothing follows what is about to be handed out. The topic is asked where the client
-    /// has told the end, which may have moved before the reader came to look, and once where the
-    /// reader is at the end that it knows: the client would tell that much later, when its next
-    /// request has waited for records in vain.
+    /// Returns whether nothing follows what is about to be returned. The topic is asked if the client
+    /// has reported the end, which may have moved since, and once if the reader is at the end that it
+    /// knows: the client would report that much later, after its next request has waited for records in
+    /// vain.
     async fn look_for_end(&mut self) -> bool {
         if !self.at_end && (self.asked || self.end != self.next) {
             return false;
@@ -297,7 +297,7 @@ impl KafkaReader {
     }
 
     /// A client that lost its brokers waits for them in silence.
-    async fn check_connection(&mut self) -> Result<(), TransportErrorKind> {
+    async fn check_connection(&mut self) -> Result<(), Failure> {
         let events = self.feed.as_ref().map(|feed| feed.fetcher.events.clone());
         let in_trouble = events.filter(|events| events.trouble().is_some());
         let good_for = if in_trouble.is_some() { Duration::ZERO } else { LOOK };
@@ -334,7 +334,7 @@ impl ChannelReader for KafkaReader {
         coop::consume_budget().await;
         let handle = Arc::clone(&self.handle);
         let read = handle.while_open(self.read_on(limit)).await;
-        read.map_err(|kind| self.error("read", kind))
+        read.map_err(|failure| self.error("read", failure))
     }
 
     async fn seek(&mut self, start: Start) -> Result<()> {
@@ -345,7 +345,7 @@ impl ChannelReader for KafkaReader {
             self.begin(next, None, bounds).await
         };
         let sought = handle.in_time(sought).await;
-        sought.map_err(|kind| self.error("seek", kind))
+        sought.map_err(|failure| self.error("seek", failure))
     }
 
     fn incarnation(&self) -> Incarnation {

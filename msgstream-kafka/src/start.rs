@@ -1,17 +1,18 @@
 //! Where readers start.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{Start, TransportErrorKind};
 
-use crate::handle::Handle;
-use crate::topics::Bounds;
+use crate::admin::Bounds;
+use crate::client::Handle;
 
-/// The offset of a start, and the bounds of the topic.
+/// Returns the offset of a start, and the bounds of the topic.
 pub(crate) async fn place(
     handle: &Handle,
     topic: &str,
     start: Start,
-) -> Result<(u64, Bounds), TransportErrorKind> {
+) -> Result<(u64, Bounds), Failure> {
     let bounds = handle.bounds(topic).await?;
     let next = match start {
         Start::Earliest => bounds.low,
@@ -24,25 +25,25 @@ pub(crate) async fn place(
         Start::After(position) => {
             let offset = offset(position)?;
             if offset >= bounds.high {
-                return Err(beyond(offset, bounds));
+                return Err(beyond(offset, bounds).into());
             }
             within(offset + 1, bounds)?
         }
         other => {
-            let reason = format!("this transport can't start at {other:?}");
-            return Err(TransportErrorKind::Config { reason });
+            let reason = format!("a reader of this transport can't start at {other:?}");
+            return Err(TransportErrorKind::Config { reason }.into());
         }
     };
     Ok((next, bounds))
 }
 
-fn within(offset: u64, bounds: Bounds) -> Result<u64, TransportErrorKind> {
+fn within(offset: u64, bounds: Bounds) -> Result<u64, Failure> {
     if offset < bounds.low {
         let (position, first) = (Position::new(offset), Position::new(bounds.low));
-        return Err(TransportErrorKind::PositionTrimmed { position, first });
+        return Err(TransportErrorKind::PositionTrimmed { position, first }.into());
     }
     if offset > bounds.high {
-        return Err(beyond(offset, bounds));
+        return Err(beyond(offset, bounds).into());
     }
     Ok(offset)
 }
@@ -52,15 +53,16 @@ const fn beyond(offset: u64, bounds: Bounds) -> TransportErrorKind {
     TransportErrorKind::PositionBeyondEnd { position, end }
 }
 
-/// The offset that a position stands for.
-pub(crate) fn offset(position: Position) -> Result<u64, TransportErrorKind> {
+/// Returns the offset of a position.
+pub(crate) fn offset(position: Position) -> Result<u64, Failure> {
     match position.words() {
         [offset, 0, 0] if i64::try_from(offset).is_ok() => Ok(offset),
         _ => Err(TransportErrorKind::Config {
             reason: format!(
-                "position {position} is not of a Kafka topic: those are single numbers"
+                "position {position} doesn't belong to a Kafka topic, whose positions are single numbers"
             ),
-        }),
+        }
+        .into()),
     }
 }
 
@@ -76,13 +78,13 @@ mod tests {
     #[test]
     fn only_what_is_left_can_be_gone_to() {
         assert!(
-            matches!(within(4, BOUNDS), Err(Kind::PositionTrimmed { first, .. }) if first == Position::new(5))
+            matches!(within(4, BOUNDS), Err(Failure { kind: Kind::PositionTrimmed { first, .. }, .. }) if first == Position::new(5))
         );
         for offset in 5..=9 {
             assert_eq!(within(offset, BOUNDS).unwrap(), offset);
         }
         assert!(
-            matches!(within(10, BOUNDS), Err(Kind::PositionBeyondEnd { end, .. }) if end == Position::new(9))
+            matches!(within(10, BOUNDS), Err(Failure { kind: Kind::PositionBeyondEnd { end, .. }, .. }) if end == Position::new(9))
         );
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind};
 use tokio::sync::Mutex;
 
+use crate::client::Handle;
 use crate::group::Group;
-use crate::handle::Handle;
 use crate::name::group_of;
 use crate::start::offset;
 
@@ -29,7 +30,7 @@ impl KafkaSubscription {
         channel: &str,
         topic: String,
         name: &str,
-    ) -> Result<Self, TransportErrorKind> {
+    ) -> Result<Self, Failure> {
         let group = open(handle, &topic, name).await?;
         Ok(Self {
             handle: Arc::clone(handle),
@@ -40,11 +41,11 @@ impl KafkaSubscription {
         })
     }
 
-    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
-        TransportError::new(operation, kind).on(&self.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&self.channel)
     }
 
-    async fn move_to(&self, before: Position) -> Result<(), TransportErrorKind> {
+    async fn move_to(&self, before: Position) -> Result<(), Failure> {
         let before = offset(before)?;
         let (seen, group) = (Arc::clone(&self.seen), Arc::clone(&self.group));
         let topic = self.topic.clone();
@@ -67,11 +68,7 @@ impl KafkaSubscription {
 }
 
 /// The client of a subscription's group.
-async fn open(
-    handle: &Arc<Handle>,
-    topic: &str,
-    name: &str,
-) -> Result<Arc<Group>, TransportErrorKind> {
+async fn open(handle: &Arc<Handle>, topic: &str, name: &str) -> Result<Arc<Group>, Failure> {
     let group = group_of(&handle.config.prefix, name)?;
     let at = Arc::clone(handle);
     let opened = async {
@@ -82,11 +79,7 @@ async fn open(
 }
 
 /// Removes a cursor.
-pub(crate) async fn remove(
-    handle: &Arc<Handle>,
-    topic: &str,
-    name: &str,
-) -> Result<(), TransportErrorKind> {
+pub(crate) async fn remove(handle: &Arc<Handle>, topic: &str, name: &str) -> Result<(), Failure> {
     let group = open(handle, topic, name).await?;
     let removed = async {
         match group.committed(topic).await? {
@@ -101,12 +94,12 @@ pub(crate) async fn remove(
 impl Subscription for KafkaSubscription {
     async fn ack(&self, before: Position) -> Result<()> {
         let moved = self.handle.in_time(self.move_to(before)).await;
-        moved.map_err(|kind| self.error("ack", kind))
+        moved.map_err(|failure| self.error("ack", failure))
     }
 
     async fn acked(&self) -> Result<Option<Position>> {
         let looked = self.handle.in_time(self.group.committed(&self.topic)).await;
-        let found = looked.map_err(|kind| self.error("acked", kind))?;
+        let found = looked.map_err(|failure| self.error("acked", failure))?;
         Ok(found.map(Position::new))
     }
 }

@@ -1,9 +1,10 @@
-//! Appending.
+//! Writing.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::Failure;
 use msgstream_core::adapter::{encode_headers, headers_size};
 use msgstream_core::record::Record;
 use msgstream_core::transport::{
@@ -13,23 +14,23 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::Producer as _;
 use tokio::task::coop;
 
+use crate::admin::is_channel;
 use crate::calls::At;
-use crate::error::kind;
-use crate::handle::Handle;
+use crate::client::Handle;
+use crate::error::failed;
+use crate::in_flight::{Outgoing, Pipeline};
 use crate::incarnations::Bound;
-use crate::pipeline::{Outgoing, Pipeline};
-use crate::topics::is_channel;
 
-/// What Kafka's format adds to a record at the most, in bytes: lengths, deltas, counts.
+/// The most that Kafka's format adds to a record, in bytes: lengths, deltas, counts.
 const RECORD_OVERHEAD: usize = 36;
-/// What it adds to a header at the most, in bytes.
+/// The most that it adds to a header, in bytes.
 const HEADER_OVERHEAD: usize = 10;
 
 #[derive(Debug)]
 pub(crate) struct KafkaWriter {
     pipeline: Arc<Pipeline>,
     names: MsgTypeNames,
-    /// The greatest record that is taken, in bytes.
+    /// The limit to a record, in bytes.
     limit: usize,
     closed: bool,
 }
@@ -39,29 +40,30 @@ impl KafkaWriter {
         handle: &Arc<Handle>,
         channel: &str,
         topic: String,
-    ) -> Result<Self, TransportErrorKind> {
+    ) -> Result<Self, Failure> {
         let (pipeline, limit) = handle.in_time(open(handle, channel, topic)).await?;
         Ok(Self { pipeline, names: MsgTypeNames::default(), limit, closed: false })
     }
 
-    /// The size of a record, where it can be written.
-    fn size(&self, record: &Record) -> Result<usize, TransportErrorKind> {
+    /// Returns the size of a record, or fails if it can't be written.
+    fn size(&self, record: &Record) -> Result<usize, Failure> {
         if let Some(header) = record.extra.iter().find(|header| header.name.contains('\0')) {
             return Err(TransportErrorKind::InvalidHeader {
                 name: header.name.to_string(),
-                reason: "Kafka's client ends names at a zero byte".to_owned(),
-            });
+                reason: "Kafka's client can't write a name with a zero byte".to_owned(),
+            }
+            .into());
         }
         let headers = headers_size(record, &self.names);
         let overhead = RECORD_OVERHEAD + HEADER_OVERHEAD * headers.count;
         let bytes = overhead + headers.bytes + record.payload.len();
         if bytes > self.limit {
-            return Err(TransportErrorKind::TooLarge { bytes, limit: self.limit });
+            return Err(TransportErrorKind::TooLarge { bytes, limit: self.limit }.into());
         }
         Ok(bytes)
     }
 
-    fn sizes(&self, records: &[Record]) -> Result<usize, TransportErrorKind> {
+    fn sizes(&self, records: &[Record]) -> Result<usize, Failure> {
         records.iter().try_fold(0, |sum, record| Ok(sum + self.size(record)?))
     }
 
@@ -72,7 +74,7 @@ impl KafkaWriter {
         })
     }
 
-    /// Why nothing is taken any more.
+    /// Returns why no more records are accepted.
     fn ended(&self) -> Option<TransportErrorKind> {
         let closed = self.closed || self.pipeline.handle().check_open().is_err();
         let poisoned = || self.pipeline.load.borrow().poisoned;
@@ -81,9 +83,9 @@ impl KafkaWriter {
             .or_else(|| poisoned().then_some(TransportErrorKind::Poisoned))
     }
 
-    fn hand_over(&self, records: &[Record]) -> Result<Receipt, TransportErrorKind> {
+    fn hand_over(&self, records: &[Record]) -> Result<Receipt, Failure> {
         if let Some(kind) = self.ended() {
-            return Err(kind);
+            return Err(kind.into());
         }
         if records.is_empty() {
             return Ok(Receipt::ready(Outcome::stored(Vec::new())));
@@ -97,21 +99,21 @@ impl KafkaWriter {
         Ok(self.pipeline.send(records.len(), bytes, outgoing))
     }
 
-    async fn wait_for_room(&self) -> Result<(), TransportErrorKind> {
-        let window = self.pipeline.handle().config.window;
+    async fn wait_for_room(&self) -> Result<(), Failure> {
+        let window = self.pipeline.handle().config.window_bytes;
         let mut load = self.pipeline.load.subscribe();
         // The sender is here, so this can't fail.
         let _ = load.wait_for(|load| load.poisoned || load.bytes < window).await;
-        self.ended().map_or(Ok(()), Err)
+        self.ended().map_or(Ok(()), |kind| Err(kind.into()))
     }
 }
 
-/// A pipeline to a topic, and the greatest record that may go through it.
+/// Opens a pipeline to a topic, and returns it with its limit to a record.
 pub(crate) async fn open(
     handle: &Arc<Handle>,
     channel: &str,
     topic: String,
-) -> Result<(Arc<Pipeline>, usize), TransportErrorKind> {
+) -> Result<(Arc<Pipeline>, usize), Failure> {
     let bound = Bound::new(handle, &topic, None).await?;
     let limit = handle.setting(&topic, "max.message.bytes").await?;
     let limit = limit.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
@@ -124,7 +126,7 @@ pub(crate) async fn open(
             let (client, topic) = (Arc::clone(&producer.client), topic.clone());
             handle.call(At::AnyNode, look, move |_, left| {
                 let seen = client.client().fetch_metadata(Some(&topic), left);
-                let seen = seen.map_err(|error| kind(&error, left))?;
+                let seen = seen.map_err(|error| failed(&error, left))?;
                 is_channel(&topic, seen.topics().first(), left)
             })
         })
@@ -138,19 +140,19 @@ impl ChannelWriter for KafkaWriter {
         // Lets others run: a loop of writes that find room would keep its thread for itself.
         coop::consume_budget().await;
         let room = match self.ended() {
-            Some(kind) => Err(kind),
+            Some(kind) => Err(kind.into()),
             None => self.pipeline.handle().while_open(self.wait_for_room()).await,
         };
-        room.map_err(|kind| self.pipeline.error("ready", kind))
+        room.map_err(|failure| self.pipeline.error("ready", failure))
     }
 
     fn check(&self, records: &[Record]) -> Result<()> {
-        self.sizes(records).map(drop).map_err(|kind| self.pipeline.error("check", kind))
+        self.sizes(records).map(drop).map_err(|failure| self.pipeline.error("check", failure))
     }
 
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
-        self.hand_over(&records).unwrap_or_else(|kind| {
-            let error = self.pipeline.error("submit", kind);
+        self.hand_over(&records).unwrap_or_else(|failure| {
+            let error = self.pipeline.error("submit", failure);
             Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error))
         })
     }

@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod admin;
+mod client;
 mod compact;
 mod config;
-mod instance;
 mod log;
+mod name;
 mod reader;
+mod scheme;
 mod subscription;
+mod transport;
 mod writer;
 
-pub use self::admin::MemTransport;
-pub use self::config::{MemConfig, MemScheme, register};
+pub use self::config::MemConfig;
+pub use self::scheme::{MemScheme, register};
+pub use self::transport::MemTransport;

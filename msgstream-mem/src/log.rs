@@ -48,18 +48,18 @@ impl Chunk {
 }
 
 impl Log {
-    /// The first offset that is left, `None` where no record is.
+    /// Returns the first offset that is left, `None` if no record is.
     pub(crate) fn first(&self) -> Option<u64> {
         (self.first < self.end).then_some(self.first)
     }
 
-    /// The offset of the next record.
+    /// Returns the offset of the next record.
     pub(crate) const fn end(&self) -> u64 {
         self.end
     }
 
-    /// Appends records at a wall-clock time, and gives their offsets. A time before that of the
-    /// record before is taken as that one's: the index is sorted, whatever the clock does.
+    /// Appends records at a wall-clock time, and returns their offsets. A time before that of the last
+    /// record counts as that one's: the index is sorted, whatever the clock does.
     pub(crate) fn append(&mut self, mut records: Vec<Record>, unix_ms: u64) -> Range<u64> {
         let base = self.end;
         if records.is_empty() {
@@ -96,7 +96,7 @@ impl Log {
         self.chunks.push_back(Chunk { records: Arc::new(records), base, bytes, emptied: 0 });
     }
 
-    /// Drops the oldest records until no more than so many bytes are left, or one record.
+    /// Drops the oldest records until no more than `keep` bytes are left, or one record.
     pub(crate) fn trim(&mut self, keep: u64) {
         while self.bytes > keep && self.first + 1 < self.end {
             let Some(front) = self.chunks.front() else {
@@ -126,7 +126,7 @@ impl Log {
         }
     }
 
-    /// The offset to start at.
+    /// Returns the offset to start at.
     pub(crate) fn resolve(&self, start: Start) -> Result<u64, TransportErrorKind> {
         match start {
             Start::Earliest => Ok(self.first),
@@ -147,12 +147,12 @@ impl Log {
                 Ok(self.times.get(at).map_or(self.end, |(_, from)| (*from).max(self.first)))
             }
             _ => Err(TransportErrorKind::Config {
-                reason: format!("an in-process log has no place `{start:?}`"),
+                reason: format!("a reader of this transport can't start at {start:?}"),
             }),
         }
     }
 
-    /// The offset of a position, which may be the end.
+    /// Returns the offset of a position, which may be the end.
     pub(crate) fn offset(&self, position: Position) -> Result<u64, TransportErrorKind> {
         if position > Position::new(self.end) {
             return Err(self.beyond(position));
@@ -174,7 +174,7 @@ impl Log {
         Ok(offset)
     }
 
-    /// What a read from an offset may need.
+    /// Returns the part of the log that a read from an offset may need.
     pub(crate) fn slice(&self, from: u64, limit: Limit) -> Result<Slice, TransportErrorKind> {
         let from = self.left(from)?;
         let at = self.chunks.partition_point(|chunk| chunk.end() <= from);
@@ -197,13 +197,13 @@ impl Log {
     }
 }
 
-/// The offset that a position stands for.
+/// Returns the offset of a position.
 pub(crate) fn offset(position: Position) -> Result<u64, TransportErrorKind> {
     match position.words() {
         [offset, 0, 0] => Ok(offset),
         _ => Err(TransportErrorKind::Config {
             reason: format!(
-                "position {position} is not of an in-process log: those are single numbers"
+                "position {position} doesn't belong to an in-process log, whose positions are single numbers"
             ),
         }),
     }
@@ -220,7 +220,7 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    /// Nothing is there to read.
+    /// Returns whether nothing is there to read.
     pub(crate) const fn is_empty(&self) -> bool {
         self.from == self.end
     }

@@ -10,7 +10,7 @@ use msgstream_core::transport::{
 use tokio::task::coop;
 use tokio::time::timeout;
 
-use crate::instance::Attached;
+use crate::client::Attached;
 
 /// Reads from an offset on. It holds no records between calls.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl MemReader {
         Self { at, next }
     }
 
-    /// What is there now, `None` where that is nothing.
+    /// Returns what is there now, `None` if that is nothing.
     fn take(&mut self, limit: Limit) -> Result<Option<ReadBatch>, TransportErrorKind> {
         let slice = self.at.with_log(|log| log.slice(self.next, limit))?;
         if slice.is_empty() {
@@ -35,7 +35,7 @@ impl MemReader {
         Ok(Some(batch))
     }
 
-    /// The first batch that comes.
+    /// Waits for the first batch.
     async fn wait(&mut self, limit: Limit) -> Result<ReadBatch, TransportErrorKind> {
         let at = self.at.clone();
         loop {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{Result, Subscription};
 
-use crate::instance::{Attached, lock};
+use crate::client::{Attached, lock};
 
 /// A cursor, kept with its channel.
 #[derive(Debug)]

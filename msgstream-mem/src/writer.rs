@@ -1,4 +1,4 @@
-//! Appending.
+//! Writing.
 
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,14 +10,14 @@ use msgstream_core::transport::{
 };
 use tokio::task::coop;
 
+use crate::client::Attached;
 use crate::compact::compact;
-use crate::instance::Attached;
 
 /// Appends at once: nothing is ever in flight, and a batch is stored whole or not at all.
 #[derive(Debug)]
 pub(crate) struct MemWriter {
     at: Attached,
-    /// Why it takes nothing more.
+    /// Why it accepts nothing more.
     ended: Option<TransportErrorKind>,
 }
 
@@ -61,7 +61,7 @@ impl MemWriter {
     }
 }
 
-/// The wall clock; a time before 1970 is taken as 1970.
+/// Returns the wall clock in milliseconds; a time before 1970 counts as 1970.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

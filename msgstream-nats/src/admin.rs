@@ -1,237 +1,270 @@
-//! Creating, finding and deleting channels.
+//! The requests to JetStream's API.
 
-use msgstream_core::transport::CreateOptions;
-use msgstream_core::transport::ReaderOptions;
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
-use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
-use msgstream_core::record::Position;
-use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
-    TransportError, TransportErrorKind,
-};
-use serde_json::json;
+use async_nats::{HeaderMap, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use msgstream_core::adapter::Failure;
+use msgstream_core::transport::TransportErrorKind;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
-use crate::NatsConfig;
-use crate::config::Storage;
-use crate::handle::Handle;
-use crate::name::{channel_of, stream_of};
-use crate::reader::NatsReader;
-use crate::start::sequence;
+use crate::client::Handle;
+use crate::error::unreadable_answer;
+use crate::refusal::ServerError;
 use crate::stream_info::StreamInfo;
-use crate::subscription::{NatsSubscription, check_name, cursors_of, purge, remove};
-use crate::writer::NatsWriter;
 
-/// The key in a stream's metadata that makes each creation another one.
-const CREATION: &str = "msgstream.creation";
+/// Where JetStream listens.
+pub(crate) const API: &str = "$JS.API";
 
-/// What the server adds to a stream's metadata begins so.
-const SERVERS_OWN: &str = "_nats.";
-
-/// A handle on the streams of one account, behind one prefix.
-///
-/// ```no_run
-/// use msgstream_core::registry::Url;
-/// use msgstream_core::transport::Transport as _;
-/// use msgstream_nats::{NatsConfig, NatsTransport};
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let url = Url::parse("nats://localhost:4222/shop-")?;
-/// let transport = NatsTransport::connect(NatsConfig::from_url(&url)?).await?;
-/// transport.create("orders").await?; // the stream `shop-orders`
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct NatsTransport {
-    handle: Arc<Handle>,
+/// Why a request failed: the server refused it, or there was no answer.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    Refused(ServerError),
+    NoAnswer(Failure),
+    /// Nobody listens at this subject.
+    NobodyListens(String),
 }
 
-impl NatsTransport {
-    /// Connects to one of the servers. One that can't be reached is an error at once; a connection
-    /// that is lost later is opened again when it is needed.
-    ///
-    /// # Errors
-    /// [`Unavailable`](TransportErrorKind::Unavailable) where no server answers,
-    /// [`Denied`](TransportErrorKind::Denied) where it refuses the credentials,
-    /// [`Config`](TransportErrorKind::Config) where it demands TLS and that isn't compiled in.
-    ///
-    /// # Cancel safety
-    /// Nothing stays open after a cancelled call.
-    pub async fn connect(config: NatsConfig) -> Result<Self> {
-        let opened = Handle::open(config).await;
-        let handle = opened.map_err(|kind| TransportError::new("connect", kind))?;
-        Ok(Self { handle })
+impl ApiError {
+    pub(crate) fn is(&self, err_code: u16) -> bool {
+        matches!(self, Self::Refused(error) if error.err_code == err_code)
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Refused(error) => error.into(),
+            ApiError::NoAnswer(failure) => failure,
+            ApiError::NobodyListens(subject) => TransportErrorKind::Unavailable {
+                reason: format!(
+                    "nothing answers at `{subject}`: JetStream is still starting, or switched off there"
+                ),
+            }
+            .into(),
+        }
+    }
+}
+
+/// What the server reports about a consumer that was just created.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConsumerInfo {
+    pub(crate) delivered: Delivered,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Delivered {
+    pub(crate) stream_seq: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Found {
+    message: Stored,
+}
+
+/// A message that was requested by itself.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Stored {
+    #[serde(rename = "seq")]
+    pub(crate) sequence: u64,
+    pub(crate) subject: String,
+    /// The headers with the line of the version, empty if there are none.
+    #[serde(default, rename = "hdrs", deserialize_with = "base64")]
+    pub(crate) headers: Bytes,
+    #[serde(default, rename = "data", deserialize_with = "base64")]
+    pub(crate) payload: Bytes,
+}
+
+fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(deserializer)?;
+    let bytes = STANDARD.decode(text.unwrap_or_default());
+    bytes.map(Into::into).map_err(serde::de::Error::custom)
+}
+
+#[derive(Debug, Deserialize)]
+struct Names {
+    #[serde(default)]
+    total: usize,
+    #[serde(default)]
+    streams: Option<Vec<String>>,
+}
+
+/// An answer of which nothing is needed.
+#[derive(Debug, Deserialize)]
+struct Done {}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: ServerError,
+}
+
+impl Handle {
+    pub(crate) async fn stream_info(&self, stream: &str) -> Result<StreamInfo, ApiError> {
+        self.question(&format!("STREAM.INFO.{stream}"), Value::Null).await
     }
 
-    fn stream(&self, channel: &str) -> Result<String, TransportErrorKind> {
-        stream_of(&self.handle.config.prefix, channel)
-            .map_err(|reason| TransportErrorKind::InvalidName { reason })
+    pub(crate) async fn create_stream(&self, stream: &str, config: Value) -> Result<(), ApiError> {
+        self.ask(&format!("STREAM.CREATE.{stream}"), config).await.map(|Done {}| ())
     }
 
-    /// The stream of a channel, and what is known of it.
-    async fn find(&self, channel: &str) -> Result<(String, StreamInfo), TransportErrorKind> {
-        self.handle.check_open()?;
-        // No channel has a name that can't be used.
-        let stream = self.stream(channel).map_err(|_| TransportErrorKind::NotFound)?;
-        let info = self.handle.stream_info(&stream).await?;
-        Ok((stream, info))
+    pub(crate) async fn delete_stream(&self, stream: &str) -> Result<(), ApiError> {
+        self.ask(&format!("STREAM.DELETE.{stream}"), Value::Null).await.map(|Done {}| ())
     }
 
-    async fn create_stream(
+    /// Deletes the messages of a subject, which may be a pattern.
+    pub(crate) async fn purge(&self, stream: &str, subject: &str) -> Result<(), ApiError> {
+        let filter = json!({ "filter": subject });
+        self.ask(&format!("STREAM.PURGE.{stream}"), filter).await.map(|Done {}| ())
+    }
+
+    /// Returns the names of all streams of the account.
+    pub(crate) async fn stream_names(&self) -> Result<Vec<String>, ApiError> {
+        let mut all = Vec::new();
+        loop {
+            let page: Names = self.question("STREAM.NAMES", json!({ "offset": all.len() })).await?;
+            let names = page.streams.unwrap_or_default();
+            let is_last = names.is_empty() || all.len() + names.len() >= page.total;
+            all.extend(names);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Returns the last message of a subject.
+    pub(crate) async fn last_message(
         &self,
-        channel: &str,
-        mut properties: BTreeMap<String, String>,
-    ) -> Result<(), TransportErrorKind> {
-        self.handle.check_open()?;
-        let stream = self.stream(channel)?;
-        if let Some(name) = properties.keys().find(|name| is_own(name)) {
-            let reason = format!(
-                "no property can be called `{name}`: names that begin with `{SERVERS_OWN}` and `{CREATION}` have another meaning"
-            );
-            return Err(TransportErrorKind::Config { reason });
-        }
-        // The server takes a request that makes what is there already for a repetition.
-        let creation = RandomState::new().hash_one(std::process::id());
-        properties.insert(CREATION.to_owned(), format!("{creation:x}"));
-        let options = &self.handle.config.options;
-        let config = json!({
-            "name": stream,
-            "subjects": [stream],
-            "retention": "limits",
-            "discard": options.discard,
-            "storage": options.storage,
-            "num_replicas": options.replicas,
-            "max_bytes": options.max_bytes.unwrap_or(-1),
-            "max_age": u64::try_from(options.max_age.as_nanos()).unwrap_or(u64::MAX),
-            "metadata": properties,
-        });
-        Ok(self.handle.create_stream(&stream, config).await?)
+        stream: &str,
+        subject: &str,
+    ) -> Result<Option<Stored>, ApiError> {
+        self.message(stream, json!({ "last_by_subj": subject })).await
     }
 
-    async fn delete_stream(&self, channel: &str) -> Result<(), TransportErrorKind> {
-        let (stream, info) = self.find(channel).await?;
-        self.handle.delete_stream(&stream).await?;
-        let cursors = cursors_of(&self.handle.config, channel, info.incarnation());
-        purge(&self.handle, &cursors).await
-    }
-}
-
-fn is_own(name: &str) -> bool {
-    name.starts_with(SERVERS_OWN) || name == CREATION
-}
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl Transport for NatsTransport {
-    fn capabilities(&self) -> Capabilities {
-        let all = Capabilities::all().with_max_payload(self.handle.max_payload);
-        match self.handle.config.options.storage {
-            Storage::File => all,
-            Storage::Memory => all.without("persistent"),
-        }
-    }
-
-    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
-        let created = self.create_stream(channel, options.properties).await;
-        created.map_err(|kind| TransportError::new("create", kind).on(channel))
-    }
-
-    async fn delete(&self, channel: &str) -> Result<()> {
-        let deleted = self.delete_stream(channel).await;
-        deleted.map_err(|kind| TransportError::new("delete", kind).on(channel))
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        let names = self.handle.stream_names().await;
-        let names = names.map_err(|e| TransportError::new("list", e.into()))?;
-        let own = &self.handle.config.prefix;
-        let channels = names.iter().filter_map(|stream| channel_of(own, stream));
-        let mut channels: Vec<_> = channels.filter(|name| name.starts_with(prefix)).collect();
-        channels.sort_unstable();
-        // A page may tell what the one before has told, where streams came or went meanwhile.
-        channels.dedup();
-        Ok(channels)
-    }
-
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        let found = self.find(channel).await;
-        let (_, info) = found.map_err(|kind| TransportError::new("describe", kind).on(channel))?;
-        let first = (!info.is_empty()).then(|| Position::new(info.first()));
-        let (incarnation, end) = (info.incarnation(), Position::new(info.end()));
-        let mut properties = info.into_metadata();
-        properties.retain(|name, _| !is_own(name));
-        Ok(ChannelInfo::new(incarnation, first, end, properties))
-    }
-
-    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
-        let opened = async {
-            let stream = self.stream(channel).map_err(|_| TransportErrorKind::NotFound)?;
-            NatsWriter::open(&self.handle, channel, stream).await
-        };
-        match opened.await {
-            Ok(writer) => Ok(Box::new(writer)),
-            Err(kind) => Err(TransportError::new("writer", kind).on(channel)),
-        }
-    }
-
-    async fn reader_with(
+    /// Returns the message with this sequence, without reading those before it.
+    pub(crate) async fn message_at(
         &self,
-        channel: &str,
-        options: ReaderOptions,
-    ) -> Result<Box<dyn ChannelReader>> {
-        let opened = async {
-            let stream = self.stream(channel).map_err(|_| TransportErrorKind::NotFound)?;
-            let handle = Arc::clone(&self.handle);
-            let opened = NatsReader::open(handle, channel, stream, options);
-            self.handle.while_open(opened).await
-        };
-        match opened.await {
-            Ok(reader) => Ok(Box::new(reader)),
-            Err(kind) => Err(TransportError::new("reader", kind).on(channel)),
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<Stored>, ApiError> {
+        self.message(stream, json!({ "seq": sequence })).await
+    }
+
+    /// Returns the first message from a sequence on.
+    pub(crate) async fn message_from(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<Stored>, ApiError> {
+        self.message(stream, json!({ "seq": sequence, "next_by_subj": ">" })).await
+    }
+
+    /// Returns the message that fits, if there is one. The leader of the stream answers, which has
+    /// all messages.
+    async fn message(&self, stream: &str, which: Value) -> Result<Option<Stored>, ApiError> {
+        match self.question(&format!("STREAM.MSG.GET.{stream}"), which).await {
+            Ok(Found { message }) => Ok(Some(message)),
+            Err(error) if error.is(ServerError::NO_MESSAGE) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        let opened = async {
-            let (stream, info) = self.find(channel).await?;
-            check_name(name)?;
-            let handle = Arc::clone(&self.handle);
-            Ok(NatsSubscription::new(handle, channel, stream, info.incarnation(), name))
+    /// Creates a consumer, and waits for it no longer than the limit.
+    pub(crate) async fn create_consumer(
+        &self,
+        stream: &str,
+        name: &str,
+        config: Value,
+        limit: Duration,
+    ) -> Result<ConsumerInfo, ApiError> {
+        let request = json!({ "stream_name": stream, "config": config, "action": "create" });
+        let subject = format!("{API}.CONSUMER.CREATE.{stream}.{name}");
+        let asked = async {
+            let link = self.asking().await?;
+            link.request(&subject, HeaderMap::new(), request.to_string().into(), limit).await
         };
-        match opened.await {
-            Ok(subscription) => Ok(Arc::new(subscription)),
-            Err(kind) => Err(TransportError::new("subscription", kind).on(channel)),
-        }
+        answer(&subject, self.while_open(asked).await)
     }
 
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        let removed = async {
-            let (_, info) = self.find(channel).await?;
-            check_name(name)?;
-            remove(&self.handle, channel, info.incarnation(), name).await
+    /// Sends a request that changes nothing, and may be sent again.
+    async fn question<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
+        let subject = format!("{API}.{what}");
+        let asked = async {
+            let link = self.asking().await?;
+            link.question(&subject, written(&body), self.timeout()).await
         };
-        removed.await.map_err(|kind| TransportError::new("unsubscribe", kind).on(channel))
+        answer(&subject, self.while_open(asked).await)
     }
 
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        let encoded = sequence(position).map(|_| offset_to_bytes(position).to_vec());
-        encoded.map_err(|kind| TransportError::new("encode_position", kind))
+    /// Sends a request once and reads the answer. A lost connection is an error, because nobody knows
+    /// whether the request was carried out.
+    async fn ask<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
+        self.request(&format!("{API}.{what}"), HeaderMap::new(), written(&body)).await
     }
 
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        offset_from_bytes(bytes).map_err(|error| {
-            let reason =
-                "these bytes are no position of a JetStream stream, which has 8".to_owned();
-            let kind = TransportErrorKind::Config { reason };
-            TransportError::new("decode_position", kind).because(error)
-        })
+    /// Sends a message that is answered with JSON.
+    pub(crate) async fn request<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<T, ApiError> {
+        let asked = async {
+            let link = self.asking().await?;
+            link.request(subject, headers, body, self.timeout()).await
+        };
+        answer(subject, self.while_open(asked).await)
+    }
+}
+
+fn written(body: &Value) -> Bytes {
+    if body.is_null() { Bytes::new() } else { body.to_string().into() }
+}
+
+fn answer<T: DeserializeOwned>(
+    subject: &str,
+    answer: Result<Option<Message>, Failure>,
+) -> Result<T, ApiError> {
+    match answer {
+        Ok(Some(answer)) => read(&answer.payload),
+        Ok(None) => Err(ApiError::NobodyListens(subject.to_owned())),
+        Err(failure) => Err(ApiError::NoAnswer(failure)),
+    }
+}
+
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // An answer has either what was asked for or an error.
+    if let Ok(Refusal { error }) = serde_json::from_slice(json) {
+        return Err(ApiError::Refused(error));
+    }
+    serde_json::from_slice(json).map_err(|error| ApiError::NoAnswer(unreadable_answer(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_differs_from_an_answer() {
+        let refused = read::<Names>(br#"{"error":{"code":404,"err_code":10059,"description":""}}"#);
+        assert!(refused.unwrap_err().is(ServerError::STREAM_NOT_FOUND));
+        assert_eq!(read::<Names>(br#"{"total":1,"streams":["a"]}"#).unwrap().total, 1);
+        assert!(matches!(read::<StreamInfo>(b"{}"), Err(ApiError::NoAnswer(_))));
     }
 
-    async fn close(&self) -> Result<()> {
-        self.handle.close().await;
-        Ok(())
+    #[test]
+    fn a_message_is_read_whatever_its_bytes() {
+        let json = br#"{"message":{"subject":"orders","seq":7,"hdrs":"TkFUUy8xLjANCmE6IP8NCg0K","data":"/w==","time":"t"}}"#;
+        let Found { message } = read(json).unwrap();
+        assert_eq!((message.sequence, &*message.subject), (7, "orders"));
+        assert_eq!(&message.headers[..], b"NATS/1.0\r\na: \xff\r\n\r\n");
+        assert_eq!(&message.payload[..], b"\xff");
+        let Found { message } = read(br#"{"message":{"subject":"a","seq":1}}"#).unwrap();
+        assert!(message.headers.is_empty() && message.payload.is_empty());
     }
 }

@@ -1,23 +1,17 @@
-//! Options, and the schemes `nats` and `tls`.
+//! The configuration, from a URL, the environment or a program.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use msgstream_core::registry::{
-    ConnectError, Host, Registry, Scheme, Url, hosts, parse_options, user,
-};
-use msgstream_core::transport::Transport;
+use msgstream_core::registry::{ConnectError, Host, Url, hosts, parse_options, user};
 use serde::{Deserialize, Serialize};
 
-use crate::NatsTransport;
 use crate::credentials::Credentials;
 use crate::tls::Tls;
 
 /// The port of a URL that names none.
 const PORT: u16 = 4222;
 
-/// Where the servers are, who we are to them, and how the streams are made.
+/// The configuration of a [`NatsTransport`](crate::NatsTransport).
 ///
 /// ```
 /// use msgstream_core::registry::Url;
@@ -25,13 +19,17 @@ const PORT: u16 = 4222;
 /// let url = Url::parse("nats://alice:secret@localhost/shop-?replicas=3").unwrap();
 /// let config = NatsConfig::from_url(&url)?;
 /// assert!(!format!("{config:?}").contains("secret"));
+///
+/// use std::time::Duration;
+/// let patient = config.with_timeout(Duration::from_secs(30)).with_window_bytes(1 << 20);
+/// # let _ = patient;
 /// # Ok::<(), msgstream_core::registry::ConnectError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct NatsConfig {
-    /// Tried in no order.
+    /// They are tried in no order.
     pub(crate) servers: Vec<Host>,
-    /// What the names of our streams begin with.
+    /// The beginning of the streams' names.
     pub(crate) prefix: String,
     pub(crate) credentials: Credentials,
     pub(crate) tls: Tls,
@@ -43,10 +41,10 @@ pub struct NatsConfig {
 pub(crate) struct Options {
     /// The longest wait for an answer.
     pub(crate) timeout: Duration,
-    /// Records in flight per writer.
-    pub(crate) window: usize,
-    /// What a reader asks for in advance, in bytes.
-    pub(crate) prefetch: usize,
+    /// What a writer has in flight, in bytes.
+    pub(crate) window_bytes: usize,
+    /// What a reader requests in advance, in bytes.
+    pub(crate) prefetch_bytes: usize,
     pub(crate) storage: Storage,
     pub(crate) replicas: usize,
     /// Of each channel; `None` for no limit.
@@ -85,8 +83,8 @@ struct UrlOptions {
     cert: Option<String>,
     key: Option<String>,
     timeout_ms: u64,
-    window: usize,
-    prefetch: usize,
+    window_bytes: usize,
+    prefetch_bytes: usize,
     storage: Storage,
     replicas: usize,
     max_bytes: Option<u64>,
@@ -104,8 +102,8 @@ impl Default for UrlOptions {
             cert: None,
             key: None,
             timeout_ms: 5_000,
-            window: 1_024,
-            prefetch: 4 << 20,
+            window_bytes: 16 << 20,
+            prefetch_bytes: 4 << 20,
             storage: Storage::default(),
             replicas: 1,
             max_bytes: None,
@@ -116,14 +114,36 @@ impl Default for UrlOptions {
 }
 
 impl NatsConfig {
-    /// Reads a URL, and where it has no credentials the environment: `NATS_USER` and
+    /// Reads a URL. If it has no credentials, they come from the environment: `NATS_USER` and
     /// `NATS_PASSWORD`, `NATS_TOKEN`, `NATS_NKEY` and `NATS_CREDS` (files), and for TLS `NATS_CA`,
     /// `NATS_CERT` and `NATS_KEY` (files).
     ///
     /// # Errors
-    /// [`ConnectError`] for an address or option that can't be used.
+    /// Fails with [`ConnectError`] if an address or option can't be used.
     pub fn from_url(url: &Url) -> Result<Self, ConnectError> {
         Self::from_url_and(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// Sets how long a call waits for an answer.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = timeout;
+        self
+    }
+
+    /// Sets how much a writer has in flight before `ready` waits, in bytes. It always sends one batch.
+    #[must_use]
+    pub fn with_window_bytes(mut self, bytes: usize) -> Self {
+        self.options.window_bytes = bytes.max(1);
+        self
+    }
+
+    /// Sets how much a reader requests in advance, in bytes. It is at least twice the server's
+    /// `max_payload`.
+    #[must_use]
+    pub fn with_prefetch_bytes(mut self, bytes: usize) -> Self {
+        self.options.prefetch_bytes = bytes.max(1);
+        self
     }
 
     fn from_url_and(
@@ -136,8 +156,8 @@ impl NatsConfig {
             value => Ok(value),
         };
         positive("timeout_ms", read.timeout_ms)?;
-        positive("window", read.window as u64)?;
-        positive("prefetch", read.prefetch as u64)?;
+        positive("window_bytes", read.window_bytes as u64)?;
+        positive("prefetch_bytes", read.prefetch_bytes as u64)?;
         if !(1..=5).contains(&read.replicas) {
             return Err(ConnectError::option(url, "replicas", "it must be from 1 to 5"));
         }
@@ -157,8 +177,8 @@ impl NatsConfig {
             tls,
             options: Options {
                 timeout: Duration::from_millis(read.timeout_ms),
-                window: read.window,
-                prefetch: read.prefetch,
+                window_bytes: read.window_bytes,
+                prefetch_bytes: read.prefetch_bytes,
                 storage: read.storage,
                 replicas: read.replicas,
                 max_bytes,
@@ -177,7 +197,7 @@ fn prefix(url: &Url) -> Result<String, ConnectError> {
     {
         return Err(ConnectError::address(
             url,
-            "what follows the host is the prefix of the streams' names: up to 64 letters A-Z and a-z, digits, `-` and `_`",
+            "the path is the prefix of the streams' names: use up to 64 letters A-Z and a-z, digits, `-` and `_`",
         ));
     }
     Ok(prefix.to_owned())
@@ -188,10 +208,13 @@ fn credentials(
     read: &UrlOptions,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Credentials, ConnectError> {
-    // A file that can't be read is told here, where nothing has begun that could wait for it.
+    // A file that can't be read fails here, before anything waits for it.
     let file = |option: &str, credentials: Credentials| match credentials.read() {
         Ok(_) => Ok(credentials),
-        Err(reason) => Err(ConnectError::option(url, option, reason)),
+        Err(error) => {
+            let reason = format!("the file can't be used: {error}");
+            Err(ConnectError::option(url, option, reason))
+        }
     };
     let mut given = Vec::new();
     given.extend(user(url)?.map(|(name, password)| match password {
@@ -240,10 +263,10 @@ fn tls(
             (None, None) => None,
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (Some(_), None) => {
-                return Err(ConnectError::option(url, "cert", "it needs `key` beside it"));
+                return Err(ConnectError::option(url, "cert", "it needs the option `key` too"));
             }
             (None, Some(_)) => {
-                return Err(ConnectError::option(url, "key", "it needs `cert` beside it"));
+                return Err(ConnectError::option(url, "key", "it needs the option `cert` too"));
             }
         };
     let mut tls = Tls::default();
@@ -251,30 +274,6 @@ fn tls(
     tls.certificate = certificate;
     tls.check().map_err(|reason| ConnectError::address(url, reason))?;
     Ok(tls)
-}
-
-/// Answers to `nats://` and `tls://`.
-#[derive(Clone, Copy, Debug)]
-pub struct NatsScheme;
-
-/// Adds [`NatsScheme`] to a registry.
-pub fn register(registry: &mut Registry) {
-    registry.register(NatsScheme);
-}
-
-#[async_trait]
-impl Scheme for NatsScheme {
-    fn schemes(&self) -> &'static [&'static str] {
-        &["nats", "tls"]
-    }
-
-    fn help(&self) -> &'static str {
-        "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE&timeout_ms=N&window=N&prefetch=N&storage=file|memory&replicas=N&max_bytes=N&max_age_ms=N&discard=old|new], or tls://…"
-    }
-
-    async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
-        Ok(Arc::new(NatsTransport::connect(NatsConfig::from_url(url)?).await?))
-    }
 }
 
 #[cfg(test)]
@@ -306,7 +305,7 @@ mod tests {
             "nats://h#f",
             "nats://h?servers=u:p@a",
             "nats://h?servers=a/b",
-            "nats://h?window=0",
+            "nats://h?window_bytes=0",
             "nats://h?timeout_ms=0",
             "nats://h?replicas=6",
             "nats://h?max_bytes=0",

@@ -1,9 +1,11 @@
-//! Who we are to the server.
+//! Credentials.
 
 use std::fmt;
 use std::fs;
+use std::io;
 
 use async_nats::{Auth, AuthError};
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use nkeys::KeyPair;
 use tokio::task::spawn_blocking;
@@ -38,30 +40,34 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// What is to be shown to the server now. Files are read each time, for whoever renews what is
-    /// in them replaces them.
-    pub(crate) fn read(&self) -> Result<Proof, String> {
+    /// Returns what proves to the server who we are. Reads files each time: they are replaced before
+    /// what is in them expires.
+    pub(crate) fn read(&self) -> io::Result<Proof> {
         Ok(match self {
             Self::None => Proof::None,
             Self::User { name, password } => {
                 Proof::User { name: name.clone(), password: password.clone() }
             }
             Self::Token(token) => Proof::Token(token.clone()),
-            Self::NkeyFile(path) => Proof::nkey(&read(path)?)?,
-            Self::File(path) => Proof::jwt(&read(path)?)?,
+            Self::NkeyFile(path) => Proof::nkey(&fs::read_to_string(path)?)?,
+            Self::File(path) => Proof::jwt(&fs::read_to_string(path)?)?,
         })
     }
 
-    /// The same, for a connection. A file that can't be read counts as one that is being replaced.
-    pub(crate) async fn load(&self) -> Result<Proof, TransportErrorKind> {
+    /// Reads them for a connection. A file that can't be used may just be being replaced, so that is
+    /// temporary.
+    pub(crate) async fn load(&self) -> Result<Proof, Failure> {
         let (Self::NkeyFile(path) | Self::File(path)) = self else {
-            return self.read().map_err(|reason| TransportErrorKind::Config { reason });
+            return self.read().map_err(|error| {
+                let reason = "the credentials can't be used".to_owned();
+                Failure::new(TransportErrorKind::Config { reason }, error)
+            });
         };
         let credentials = self.clone();
         let read = spawn_blocking(move || credentials.read()).await;
-        let read = read.unwrap_or_else(|_| Err("the runtime is ending".to_owned()));
-        read.map_err(|reason| TransportErrorKind::Unavailable {
-            reason: format!("the credentials in `{path}` can't be used: {reason}"),
+        read.unwrap_or_else(|ended| Err(io::Error::other(ended))).map_err(|error| {
+            let reason = format!("the credentials in the file `{path}` can't be used");
+            Failure::new(TransportErrorKind::Unavailable { reason }, error)
         })
     }
 }
@@ -76,24 +82,26 @@ pub(crate) enum Proof {
 }
 
 impl Proof {
-    fn nkey(text: &str) -> Result<Self, String> {
+    fn nkey(text: &str) -> io::Result<Self> {
         let seed = text.lines().map(str::trim).find(|line| line.starts_with('S'));
-        let seed = seed.ok_or("the file has no line with a seed, which begins with `S`")?;
+        let seed =
+            seed.ok_or_else(|| invalid("the file has no line with a seed, which begins with `S`"))?;
         Ok(Self::Nkey(key_pair(seed)?))
     }
 
-    fn jwt(text: &str) -> Result<Self, String> {
+    fn jwt(text: &str) -> io::Result<Self> {
         let part = |name: &str| {
             let (_, rest) = text.split_once(&format!("BEGIN {name}"))?;
             let mut lines = rest.lines().skip(1).map(str::trim).filter(|line| !line.is_empty());
             lines.next().filter(|line| !line.starts_with('-'))
         };
-        let jwt = part("NATS USER JWT").ok_or("the file has no part NATS USER JWT")?;
-        let seed = part("USER NKEY SEED").ok_or("the file has no part USER NKEY SEED")?;
+        let missing = |name| move || invalid(&format!("the file has no part `{name}`"));
+        let jwt = part("NATS USER JWT").ok_or_else(missing("NATS USER JWT"))?;
+        let seed = part("USER NKEY SEED").ok_or_else(missing("USER NKEY SEED"))?;
         Ok(Self::Jwt { jwt: jwt.to_owned(), key: key_pair(seed)? })
     }
 
-    /// The answer to the server's challenge.
+    /// Returns the answer to the server's challenge.
     pub(crate) fn answer(&self, nonce: &[u8]) -> Result<Auth, AuthError> {
         let sign = |key: &KeyPair| key.sign(nonce).map(Some).map_err(AuthError::new);
         let mut auth = Auth::new();
@@ -114,18 +122,20 @@ impl Proof {
     }
 }
 
-fn read(path: &str) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|e| format!("the file can't be read: {e}"))
+fn key_pair(seed: &str) -> io::Result<KeyPair> {
+    // The library's own error could hold a part of the seed.
+    KeyPair::from_seed(seed).map_err(|_| invalid("the seed can't be used"))
 }
 
-fn key_pair(seed: &str) -> Result<KeyPair, String> {
-    // The library's own text could hold a part of the seed.
-    KeyPair::from_seed(seed).map_err(|_| "the seed can't be used".to_owned())
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::error::Error as _;
 
     use super::*;
 
@@ -145,10 +155,10 @@ mod tests {
     #[test]
     fn what_is_no_credentials_file_is_refused_without_being_shown() {
         for text in ["", "secret", "-----BEGIN NATS USER JWT-----\nsecret\n------END\n"] {
-            let error = Proof::jwt(text).map(drop).unwrap_err();
+            let error = Proof::jwt(text).map(drop).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
-        assert!(!key_pair("SUsecret").map(|_| ()).unwrap_err().contains("secret"));
+        assert!(!key_pair("SUsecret").map(|_| ()).unwrap_err().to_string().contains("secret"));
     }
 
     #[test]
@@ -164,6 +174,7 @@ mod tests {
         let credentials = Credentials::NkeyFile(file.to_str().unwrap().to_owned());
         let missing = credentials.load().await.map(drop).unwrap_err();
         assert!(missing.is_temporary(), "{missing}");
+        assert!(missing.source().is_some_and(|cause| cause.is::<io::Error>()));
         for _ in 0..2 {
             let key = KeyPair::new_user();
             fs::write(&file, key.seed().unwrap()).unwrap();

@@ -6,29 +6,28 @@ use async_nats::HeaderMap;
 use async_nats::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::Failure;
 use msgstream_core::adapter::{encode_headers, read_record};
 use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::TransportErrorKind;
 
 use crate::name::{escape, unescape_bytes};
 
-/// In front of a header's value that is written with escapes, for the protocol would change it.
+/// Begins a header's value that is written with escapes, because the protocol would change it.
 const ESCAPED: &str = "%ms:";
 
-/// What begins with this tells the server what to do.
+/// Begins the names of headers that are instructions to the server.
 pub(crate) const RESERVED: &str = "Nats-";
 
-/// How many headers come first that every record has, under names that differ.
+/// How many headers every record has first, under names that differ.
 const DISTINCT: usize = 5;
 
 /// Headers that are read without a list of their own.
 const FEW: usize = 8;
 
-/// The headers of a record, and what the message counts against the server's limit, in bytes.
-pub(crate) fn encode(
-    record: &Record,
-    names: &MsgTypeNames,
-) -> Result<(HeaderMap, usize), TransportErrorKind> {
+/// Returns the headers of a record, and what the message counts against the server's limit, in
+/// bytes.
+pub(crate) fn encode(record: &Record, names: &MsgTypeNames) -> Result<(HeaderMap, usize), Failure> {
     let mut map = HeaderMap::new();
     let mut size = envelope(record);
     for (number, (name, value)) in encode_headers(record, names).enumerate() {
@@ -44,8 +43,8 @@ pub(crate) fn encode(
     Ok((map, size))
 }
 
-/// The same size, without the headers.
-pub(crate) fn measure(record: &Record, names: &MsgTypeNames) -> Result<usize, TransportErrorKind> {
+/// Returns the same size, without building the headers.
+pub(crate) fn measure(record: &Record, names: &MsgTypeNames) -> Result<usize, Failure> {
     let mut size = envelope(record);
     for (name, value) in encode_headers(record, names) {
         key(name)?;
@@ -62,8 +61,8 @@ const fn line(name: &str, value: &str) -> usize {
     name.len() + ": \r\n".len() + value.len()
 }
 
-/// A header's name. Those that every record has are not allocated for each.
-fn key(name: &str) -> Result<HeaderName, TransportErrorKind> {
+/// Returns a header's name. The names that every record has aren't allocated each time.
+fn key(name: &str) -> Result<HeaderName, Failure> {
     macro_rules! known {
         ($($known:literal)*) => {
             match name {
@@ -73,21 +72,21 @@ fn key(name: &str) -> Result<HeaderName, TransportErrorKind> {
         };
     }
     known!("msg_type" "msg_id" "timestamp" "vchannel" "collection_id" "ms-session");
-    let invalid = |reason: &str| TransportErrorKind::InvalidHeader {
-        name: name.to_owned(),
-        reason: reason.to_owned(),
+    let invalid = |reason: &str| {
+        let (name, reason) = (name.to_owned(), reason.to_owned());
+        Failure::from(TransportErrorKind::InvalidHeader { name, reason })
     };
     if name.get(..RESERVED.len()).is_some_and(|n| n.eq_ignore_ascii_case(RESERVED)) {
-        return Err(invalid("names that begin with `Nats-` are instructions to the server"));
+        return Err(invalid("the server reads names that begin with `Nats-` as instructions"));
     }
     let key = name.parse::<HeaderName>().ok().filter(|_| !name.is_empty());
     key.ok_or_else(|| {
-        invalid("its name may have ASCII letters, digits and signs other than `:` only")
+        invalid("a name can have only ASCII letters, digits and signs other than `:`")
     })
 }
 
-/// The record of a message. The payload is to be a copy: that of the message keeps all of the
-/// network buffer which it came in.
+/// Returns the record of a message. The payload must be a copy: that of the message keeps the whole
+/// network buffer that it came in.
 pub(crate) fn decode(
     position: Position,
     headers: Option<&HeaderMap>,
@@ -131,7 +130,7 @@ pub(crate) fn decode(
     record
 }
 
-/// A value in the form in which it survives: readers trim it, and a line break ends it.
+/// Returns a value in a form that survives: readers trim it, and a line break ends it.
 fn spell(value: Cow<'_, [u8]>) -> String {
     let value = match String::from_utf8(value.into_owned()) {
         Ok(text)
@@ -205,7 +204,10 @@ mod tests {
             let (record, names) = (record(vec![Header::new(name, "x")]), MsgTypeNames::default());
             assert_eq!(encode(&record, &names).map(drop), measure(&record, &names).map(drop));
             match encode(&record, &names) {
-                Err(TransportErrorKind::InvalidHeader { name: refused, .. }) => {
+                Err(Failure {
+                    kind: TransportErrorKind::InvalidHeader { name: refused, .. },
+                    ..
+                }) => {
                     assert_eq!(refused, name);
                 }
                 other => panic!("{name:?}: {other:?}"),

@@ -1,23 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
-mod api;
+mod client;
 mod config;
 mod credentials;
 mod error;
-mod feed;
-mod handle;
 mod headers;
+mod in_flight;
 mod link;
 mod name;
+mod prefetch;
 mod raw;
 mod reader;
 mod refusal;
+mod scheme;
 mod start;
 mod stream_info;
 mod subscription;
 mod tls;
+mod transport;
 mod writer;
 
-pub use self::admin::NatsTransport;
-pub use self::config::{NatsConfig, NatsScheme, register};
+pub use self::config::NatsConfig;
+pub use self::scheme::{NatsScheme, register};
+pub use self::transport::NatsTransport;

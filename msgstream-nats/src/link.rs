@@ -1,5 +1,6 @@
 //! A connection to a server.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,46 +14,47 @@ use async_nats::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use msgstream_core::adapter::Failure;
 use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::NatsConfig;
-use crate::error::{connect_error, lost, lost_because};
+use crate::error::{connect_error, lost, lost_because, lost_by};
 
-/// How many messages may wait in one subscription. The client drops what is over it, so whoever
-/// subscribes asks for less.
+/// How many messages may wait in one subscription. The client drops what exceeds it, so whoever
+/// subscribes requests less.
 pub(crate) const SUBSCRIPTION: usize = 4_096;
 
-/// How long a connection may be silent until it is asked for a sign of life; three such questions
-/// without an answer end it.
+/// How long a connection may be silent before the client sends a ping. Three pings without an
+/// answer end it.
 const PING: Duration = Duration::from_secs(2);
 
-/// No server is given less time to greet than this, however many there are.
+/// The least time that a server has to greet, however many there are.
 const SHORTEST_GREETING: Duration = Duration::from_secs(1);
 
-/// Where nobody listens.
+/// An address at which nobody listens.
 const NOWHERE: &str = "nats://0.0.0.0:0";
 
-/// One connection, which is never opened again: what waits in the client when it is lost is not
-/// sent later, behind what was sent again. Whoever needs another opens another link.
+/// One connection, which is never opened again: what waits in the client when it is lost must not
+/// be sent later, after what was sent again. Whoever needs another connection opens another link.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) client: Client,
     lost: watch::Receiver<bool>,
-    /// What the server said last, beside what is denied: mostly why it ends the connection.
+    /// The last error that the server sent, other than a denial: mostly why it ends the connection.
     last_words: Arc<Mutex<Option<String>>>,
     denied: broadcast::Sender<Arc<str>>,
 }
 
 impl Link {
-    pub(crate) async fn open(config: &NatsConfig) -> Result<Self, TransportErrorKind> {
+    pub(crate) async fn open(config: &NatsConfig) -> Result<Self, Failure> {
         let servers = addresses(config)?;
         #[cfg(not(feature = "tls"))]
         refuse_tls(config).await?;
 
-        // At each connection anew, for what is in a file may have been replaced.
+        // For each connection, because a file may have been replaced.
         let proof = config.credentials.load().await?;
         let opened = Arc::new(AtomicBool::new(false));
         let (lost_sender, lost_receiver) = watch::channel(false);
@@ -103,9 +105,9 @@ impl Link {
                 }
             });
         let options = config.tls.apply(options)?;
-        let client = options.connect(servers).await.map_err(|e| connect_error(&e))?;
+        let client = options.connect(servers).await.map_err(connect_error)?;
         // The client can't be told not to reconnect. So it has nowhere to go, and gives up.
-        client.set_server_pool(NOWHERE).await.map_err(|_| lost())?;
+        client.set_server_pool(NOWHERE).await.map_err(lost_by)?;
         opened.store(true, Ordering::Release);
         Ok(Self { client, lost: lost_receiver, last_words, denied })
     }
@@ -122,13 +124,13 @@ impl Link {
         let _ = self.lost.clone().wait_for(|lost| *lost).await;
     }
 
-    /// Why it ended, as far as the server has said it.
+    /// Returns why it ended, with the last error of the server if there was one.
     pub(crate) fn why_lost(&self) -> TransportErrorKind {
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         words.as_deref().map_or_else(lost, lost_because)
     }
 
-    /// Waits until the server says that it doesn't let us use a subject, from when this is called.
+    /// Waits until the server denies the use of a subject, from this call on.
     pub(crate) fn denied(&self, subject: &str) -> impl Future<Output = TransportErrorKind> + use<> {
         let mut said = self.denied.subscribe();
         let subject = format!("\"{subject}\"");
@@ -136,7 +138,7 @@ impl Link {
             loop {
                 match said.recv().await {
                     Ok(text) if text.contains(&subject) => {
-                        let reason = format!("{text}; give the account that permission");
+                        let reason = format!("{text}; grant the account that permission");
                         return TransportErrorKind::Denied { reason };
                     }
                     Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
@@ -146,7 +148,7 @@ impl Link {
         }
     }
 
-    /// Sends a request and waits for the answer; `None` where nobody listens.
+    /// Sends a request and waits for the answer, which is `None` if nobody listens.
     ///
     /// # Cancel safety
     /// The request may or may not have been sent.
@@ -156,35 +158,38 @@ impl Link {
         headers: HeaderMap,
         payload: Bytes,
         limit: Duration,
-    ) -> Result<Option<Message>, TransportErrorKind> {
+    ) -> Result<Option<Message>, Failure> {
         let denied = self.denied(subject);
         let request = Request::new().headers(headers).payload(payload).timeout(None);
         let answer = timeout(limit, self.client.send_request(subject.to_owned(), request));
         tokio::select! {
             biased;
             answer = answer => match answer {
-                Err(_) => Err(TransportErrorKind::TimedOut { after: limit }),
+                Err(_) => Err(TransportErrorKind::TimedOut { after: limit }.into()),
                 Ok(Ok(message)) => Ok(Some(message)),
                 Ok(Err(error)) => match error.kind() {
                     RequestErrorKind::NoResponders => Ok(None),
-                    RequestErrorKind::Other => Err(self.why_lost()),
-                    _ => Err(TransportErrorKind::Protocol { reason: error.to_string() }),
+                    RequestErrorKind::Other => Err(Failure::new(self.why_lost(), error)),
+                    _ => {
+                        let reason = "the request can't be sent".to_owned();
+                        Err(Failure::new(TransportErrorKind::Protocol { reason }, error))
+                    }
                 },
             },
-            kind = denied => Err(kind),
-            () = self.lost() => Err(self.why_lost()),
+            kind = denied => Err(kind.into()),
+            () = self.lost() => Err(self.why_lost().into()),
         }
     }
 
-    /// Asks what changes nothing, and asks again where no answer comes, for as long as one may
-    /// take: in a cluster nobody answers a question that came while there was no leader. The first
-    /// answer counts, to whichever it is.
+    /// Sends a request that changes nothing, and sends it again while no answer comes, up to the
+    /// limit: in a cluster nobody answers a request that came while there was no leader. The first
+    /// answer counts, whichever request it belongs to.
     pub(crate) async fn question(
         &self,
         subject: &str,
         payload: Bytes,
         limit: Duration,
-    ) -> Result<Option<Message>, TransportErrorKind> {
+    ) -> Result<Option<Message>, Failure> {
         let deadline = Instant::now() + limit;
         let mut asked = FuturesUnordered::new();
         loop {
@@ -193,8 +198,8 @@ impl Link {
             tokio::select! {
                 biased;
                 Some(answer) = asked.next() => return match answer {
-                    Err(TransportErrorKind::TimedOut { .. }) => {
-                        Err(TransportErrorKind::TimedOut { after: limit })
+                    Err(Failure { kind: TransportErrorKind::TimedOut { .. }, .. }) => {
+                        Err(TransportErrorKind::TimedOut { after: limit }.into())
                     }
                     answer => answer,
                 },
@@ -204,42 +209,43 @@ impl Link {
     }
 }
 
-/// How long one server may take to greet: one that hangs must leave time for the others.
+/// Returns how long one server may take to greet: one that hangs must leave time for the others.
 fn greeting(limit: Duration, servers: usize) -> Duration {
     let share = u32::try_from(servers).map_or(Duration::ZERO, |servers| limit / servers.max(1));
     share.max(SHORTEST_GREETING).min(limit)
 }
 
-/// Whether the server tells that it doesn't let us use a subject, which doesn't end the connection.
+/// Returns whether the server denies the use of a subject, which doesn't end the connection.
 fn is_denial(text: &str) -> bool {
     text.to_ascii_lowercase().starts_with("permissions violation")
 }
 
-fn addresses(config: &NatsConfig) -> Result<Vec<ServerAddr>, TransportErrorKind> {
+fn addresses(config: &NatsConfig) -> Result<Vec<ServerAddr>, Failure> {
     let scheme = if config.tls.required { "tls" } else { "nats" };
     let address = |host: &Host| {
         let address = format!("{scheme}://{host}").parse();
-        address.map_err(|_| TransportErrorKind::Config {
-            reason: format!("the address {host} of a server can't be used"),
+        address.map_err(|error: io::Error| {
+            let reason = format!("the server's address `{host}` can't be used: check the URL");
+            Failure::new(TransportErrorKind::Config { reason }, error)
         })
     };
     config.servers.iter().map(address).collect()
 }
 
-/// Refuses where a server that answers demands TLS. One that doesn't answer is left to the client.
+/// Fails if a server that answers demands TLS. One that doesn't answer is left to the client.
 #[cfg(not(feature = "tls"))]
-async fn refuse_tls(config: &NatsConfig) -> Result<(), TransportErrorKind> {
+async fn refuse_tls(config: &NatsConfig) -> Result<(), Failure> {
     let after = greeting(config.options.timeout, config.servers.len());
     let mut failed = None;
     for host in &config.servers {
         match timeout(after, crate::tls::refuse_if_demanded(host)).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(kind)) if kind.is_temporary() => failed = Some(kind),
-            Ok(Err(kind)) => return Err(kind),
-            Err(_) => failed = Some(TransportErrorKind::TimedOut { after }),
+            Ok(Err(failure)) if failure.is_temporary() => failed = Some(failure),
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => failed = Some(TransportErrorKind::TimedOut { after }.into()),
         }
     }
-    Err(failed.unwrap_or_else(lost))
+    Err(failed.unwrap_or_else(|| lost().into()))
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Names of channels as names of streams and parts of subjects.
 //!
-//! What the server forbids there is written as `%` and two hexadecimal digits, and so is `%` itself,
-//! so that every name has one spelling, and a spelling one name.
+//! A character that the server forbids there is written as `%` and two hexadecimal digits, and so is
+//! `%` itself. So every name has one spelling, and every spelling one name.
 
 use std::fmt::Write as _;
 
 /// The longest name of a stream that the server takes, in bytes.
 const MAX: usize = 255;
 
-/// The stream of a channel.
+/// Returns the stream of a channel.
 pub(crate) fn stream_of(prefix: &str, channel: &str) -> Result<String, String> {
     if channel.is_empty() {
         return Err("it is empty".to_owned());
@@ -19,21 +19,21 @@ pub(crate) fn stream_of(prefix: &str, channel: &str) -> Result<String, String> {
     let stream = format!("{prefix}{}", token(channel));
     if stream.len() > MAX {
         return Err(format!(
-            "as a stream's name it has {} bytes, and at most {MAX} are allowed; the prefix counts, and spaces and the characters . * > / \\ % count three times",
+            "as a stream's name it has {} bytes, and {MAX} are allowed; the prefix counts, and spaces and the characters . * > / \\ % count three times",
             stream.len()
         ));
     }
     Ok(stream)
 }
 
-/// The channel of a stream; `None` where the stream isn't one.
+/// Returns the channel of a stream, `None` if the stream isn't one.
 pub(crate) fn channel_of(prefix: &str, stream: &str) -> Option<String> {
     let channel = unescape(stream.strip_prefix(prefix)?)?;
     // Other spellings would lead to another stream.
     stream_of(prefix, &channel).is_ok_and(|own| own == stream).then_some(channel)
 }
 
-/// A text as one part of a subject.
+/// Returns a text as one part of a subject.
 pub(crate) fn token(text: &str) -> String {
     let mut token = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -54,12 +54,12 @@ pub(crate) fn escape(bytes: &[u8], into: &mut String) {
     }
 }
 
-/// The text that was escaped; `None` where it wasn't text, or isn't well spelled.
+/// Returns the text that was escaped, `None` if it isn't UTF-8 or isn't spelled right.
 fn unescape(spelled: &str) -> Option<String> {
     String::from_utf8(unescape_bytes(spelled)?).ok()
 }
 
-/// The bytes that were escaped; `None` where a `%` isn't followed by two hexadecimal digits.
+/// Returns the bytes that were escaped, `None` if a `%` isn't followed by two hexadecimal digits.
 pub(crate) fn unescape_bytes(spelled: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(spelled.len());
     let mut rest = spelled.as_bytes();

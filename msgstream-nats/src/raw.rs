@@ -1,8 +1,8 @@
-//! Messages as the server keeps them, which the client library needn't be able to read.
+//! Messages as the server keeps them, which the client library may be unable to parse.
 //!
-//! The server takes any bytes for headers, and the library ends the connection over some that come
-//! in. So a message that may be such a one is fetched alone, in an answer that is JSON, and read here
-//! by the library's own rules: a record is the same whichever way it came.
+//! The server accepts any bytes as headers, and some of them make the library end the connection. So
+//! a message that may have such headers is fetched alone, in a JSON answer, and parsed here by the
+//! library's own rules: a record is the same whichever way it came.
 
 use std::str;
 
@@ -13,13 +13,14 @@ use msgstream_core::MsgTypeNames;
 use msgstream_core::record::unreadable;
 use msgstream_core::record::{Header, Position, Record};
 
-use crate::api::Stored;
+use crate::admin::Stored;
 use crate::headers::{RESERVED, decode};
 
-/// What headers begin with.
+/// The first line of headers.
 const VERSION: &str = "NATS/1.0";
 
-/// The record of a message that was fetched alone, and whether the library would have read it.
+/// Returns the record of a message that was fetched alone, and whether the library would have
+/// parsed it.
 pub(crate) fn record(message: Stored, names: &MsgTypeNames) -> (Record, bool) {
     let position = Position::new(message.sequence);
     match parse(&message.headers) {
@@ -35,13 +36,13 @@ pub(crate) fn record(message: Stored, names: &MsgTypeNames) -> (Record, bool) {
     }
 }
 
-/// Whether the library finds its way through the line with this subject. Bytes that aren't UTF-8 are
+/// Returns whether the library can parse the line with this subject. Bytes that aren't UTF-8 are
 /// U+FFFD in an answer.
 fn is_plain(subject: &str) -> bool {
     !subject.contains(|c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER)
 }
 
-/// Headers by the rules of the library, or what it doesn't take.
+/// Parses headers by the rules of the library, or returns what it doesn't accept.
 fn parse(block: &[u8]) -> Result<HeaderMap, &'static str> {
     let mut map = HeaderMap::new();
     if block.is_empty() {
@@ -52,27 +53,28 @@ fn parse(block: &[u8]) -> Result<HeaderMap, &'static str> {
     let status = version.ok_or("they don't begin with `NATS/1.0`")?.trim();
     let status = status.split_once(' ').map_or(status, |(status, _)| status);
     if !status.is_empty() && status.parse::<StatusCode>().is_err() {
-        return Err("the status behind `NATS/1.0` is none");
+        return Err("the status after `NATS/1.0` is invalid");
     }
     while let Some(line) = lines.next() {
         if line.is_empty() {
             continue;
         }
         let (name, value) = line.split_once(':').ok_or("a line has no colon")?;
-        let name: HeaderName = name.parse().map_err(|_| "a name isn't of ASCII signs alone")?;
+        let name: HeaderName =
+            name.parse().map_err(|_| "a name has other characters than ASCII signs")?;
         let mut value = value.trim_start().to_owned();
         while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
             value.push_str(more);
         }
         // A carriage return within a line makes the library panic.
         let value: HeaderValue =
-            value.trim_end().parse().map_err(|_| "a value has a carriage return in it")?;
+            value.trim_end().parse().map_err(|_| "a value contains a carriage return")?;
         map.append(name, value);
     }
     Ok(map)
 }
 
-/// The lines of headers that can't be parsed, as they are.
+/// Returns the lines of headers that can't be parsed, as they are.
 fn split(block: &[u8]) -> impl Iterator<Item = Header> {
     let lines = block.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let lines = lines.filter(|line| !line.is_empty() && *line != VERSION.as_bytes());

@@ -1,11 +1,12 @@
-//! What the server answers where it refuses a request of JetStream.
+//! Refusals of JetStream.
 
 use std::fmt;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use serde::Deserialize;
 
-/// A refusal, with its code in the list of the server's errors.
+/// A refusal, with its code in the server's list of errors.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct ServerError {
     code: u16,
@@ -15,21 +16,21 @@ pub(crate) struct ServerError {
     description: String,
 }
 
-/// What a refusal means for whoever asked.
+/// What a refusal means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     NotFound,
     AlreadyExists,
-    /// Something has to be deleted, or to age, or a limit to be raised.
+    /// Something must be deleted or expire, or a limit be raised.
     Full,
     /// It passes by itself.
     Temporary,
-    /// Somebody has to change the server or the request; what to do is said where it isn't plain.
+    /// Somebody must change the server or the request; the text says what.
     Config(&'static str),
 }
 
-/// The refusals whose status doesn't say what they mean, by the names that the server's list has for
-/// them. In it each restart and each change of leader is a 500 or 503, and so are faults that stay.
+/// The refusals whose status doesn't say what they mean, with their names in the server's list. There
+/// each restart and each change of leader is a 500 or 503, and so are faults that stay.
 const MEANINGS: &[(u16, &str, Meaning)] = {
     use Meaning::{AlreadyExists, Config, Full, NotFound, Temporary};
     &[
@@ -44,7 +45,7 @@ const MEANINGS: &[(u16, &str, Meaning)] = {
         (10008, "ClusterNotAvail", Temporary),
         // The leader was another one when the request came to be carried out.
         (10009, "ClusterNotLeader", Temporary),
-        (10010, "ClusterRequired", Config("it needs a cluster")),
+        (10010, "ClusterRequired", Config("use a cluster")),
         // The group or the store of a consumer failed, and the next one gets others.
         (10012, "ConsumerCreate", Temporary),
         // It was there: its server went away, or it was idle for too long. A reader makes another.
@@ -56,17 +57,21 @@ const MEANINGS: &[(u16, &str, Meaning)] = {
         (10028, "MemoryResourcesExceeded", Full),
         // Accounts come from a resolver, which may be away.
         (10035, "NoAccount", Temporary),
-        (10036, "ClusterUnSupportFeature", Config("no cluster can do it")),
-        (10039, "NotEnabledForAccount", Config("switch JetStream on for the account")),
+        (
+            10036,
+            "ClusterUnSupportFeature",
+            Config("use a single server, because clusters don't support it"),
+        ),
+        (10039, "NotEnabledForAccount", Config("enable JetStream for the account")),
         // A group of servers was dissolved or is stopping.
         (10041, "RaftGeneral", Temporary),
         (10047, "StorageResourcesExceeded", Full),
         // A server couldn't take the stream over that it was given, and gets it again.
         (10048, "StreamAssignment", Temporary),
-        (10052, "StreamInvalidConfig", Config("the stream can't be so")),
+        (10052, "StreamInvalidConfig", Config("change the options of the stream")),
         (10058, "StreamNameExist", AlreadyExists),
         (10059, "StreamNotFound", NotFound),
-        (10074, "StreamReplicasNotSupported", Config("`replicas` needs a cluster")),
+        (10074, "StreamReplicasNotSupported", Config("use a cluster, or leave out `replicas`")),
         // No servers were found to move something to.
         (10075, "PeerRemap", Temporary),
         // JetStream starts after the server has begun to answer.
@@ -95,17 +100,19 @@ impl ServerError {
         known.map(|(_, name, meaning)| (*name, *meaning))
     }
 
-    pub(crate) fn kind(&self) -> TransportErrorKind {
+    /// Returns what it means to the caller.
+    fn kind(&self) -> TransportErrorKind {
         match (self.known(), self.code) {
             (Some((_, Meaning::NotFound)), _) => TransportErrorKind::NotFound,
             (Some((_, Meaning::AlreadyExists)), _) => TransportErrorKind::AlreadyExists,
             (Some((_, Meaning::Full)), _) => {
-                let reason = format!("{self}; wait for retention, raise the limit, or delete");
+                let reason =
+                    format!("{self}; raise the limit, delete something, or wait for retention");
                 TransportErrorKind::Full { reason }
             }
-            (Some((_, Meaning::Config(what))), _) => {
-                TransportErrorKind::Config { reason: format!("{self}: {what}") }
-            }
+            (Some((_, Meaning::Config(what))), _) => TransportErrorKind::Config {
+                reason: format!("the server refused the request: {self}; {what}"),
+            },
             (Some((_, Meaning::Temporary)), _) | (None, 503) => {
                 TransportErrorKind::Unavailable { reason: self.to_string() }
             }
@@ -116,6 +123,14 @@ impl ServerError {
         }
     }
 }
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+impl std::error::Error for ServerError {}
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,6 +181,15 @@ mod tests {
             let kind = of(code, err_code);
             assert!(!kind.is_temporary() && kind.to_string().contains(what), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_the_cause_of_its_failure() {
+        let json = r#"{"code":503,"err_code":10008,"description":"no leader"}"#;
+        let error =
+            Failure::from(serde_json::from_str::<ServerError>(json).unwrap()).during("list");
+        assert!(std::error::Error::source(&error).unwrap().is::<ServerError>());
+        assert!(error.to_string().contains("no leader"), "{error}");
     }
 
     #[test]

@@ -1,22 +1,22 @@
-//! Where a reader begins.
+//! Where readers start.
 
 use std::time::Duration;
 
 use jiff::Timestamp as WallClock;
 use msgstream_core::Timestamp;
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{Start, TransportErrorKind};
 use serde_json::{Value, json};
 
-use crate::feed::Feed;
-use crate::handle::{Handle, Slot};
+use crate::client::{Handle, Slot};
+use crate::prefetch::Feed;
 
-/// 2200-01-01, in Unix milliseconds. The server counts nanoseconds in 64 bits, so that later times
-/// would come out as earlier ones.
+/// 2200-01-01, in Unix milliseconds. The server counts nanoseconds in 64 bits, so later times would
+/// overflow.
 const LATEST_TIME: u64 = 7_258_118_400_000;
 
-/// Opens a feed at a start, and gives its first sequence. What fails for a moment is tried again, for
+/// Opens a feed at a start, and returns its first sequence. Tries again after temporary errors, for
 /// as long as an answer may take.
 pub(crate) async fn place(
     handle: &Handle,
@@ -24,7 +24,7 @@ pub(crate) async fn place(
     stream: &str,
     start: Start,
     incarnation: Incarnation,
-) -> Result<(Feed, u64), TransportErrorKind> {
+) -> Result<(Feed, u64), Failure> {
     let (policy, asked) = policy(start)?;
     let mut retry = Retry::new(handle.timeout());
     // A cluster may give the consumer to a server that is gone, which doesn't answer, and the next
@@ -34,7 +34,7 @@ pub(crate) async fn place(
         match place_once(handle, slot, stream, &policy, asked, incarnation, limit).await {
             Ok(placed) => return Ok(placed),
             Err(error) => {
-                tracing::debug!(stream, %error, "no consumer for a reader yet");
+                tracing::debug!(stream, %error, "creating a consumer for a reader failed, trying again");
                 retry.after(error).await?;
             }
         }
@@ -50,7 +50,7 @@ async fn place_once(
     asked: Option<u64>,
     incarnation: Incarnation,
     limit: Duration,
-) -> Result<(Feed, u64), TransportErrorKind> {
+) -> Result<(Feed, u64), Failure> {
     let (feed, first) = Feed::open(handle, slot, stream, policy.clone(), limit).await?;
     // After the consumer is there: it stays with the stream on which it was made.
     let info = handle.stream_info(stream).await?;
@@ -59,8 +59,8 @@ async fn place_once(
     Ok((feed, next))
 }
 
-/// Where a consumer begins, in the server's words, and the sequence that was asked for.
-fn policy(start: Start) -> Result<(Value, Option<u64>), TransportErrorKind> {
+/// Returns where a consumer begins, in the server's terms, and the sequence that was requested.
+fn policy(start: Start) -> Result<(Value, Option<u64>), Failure> {
     let at = |next: u64| {
         let policy = json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": next });
         (policy, Some(next))
@@ -76,28 +76,30 @@ fn policy(start: Start) -> Result<(Value, Option<u64>), TransportErrorKind> {
             (json!({ "deliver_policy": "by_start_time", "opt_start_time": time }), None)
         }
         other => {
-            let reason = format!("this transport can't start at {other:?}");
-            return Err(TransportErrorKind::Config { reason });
+            let reason = format!("a reader of this transport can't start at {other:?}");
+            return Err(TransportErrorKind::Config { reason }.into());
         }
     })
 }
 
-fn wall_clock(time: Timestamp) -> Result<WallClock, TransportErrorKind> {
+fn wall_clock(time: Timestamp) -> Result<WallClock, Failure> {
     let ms = time.physical_ms().min(LATEST_TIME);
     let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-    WallClock::from_millisecond(ms)
-        .map_err(|e| TransportErrorKind::Config { reason: format!("the time can't be used: {e}") })
+    WallClock::from_millisecond(ms).map_err(|error| {
+        let reason = format!("a reader can't start at the time {time}");
+        Failure::new(TransportErrorKind::Config { reason }, error)
+    })
 }
 
-/// The sequence that a position stands for.
-pub(crate) fn sequence(position: Position) -> Result<u64, TransportErrorKind> {
+/// Returns the sequence of a position.
+pub(crate) fn sequence(position: Position) -> Result<u64, Failure> {
     match position.words() {
         [sequence, 0, 0] => Ok(sequence),
         _ => Err(TransportErrorKind::Config {
             reason: format!(
-                "position {position} is not of a JetStream stream: those are single numbers"
+                "position {position} doesn't belong to a JetStream stream, whose positions are single numbers"
             ),
-        }),
+        }.into()),
     }
 }
 

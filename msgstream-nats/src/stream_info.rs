@@ -1,8 +1,9 @@
-//! What the server tells of a stream.
+//! What the server reports about a stream.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::TransportErrorKind;
 use serde::{Deserialize, Deserializer};
@@ -34,17 +35,17 @@ struct StreamState {
 }
 
 impl StreamInfo {
-    /// The time of its making, in nanoseconds: there are no two within one.
+    /// Returns the time at which it was created, in nanoseconds, which no two lives share.
     pub(crate) const fn incarnation(&self) -> Incarnation {
         Incarnation(self.created)
     }
 
-    /// The sequence that the next message gets.
+    /// Returns the sequence of the next message.
     pub(crate) const fn end(&self) -> u64 {
         self.state.last_seq + 1
     }
 
-    /// The sequence before which nothing is left.
+    /// Returns the sequence before which nothing is left.
     pub(crate) const fn first(&self) -> u64 {
         if self.state.messages == 0 { self.end() } else { self.state.first_seq }
     }
@@ -57,35 +58,33 @@ impl StreamInfo {
         self.config.metadata
     }
 
-    /// The subject to publish to: the first that isn't a pattern.
+    /// Returns the subject to publish to: the first that isn't a pattern.
     pub(crate) fn subject(&self) -> Option<&str> {
         let plain = |subject: &&str| !subject.split('.').any(|part| part == "*" || part == ">");
         self.config.subjects.iter().map(String::as_str).find(plain)
     }
 
-    /// The greatest message, in bytes with headers, where the stream has a limit of its own.
+    /// Returns the stream's own limit to a message, in bytes with headers, if it has one.
     pub(crate) fn max_message(&self) -> Option<usize> {
         usize::try_from(self.config.max_msg_size).ok().filter(|size| *size > 0)
     }
 
-    /// Refuses a place that isn't in the stream, or in another life of it.
-    pub(crate) fn check(
-        &self,
-        incarnation: Incarnation,
-        next: u64,
-    ) -> Result<(), TransportErrorKind> {
+    /// Fails if a place isn't in the stream, or is in another life of it.
+    pub(crate) fn check(&self, incarnation: Incarnation, next: u64) -> Result<(), Failure> {
         let found = self.incarnation();
         let position = Position::new(next);
         if found != incarnation {
-            return Err(TransportErrorKind::WrongIncarnation { expected: incarnation, found });
+            return Err(
+                TransportErrorKind::WrongIncarnation { expected: incarnation, found }.into()
+            );
         }
         if next > self.end() {
             let end = Position::new(self.end());
-            return Err(TransportErrorKind::PositionBeyondEnd { position, end });
+            return Err(TransportErrorKind::PositionBeyondEnd { position, end }.into());
         }
         if next < self.first() {
             let first = Position::new(self.first());
-            return Err(TransportErrorKind::PositionTrimmed { position, first });
+            return Err(TransportErrorKind::PositionTrimmed { position, first }.into());
         }
         Ok(())
     }
@@ -131,11 +130,11 @@ mod tests {
         use TransportErrorKind as Kind;
         let info = info(3, 5, 7);
         let check = |next| info.check(info.incarnation(), next);
-        assert!(matches!(check(4), Err(Kind::PositionTrimmed { .. })));
+        assert!(matches!(check(4), Err(Failure { kind: Kind::PositionTrimmed { .. }, .. })));
         assert_eq!((check(5), check(8)), (Ok(()), Ok(())));
-        assert!(matches!(check(9), Err(Kind::PositionBeyondEnd { .. })));
+        assert!(matches!(check(9), Err(Failure { kind: Kind::PositionBeyondEnd { .. }, .. })));
         let other = info.check(Incarnation(1), 5);
-        assert!(matches!(other, Err(Kind::WrongIncarnation { .. })));
+        assert!(matches!(other, Err(Failure { kind: Kind::WrongIncarnation { .. }, .. })));
     }
 
     #[test]

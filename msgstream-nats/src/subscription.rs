@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_nats::HeaderMap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind};
 use serde::Deserialize;
@@ -15,24 +16,24 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::NatsConfig;
-use crate::api::{ApiError, Stored};
-use crate::handle::Handle;
+use crate::admin::{ApiError, Stored};
+use crate::client::Handle;
 use crate::name::token;
 use crate::refusal::ServerError;
 use crate::start::sequence;
 
-/// No channel's stream is called so: after a `%` theirs have hexadecimal digits.
+/// No channel's stream has this name: after a `%` theirs have hexadecimal digits.
 const CURSORS: &str = "%cursors";
 
-/// The server refuses a message whose subject has another last sequence.
+/// Makes the server refuse a message if its subject has another last sequence.
 const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
-/// Where the cursors of a prefix are.
+/// Returns the stream of a prefix's cursors.
 pub(crate) fn stream_of_cursors(config: &NatsConfig) -> String {
     format!("{}{CURSORS}", config.prefix)
 }
 
-/// The subjects of all cursors of one life of a channel.
+/// Returns the subjects of all cursors of one life of a channel.
 pub(crate) fn cursors_of(config: &NatsConfig, channel: &str, incarnation: Incarnation) -> String {
     format!("{}.{}.{incarnation}.*", stream_of_cursors(config), token(channel))
 }
@@ -41,13 +42,13 @@ fn cursor(config: &NatsConfig, channel: &str, incarnation: Incarnation, name: &s
     format!("{}.{}.{incarnation}.{}", stream_of_cursors(config), token(channel), token(name))
 }
 
-/// A subscription's name that can't be part of a subject.
-pub(crate) fn check_name(name: &str) -> Result<(), TransportErrorKind> {
+/// Fails if a subscription's name can't be part of a subject.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     if (1..=255).contains(&name.len()) && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    let reason = "the subscription's name can't be used: 1 to 255 bytes without control characters are allowed";
-    Err(TransportErrorKind::Config { reason: reason.to_owned() })
+    let reason = "the subscription's name can't be used: it must have 1 to 255 bytes and no control characters";
+    Err(TransportErrorKind::Config { reason: reason.to_owned() }.into())
 }
 
 /// Removes a cursor.
@@ -56,12 +57,12 @@ pub(crate) async fn remove(
     channel: &str,
     incarnation: Incarnation,
     name: &str,
-) -> Result<(), TransportErrorKind> {
+) -> Result<(), Failure> {
     purge(handle, &cursor(&handle.config, channel, incarnation, name)).await
 }
 
-/// Removes the cursors whose subjects fit a pattern.
-pub(crate) async fn purge(handle: &Handle, subjects: &str) -> Result<(), TransportErrorKind> {
+/// Removes the cursors whose subjects match a pattern.
+pub(crate) async fn purge(handle: &Handle, subjects: &str) -> Result<(), Failure> {
     match handle.purge(&stream_of_cursors(&handle.config), subjects).await {
         // There was never a cursor.
         Err(error) if error.is(ServerError::STREAM_NOT_FOUND) => Ok(()),
@@ -83,7 +84,7 @@ pub(crate) struct NatsSubscription {
 /// A cursor as it is stored.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    /// The sequence of its message; 0 where there is none.
+    /// The sequence of its message, 0 if there is none.
     sequence: u64,
     position: Option<Position>,
 }
@@ -106,19 +107,20 @@ impl NatsSubscription {
         Self { handle, channel, stream, incarnation, subject, seen: Mutex::default() }
     }
 
-    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
-        TransportError::new(operation, kind).on(&self.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&self.channel)
     }
 
-    async fn look(&self) -> Result<Seen, TransportErrorKind> {
+    async fn look(&self) -> Result<Seen, Failure> {
         let cursors = stream_of_cursors(&self.handle.config);
         match self.handle.last_message(&cursors, &self.subject).await {
             Ok(Some(Stored { sequence, payload, .. })) => {
                 let text = std::str::from_utf8(&payload).ok();
                 let position = text.and_then(|text| text.parse().ok());
                 let Some(position) = position else {
-                    let reason = format!("the message at `{}` is no cursor", self.subject);
-                    return Err(TransportErrorKind::Protocol { reason });
+                    let reason =
+                        format!("the message at `{}` isn't a cursor; delete it", self.subject);
+                    return Err(TransportErrorKind::Protocol { reason }.into());
                 };
                 Ok(Seen { sequence, position: Some(position) })
             }
@@ -128,7 +130,7 @@ impl NatsSubscription {
         }
     }
 
-    /// Stores the cursor, where it still is as it was seen.
+    /// Stores the cursor if it is still as it was seen.
     async fn store(&self, before: Position, seen: Seen) -> Result<Seen, ApiError> {
         let mut headers = HeaderMap::new();
         headers.insert(EXPECTED, seen.sequence.to_string());
@@ -137,7 +139,7 @@ impl NatsSubscription {
         Ok(Seen { sequence: stored.seq, position: Some(before) })
     }
 
-    async fn move_to(&self, before: Position) -> Result<(), TransportErrorKind> {
+    async fn move_to(&self, before: Position) -> Result<(), Failure> {
         sequence(before)?;
         self.handle.check_open()?;
         let mut seen = self.seen.lock().await;
@@ -172,12 +174,13 @@ impl NatsSubscription {
         Ok(())
     }
 
-    /// Before a first cursor: the channel is still there, and so is the stream for cursors.
-    async fn begin(&self) -> Result<(), TransportErrorKind> {
+    /// Prepares for a first cursor: checks that the channel is still there, and creates the stream for
+    /// cursors if it is missing.
+    async fn begin(&self) -> Result<(), Failure> {
         let found = self.handle.stream_info(&self.stream).await?.incarnation();
         if found != self.incarnation {
             let expected = self.incarnation;
-            return Err(TransportErrorKind::WrongIncarnation { expected, found });
+            return Err(TransportErrorKind::WrongIncarnation { expected, found }.into());
         }
         let cursors = stream_of_cursors(&self.handle.config);
         match self.handle.stream_info(&cursors).await {
@@ -194,9 +197,9 @@ impl NatsSubscription {
             "storage": options.storage,
             "num_replicas": options.replicas,
         });
-        match self.handle.create_stream(&cursors, config).await.map_err(TransportErrorKind::from) {
+        match self.handle.create_stream(&cursors, config).await.map_err(Failure::from) {
             // Another handle was faster, with other options.
-            Err(TransportErrorKind::AlreadyExists) => Ok(()),
+            Err(Failure { kind: TransportErrorKind::AlreadyExists, .. }) => Ok(()),
             created => created,
         }
     }
@@ -205,7 +208,7 @@ impl NatsSubscription {
 #[async_trait]
 impl Subscription for NatsSubscription {
     async fn ack(&self, before: Position) -> Result<()> {
-        self.move_to(before).await.map_err(|kind| self.error("ack", kind))
+        self.move_to(before).await.map_err(|failure| self.error("ack", failure))
     }
 
     async fn acked(&self) -> Result<Option<Position>> {

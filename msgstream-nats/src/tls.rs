@@ -1,28 +1,27 @@
-//! TLS, where it is compiled in.
+//! TLS, if it is compiled in.
 
 use async_nats::ConnectOptions;
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 
-/// Whom to trust, and what to show, beside the machine's own certificates. Paths of PEM files.
+/// The authorities to trust instead of the machine's own, and the certificate to show. Paths of PEM
+/// files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tls {
-    /// The scheme is `tls`: no connection without it.
+    /// The scheme is `tls`, so no connection is made without TLS.
     pub(crate) required: bool,
     pub(crate) ca: Option<String>,
     pub(crate) certificate: Option<(String, String)>,
-    /// The machine's own authorities, read once: that takes as long as several connections.
+    /// The machine's own authorities, read once because that takes as long as several connections.
     #[cfg(feature = "tls")]
     native: std::sync::Arc<std::sync::OnceLock<std::sync::Arc<async_nats::rustls::RootCertStore>>>,
 }
 
 #[cfg(feature = "tls")]
 impl Tls {
-    /// The provider is named here, for the client library would take the process's default one,
-    /// and panics where there is none or where two are compiled in.
-    pub(crate) fn apply(
-        &self,
-        options: ConnectOptions,
-    ) -> Result<ConnectOptions, TransportErrorKind> {
+    /// Names the cryptography provider: the client library would take the process's default one, and
+    /// panics if there is none or if two are compiled in.
+    pub(crate) fn apply(&self, options: ConnectOptions) -> Result<ConnectOptions, Failure> {
         use std::sync::Arc;
 
         use async_nats::rustls::crypto::ring;
@@ -30,15 +29,22 @@ impl Tls {
         use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
         use async_nats::rustls::{ClientConfig, RootCertStore};
 
-        let wrong = |what: &str, path: &str, error: &dyn std::fmt::Display| {
-            let reason = format!("the {what} in `{path}` can't be used: {error}");
-            TransportErrorKind::Config { reason }
-        };
+        fn wrong(
+            what: &str,
+            path: &str,
+            error: impl std::error::Error + Send + Sync + 'static,
+        ) -> Failure {
+            let reason = format!("the {what} in the file `{path}` can't be used");
+            Failure::new(TransportErrorKind::Config { reason }, error)
+        }
         let certificates = |what: &str, path: &str| {
             let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-            let read: Vec<CertificateDer<'static>> = read.map_err(|e| wrong(what, path, &e))?;
+            let read: Vec<CertificateDer<'static>> = read.map_err(|e| wrong(what, path, e))?;
             match read.is_empty() {
-                true => Err(wrong(what, path, &"there is no certificate in it")),
+                true => {
+                    let reason = format!("the file `{path}` has no certificate");
+                    Err(Failure::from(TransportErrorKind::Config { reason }))
+                }
                 false => Ok(read),
             }
         };
@@ -46,7 +52,7 @@ impl Tls {
             Some(path) => {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates("authority", path)? {
-                    roots.add(certificate).map_err(|e| wrong("authority", path, &e))?;
+                    roots.add(certificate).map_err(|e| wrong("authority", path, e))?;
                 }
                 Arc::new(roots)
             }
@@ -58,16 +64,19 @@ impl Tls {
         };
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|e| TransportErrorKind::Config { reason: format!("TLS: {e}") })?
+            .map_err(|error| {
+                let reason = "TLS can't be set up".to_owned();
+                Failure::new(TransportErrorKind::Config { reason }, error)
+            })?
             .with_root_certificates(roots);
         let config = match &self.certificate {
             None => config.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates("certificate", certificate)?;
-                let der = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong("key", key, &e))?;
+                let der = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong("key", key, e))?;
                 config
                     .with_client_auth_cert(chain, der)
-                    .map_err(|e| wrong("certificate", certificate, &e))?
+                    .map_err(|e| wrong("certificate", certificate, e))?
             }
         };
         Ok(options.tls_client_config(config).require_tls(self.required))
@@ -80,10 +89,7 @@ impl Tls {
 
 #[cfg(not(feature = "tls"))]
 impl Tls {
-    pub(crate) fn apply(
-        &self,
-        options: ConnectOptions,
-    ) -> Result<ConnectOptions, TransportErrorKind> {
+    pub(crate) fn apply(&self, options: ConnectOptions) -> Result<ConnectOptions, Failure> {
         Ok(options)
     }
 
@@ -95,16 +101,16 @@ impl Tls {
     }
 }
 
-/// What to do where TLS is wanted and not there.
+/// What to do if TLS is needed and isn't compiled in.
 #[cfg(not(feature = "tls"))]
-const MISSING: &str = "TLS is not compiled in: enable the feature `tls` of `msgstream-nats`, which is `nats-tls` of `msgstream`";
+const MISSING: &str = "TLS isn't compiled in: enable the feature `tls` of `msgstream-nats`, which is `nats-tls` of `msgstream`";
 
-/// Refuses a server that demands TLS, before the client library sees it: it panics where it has to
-/// encrypt and nothing is compiled in that could.
+/// Fails if a server demands TLS, before the client library sees it, which panics if it must encrypt
+/// and can't.
 #[cfg(not(feature = "tls"))]
 pub(crate) async fn refuse_if_demanded(
     host: &msgstream_core::registry::Host,
-) -> Result<(), TransportErrorKind> {
+) -> Result<(), Failure> {
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
     use tokio::net::TcpStream;
 
@@ -116,8 +122,9 @@ pub(crate) async fn refuse_if_demanded(
     /// Greetings have some hundred bytes.
     const LONGEST: u64 = 64 << 10;
 
-    let failed = |error: std::io::Error| TransportErrorKind::Unavailable {
-        reason: format!("connecting to the server failed: {error}"),
+    let failed = |error: std::io::Error| {
+        let reason = "connecting to the server failed".to_owned();
+        Failure::new(TransportErrorKind::Unavailable { reason }, error)
     };
     let stream = TcpStream::connect((&*host.name, host.port)).await.map_err(failed)?;
     let mut greeting = String::new();
@@ -125,15 +132,15 @@ pub(crate) async fn refuse_if_demanded(
     let info = greeting.strip_prefix("INFO ").and_then(|json| serde_json::from_str(json).ok());
     match info {
         Some(Info { tls_required: true }) => {
-            Err(TransportErrorKind::Config { reason: format!("the server demands TLS. {MISSING}") })
+            Err(TransportErrorKind::Config { reason: format!("the server demands TLS, and {MISSING}") }.into())
         }
         Some(_) => Ok(()),
         // A server that is going away closes what it has just accepted.
         None if greeting.is_empty() => Err(TransportErrorKind::Unavailable {
-            reason: "the server closed the connection before its greeting".to_owned(),
-        }),
+            reason: "the server closed the connection before it sent its greeting".to_owned(),
+        }.into()),
         None => Err(TransportErrorKind::Protocol {
-            reason: "the greeting is not that of a NATS server; one that begins with TLS needs a `tls://` URL".to_owned(),
-        }),
+            reason: "the greeting isn't that of a NATS server; use a `tls://` URL if the server begins with TLS".to_owned(),
+        }.into()),
     }
 }

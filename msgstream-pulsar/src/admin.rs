@@ -1,309 +1,269 @@
-//! The transport: making, finding and removing channels.
+//! A client of the admin interface.
 
-use msgstream_core::transport::CreateOptions;
-use msgstream_core::transport::ReaderOptions;
+mod call;
+mod policies;
+mod redirect;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
-use msgstream_core::adapter::positions::EntryId;
-use msgstream_core::record::{Incarnation, Position};
-use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
-    TransportError, TransportErrorKind as Kind,
-};
+use msgstream_core::adapter::Failure;
+use msgstream_core::registry::Url;
+use msgstream_core::transport::TransportErrorKind as Kind;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
-use crate::PulsarConfig;
-use crate::batch::ENTRY_OVERHEAD;
-use crate::client::Client;
-use crate::error::unreachable;
-use crate::reader::PulsarReader;
-use crate::subscription::PulsarSubscription;
-use crate::topic::{Topic, check_name, check_new_channel, nonce};
-use crate::writer::PulsarWriter;
+use self::call::Answer;
+use crate::brokers::Brokers;
+use crate::config::{PulsarConfig, Token};
+use crate::hosts::Hosts;
+use crate::ledgers::InternalStats;
+use crate::name::Topic;
+use crate::tls;
 
-/// The property of a topic that tells its lives from one another.
-const INCARNATION: &str = "msgstream.incarnation";
+/// The place before every message.
+const EARLIEST: (i64, i64) = (-1, -1);
 
-/// A namespace of a Pulsar cluster: its topics are the channels.
-///
-/// A clone is the same handle: closing one closes the other.
-///
-/// ```no_run
-/// use msgstream_core::registry::Url;
-/// use msgstream_core::transport::Transport;
-/// use msgstream_pulsar::{PulsarConfig, PulsarTransport};
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let url = Url::parse("pulsar://localhost/public/default")?;
-/// let transport = PulsarTransport::connect(PulsarConfig::from_url(&url)?).await?;
-/// transport.create("orders").await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct PulsarTransport {
-    client: Arc<Client>,
+/// Requests, each with a deadline.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    client: Client,
+    bases: Hosts<Url>,
+    token: Option<Token>,
+    timeout: Duration,
+    /// The hosts of the URL, brokers' and admin interfaces'.
+    known: Vec<String>,
+    brokers: Arc<Brokers>,
 }
 
-/// The incarnation that a topic's properties tell. Topics that others made tell none.
-pub(crate) fn incarnation_of(properties: &BTreeMap<String, String>) -> Incarnation {
-    let number = properties.get(INCARNATION).and_then(|text| u128::from_str_radix(text, 16).ok());
-    number.map_or(Incarnation::UNKNOWN, Incarnation)
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageId {
+    ledger_id: i64,
+    entry_id: i64,
 }
 
-/// A new topic is gone again.
-fn deleted_at_once() -> Kind {
-    unreachable("the broker deleted the new topic at once, for nobody used it")
+#[derive(Deserialize)]
+struct Partitions {
+    partitions: u64,
 }
 
-impl PulsarTransport {
-    /// Connects to a broker and to the admin interface, once.
-    ///
-    /// # Errors
-    /// [`Unavailable`](Kind::Unavailable) where one isn't there, [`Denied`](Kind::Denied) for a
-    /// wrong token, [`Config`](Kind::Config) for a namespace that isn't there.
-    ///
-    /// # Cancel safety
-    /// Nothing stays open after a cancelled call.
-    pub async fn connect(config: PulsarConfig) -> Result<Self> {
-        let opened = Client::open(config).await;
-        let client = opened.map_err(|kind| TransportError::new("connect", kind))?;
-        Ok(Self { client })
+#[derive(Deserialize)]
+struct Stats {
+    subscriptions: BTreeMap<String, Attached>,
+}
+
+#[derive(Deserialize)]
+struct Attached {
+    consumers: Vec<IgnoredAny>,
+}
+
+impl Rest {
+    pub(crate) fn new(config: &PulsarConfig, brokers: Arc<Brokers>) -> Result<Self, Failure> {
+        let wrong = |error: reqwest::Error| {
+            let reason = "a client for the admin interface can't be created".to_owned();
+            Failure::new(Kind::Config { reason }, error)
+        };
+        // A redirect leads to another host, so redirects are followed here, where the token is checked.
+        let client = Client::builder().redirect(Policy::none()).no_proxy();
+        let client = client.tls_backend_preconfigured(tls::config(config.ca.as_deref())?);
+        // A host that accepts no connection must leave time for the others.
+        let hosts = u32::try_from(config.admin.len()).unwrap_or(u32::MAX);
+        let client = client.connect_timeout(config.timeout / hosts.max(1));
+        let services = config.services.iter().map(|service| service.host.name.clone());
+        let admin = config.admin.iter().filter_map(|url| url.host_str().map(str::to_owned));
+        Ok(Self {
+            client: client.build().map_err(wrong)?,
+            bases: Hosts::new(config.admin.clone()),
+            token: config.token.clone(),
+            timeout: config.timeout,
+            known: services.chain(admin).collect(),
+            brokers,
+        })
     }
 
-    /// Does something with a topic, and gives the error its names.
-    async fn with_topic<T>(
+    /// Sends a request about a topic.
+    async fn on(
         &self,
-        operation: &'static str,
-        channel: &str,
-        work: impl AsyncFnOnce(Topic) -> Result<T, Kind>,
-    ) -> Result<T> {
-        let done = self.client.while_open(async {
-            // No channel has such a name.
-            check_name(channel).map_err(|_| Kind::NotFound)?;
-            work(self.client.topic(channel)).await
-        });
-        done.await.map_err(|kind| TransportError::new(operation, kind).on(channel))
-    }
-
-    async fn make(
-        &self,
+        method: Method,
         topic: &Topic,
-        mut properties: BTreeMap<String, String>,
-    ) -> Result<(), Kind> {
-        check_new_channel(&topic.channel).map_err(|reason| Kind::InvalidName { reason })?;
-        if properties.insert(INCARNATION.to_owned(), format!("{:032x}", nonce())).is_some() {
-            let reason = format!("the property `{INCARNATION}` is the transport's own");
-            return Err(Kind::Config { reason });
-        }
-        let rest = &self.client.rest;
-        let mut retry = self.client.retry();
-        let mut failed = false;
-        loop {
-            let made = match rest.create(topic, &properties).await {
-                Err(Kind::AlreadyExists) if failed => self.complete(topic, &properties).await,
-                made => made,
-            };
-            let kept = match made {
-                Ok(()) => self.keep(topic, &properties).await,
-                Err(kind) => Err(kind),
-            };
-            match kept {
-                Ok(()) => break,
-                Err(kind) => retry.after(kind).await?,
-            }
-            failed = true;
-        }
-        let suits = self.suit(topic).await;
-        if suits.is_err() {
-            // Where that fails too, the first failure says more.
-            let _ = rest.delete(topic).await;
-        }
-        suits
+        path: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        self.on_and(method, topic, path, &[], body).await
     }
 
-    /// Keeps a new topic from being deleted while nobody uses it.
-    async fn keep(&self, topic: &Topic, properties: &BTreeMap<String, String>) -> Result<(), Kind> {
-        let rest = &self.client.rest;
-        let kept = rest.keep_inactive(topic).await;
-        match kept {
-            Ok(()) => {}
-            Err(Kind::NotFound) => return Err(deleted_at_once()),
-            Err(kind) if kind.is_temporary() => return Err(kind),
-            Err(kind) => {
-                // Where that fails too, the first failure says more.
-                let _ = rest.delete(topic).await;
-                return Err(kind);
-            }
-        }
-        // A broker that was quicker with that deleted it, and goes by the policy when it is made again.
-        match rest.properties(topic).await {
-            Ok(found) if found == *properties => Ok(()),
-            Ok(_) => Err(Kind::AlreadyExists),
-            Err(Kind::NotFound) => Err(deleted_at_once()),
-            Err(kind) => Err(kind),
-        }
+    async fn on_and(
+        &self,
+        method: Method,
+        topic: &Topic,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let Topic { tenant, namespace, channel } = topic;
+        let path = [&["persistent", tenant, namespace, channel], path].concat();
+        self.call(method, Some(topic), &path, query, body).await
     }
 
-    /// Refuses a new topic that would lose records.
-    async fn suit(&self, topic: &Topic) -> Result<(), Kind> {
-        let rest = &self.client.rest;
-        let mut retry = self.client.retry();
-        loop {
-            let suits = async {
-                rest.check_retention(topic).await?;
-                rest.check_cursors(topic).await
-            };
-            match suits.await {
-                Ok(()) => return Ok(()),
-                Err(kind) => retry.after(kind).await?,
-            }
-        }
-    }
-
-    /// An attempt that failed may have made the topic all the same, and without its properties.
-    async fn complete(
+    /// Creates a topic. Fails with `AlreadyExists` if it is there already.
+    pub(crate) async fn create(
         &self,
         topic: &Topic,
         properties: &BTreeMap<String, String>,
-    ) -> Result<(), Kind> {
-        let rest = &self.client.rest;
-        let mut found = rest.properties(topic).await?;
-        if found.is_empty() {
-            rest.set_properties(topic, properties).await?;
-            found = rest.properties(topic).await?;
+    ) -> Result<(), Failure> {
+        let answer = self.on(Method::PUT, topic, &[], Some(&json!(properties))).await?;
+        match answer.status {
+            409 if answer.says("exist") => Err(Kind::AlreadyExists.into()),
+            // There is no topic yet that could be missing.
+            404 => Err(no_namespace(topic)),
+            _ => answer.done(),
         }
-        if found == *properties { Ok(()) } else { Err(Kind::AlreadyExists) }
+    }
+
+    pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), Failure> {
+        // Whoever is attached is thrown out.
+        let force = [("force", "true")];
+        self.on_and(Method::DELETE, topic, &[], &force, None).await?.done()
+    }
+
+    /// Returns the local names of the topics of a namespace.
+    pub(crate) async fn list(&self, tenant: &str, namespace: &str) -> Result<Vec<String>, Failure> {
+        let answer =
+            self.call(Method::GET, None, &["persistent", tenant, namespace], &[], None).await?;
+        if answer.status == 404 {
+            return Err(Kind::Config { reason: missing_namespace(tenant, namespace) }.into());
+        }
+        let topics: Vec<String> = answer.json()?;
+        let prefix = format!("persistent://{tenant}/{namespace}/");
+        Ok(topics.iter().filter_map(|t| t.strip_prefix(&prefix)).map(str::to_owned).collect())
+    }
+
+    /// Returns the properties of a channel. Fails for a topic with partitions, which is several logs.
+    pub(crate) async fn channel_properties(
+        &self,
+        topic: &Topic,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        let answer = self.on(Method::GET, topic, &["partitions"], None).await?;
+        match answer.json::<Partitions>()?.partitions {
+            0 => self.properties(topic).await,
+            partitions => Err(Kind::Config {
+                reason: format!(
+                    "the topic has {partitions} partitions, and a channel has none: use `{0}-partition-0` to `{0}-partition-{1}`, each of which is a channel",
+                    topic.channel,
+                    partitions - 1,
+                ),
+            }.into()),
+        }
+    }
+
+    pub(crate) async fn properties(
+        &self,
+        topic: &Topic,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        self.on(Method::GET, topic, &["properties"], None).await?.json()
+    }
+
+    pub(crate) async fn set_properties(
+        &self,
+        topic: &Topic,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        self.on(Method::PUT, topic, &["properties"], Some(&json!(properties))).await?.done()
+    }
+
+    pub(crate) async fn internal_stats(&self, topic: &Topic) -> Result<InternalStats, Failure> {
+        self.on(Method::GET, topic, &["internalStats"], None).await?.json()
+    }
+
+    /// Returns how many consumers a subscription has.
+    pub(crate) async fn consumers(&self, topic: &Topic, name: &str) -> Result<usize, Failure> {
+        let stats: Stats = self.on(Method::GET, topic, &["stats"], None).await?.json()?;
+        Ok(stats.subscriptions.get(name).map_or(0, |attached| attached.consumers.len()))
+    }
+
+    /// Returns the first entry that was published at a time or later, or the one that comes next.
+    pub(crate) async fn entry_at(
+        &self,
+        topic: &Topic,
+        unix_ms: u64,
+    ) -> Result<(u64, u64), Failure> {
+        let path = ["messageid", &unix_ms.to_string()];
+        let MessageId { ledger_id, entry_id } =
+            self.on(Method::GET, topic, &path, None).await?.json()?;
+        match (u64::try_from(ledger_id), u64::try_from(entry_id)) {
+            (Ok(ledger), Ok(entry)) => Ok((ledger, entry)),
+            _ => Err(Kind::Protocol {
+                reason: format!(
+                    "the admin interface named the entry {ledger_id}:{entry_id}, which can't exist"
+                ),
+            }
+            .into()),
+        }
+    }
+
+    /// Creates a cursor before everything that is left, unless one of the name exists.
+    pub(crate) async fn subscribe(&self, topic: &Topic, name: &str) -> Result<(), Failure> {
+        let path = ["subscription", name];
+        let answer = self.on(Method::PUT, topic, &path, Some(&message_id(EARLIEST))).await?;
+        if answer.status == 409 && answer.says("exist") { Ok(()) } else { answer.done() }
+    }
+
+    /// Removes a cursor. Returns whether there was one.
+    pub(crate) async fn unsubscribe(&self, topic: &Topic, name: &str) -> Result<bool, Failure> {
+        let force = [("force", "true")];
+        let path = ["subscription", name];
+        match self.on_and(Method::DELETE, topic, &path, &force, None).await?.done() {
+            Err(Failure { kind: Kind::NotFound, .. }) => Ok(false),
+            done => done.map(|()| true),
+        }
+    }
+
+    /// Moves a cursor to before an entry.
+    pub(crate) async fn move_cursor(
+        &self,
+        topic: &Topic,
+        name: &str,
+        entry: (u64, u64),
+    ) -> Result<(), Failure> {
+        let path = ["subscription", name, "resetcursor"];
+        let to = message_id((entry.0.cast_signed(), entry.1.cast_signed()));
+        self.on(Method::POST, topic, &path, Some(&to)).await?.done()
+    }
+
+    pub(crate) async fn cursor_properties(
+        &self,
+        topic: &Topic,
+        name: &str,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        self.on(Method::GET, topic, &["subscription", name, "properties"], None).await?.json()
+    }
+
+    pub(crate) async fn set_cursor_properties(
+        &self,
+        topic: &Topic,
+        name: &str,
+        properties: &BTreeMap<&str, &str>,
+    ) -> Result<(), Failure> {
+        let path = ["subscription", name, "properties"];
+        self.on(Method::PUT, topic, &path, Some(&json!(properties))).await?.done()
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl Transport for PulsarTransport {
-    fn capabilities(&self) -> Capabilities {
-        let limit = self.client.max_message.saturating_sub(ENTRY_OVERHEAD);
-        Capabilities::all().without("binary_headers").with_max_payload(limit)
-    }
+fn message_id((ledger, entry): (i64, i64)) -> Value {
+    json!({ "ledgerId": ledger, "entryId": entry, "partitionIndex": -1 })
+}
 
-    async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
-        let topic = self.client.topic(channel);
-        let made = self.client.while_open(self.make(&topic, options.properties)).await;
-        made.map_err(|kind| TransportError::new("create", kind).on(channel))
-    }
+fn missing_namespace(tenant: &str, namespace: &str) -> String {
+    format!(
+        "the namespace `{tenant}/{namespace}` doesn't exist: create it first, as with `pulsar-admin namespaces create {tenant}/{namespace}`"
+    )
+}
 
-    async fn delete(&self, channel: &str) -> Result<()> {
-        self.with_topic("delete", channel, async |topic| {
-            let mut retry = self.client.retry();
-            let mut failed = false;
-            loop {
-                match self.client.rest.delete(&topic).await {
-                    // An attempt that failed may have deleted it all the same.
-                    Err(Kind::NotFound) if failed => return Ok(()),
-                    Err(kind) => retry.after(kind).await?,
-                    deleted => return deleted,
-                }
-                failed = true;
-            }
-        })
-        .await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        let PulsarConfig { tenant, namespace, .. } = &self.client.config;
-        let listed = self.client.while_open(self.client.rest.list(tenant, namespace)).await;
-        let mut names = listed.map_err(|kind| TransportError::new("list", kind))?;
-        names.retain(|name| name.starts_with(prefix));
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
-        self.with_topic("describe", channel, async |topic| {
-            let rest = &self.client.rest;
-            let mut properties = rest.channel_properties(&topic).await?;
-            let stats = rest.internal_stats(&topic).await?;
-            let (incarnation, ledgers) = (incarnation_of(&properties), stats.ledgers()?);
-            properties.remove(INCARNATION);
-            Ok(ChannelInfo::new(incarnation, ledgers.first(), ledgers.end(), properties))
-        })
-        .await
-    }
-
-    async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
-        self.with_topic("writer", channel, async |topic| {
-            // A topic that has just moved has no broker for a moment.
-            let mut retry = self.client.retry();
-            loop {
-                match PulsarWriter::open(Arc::clone(&self.client), topic.clone()).await {
-                    Ok(writer) => return Ok(Box::new(writer) as Box<dyn ChannelWriter>),
-                    Err(kind) => retry.after(kind).await?,
-                }
-            }
-        })
-        .await
-    }
-
-    async fn reader_with(
-        &self,
-        channel: &str,
-        options: ReaderOptions,
-    ) -> Result<Box<dyn ChannelReader>> {
-        self.with_topic("reader", channel, async |topic| {
-            let client = Arc::clone(&self.client);
-            let reader = PulsarReader::open(client, topic, options).await?;
-            Ok(Box::new(reader) as Box<dyn ChannelReader>)
-        })
-        .await
-    }
-
-    async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        self.with_topic("subscription", channel, async |topic| {
-            check_name(name).map_err(|reason| Kind::Config {
-                reason: format!("the subscription's name can't be used: {reason}"),
-            })?;
-            let mut retry = self.client.retry();
-            loop {
-                let client = Arc::clone(&self.client);
-                match PulsarSubscription::open(client, topic.clone(), name).await {
-                    Ok(opened) => return Ok(Arc::new(opened) as Arc<dyn Subscription>),
-                    Err(kind) => retry.after(kind).await?,
-                }
-            }
-        })
-        .await
-    }
-
-    async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        self.with_topic("unsubscribe", channel, async |topic| {
-            let rest = &self.client.rest;
-            let removable = check_name(name).is_ok();
-            if !removable || !rest.unsubscribe(&topic, name).await? {
-                // No error, unless it is the channel that is missing.
-                rest.properties(&topic).await?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        let id = EntryId::from_position(position, -1).map_err(|error| {
-            let kind = Kind::Config { reason: error.to_string() };
-            TransportError::new("encode_position", kind)
-        })?;
-        Ok(id.to_bytes())
-    }
-
-    fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        let id = EntryId::from_bytes(bytes).map_err(|error| {
-            let kind = Kind::Config { reason: error.to_string() };
-            TransportError::new("decode_position", kind)
-        })?;
-        Ok(id.position())
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.client.close().await;
-        Ok(())
-    }
+fn no_namespace(topic: &Topic) -> Failure {
+    Kind::Config { reason: missing_namespace(&topic.tenant, &topic.namespace) }.into()
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::{Buf as _, Bytes};
 use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::unreadable;
 use msgstream_core::record::{Header, Position, Record};
 use msgstream_core::transport::TransportErrorKind as Kind;
@@ -14,10 +15,10 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use crate::compression::decompress;
 use crate::entry::{Metadata, Payload, Property, SingleMetadata};
 
-/// What the broker counts beside an entry's messages: lengths, a checksum and the entry's own
+/// What the broker counts besides an entry's messages: lengths, a checksum and the entry's own
 /// metadata, in bytes. An upper bound.
 pub(crate) const ENTRY_OVERHEAD: usize = 512;
-/// How long an entry grows where there are more records, in bytes.
+/// How large an entry grows if there are more records, in bytes.
 const ENTRY_GOAL: usize = 128 << 10;
 /// An entry up to this length is shared by its records, in bytes; of a longer one each has a copy.
 const SHARED: usize = 16 << 10;
@@ -29,24 +30,25 @@ pub(crate) struct EncodedEntry {
     pub(crate) messages: u32,
 }
 
-/// Refuses a record that can't be written, or is over a limit in bytes.
-pub(crate) fn check(record: &Record, names: &MsgTypeNames, limit: usize) -> Result<(), Kind> {
+/// Fails if a record can't be written, or exceeds a limit in bytes.
+pub(crate) fn check(record: &Record, names: &MsgTypeNames, limit: usize) -> Result<(), Failure> {
     for (at, header) in record.extra.iter().enumerate() {
         header.text()?;
         let repeated = record.extra[..at].iter().any(|other| other.name == header.name);
         if repeated || is_reserved(&header.name, record.meta.stamp.is_some()) {
             return Err(Kind::InvalidHeader {
                 name: header.name.to_string(),
-                reason: "a message has one property of a name, and this one is there already"
+                reason: "a message has only one property of each name, and this name is taken: use another name"
                     .to_owned(),
-            });
+            }
+            .into());
         }
     }
     let bytes = Lengths::of(record, names).whole();
-    if bytes > limit { Err(Kind::TooLarge { bytes, limit }) } else { Ok(()) }
+    if bytes > limit { Err(Kind::TooLarge { bytes, limit }.into()) } else { Ok(()) }
 }
 
-/// Whether the metadata takes the name.
+/// Returns whether the metadata uses the name.
 fn is_reserved(name: &str, stamped: bool) -> bool {
     let of_meta = ["msg_type", "msg_id", "timestamp", "vchannel", "collection_id"];
     of_meta.contains(&name) || stamped && name == msgstream_core::record::Stamp::HEADER
@@ -121,7 +123,7 @@ fn append(buffer: &mut Vec<u8>, record: &Record, names: &MsgTypeNames, lengths: 
     buffer.extend_from_slice(&record.payload);
 }
 
-/// The records of an entry from a place on, added to the others.
+/// Decodes the records of an entry from a place on, and adds them to the others.
 ///
 /// It can't fail: a log may hold anything. What can't be taken apart is one record that can't be
 /// read.
@@ -180,7 +182,7 @@ pub(crate) fn decode(
     }
 }
 
-/// Why nothing in an entry can be read, though it is sound.
+/// Returns why nothing in an intact entry can be read.
 fn closed(metadata: &Metadata) -> Option<String> {
     let Metadata { num_messages_in_batch, num_chunks_from_msg, chunk_id, .. } = metadata;
     if !metadata.encryption_keys.is_empty() {
@@ -196,7 +198,7 @@ fn closed(metadata: &Metadata) -> Option<String> {
     })
 }
 
-/// The next message of a batch; else what is wrong with it.
+/// Returns the next message of a batch, or what is wrong with it.
 fn split_message(rest: &mut Bytes) -> Result<(SingleMetadata, Bytes), String> {
     let mut left = rest.clone();
     let broken = || "its batch breaks off in it".to_owned();
@@ -221,7 +223,7 @@ impl SplitChecked for Bytes {
     }
 }
 
-/// A message with its properties, which are text as headers are here: one with others can't be read.
+/// Returns the record of a message. Its properties must be UTF-8, or it can't be read.
 fn read(at: Position, properties: &[Property], payload: Bytes, names: &MsgTypeNames) -> Record {
     let is_text = |bytes: &Bytes| std::str::from_utf8(bytes).is_ok();
     match properties.iter().find(|property| !is_text(&property.key) || !is_text(&property.value)) {
@@ -237,7 +239,7 @@ fn read(at: Position, properties: &[Property], payload: Bytes, names: &MsgTypeNa
     }
 }
 
-/// Properties as they came, with U+FFFD for what isn't UTF-8 in a name.
+/// Returns properties as headers, with U+FFFD for what isn't UTF-8 in a name.
 fn headers(properties: &[Property]) -> impl Iterator<Item = Header> {
     properties.iter().map(|Property { key, value }| {
         Header::new(String::from_utf8_lossy(key), Bytes::copy_from_slice(value))

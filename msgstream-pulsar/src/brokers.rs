@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::proto::CommandLookupTopicResponse;
@@ -16,12 +17,12 @@ use tracing::{debug, info};
 use crate::PulsarConfig;
 use crate::config::Address;
 use crate::connection::{Connection, Target, lock};
-use crate::error::{refusal, unreachable};
+use crate::error::{refusal, unreachable, unreachable_by};
 use crate::frames;
 use crate::hosts::Hosts;
-use crate::topic::Topic;
+use crate::name::Topic;
 
-/// Any broker may send us on to another one.
+/// How often a lookup may be redirected to another broker.
 const MAX_REDIRECTS: usize = 16;
 
 /// The connections to brokers, each made when it is needed, until they are closed.
@@ -64,23 +65,23 @@ impl Address {
 /// Opening holds the lock, so that it is done once.
 type Slot = Arc<AsyncMutex<Option<Arc<Connection>>>>;
 
-/// Opens a connection in place of one that is over. That one stays where this fails: there was one.
+/// Opens a connection in place of one that ended, which stays if this fails.
 async fn reopen(
     slot: &mut Option<Arc<Connection>>,
     target: &Target,
-) -> Result<Arc<Connection>, Kind> {
+) -> Result<Arc<Connection>, Failure> {
     let broker = &target.address;
     let opened = Connection::open(target).await;
     match (&opened, &slot) {
-        (Ok(_), Some(_)) => info!(%broker, "connected again to a broker"),
+        (Ok(_), Some(_)) => info!(%broker, "connected to a broker again"),
         (Ok(_), None) => debug!(%broker, "connected to a broker"),
-        (Err(error), _) => debug!(%broker, %error, "no connection to a broker"),
+        (Err(error), _) => debug!(%broker, %error, "connecting to a broker failed"),
     }
     Ok(Arc::clone(slot.insert(opened?)))
 }
 
 impl Brokers {
-    pub(crate) fn new(config: &PulsarConfig) -> Result<Arc<Self>, Kind> {
+    pub(crate) fn new(config: &PulsarConfig) -> Result<Arc<Self>, Failure> {
         Ok(Arc::new(Self {
             services: Hosts::new(config.services.clone()),
             tls: Arc::new(crate::tls::config(config.ca.as_deref())?),
@@ -90,8 +91,8 @@ impl Brokers {
         }))
     }
 
-    /// The connection to one that is asked for others.
-    pub(crate) async fn greet(&self) -> Result<Arc<Connection>, Kind> {
+    /// Returns a connection to one of the brokers of the URL.
+    pub(crate) async fn greet(&self) -> Result<Arc<Connection>, Failure> {
         self.any_service(|service| self.connection(service.at(Use::Read))).await
     }
 
@@ -117,21 +118,21 @@ impl Brokers {
         for slot in slots {
             // Readers and writers that nobody dropped don't keep it.
             if let Some(connection) = slot.lock().await.take() {
-                connection.end(Kind::Closed);
+                connection.end(Kind::Closed.into());
             }
         }
     }
 
     /// Asks one of the brokers of the URL after the other, until one answers.
-    async fn any_service<A, Asking: Future<Output = Result<A, Kind>>>(
+    async fn any_service<A, Asking: Future<Output = Result<A, Failure>>>(
         &self,
         ask: impl Fn(Address) -> Asking,
-    ) -> Result<A, Kind> {
+    ) -> Result<A, Failure> {
         let answered = self.services.ask(self.config.timeout, |service, after| {
             let answer = timeout(after, ask(service));
             async move {
-                match answer.await.unwrap_or(Err(Kind::TimedOut { after })) {
-                    Err(kind) if kind.is_temporary() => ControlFlow::Continue(kind),
+                match answer.await.unwrap_or(Err(Kind::TimedOut { after }.into())) {
+                    Err(failure) if failure.is_temporary() => ControlFlow::Continue(failure),
                     answer => ControlFlow::Break(answer),
                 }
             }
@@ -139,12 +140,12 @@ impl Brokers {
         answered.await
     }
 
-    /// The broker that has a topic, and the connection to it, which may lead over a proxy.
+    /// Returns the broker of a topic and the connection to it, which may lead through a proxy.
     pub(crate) async fn owner(
         &self,
         topic: &Topic,
         used: Use,
-    ) -> Result<(Address, Arc<Connection>), Kind> {
+    ) -> Result<(Address, Arc<Connection>), Failure> {
         let (service, mut answer) = self
             .any_service(|service| async move {
                 let asked = self.connection(service.at(used)).await?;
@@ -166,10 +167,10 @@ impl Brokers {
             }
             answer = look_up(&connection, topic, answer.authoritative()).await?;
         }
-        Err(unreachable("the brokers redirect without end"))
+        Err(unreachable("the brokers redirect too often"))
     }
 
-    async fn connection(&self, place: Place) -> Result<Arc<Connection>, Kind> {
+    async fn connection(&self, place: Place) -> Result<Arc<Connection>, Failure> {
         let slot = Arc::clone(lock(&self.connections).entry(place.clone()).or_default());
         // Mostly nobody holds it.
         if let Ok(slot) = slot.try_lock()
@@ -192,7 +193,11 @@ impl Brokers {
     /// Opens a connection, in a task of its own: a caller that nobody polls for a while, such as a
     /// read of a stream that acknowledges, must not keep all others from the connection. The task
     /// ends with the handle.
-    async fn open_connection(&self, slot: Slot, target: Target) -> Result<Arc<Connection>, Kind> {
+    async fn open_connection(
+        &self,
+        slot: Slot,
+        target: Target,
+    ) -> Result<Arc<Connection>, Failure> {
         let after = self.config.timeout;
         let mut closed = self.closed.subscribe();
         let attempt = async move {
@@ -206,36 +211,40 @@ impl Brokers {
             tokio::select! {
                 biased;
                 // Closed, or dropped.
-                _ = closed.wait_for(|closed| *closed) => Err(Kind::Closed),
-                opened = timeout(after, attempt) => opened.unwrap_or(Err(Kind::TimedOut { after })),
+                _ = closed.wait_for(|closed| *closed) => Err(Kind::Closed.into()),
+                opened = timeout(after, attempt) => opened.unwrap_or(Err(Kind::TimedOut { after }.into())),
             }
         });
-        opened.await.unwrap_or_else(|_| Err(unreachable("the runtime ends")))
+        opened.await.unwrap_or_else(|ended| {
+            Err(unreachable_by("connecting to a broker was cut short", ended))
+        })
     }
 }
 
-/// Asks a broker which one has a topic.
+/// Asks a broker which broker serves a topic.
 async fn look_up(
     asked: &Connection,
     topic: &Topic,
     authoritative: bool,
-) -> Result<CommandLookupTopicResponse, Kind> {
+) -> Result<CommandLookupTopicResponse, Failure> {
     let topic = topic.to_string();
     let answer = asked.request(|id| frames::lookup(id, topic, authoritative)).await?;
-    answer.lookup_topic_response.ok_or_else(|| Kind::Protocol {
-        reason: "a lookup was answered with something else".to_owned(),
+    answer.lookup_topic_response.ok_or_else(|| {
+        let reason = "the broker didn't answer a lookup with a lookup".to_owned();
+        Kind::Protocol { reason }.into()
     })
 }
 
-/// The broker that an answer names.
-fn broker_in(answer: &CommandLookupTopicResponse, tls: bool) -> Result<Address, Kind> {
+/// Returns the broker that an answer names.
+fn broker_in(answer: &CommandLookupTopicResponse, tls: bool) -> Result<Address, Failure> {
     let url = match tls {
         true => answer.broker_service_url_tls(),
         false => answer.broker_service_url(),
     };
-    let wrong = |reason: &dyn fmt::Display| Kind::Protocol {
-        reason: format!("the broker's address `{url}` can't be used: {reason}"),
+    let wrong = || Kind::Protocol {
+        reason: format!("a lookup returned the address `{url}`, which can't be used"),
     };
-    let parsed = Url::parse(url).map_err(|error| wrong(&error))?;
-    Ok(Address::all(&parsed, "").map_err(|error| wrong(&error))?.swap_remove(0))
+    let parsed = Url::parse(url).map_err(|error| Failure::new(wrong(), error))?;
+    let all = Address::all(&parsed, "").map_err(|error| Failure::new(wrong(), error))?;
+    all.into_iter().next().ok_or_else(|| wrong().into())
 }

@@ -1,4 +1,4 @@
-//! What other clients compressed. We write nothing that is.
+//! Decompression of what other clients wrote. This transport doesn't compress.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use crate::entry::Metadata;
 /// No entry is longer, whatever it says of itself, in bytes.
 const MAX_UNCOMPRESSED: usize = 128 << 20;
 
-/// The messages of an entry; `None` where they can't be had.
+/// Returns the messages of an entry, `None` if they can't be decompressed.
 pub(crate) fn decompress<'a>(metadata: &Metadata, data: &'a [u8]) -> Option<Cow<'a, [u8]>> {
     let kind = CompressionType::try_from(metadata.compression.unwrap_or_default()).ok()?;
     let size = usize::try_from(metadata.uncompressed_size.unwrap_or_default()).ok()?;

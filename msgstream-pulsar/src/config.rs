@@ -1,19 +1,17 @@
-//! Options, and the schemes `pulsar` and `pulsar+ssl`.
+//! The configuration, from a URL, the environment or a program.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use msgstream_core::registry::{ConnectError, Host, Registry, Scheme, Url, hosts, parse_options};
-use msgstream_core::transport::{Transport, TransportErrorKind};
+use msgstream_core::adapter::Failure;
+use msgstream_core::registry::{ConnectError, Host, Url, hosts, parse_options};
+use msgstream_core::transport::TransportErrorKind;
 use serde::Deserialize;
-
-use crate::PulsarTransport;
 
 const MAX_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Where the cluster is, who we are to it, and how much may be on its way.
+/// The configuration of a [`PulsarTransport`](crate::PulsarTransport).
 ///
 /// ```
 /// use msgstream_core::registry::Url;
@@ -21,6 +19,10 @@ const MAX_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 /// let url = Url::parse("pulsar://localhost/public/default?token=secret").unwrap();
 /// let config = PulsarConfig::from_url(&url)?;
 /// assert!(!format!("{config:?}").contains("secret"));
+///
+/// use std::time::Duration;
+/// let patient = config.with_timeout(Duration::from_secs(60)).with_window_bytes(1 << 20);
+/// # let _ = patient;
 /// # Ok::<(), msgstream_core::registry::ConnectError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -37,9 +39,9 @@ pub struct PulsarConfig {
     /// The longest wait for an answer.
     pub(crate) timeout: Duration,
     /// What a writer has in flight, in bytes.
-    pub(crate) inflight: usize,
+    pub(crate) window_bytes: usize,
     /// What a reader holds in advance, in bytes.
-    pub(crate) prefetch: usize,
+    pub(crate) prefetch_bytes: usize,
 }
 
 /// A host, and whether the connection to it is encrypted.
@@ -80,14 +82,14 @@ pub(crate) enum Token {
 }
 
 impl Token {
-    pub(crate) fn read(&self) -> Result<String, TransportErrorKind> {
+    pub(crate) fn read(&self) -> Result<String, Failure> {
         match self {
             Self::Text(text) => Ok(text.to_string()),
             Self::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) => Ok(text.trim().to_owned()),
                 Err(error) => {
-                    let reason = format!("the token's file `{path}` can't be read: {error}");
-                    Err(TransportErrorKind::Config { reason })
+                    let reason = format!("the token's file `{path}` can't be read");
+                    Err(Failure::new(TransportErrorKind::Config { reason }, error))
                 }
             },
         }
@@ -112,8 +114,8 @@ struct UrlOptions {
     token_file: Option<String>,
     ca: Option<String>,
     timeout_ms: u64,
-    inflight: usize,
-    prefetch: usize,
+    window_bytes: usize,
+    prefetch_bytes: usize,
 }
 
 impl Default for UrlOptions {
@@ -125,20 +127,41 @@ impl Default for UrlOptions {
             token_file: None,
             ca: None,
             timeout_ms: 30_000,
-            inflight: 8 << 20,
-            prefetch: 8 << 20,
+            window_bytes: 8 << 20,
+            prefetch_bytes: 8 << 20,
         }
     }
 }
 
 impl PulsarConfig {
-    /// Reads a URL, and where it has no token the environment: `PULSAR_TOKEN`, else
+    /// Reads a URL. If it has no token, it comes from the environment: `PULSAR_TOKEN`, else
     /// `PULSAR_TOKEN_FILE`.
     ///
     /// # Errors
-    /// [`ConnectError`] for an address or option that can't be used.
+    /// Fails with [`ConnectError`] if an address or option can't be used.
     pub fn from_url(url: &Url) -> Result<Self, ConnectError> {
         Self::from_url_and(url, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// Sets how long a call waits for an answer, and a record for its receipt. It is a day at most.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.min(Duration::from_millis(MAX_TIMEOUT_MS));
+        self
+    }
+
+    /// Sets how much a writer has in flight before `ready` waits, in bytes. It always sends one batch.
+    #[must_use]
+    pub fn with_window_bytes(mut self, bytes: usize) -> Self {
+        self.window_bytes = bytes.max(1);
+        self
+    }
+
+    /// Sets how much a reader holds in advance, in bytes. It always holds one entry.
+    #[must_use]
+    pub fn with_prefetch_bytes(mut self, bytes: usize) -> Self {
+        self.prefetch_bytes = bytes.max(1);
+        self
     }
 
     fn from_url_and(
@@ -148,8 +171,8 @@ impl PulsarConfig {
         let read: UrlOptions = parse_options(url)?;
         for (name, value) in [
             ("timeout_ms", read.timeout_ms),
-            ("inflight", read.inflight as u64),
-            ("prefetch", read.prefetch as u64),
+            ("window_bytes", read.window_bytes as u64),
+            ("prefetch_bytes", read.prefetch_bytes as u64),
         ] {
             if value == 0 {
                 return Err(ConnectError::option(url, name, "it must be greater than 0"));
@@ -160,14 +183,14 @@ impl PulsarConfig {
             return Err(ConnectError::option(url, "timeout_ms", reason));
         }
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            let reason = "it has no user, password or fragment: who we are is a token, which the option `token` or the variable PULSAR_TOKEN gives";
+            let reason = "it can't have a user, password or fragment: set a token in the option `token` or the variable PULSAR_TOKEN";
             return Err(ConnectError::address(url, reason));
         }
         let services = Address::all(url, &read.servers)?;
         let (tenant, namespace) = namespace(url)?;
         let token = match (read.token, read.token_file) {
             (Some(_), Some(_)) => {
-                let reason = "the token is given by the option `token` too: leave one out";
+                let reason = "the option `token` is set too: leave one out";
                 return Err(ConnectError::option(url, "token_file", reason));
             }
             (Some(text), None) => Some(Token::Text(text.into())),
@@ -184,8 +207,8 @@ impl PulsarConfig {
             token,
             ca: read.ca,
             timeout: Duration::from_millis(read.timeout_ms),
-            inflight: read.inflight,
-            prefetch: read.prefetch,
+            window_bytes: read.window_bytes,
+            prefetch_bytes: read.prefetch_bytes,
         })
     }
 }
@@ -204,7 +227,7 @@ fn namespace(url: &Url) -> Result<(String, String), ConnectError> {
             Ok((tenant.to_owned(), namespace.to_owned()))
         }
         _ => {
-            let reason = "the path is /TENANT/NAMESPACE, of letters, digits and `-=:._`";
+            let reason = "the path must be /TENANT/NAMESPACE, of letters, digits and `-=:._`";
             Err(ConnectError::address(url, reason))
         }
     }
@@ -214,7 +237,7 @@ fn namespace(url: &Url) -> Result<(String, String), ConnectError> {
 /// Pulsar's own clients have it.
 fn admin(url: &Url, given: Option<&str>, services: &[Address]) -> Result<Vec<Url>, ConnectError> {
     let wrong = || {
-        let reason = "it is http://HOST:PORT or https://HOST:PORT, with commas between several hosts, as in http://HOST:PORT,HOST:PORT, and no more";
+        let reason = "it must be http://HOST:PORT or https://HOST:PORT, with commas between several hosts, as in http://HOST:PORT,HOST:PORT";
         ConnectError::option(url, "admin", reason)
     };
     let one = |scheme: &str, host: &str| {
@@ -241,31 +264,6 @@ fn admin(url: &Url, given: Option<&str>, services: &[Address]) -> Result<Vec<Url
             .collect(),
     };
     all.ok_or_else(wrong)
-}
-
-/// Answers to `pulsar://` and `pulsar+ssl://`.
-#[derive(Clone, Copy, Debug)]
-pub struct PulsarScheme;
-
-/// Adds [`PulsarScheme`] to a registry.
-pub fn register(registry: &mut Registry) {
-    registry.register(PulsarScheme);
-}
-
-#[async_trait]
-impl Scheme for PulsarScheme {
-    fn schemes(&self) -> &'static [&'static str] {
-        &["pulsar", "pulsar+ssl"]
-    }
-
-    fn help(&self) -> &'static str {
-        "pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE][?admin=http://HOST:PORT[,HOST:PORT…]&token=TEXT&token_file=PATH&ca=PATH&timeout_ms=N&inflight=BYTES&prefetch=BYTES]"
-    }
-
-    async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
-        let config = PulsarConfig::from_url(url)?;
-        Ok(Arc::new(PulsarTransport::connect(config).await?))
-    }
 }
 
 #[cfg(test)]
@@ -323,8 +321,8 @@ mod tests {
             "pulsar://host/a/b?admin=http://h/secret,h",
             "pulsar://host/a/b?servers=u:secret@h",
             "pulsar://host/a/b?token=secret&token_file=secret",
-            "pulsar://host/a/b?prefetch=0",
-            "pulsar://host/a/b?inflight=0",
+            "pulsar://host/a/b?prefetch_bytes=0",
+            "pulsar://host/a/b?window_bytes=0",
             "pulsar://host/a/b?timeout_ms=0",
             "pulsar://host/a/b?timeout_ms=18446744073709551615",
         ] {

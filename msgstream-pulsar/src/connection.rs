@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::message::{Codec, Message};
 use pulsar::proto::BaseCommand;
@@ -22,11 +23,11 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 use self::dial::dial;
 use self::tasks::{Incoming, write_out};
 use crate::config::{Address, Token};
-use crate::error::{refusal, unreachable};
+use crate::error::{refusal, unreachable, unreachable_by};
 use crate::frames;
 use crate::framing::Framing;
-use crate::inbox::Inbox;
-use crate::producer::Producer;
+use crate::in_flight::Producer;
+use crate::prefetch::Inbox;
 
 /// The greatest message of a broker that doesn't say.
 const USUAL_MAX_MESSAGE: usize = 5 << 20;
@@ -75,8 +76,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Why it is over.
-    ended: Option<Kind>,
+    /// Why it ended.
+    ended: Option<Failure>,
     requests: HashMap<u64, oneshot::Sender<BaseCommand>>,
     producers: HashMap<u64, Arc<Producer>>,
     inboxes: HashMap<u64, Arc<Inbox>>,
@@ -102,28 +103,32 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Connects and introduces itself.
-    pub(crate) async fn open(target: &Target) -> Result<Arc<Self>, Kind> {
+    pub(crate) async fn open(target: &Target) -> Result<Arc<Self>, Failure> {
         let (mut read, mut write) = dial(target).await?;
         let token = target.token.as_ref().map(Token::read).transpose()?;
-        let broken = |error| unreachable(format_args!("the broker at {}: {error}", target.address));
+        let broken = |error| {
+            let what = format_args!("greeting the broker at {} failed", target.address);
+            unreachable_by(what, error)
+        };
         let greeting = frames::connect(token, target.behind_proxy.clone());
         write.send(greeting).await.map_err(broken)?;
         let answer = read.next().await.transpose().map_err(|error| {
             let what = "doesn't answer in Pulsar's protocol";
-            unreachable(format_args!("the broker at {} {what}: {error}", target.address))
+            unreachable_by(format_args!("the broker at {} {what}", target.address), error)
         })?;
         let BaseCommand { connected, error, .. } = match answer {
             Some(answer) => answer.command,
             None => {
-                let what = "closed the connection at once";
+                let what = "closed the connection without an answer";
                 return Err(unreachable(format_args!("the broker at {} {what}", target.address)));
             }
         };
         if let Some(error) = error {
             return Err(refusal(error.error, &error.message));
         }
-        let connected = connected
-            .ok_or_else(|| Kind::Protocol { reason: "the broker doesn't greet".to_owned() })?;
+        let connected = connected.ok_or_else(|| Kind::Protocol {
+            reason: "the broker didn't answer the greeting with a greeting".to_owned(),
+        })?;
         let max_message = connected.max_message_size.and_then(|size| usize::try_from(size).ok());
 
         let (out, outgoing) = mpsc::unbounded_channel();
@@ -144,8 +149,8 @@ impl Connection {
         Ok(Arc::new(Self { shared, out, max_message, timeout, attaching, tasks }))
     }
 
-    /// Waits for a reader's turn to attach, which ends when it is dropped. It is each broker's own, so
-    /// that one which doesn't answer is in nobody else's way.
+    /// Waits for a reader's turn to attach, which ends when it is dropped. Each broker has turns of its
+    /// own, so that one that doesn't answer doesn't hold up others.
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // Nobody closes it.
         self.attaching.acquire().await.ok()
@@ -160,7 +165,7 @@ impl Connection {
         self.shared.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sends without waiting. Where the connection is over, that is told by other means.
+    /// Sends without waiting. If the connection has ended, its users get to know that in other ways.
     pub(crate) fn send(&self, frame: Message) {
         let _ = self.out.send(frame);
     }
@@ -169,13 +174,13 @@ impl Connection {
     pub(crate) async fn request(
         &self,
         make: impl FnOnce(u64) -> Message,
-    ) -> Result<BaseCommand, Kind> {
+    ) -> Result<BaseCommand, Failure> {
         let id = self.next_id();
         let (sender, answer) = oneshot::channel();
         {
             let mut state = lock(&self.shared.state);
-            if let Some(kind) = &state.ended {
-                return Err(kind.clone());
+            if let Some(failure) = &state.ended {
+                return Err(failure.clone());
             }
             state.requests.insert(id, sender);
         }
@@ -188,40 +193,40 @@ impl Connection {
             }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(self.ended()),
-            Err(_) => Err(Kind::TimedOut { after }),
+            Err(_) => Err(Kind::TimedOut { after }.into()),
         }
     }
 
-    fn ended(&self) -> Kind {
+    fn ended(&self) -> Failure {
         lock(&self.shared.state).ended.clone().unwrap_or_else(lost)
     }
 
-    /// From here on the producer hears what concerns it.
-    pub(crate) fn add_producer(&self, id: u64, producer: &Arc<Producer>) -> Result<(), Kind> {
+    /// Makes the producer get what concerns it.
+    pub(crate) fn add_producer(&self, id: u64, producer: &Arc<Producer>) -> Result<(), Failure> {
         let mut state = lock(&self.shared.state);
-        if let Some(kind) = &state.ended {
-            return Err(kind.clone());
+        if let Some(failure) = &state.ended {
+            return Err(failure.clone());
         }
         state.producers.insert(id, Arc::clone(producer));
         Ok(())
     }
 
-    /// Ends a producer behind what it has sent. Receipts still come.
+    /// Closes a producer after what it has sent. Receipts still arrive.
     pub(crate) fn close_producer(&self, id: u64) {
         self.send(frames::close_producer(self.next_id(), id));
     }
 
-    /// From here on the inbox gets what comes for the consumer.
-    pub(crate) fn add_inbox(&self, id: u64, inbox: &Arc<Inbox>) -> Result<(), Kind> {
+    /// Makes the inbox get what arrives for the consumer.
+    pub(crate) fn add_inbox(&self, id: u64, inbox: &Arc<Inbox>) -> Result<(), Failure> {
         let mut state = lock(&self.shared.state);
-        if let Some(kind) = &state.ended {
-            return Err(kind.clone());
+        if let Some(failure) = &state.ended {
+            return Err(failure.clone());
         }
         state.inboxes.insert(id, Arc::clone(inbox));
         Ok(())
     }
 
-    /// Ends a consumer. What still comes for it goes nowhere.
+    /// Closes a consumer. What still arrives for it is dropped.
     pub(crate) fn close_consumer(&self, id: u64) {
         if lock(&self.shared.state).inboxes.remove(&id).is_some() {
             self.send(frames::close_consumer(self.next_id(), id));
@@ -231,7 +236,7 @@ impl Connection {
 
 impl Connection {
     /// Ends it, for everybody who has it.
-    pub(crate) fn end(&self, why: Kind) {
+    pub(crate) fn end(&self, why: Failure) {
         self.tasks.iter().for_each(AbortHandle::abort);
         self.shared.end(why);
     }
@@ -243,6 +248,6 @@ impl Drop for Connection {
     }
 }
 
-fn lost() -> Kind {
+fn lost() -> Failure {
     unreachable("the connection to the broker was lost")
 }

@@ -1,10 +1,10 @@
-//! An entry's checksum, metadata and messages, told apart.
+//! Splits an entry into checksum, metadata and messages.
 
 use bytes::{Buf as _, Bytes};
 use crc::{CRC_32_ISCSI, Crc, Table};
 use prost::Message as _;
 
-/// Before the checksum, where there is one.
+/// Precedes the checksum, if there is one.
 const CHECKSUM_MARK: u16 = 0x0e01;
 const CHECKSUM: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
@@ -63,7 +63,7 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
-    /// It can't fail: what is wrong with an entry is the entry's.
+    /// Parses an entry. It can't fail: a damaged entry is one, too.
     pub(crate) fn parse(entry: Bytes) -> Self {
         match Self::split(entry.clone()) {
             Ok((metadata, data)) => Self::Sound { metadata, data },
@@ -89,7 +89,7 @@ impl Payload {
         Ok((metadata, entry))
     }
 
-    /// How many messages the broker takes it for; `None` where that can't be known.
+    /// Returns how many messages the broker counts it as, `None` if that can't be known.
     pub(crate) fn messages(&self) -> Option<i64> {
         match self {
             Self::Sound { metadata, .. } => {

@@ -1,20 +1,22 @@
-//! What the broker's refusals mean.
+//! Errors of brokers and of the admin interface, as errors of a transport.
 
+use std::fmt;
+
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::proto::ServerError as Code;
 
 /// A refusal in the binary protocol.
-pub(crate) fn refusal(code: i32, message: &str) -> Kind {
+pub(crate) fn refusal(code: i32, message: &str) -> Failure {
     let Ok(code) = Code::try_from(code) else {
-        return Kind::Protocol {
-            reason: format!("an error of the unknown number {code}: {message}"),
-        };
+        let reason = format!("the broker reports the unknown error {code}: {message}");
+        return Kind::Protocol { reason }.into();
     };
     let reason = match message {
         "" => code.as_str_name().to_owned(),
         message => format!("{}: {message}", code.as_str_name()),
     };
-    match code {
+    let kind = match code {
         Code::AuthenticationError | Code::AuthorizationError => Kind::Denied { reason },
         Code::TopicNotFound => Kind::NotFound,
         Code::InvalidTopicName => Kind::InvalidName { reason },
@@ -35,45 +37,76 @@ pub(crate) fn refusal(code: i32, message: &str) -> Kind {
         | Code::ProducerFenced
         | Code::UnsupportedVersionError => Kind::Config { reason },
         _ => Kind::Protocol { reason },
-    }
+    };
+    kind.into()
 }
 
-/// In what the admin interface says where the status doesn't tell that it passes: the topic moves;
-/// a cursor can't be stored, for the bookies aren't there yet; somebody else moves it.
+/// Texts of the admin interface about what passes by itself, although the status doesn't say so: the
+/// topic moves; a cursor can't be stored because the bookies aren't there yet; somebody else moves it.
 const PASSING: [&str; 3] = ["find owner", "unable to persist", "Subscription Busy"];
 
 /// A refusal of the admin interface: the status of its answer, and the reason in it.
-pub(crate) fn status(status: u16, reason: &str) -> Kind {
-    let reason = format!("the admin interface answers {status}: {reason}");
-    match status {
+pub(crate) fn status(status: u16, reason: &str) -> Failure {
+    let reason = format!("the admin interface answered with status {status}: {reason}");
+    let kind = match status {
         401 | 403 => Kind::Denied { reason },
         404 => Kind::NotFound,
         408 | 429 | 500..=599 => Kind::Unavailable { reason },
         412 if PASSING.iter().any(|part| reason.contains(part)) => Kind::Unavailable { reason },
         405 | 409 | 412 | 422 => Kind::Config { reason },
         _ => Kind::Protocol { reason },
-    }
+    };
+    kind.into()
 }
 
-/// No answer to be had, and why.
-pub(crate) fn unreachable(what: impl std::fmt::Display) -> Kind {
-    Kind::Unavailable { reason: what.to_string() }
+/// Nobody answers, and why.
+pub(crate) fn unreachable(what: impl fmt::Display) -> Failure {
+    Kind::Unavailable { reason: what.to_string() }.into()
+}
+
+/// The same, with the error that caused it.
+pub(crate) fn unreachable_by(
+    what: impl fmt::Display,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> Failure {
+    Failure::new(Kind::Unavailable { reason: what.to_string() }, error)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::*;
+    use crate::config::Token;
 
     #[test]
     fn refusals_have_a_kind() {
-        assert_eq!(refusal(Code::TopicNotFound as i32, "x"), Kind::NotFound);
-        assert!(matches!(refusal(Code::AuthenticationError as i32, ""), Kind::Denied { .. }));
+        assert_eq!(refusal(Code::TopicNotFound as i32, "x").kind, Kind::NotFound);
+        assert!(matches!(refusal(Code::AuthenticationError as i32, "").kind, Kind::Denied { .. }));
         assert!(refusal(Code::ServiceNotReady as i32, "later").is_temporary());
-        assert!(matches!(refusal(9_999, "x"), Kind::Protocol { .. }));
-        assert!(matches!(status(401, ""), Kind::Denied { .. }));
+        assert!(matches!(refusal(9_999, "x").kind, Kind::Protocol { .. }));
+        assert!(matches!(status(401, "").kind, Kind::Denied { .. }));
         assert!(status(412, "Can't find owner for topic x").is_temporary());
         let bookies_away = "Unable to find position for position specified: unable to persist readPosition for cursor reset 219:405";
         assert!(status(412, bookies_away).is_temporary());
         assert!(status(503, "").is_temporary() && !status(412, "").is_temporary());
+    }
+
+    #[test]
+    fn errors_keep_their_cause() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = unreachable_by("connecting to a:1 failed", refused).during("connect");
+        let cause = std::error::Error::source(&error);
+        assert!(cause.is_some_and(|cause| cause.is::<std::io::Error>()));
+        assert!(!error.to_string().contains("refused"), "{error}");
+
+        let file = Token::File("/no/such/file".to_owned()).read().map_err(|f| f.during("read"));
+        let error = file.expect_err("there is no such file");
+        let cause = std::error::Error::source(&error);
+        assert!(cause.is_some_and(|cause| cause.is::<std::io::Error>()));
+
+        let authorities = crate::tls::config(Some("/no/such/file")).map(drop);
+        let error = authorities.expect_err("there is no such file").during("connect");
+        assert!(std::error::Error::source(&error).is_some());
     }
 }

@@ -1,10 +1,10 @@
-//! What we say to a broker.
+//! Frames that are sent to a broker.
 
 use pulsar::message::proto::base_command::Type;
 use pulsar::message::{Message, proto};
 use pulsar::proto::BaseCommand;
 
-/// The version of the protocol that is spoken.
+/// The version of the protocol.
 const VERSION: i32 = 12;
 
 fn frame(kind: Type, command: BaseCommand) -> Message {
@@ -13,7 +13,7 @@ fn frame(kind: Type, command: BaseCommand) -> Message {
 
 const METHOD: &str = "token";
 
-/// The greeting, with who we are, and for a proxy the broker that is meant.
+/// Greets a broker with the token, and names the broker behind a proxy.
 pub(crate) fn connect(token: Option<String>, behind_proxy: Option<String>) -> Message {
     let connect = proto::CommandConnect {
         client_version: concat!("msgstream-", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -26,7 +26,7 @@ pub(crate) fn connect(token: Option<String>, behind_proxy: Option<String>) -> Me
     frame(Type::Connect, BaseCommand { connect: Some(connect), ..Default::default() })
 }
 
-/// The answer where the broker asks again who we are.
+/// Answers a broker that asks for the token again.
 pub(crate) fn authenticate(token: Option<String>) -> Message {
     let response = proto::AuthData {
         auth_method_name: token.as_ref().map(|_| METHOD.to_owned()),

@@ -1,4 +1,4 @@
-//! What a broker says, taken apart as far as it concerns the connection.
+//! Splits what a broker sends into frames.
 //!
 //! The protocol's own messages want text to be UTF-8, which not every program writes. So an entry stays
 //! as it came: what is in it is the reader's, and costs nobody else the connection.
@@ -18,11 +18,11 @@ const MAX_FRAME: usize = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) command: BaseCommand,
-    /// Checksum, metadata and messages, as they came; empty where the command has none.
+    /// Checksum, metadata and messages as they arrived, empty if the command has none.
     pub(crate) entry: Bytes,
 }
 
-/// Takes frames out of what comes.
+/// Decodes frames.
 #[derive(Debug)]
 pub(crate) struct Framing;
 
@@ -52,7 +52,7 @@ impl Decoder for Framing {
     }
 }
 
-/// The length that stands first.
+/// Returns the length at the beginning.
 fn length(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk().map(|length| u32::from_be_bytes(*length) as usize)
 }

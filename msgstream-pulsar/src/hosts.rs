@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::time::Instant;
 use tracing::debug;
@@ -24,15 +25,15 @@ impl<T: Clone + Display> Hosts<T> {
         Self { all, first: AtomicUsize::new(0) }
     }
 
-    /// Asks one after the other until one breaks off, with an answer or because nobody else may be
-    /// asked after what happened. Each has an equal share of the time that is left.
+    /// Asks one host after the other until one breaks off, with an answer or because no other host may
+    /// be asked after what happened. Each has an equal share of the time that is left.
     pub(crate) async fn ask<A, Asking>(
         &self,
         limit: Duration,
         ask: impl Fn(T, Duration) -> Asking,
-    ) -> Result<A, Kind>
+    ) -> Result<A, Failure>
     where
-        Asking: Future<Output = ControlFlow<Result<A, Kind>, Kind>>,
+        Asking: Future<Output = ControlFlow<Result<A, Failure>, Failure>>,
     {
         let (begin, mut left) = (Instant::now(), limit);
         let first = self.first.load(Ordering::Relaxed);
@@ -41,18 +42,18 @@ impl<T: Clone + Display> Hosts<T> {
         for (at, host) in self.all.iter().enumerate().cycle().skip(first).take(count) {
             let share = left / u32::try_from(count - failures.len()).unwrap_or(u32::MAX);
             match ask(host.clone(), share).await {
-                ControlFlow::Break(Err(kind)) if kind.is_temporary() => {
+                ControlFlow::Break(Err(failure)) if failure.is_temporary() => {
                     self.first.store((at + 1) % count, Ordering::Relaxed);
-                    failures.push((host, kind));
+                    failures.push((host, failure));
                     break;
                 }
                 ControlFlow::Break(done) => {
                     self.first.store(at, Ordering::Relaxed);
                     return done;
                 }
-                ControlFlow::Continue(kind) => {
-                    debug!(%host, error = %kind, "a host doesn't answer");
-                    failures.push((host, kind));
+                ControlFlow::Continue(failure) => {
+                    debug!(%host, error = %failure, "a host failed to answer, trying the next one");
+                    failures.push((host, failure));
                 }
             }
             left = limit.saturating_sub(begin.elapsed());
@@ -62,23 +63,28 @@ impl<T: Clone + Display> Hosts<T> {
 }
 
 /// One error that names each host, and why it failed.
-fn together<T: Display>(mut failures: Vec<(&T, Kind)>) -> Kind {
-    if failures.len() == 1
-        && let Some((_, kind)) = failures.pop()
-    {
-        return kind;
+///
+/// Its cause is that of the last host.
+fn together<T: Display>(mut failures: Vec<(&T, Failure)>) -> Failure {
+    let reasons: Vec<_> = failures.iter().map(|(host, failure)| named(host, failure)).collect();
+    match failures.pop() {
+        Some((_, only)) if failures.is_empty() => only,
+        Some((_, last)) => {
+            let reason = format!("no host answers: {}", reasons.join("; "));
+            last.with_kind(Kind::Unavailable { reason })
+        }
+        None => unreachable("the URL names no host"),
     }
-    let failures: Vec<_> = failures.into_iter().map(|(host, kind)| named(host, kind)).collect();
-    unreachable(format_args!("no host answers: {}", failures.join("; ")))
 }
 
-fn named(host: &impl Display, kind: Kind) -> String {
-    let host = host.to_string();
-    let reason = match kind {
-        Kind::Unavailable { reason } => reason,
-        other => other.to_string(),
-    };
-    if reason.contains(&host) { reason } else { format!("{host}: {reason}") }
+/// Returns why a host failed, causes included, in a text that names the host.
+fn named(host: &impl Display, failure: &Failure) -> String {
+    let (host, mut text) = (host.to_string(), failure.to_string());
+    if let Kind::Unavailable { reason } = &failure.kind {
+        let prefix = failure.kind.to_string().len().saturating_sub(reason.len());
+        text = text.get(prefix..).unwrap_or_default().to_owned();
+    }
+    if text.contains(&host) { text } else { format!("{host}: {text}") }
 }
 
 #[cfg(test)]
@@ -94,8 +100,8 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(12);
 
-    /// Asks them all, of which some fail, and tells in which order they were asked.
-    async fn asked(hosts: &Hosts<&'static str>, down: &[&str]) -> (Result<(), Kind>, String) {
+    /// Asks the hosts, some of which fail, and returns in which order they were asked.
+    async fn asked(hosts: &Hosts<&'static str>, down: &[&str]) -> (Result<(), Failure>, String) {
         let order = Mutex::new(String::new());
         let answer = hosts.ask(LIMIT, |host, _| {
             order.lock().unwrap().push_str(host);
@@ -119,37 +125,39 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_all_fail_each_is_named() {
         let failed = |host, after| {
-            ready(ControlFlow::<Result<(), Kind>, Kind>::Continue(match host {
+            ready(ControlFlow::<Result<(), Failure>, Failure>::Continue(match host {
                 "a:1" => unreachable("connecting to a:1 failed: refused"),
-                _ => Kind::TimedOut { after },
+                _ => Kind::TimedOut { after }.into(),
             }))
         };
         let both = Hosts::new(vec!["a:1", "b:2"]);
         let reasons = "connecting to a:1 failed: refused; b:2: no answer within 12000 ms";
         let reason = format!("no host answers: {reasons}");
-        assert_eq!(both.ask(LIMIT, failed).await, Err(Kind::Unavailable { reason }));
+        assert_eq!(both.ask(LIMIT, failed).await, Err(Kind::Unavailable { reason }.into()));
         // One alone says it itself.
         let one = Hosts::new(vec!["b:2"]);
-        assert_eq!(one.ask(LIMIT, failed).await, Err(Kind::TimedOut { after: LIMIT }));
+        assert_eq!(one.ask(LIMIT, failed).await, Err(Kind::TimedOut { after: LIMIT }.into()));
     }
 
     #[tokio::test]
     async fn what_ends_it_is_told_and_what_may_pass_makes_another_the_first() {
         let hosts = Hosts::new(vec!["a", "b"]);
-        for (kind, first) in [(Kind::NotFound, "a"), (unreachable("the answer is lost"), "b")] {
+        for (failure, first) in
+            [(Failure::from(Kind::NotFound), "a"), (unreachable("the answer is lost"), "b")]
+        {
             let broken = hosts.ask(LIMIT, |_, _| {
-                ready(ControlFlow::<Result<(), Kind>, Kind>::Break(Err(kind.clone())))
+                ready(ControlFlow::<Result<(), Failure>, Failure>::Break(Err(failure.clone())))
             });
-            assert_eq!(broken.await, Err(kind.clone()));
+            assert_eq!(broken.await, Err(failure.clone()));
             assert_eq!(asked(&hosts, &[]).await.1, first);
         }
         // Those that were asked before are named with it.
         let hosts = Hosts::new(vec!["a", "b", "c"]);
         let broken = hosts.ask(LIMIT, |host, _| {
-            let kind = unreachable(if host == "a" { "refused" } else { "the answer is lost" });
+            let failure = unreachable(if host == "a" { "refused" } else { "the answer is lost" });
             ready(match host {
-                "a" => ControlFlow::<Result<(), Kind>, Kind>::Continue(kind),
-                _ => ControlFlow::Break(Err(kind)),
+                "a" => ControlFlow::<Result<(), Failure>, Failure>::Continue(failure),
+                _ => ControlFlow::Break(Err(failure)),
             })
         });
         let told = unreachable("no host answers: a: refused; b: the answer is lost");
@@ -168,7 +176,8 @@ mod tests {
                 if host != "b" {
                     sleep(share).await;
                 }
-                ControlFlow::<Result<(), Kind>, Kind>::Continue(Kind::TimedOut { after: share })
+                let late = Kind::TimedOut { after: share };
+                ControlFlow::<Result<(), Failure>, Failure>::Continue(late.into())
             }
         });
         assert!(failed.await.is_err());

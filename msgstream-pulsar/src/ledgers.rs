@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ pub(crate) const fn entry_place(ledger: u64, entry: u64) -> Position {
 }
 
 /// The place after everything before a ledger, and before everything in it. No record stands
-/// there: it is the end of a channel that has none, and tells it from the first record's place.
+/// there: it is the end of a channel that has none, and differs from the first record's place.
 const fn before_ledger(ledger: u64) -> Position {
     match ledger.checked_sub(1) {
         Some(ledger) => Position::from_words([ledger, u64::MAX, 0]),
@@ -23,13 +24,13 @@ const fn before_ledger(ledger: u64) -> Position {
     }
 }
 
-/// Whether a place has no record before it in its channel, as far as it tells.
+/// Returns whether a place shows by itself that its channel has no record before it.
 pub(crate) const fn is_beginning(place: Position) -> bool {
     let [ledger, entry, third] = place.words();
     entry == u64::MAX || (ledger == 0 && entry == 0 && third == 0)
 }
 
-/// The broker's account of a topic.
+/// The ledgers of a topic, as the broker reports them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledgers {
     /// Each ledger that is left, and how many entries it has.
@@ -39,13 +40,13 @@ pub(crate) struct Ledgers {
 }
 
 impl Ledgers {
-    /// The first place that can hold a record, `None` where none is left.
+    /// Returns the first place that can hold a record, `None` if none is left.
     pub(crate) fn first(&self) -> Option<Position> {
         let mut filled = self.entries.iter().filter(|(_, entries)| **entries > 0);
         filled.next().map(|(ledger, _)| entry_place(*ledger, 0))
     }
 
-    /// Where the next record will stand at the earliest.
+    /// Returns the first place at which the next record can be.
     pub(crate) fn end(&self) -> Position {
         match self.last.and_then(|last| Some((last, self.entries.get(&last)?))) {
             Some((last, entries)) => entry_place(last, *entries),
@@ -57,25 +58,25 @@ impl Ledgers {
         self.entries.last_key_value().map(|(ledger, _)| *ledger)
     }
 
-    /// Refuses a place that is past the end, or before which retention took records that a reader
-    /// there would miss.
+    /// Fails if a place is past the end, or if retention took records before it that a reader there
+    /// would miss.
     ///
-    /// Whether a ledger that is gone held more than was read isn't known. So a place in it is
-    /// refused, other than the end of a channel that had no record.
-    pub(crate) fn check(&self, place: Position) -> Result<(), Kind> {
+    /// Whether a ledger that is gone held more than was read isn't known. So a place in it fails, unless
+    /// it is the end of a channel that had no record.
+    pub(crate) fn check(&self, place: Position) -> Result<(), Failure> {
         let (ledger, end) = (place.words()[0], self.end());
         let empty = self.newest().map_or(end, |newest| entry_place(newest, 0));
         if place > end.max(empty) {
-            return Err(Kind::PositionBeyondEnd { position: place, end });
+            return Err(Kind::PositionBeyondEnd { position: place, end }.into());
         }
         let oldest = self.entries.first_key_value().map_or(u64::MAX, |(ledger, _)| *ledger);
         if ledger >= oldest || is_beginning(place) {
             return Ok(());
         }
-        Err(Kind::PositionTrimmed { position: place, first: self.first().unwrap_or(end) })
+        Err(Kind::PositionTrimmed { position: place, first: self.first().unwrap_or(end) }.into())
     }
 
-    /// Whether it is certain that nothing stood between a place and an entry of a later ledger.
+    /// Returns whether it is certain that nothing was between a place and an entry of a later ledger.
     pub(crate) fn adjoin(&self, place: Position, ledger: u64, entry: u64) -> bool {
         let [from, next, _] = place.words();
         // The last ledger may have grown since.
@@ -95,7 +96,7 @@ impl Ledgers {
     }
 }
 
-/// The answer of the admin interface that tells of ledgers and cursors.
+/// The answer of the admin interface about ledgers and cursors.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InternalStats {
@@ -120,10 +121,10 @@ struct CursorInfo {
 
 impl InternalStats {
     /// The ledgers. The account of the one that is written to lags; the last entry doesn't.
-    pub(crate) fn ledgers(&self) -> Result<Ledgers, Kind> {
+    pub(crate) fn ledgers(&self) -> Result<Ledgers, Failure> {
         let last_confirmed = self.last_confirmed_entry.as_ref().ok_or_else(|| {
-            let reason = "the topic is being loaded, so its last entry isn't known".to_owned();
-            Kind::Unavailable { reason }
+            let reason = "the topic is being loaded, so its last entry isn't known yet".to_owned();
+            Failure::from(Kind::Unavailable { reason })
         })?;
         let mut entries: BTreeMap<_, _> =
             self.ledgers.iter().map(|info| (info.ledger_id, info.entries)).collect();
@@ -134,8 +135,8 @@ impl InternalStats {
         Ok(Ledgers { entries, last })
     }
 
-    /// The place after what a cursor has passed; `None` where there is no such cursor.
-    pub(crate) fn cursor(&self, name: &str) -> Result<Option<Position>, Kind> {
+    /// Returns the place after what a cursor has passed, `None` if there is no such cursor.
+    pub(crate) fn cursor(&self, name: &str) -> Result<Option<Position>, Failure> {
         let Some(cursor) = self.cursors.get(name) else { return Ok(None) };
         let (ledger, entry) = entry_after(&cursor.mark_delete_position)?;
         Ok(Some(entry_place(ledger, entry)))
@@ -143,13 +144,16 @@ impl InternalStats {
 }
 
 /// The entry after one that is written as `LEDGER:ENTRY`, the entry before the first being -1.
-fn entry_after(text: &str) -> Result<(u64, u64), Kind> {
+fn entry_after(text: &str) -> Result<(u64, u64), Failure> {
     let parse = |text: &str| {
         let (ledger, entry) = text.split_once(':')?;
         let entry: i64 = entry.parse().ok()?;
         Some((ledger.parse().ok()?, entry.checked_add(1)?.try_into().ok()?))
     };
-    parse(text).ok_or_else(|| Kind::Protocol { reason: format!("`{text}` is no entry") })
+    parse(text).ok_or_else(|| {
+        let reason = format!("the admin interface named the entry `{text}`, which can't be parsed");
+        Kind::Protocol { reason }.into()
+    })
 }
 
 #[cfg(test)]
@@ -203,7 +207,7 @@ mod tests {
         let trimmed = ledgers("9:4", &[(7, 10), (9, 0)]);
         let position = entry_place(5, 2);
         let first = entry_place(7, 0);
-        assert_eq!(trimmed.check(position), Err(Kind::PositionTrimmed { position, first }));
+        assert_eq!(trimmed.check(position), Err(Kind::PositionTrimmed { position, first }.into()));
         assert_eq!(trimmed.check(ORIGIN), Ok(()));
     }
 
@@ -239,7 +243,7 @@ mod tests {
             let beyond = entry_place(ledger + 1, 0);
             prop_assert_eq!(
                 all.check(beyond),
-                Err(Kind::PositionBeyondEnd { position: beyond, end: all.end() })
+                Err(Kind::PositionBeyondEnd { position: beyond, end: all.end() }.into())
             );
         }
     }

@@ -3,28 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use crate::admin::incarnation_of;
 use crate::brokers::Use;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::frames;
-use crate::inbox::{Inbox, Job};
 use crate::ledgers::{ORIGIN, entry_place, is_beginning};
-use crate::topic::{Topic, nonce};
+use crate::name::{Topic, nonce};
+use crate::prefetch::{Inbox, Job};
+use crate::transport::incarnation_of;
 
-/// After a question that got no answer.
+/// The pause after a request that got no answer.
 const PAUSE: Duration = Duration::from_millis(20);
-/// After a failure that the reader is told, which may read on at once.
+/// The pause after a failure that the reader returns: it may read on at once.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
-/// Attaches the inbox whenever it isn't: after a lost connection, after the topic moved to another
-/// broker, after the reader went elsewhere, after what came didn't fit.
+/// Attaches the inbox whenever it is detached: after a lost connection, after the topic moved to another
+/// broker, after a seek, and after entries that didn't fit.
 #[derive(Debug)]
 pub(crate) struct Pump {
     pub(crate) client: Arc<Client>,
@@ -49,7 +49,7 @@ impl Drop for Consumer {
 }
 
 impl Pump {
-    /// Does so until the handle is closed.
+    /// Attaches it until the handle is closed.
     pub(crate) async fn run(self) {
         tokio::select! {
             biased;
@@ -65,13 +65,13 @@ impl Pump {
         let mut away = false;
         loop {
             if self.inbox.was_lost() && !std::mem::replace(&mut away, true) {
-                warn!(channel, "a reader lost its broker, and looks for it");
+                warn!(channel, "the reader lost its broker, trying again");
             }
             let done = match self.inbox.job() {
                 Job::Join(..) => {
                     let joined = self.join().await;
                     if joined.is_ok() && std::mem::take(&mut away) {
-                        info!(channel, "a reader is back at its broker");
+                        info!(channel, "the reader reached its broker again");
                     }
                     joined
                 }
@@ -85,19 +85,19 @@ impl Pump {
                     continue;
                 }
             };
-            let Err(kind) = done else {
+            let Err(failure) = done else {
                 trying = None;
                 continue;
             };
             if std::mem::replace(&mut away, true) {
-                debug!(channel, error = %kind, "a reader tries again to reach its broker");
+                debug!(channel, error = %failure, "the reader can't reach its broker yet, trying again");
             } else {
-                warn!(channel, error = %kind, "a reader doesn't reach its broker, and tries on");
+                warn!(channel, error = %failure, "the reader can't reach its broker, trying again");
             }
             let retry = trying.get_or_insert_with(|| self.client.retry());
-            if let Err(kind) = retry.after(kind).await {
+            if let Err(failure) = retry.after(failure).await {
                 trying = None;
-                self.inbox.fail(kind);
+                self.inbox.fail(failure);
                 sleep(AFTER_FAILURE).await;
             }
         }
@@ -105,7 +105,7 @@ impl Pump {
 
     /// Attaches the inbox at its place, if it is still the same channel, and if nothing is gone
     /// before that place.
-    pub(crate) async fn join(&self) -> Result<(), Kind> {
+    pub(crate) async fn join(&self) -> Result<(), Failure> {
         let Job::Join(place, moves) = self.inbox.job() else { return Ok(()) };
         let joined = self.join_at(place, moves).await;
         if joined.is_err() {
@@ -114,7 +114,7 @@ impl Pump {
         joined
     }
 
-    async fn join_at(&self, place: Position, moves: u64) -> Result<(), Kind> {
+    async fn join_at(&self, place: Position, moves: u64) -> Result<(), Failure> {
         let (_, connection) = self.client.brokers.owner(&self.topic, Use::Read).await?;
         let id = connection.next_id();
         self.inbox.joining(id);
@@ -133,7 +133,7 @@ impl Pump {
             tokio::try_join!(rest.properties(&self.topic), rest.internal_stats(&self.topic))?;
         let found = incarnation_of(&properties);
         if found != self.incarnation {
-            return Err(Kind::WrongIncarnation { expected: self.incarnation, found });
+            return Err(Kind::WrongIncarnation { expected: self.incarnation, found }.into());
         }
         let ledgers = stats.ledgers()?;
         ledgers.check(place)?;
@@ -162,7 +162,7 @@ impl Pump {
         );
     }
 
-    async fn sound(&self, place: Position) -> Result<(), Kind> {
+    async fn sound(&self, place: Position) -> Result<(), Failure> {
         let stats = self.client.rest.internal_stats(&self.topic).await?;
         self.inbox.sounded(place, stats.ledgers()?);
         Ok(())

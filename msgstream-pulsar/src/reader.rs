@@ -1,5 +1,6 @@
 //! Reading.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::ReaderOptions;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,17 +15,17 @@ use msgstream_core::transport::{
 use tokio::task::{AbortHandle, coop};
 use tokio::time::{Instant, sleep_until};
 
-use crate::admin::incarnation_of;
 use crate::batch;
 use crate::client::Client;
-use crate::inbox::{Entry, Found, Inbox};
 use crate::ledgers::{ORIGIN, entry_place};
+use crate::name::Topic;
+use crate::prefetch::{Entry, Found, Inbox};
 use crate::pump::Pump;
-use crate::topic::Topic;
+use crate::transport::incarnation_of;
 
-/// A batch waits for so long to learn whether it is the last.
+/// How long a batch waits to learn whether it is the last.
 const END_PATIENCE: Duration = Duration::from_millis(200);
-/// What a wait without end is taken as.
+/// Replaces a wait that no clock can count.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Reads entries as they come, and takes them apart.
@@ -47,14 +48,14 @@ impl PulsarReader {
         client: Arc<Client>,
         topic: Topic,
         options: ReaderOptions,
-    ) -> Result<Self, Kind> {
+    ) -> Result<Self, Failure> {
         let ReaderOptions { start, incarnation: expected, .. } = options;
         let incarnation = incarnation_of(&client.rest.channel_properties(&topic).await?);
         if let Some(expected) = expected.filter(|expected| *expected != incarnation) {
-            return Err(Kind::WrongIncarnation { expected, found: incarnation });
+            return Err(Kind::WrongIncarnation { expected, found: incarnation }.into());
         }
         let next = place_of(&client, &topic, start).await?;
-        let inbox = Inbox::new(client.config.prefetch, client.config.timeout, next);
+        let inbox = Inbox::new(client.config.prefetch_bytes, client.config.timeout, next);
         let pump = Pump {
             client: Arc::clone(&client),
             topic: topic.clone(),
@@ -62,25 +63,25 @@ impl PulsarReader {
             inbox: Arc::clone(&inbox),
         };
         let mut retry = client.retry();
-        while let Err(kind) = pump.join().await {
-            retry.after(kind).await?;
+        while let Err(failure) = pump.join().await {
+            retry.after(failure).await?;
         }
         let pump = tokio::spawn(pump.run()).abort_handle();
         let (names, ready) = (MsgTypeNames::default(), VecDeque::new());
         Ok(Self { client, topic, incarnation, names, inbox, pump, ready, next })
     }
 
-    fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
-        TransportError::new(operation, kind).on(&*self.topic.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&*self.topic.channel)
     }
 
-    /// The place of the record that is handed out next.
+    /// Returns the place of the next record for the caller.
     fn place(&self) -> Position {
         self.ready.front().map_or(self.next, |record| record.position)
     }
 
     /// Takes entries apart until there is enough for a batch.
-    fn fill(&mut self, limit: Limit) -> Result<(), Kind> {
+    fn fill(&mut self, limit: Limit) -> Result<(), Failure> {
         let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
         while self.ready.len() < limit.records.max(1) && bytes <= limit.bytes {
             match self.inbox.take(self.next) {
@@ -93,10 +94,10 @@ impl PulsarReader {
                     bytes += self.ready.range(from..).map(Record::footprint).sum::<usize>();
                 }
                 Found::Nothing => break,
-                Found::Failure(kind) if self.ready.is_empty() => return Err(kind),
+                Found::Failure(failure) if self.ready.is_empty() => return Err(failure),
                 // It comes again at the next read.
-                Found::Failure(kind) => {
-                    self.inbox.fail(kind);
+                Found::Failure(failure) => {
+                    self.inbox.fail(failure);
                     break;
                 }
             }
@@ -109,7 +110,7 @@ impl PulsarReader {
         ReadBatch::new(records, self.place(), caught_up)
     }
 
-    async fn next_batch(&mut self, limit: Limit) -> Result<ReadBatch, Kind> {
+    async fn next_batch(&mut self, limit: Limit) -> Result<ReadBatch, Failure> {
         let began = Instant::now();
         let deadline = began + limit.wait.min(FOREVER);
         loop {
@@ -139,22 +140,22 @@ impl PulsarReader {
         }
     }
 
-    /// The place of a start in the same channel.
-    async fn find(&self, start: Start) -> Result<Position, Kind> {
+    /// Returns the place of a start in the same channel.
+    async fn find(&self, start: Start) -> Result<Position, Failure> {
         let (client, topic) = (&self.client, &self.topic);
         let found = incarnation_of(&client.rest.properties(topic).await?);
         if found != self.incarnation {
-            return Err(Kind::WrongIncarnation { expected: self.incarnation, found });
+            return Err(Kind::WrongIncarnation { expected: self.incarnation, found }.into());
         }
         place_of(client, topic, start).await
     }
 
-    async fn go(&mut self, start: Start) -> Result<(), Kind> {
+    async fn go(&mut self, start: Start) -> Result<(), Failure> {
         let mut retry = self.client.retry();
         let place = loop {
             match self.client.while_open(self.find(start)).await {
                 Ok(place) => break place,
-                Err(kind) => retry.after(kind).await?,
+                Err(failure) => retry.after(failure).await?,
             }
         };
         self.ready.clear();
@@ -164,8 +165,8 @@ impl PulsarReader {
     }
 }
 
-/// The place that a start stands for.
-async fn place_of(client: &Client, topic: &Topic, start: Start) -> Result<Position, Kind> {
+/// Returns the place of a start.
+async fn place_of(client: &Client, topic: &Topic, start: Start) -> Result<Position, Failure> {
     let ledgers = async || client.rest.internal_stats(topic).await?.ledgers();
     match start {
         Start::Earliest => Ok(ORIGIN),
@@ -183,7 +184,10 @@ async fn place_of(client: &Client, topic: &Topic, start: Start) -> Result<Positi
             let (ledger, entry) = client.rest.entry_at(topic, time.physical_ms()).await?;
             Ok(entry_place(ledger, entry))
         }
-        _ => Err(Kind::Config { reason: format!("a topic has no place `{start:?}`") }),
+        _ => Err(Kind::Config {
+            reason: format!("a reader of this transport can't start at {start:?}"),
+        }
+        .into()),
     }
 }
 
@@ -192,11 +196,11 @@ impl ChannelReader for PulsarReader {
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
         // Lets others run: a loop of reads that find something would keep its thread for itself.
         coop::consume_budget().await;
-        self.next_batch(limit).await.map_err(|kind| self.error("read", kind))
+        self.next_batch(limit).await.map_err(|failure| self.error("read", failure))
     }
 
     async fn seek(&mut self, start: Start) -> Result<()> {
-        self.go(start).await.map_err(|kind| self.error("seek", kind))
+        self.go(start).await.map_err(|failure| self.error("seek", failure))
     }
 
     fn incarnation(&self) -> Incarnation {

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind as Kind};
 use tokio::sync::Mutex;
 
-use crate::admin::incarnation_of;
 use crate::client::Client;
-use crate::error::unreachable;
+use crate::error::unreachable_by;
 use crate::ledgers::entry_place;
-use crate::topic::Topic;
+use crate::name::Topic;
+use crate::transport::incarnation_of;
 
-/// The property of a cursor that was moved. By its place alone it can't be told from one that never
-/// was.
+/// The property of a cursor that was moved: its place alone doesn't show whether it ever was.
 const MOVED: &str = "msgstream.moved";
 
 /// A subscription of the broker's, with no consumer on it. Its cursor stands between entries.
@@ -33,17 +33,19 @@ struct Cursor {
 }
 
 impl PulsarSubscription {
-    pub(crate) async fn open(client: Arc<Client>, topic: Topic, name: &str) -> Result<Self, Kind> {
+    pub(crate) async fn open(
+        client: Arc<Client>,
+        topic: Topic,
+        name: &str,
+    ) -> Result<Self, Failure> {
         // Whoever subscribes makes the topic; we don't.
         let incarnation = incarnation_of(&client.rest.channel_properties(&topic).await?);
         client.rest.check_cursors(&topic).await?;
         client.rest.subscribe(&topic, name).await?;
         // Moving the cursor would throw them out.
         if client.rest.consumers(&topic, name).await? > 0 {
-            let reason = format!(
-                "somebody consumes from the subscription `{name}`; take a name of your own"
-            );
-            return Err(Kind::InUse { reason });
+            let reason = format!("the subscription `{name}` has consumers; use another name");
+            return Err(Kind::InUse { reason }.into());
         }
         let (name, acked) = (name.to_owned(), Mutex::default());
         Ok(Self(Arc::new(Cursor { client, topic, name, incarnation, acked })))
@@ -51,11 +53,11 @@ impl PulsarSubscription {
 }
 
 impl Cursor {
-    fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
-        TransportError::new(operation, kind).on(&*self.topic.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&*self.topic.channel)
     }
 
-    async fn move_to(&self, before: Position) -> Result<(), Kind> {
+    async fn move_to(&self, before: Position) -> Result<(), Failure> {
         // One after the other: an earlier one mustn't overtake a later one.
         let mut acked = self.acked.lock().await;
         if acked.is_some_and(|acked| acked >= before) {
@@ -66,11 +68,11 @@ impl Cursor {
             tokio::try_join!(rest.properties(topic), rest.internal_stats(topic))?;
         let found = incarnation_of(&properties);
         if found != self.incarnation {
-            return Err(Kind::WrongIncarnation { expected: self.incarnation, found });
+            return Err(Kind::WrongIncarnation { expected: self.incarnation, found }.into());
         }
         match stats.ledgers()?.check(before) {
             // What is gone needs no cursor.
-            Ok(()) | Err(Kind::PositionTrimmed { .. }) => {}
+            Ok(()) | Err(Failure { kind: Kind::PositionTrimmed { .. }, .. }) => {}
             Err(kind) => return Err(kind),
         }
         let stands = match stats.cursor(name)? {
@@ -92,7 +94,7 @@ impl Cursor {
         Ok(())
     }
 
-    async fn stands(&self) -> Result<Option<Position>, Kind> {
+    async fn stands(&self) -> Result<Option<Position>, Failure> {
         let (rest, topic, name) = (&self.client.rest, &self.topic, &self.name);
         let stats = rest.internal_stats(topic).await?;
         let Some(stands) = stats.cursor(name)? else { return Ok(None) };
@@ -113,12 +115,14 @@ impl Subscription for PulsarSubscription {
         let cursor = Arc::clone(&self.0);
         let moved =
             tokio::spawn(async move { cursor.client.while_open(cursor.move_to(before)).await });
-        let moved = moved.await.unwrap_or_else(|_| Err(unreachable("the runtime ends")));
-        moved.map_err(|kind| self.0.error("ack", kind))
+        let moved = moved
+            .await
+            .unwrap_or_else(|ended| Err(unreachable_by("moving the cursor was cut short", ended)));
+        moved.map_err(|failure| self.0.error("ack", failure))
     }
 
     async fn acked(&self) -> Result<Option<Position>> {
         let stands = self.0.client.while_open(self.0.stands()).await;
-        stands.map_err(|kind| self.0.error("acked", kind))
+        stands.map_err(|failure| self.0.error("acked", failure))
     }
 }

@@ -1,28 +1,31 @@
-//! Whom to trust.
+//! TLS.
 
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// The configuration of encrypted connections: the authorities in a PEM file, else the machine's.
+/// Returns the configuration of TLS, with the authorities in a PEM file or else the machine's own.
 ///
 /// The provider is named here: the process's default one may be missing, or there may be two.
-pub(crate) fn config(ca: Option<&str>) -> Result<ClientConfig, Kind> {
+pub(crate) fn config(ca: Option<&str>) -> Result<ClientConfig, Failure> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => {
-            let wrong = |error: &dyn std::fmt::Display| Kind::Config {
-                reason: format!("the authorities in `{path}` can't be used: {error}"),
+            let wrong = || Kind::Config {
+                reason: format!("the authorities in the file `{path}` can't be used"),
             };
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))? {
-                let certificate = certificate.map_err(|e| wrong(&e))?;
-                roots.add(certificate).map_err(|e| wrong(&e))?;
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| Failure::new(wrong(), error))?
+            {
+                let certificate = certificate.map_err(|error| Failure::new(wrong(), error))?;
+                roots.add(certificate).map_err(|error| Failure::new(wrong(), error))?;
             }
         }
         None => {
@@ -32,19 +35,21 @@ pub(crate) fn config(ca: Option<&str>) -> Result<ClientConfig, Kind> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| Kind::Config { reason: format!("TLS can't be used: {e}") })?;
+        .map_err(|error| {
+            Failure::new(Kind::Config { reason: "TLS can't be set up".to_owned() }, error)
+        })?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// What to tell where an error says that a certificate isn't trusted: time doesn't help then.
-pub(crate) fn distrust(place: impl Display, error: &(dyn Error + 'static)) -> Option<Kind> {
+/// Returns the failure if an error says that a certificate isn't trusted, which isn't temporary.
+pub(crate) fn distrust(place: impl Display, error: &(dyn Error + 'static)) -> Option<Failure> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+        if let Some(distrust @ rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             let reason = format!(
-                "the certificate of {place} isn't trusted: {why}; the option `ca` names a file with the authorities to trust"
+                "the certificate of {place} isn't trusted ({why}): name a file with its authorities in the option `ca`"
             );
-            return Some(Kind::Config { reason });
+            return Some(Failure::new(Kind::Config { reason }, distrust.clone()));
         }
         // What an I/O error holds is not its source.
         let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

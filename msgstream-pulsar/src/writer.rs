@@ -1,10 +1,11 @@
-//! Appending.
+//! Writing.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Record;
 use msgstream_core::transport::{
     ChannelWriter, Receipt, Result, TransportError, TransportErrorKind as Kind,
@@ -16,8 +17,8 @@ use crate::brokers::Use;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::frames;
-use crate::producer::Producer;
-use crate::topic::{Topic, nonce};
+use crate::in_flight::Producer;
+use crate::name::{Topic, nonce};
 
 /// Appends entries, many in flight, on a connection that it shares.
 ///
@@ -32,13 +33,13 @@ pub(crate) struct PulsarWriter {
     name: String,
     channel: String,
     names: MsgTypeNames,
-    /// The greatest record that the channel takes, encoded, in bytes.
+    /// The limit to an encoded record, in bytes.
     limit: usize,
     closed: bool,
 }
 
 impl PulsarWriter {
-    pub(crate) async fn open(client: Arc<Client>, topic: Topic) -> Result<Self, Kind> {
+    pub(crate) async fn open(client: Arc<Client>, topic: Topic) -> Result<Self, Failure> {
         // Whoever asks for a producer makes the topic; we don't.
         client.rest.channel_properties(&topic).await?;
         let own = client.rest.max_message_size(&topic).await?.unwrap_or(usize::MAX);
@@ -66,21 +67,22 @@ impl PulsarWriter {
         match made.await?.producer_success {
             Some(_) => Ok(writer),
             None => Err(Kind::Protocol {
-                reason: "a producer was answered with something else".to_owned(),
-            }),
+                reason: "the broker didn't answer the request for a producer with one".to_owned(),
+            }
+            .into()),
         }
     }
 
-    fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
-        TransportError::new(operation, kind).on(&*self.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&*self.channel)
     }
 
-    fn check_all(&self, records: &[Record]) -> Result<(), Kind> {
+    fn check_all(&self, records: &[Record]) -> Result<(), Failure> {
         records.iter().try_for_each(|record| batch::check(record, &self.names, self.limit))
     }
 }
 
-/// The wall clock; a time before 1970 is taken as 1970.
+/// Returns the wall clock in milliseconds; a time before 1970 counts as 1970.
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -91,20 +93,20 @@ impl ChannelWriter for PulsarWriter {
     async fn ready(&mut self) -> Result<()> {
         // Lets others run: a loop of writes would keep its thread for itself.
         coop::consume_budget().await;
-        let room = self.client.while_open(self.producer.room(self.client.config.inflight));
-        room.await.map_err(|kind| self.error("ready", kind))
+        let room = self.client.while_open(self.producer.room(self.client.config.window_bytes));
+        room.await.map_err(|failure| self.error("ready", failure))
     }
 
     fn check(&self, records: &[Record]) -> Result<()> {
-        self.check_all(records).map_err(|kind| self.error("check", kind))
+        self.check_all(records).map_err(|failure| self.error("check", failure))
     }
 
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
-        if let Err(kind) = self.client.check_open() {
-            return self.producer.refuse(kind);
+        if let Err(failure) = self.client.check_open() {
+            return self.producer.refuse(failure);
         }
-        if let Err(kind) = self.check_all(&records) {
-            return self.producer.poison(kind);
+        if let Err(failure) = self.check_all(&records) {
+            return self.producer.poison(failure);
         }
         let now = unix_ms();
         self.producer.submit(batch::encode(&records, &self.names, self.limit), |sequence, entry| {
@@ -122,7 +124,7 @@ impl ChannelWriter for PulsarWriter {
     }
 
     async fn close(&mut self) -> Result<()> {
-        self.producer.close(Kind::Closed);
+        self.producer.close();
         self.producer.flushed().await;
         self.end();
         Ok(())

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod copies;
+mod failure;
 mod headers;
 pub mod positions;
 mod record;
@@ -13,6 +14,7 @@ mod size;
 
 pub(crate) use self::backoff::Backoff;
 pub use self::copies::Copies;
+pub use self::failure::Failure;
 pub(crate) use self::headers::is_reserved;
 pub use self::headers::{decode_headers, encode_headers};
 pub use self::record::read_record;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::Backoff;
-use crate::transport::TransportErrorKind;
+use super::{Backoff, Failure};
 
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A time that is longer has no end, and an instant doesn't hold any number of years.
@@ -22,7 +21,7 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 ///
 /// ```
 /// use std::time::Duration;
-/// use msgstream_core::adapter::Retry;
+/// use msgstream_core::adapter::{Failure, Retry};
 /// use msgstream_core::transport::TransportErrorKind;
 ///
 /// async fn ask(attempt: u32) -> Result<u32, TransportErrorKind> {
@@ -33,7 +32,7 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), TransportErrorKind> {
+/// # async fn main() -> Result<(), Failure> {
 /// let mut retry = Retry::new(Duration::from_secs(5));
 /// let mut attempt = 0;
 /// let answer = loop {
@@ -69,15 +68,16 @@ impl Retry {
     /// Waits before the next attempt.
     ///
     /// # Errors
-    /// What the last attempt failed with, where time doesn't help
-    /// ([`is_temporary`](TransportErrorKind::is_temporary)) or none is left.
+    /// Fails with what the last attempt failed with if that isn't temporary
+    /// ([`is_temporary`](Failure::is_temporary)), or if no time is left.
     ///
     /// # Cancel safety
     /// Cancelling has no effect.
-    pub async fn after(&mut self, kind: TransportErrorKind) -> Result<(), TransportErrorKind> {
+    pub async fn after(&mut self, error: impl Into<Failure>) -> Result<(), Failure> {
+        let failure = error.into();
         let pause = self.backoff.pause();
-        if !kind.is_temporary() || pause >= self.left() {
-            return Err(kind);
+        if !failure.is_temporary() || pause >= self.left() {
+            return Err(failure);
         }
         sleep(pause).await;
         Ok(())
@@ -87,6 +87,7 @@ impl Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::TransportErrorKind;
 
     fn away() -> TransportErrorKind {
         TransportErrorKind::Unavailable { reason: "away".to_owned() }
@@ -114,9 +115,9 @@ mod tests {
         let mut retry = Retry::new(Duration::MAX);
         assert_eq!(
             retry.after(TransportErrorKind::NotFound).await,
-            Err(TransportErrorKind::NotFound)
+            Err(TransportErrorKind::NotFound.into())
         );
-        assert_eq!(Retry::new(Duration::ZERO).after(away()).await, Err(away()));
+        assert_eq!(Retry::new(Duration::ZERO).after(away()).await, Err(away().into()));
         assert_eq!(retry.after(away()).await, Ok(()));
     }
 }

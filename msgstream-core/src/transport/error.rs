@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::{Incarnation, Position};
@@ -30,14 +31,22 @@ struct Inner {
     operation: &'static str,
     channel: Option<String>,
     kind: TransportErrorKind,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl TransportError {
     /// An error of an operation.
     #[must_use]
     pub fn new(operation: &'static str, kind: TransportErrorKind) -> Self {
-        Self(Box::new(Inner { operation, channel: None, kind, source: None }))
+        Self::caused(operation, kind, None)
+    }
+
+    pub(crate) fn caused(
+        operation: &'static str,
+        kind: TransportErrorKind,
+        source: Option<Arc<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self(Box::new(Inner { operation, channel: None, kind, source }))
     }
 
     /// The same, naming the channel.
@@ -50,6 +59,7 @@ impl TransportError {
     /// The same, with what caused it.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let source: Box<dyn StdError + Send + Sync> = source.into();
         self.0.source = Some(source.into());
         self
     }

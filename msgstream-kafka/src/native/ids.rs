@@ -1,4 +1,4 @@
-//! The ids that brokers give to topics, a new one with each creation.
+//! The ids of topics, of which brokers assign a new one with each creation.
 
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
@@ -21,25 +21,25 @@ use rdkafka::bindings::{
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::fetcher::Consumer;
+use crate::prefetch::Consumer;
 
 /// The greatest time that librdkafka takes for a request.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// How late the client may be with telling that the time is over.
+/// How late the client may report that the time is over.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// What a broker tells of a topic.
+/// What a broker reports about a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Described {
-    /// 0 where the broker is too old to give any.
+    /// 0 if the broker is too old to have ids.
     pub(crate) id: u128,
     pub(crate) partitions: usize,
 }
 
-/// What a node tells of topics, in the order of their names, none of which may come twice. Without a node
-/// it is the one that the client takes for the controller. It blocks until there is an answer, or no
-/// time is left.
+/// Returns what a node reports about topics, in the order of their names, of which none may be given
+/// twice. Without a node the client asks the one that it takes for the controller. It blocks until there
+/// is an answer, or no time is left.
 pub(crate) fn describe_topics(
     consumer: &Consumer,
     node: Option<i32>,
@@ -86,7 +86,7 @@ pub(crate) fn describe_topics(
 struct Queue(NonNull<rd_kafka_queue_t>);
 
 impl Queue {
-    /// The next event, which it waits for as long as this.
+    /// Waits for the next event, no longer than this.
     fn poll(&self, wait: Duration) -> Option<Event> {
         // SAFETY: the queue is there, and so is its client. What comes is null or ours.
         let event = unsafe { rd_kafka_queue_poll(self.0.as_ptr(), milliseconds(wait)) };
@@ -116,7 +116,7 @@ impl Drop for Event {
 }
 
 impl Event {
-    /// The topics, where it is about that.
+    /// Returns the topics, if the event is about them.
     fn topics(&self) -> Option<Result<Vec<Result<Described, Code>>, Code>> {
         let event = self.0.as_ptr();
         // SAFETY: the event is there, and what it has as long as that. Of an event of this type there

@@ -1,7 +1,7 @@
-//! What the client has of one topic, without what the client library puts around it.
+//! The queue of one topic in the client, without the client library around it.
 //!
 //! The library's own call takes one message at a time, each with a lock and two looks at the clock,
-//! panics at some names of headers, and keeps to itself where an end is.
+//! panics at some names of headers, and doesn't report where an end is.
 
 use std::ffi::{CStr, CString, c_void};
 use std::marker::PhantomData;
@@ -21,9 +21,9 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::error::Failure;
+use crate::error::FetchError;
 use crate::events::Events;
-use crate::fetcher::Consumer;
+use crate::prefetch::Consumer;
 
 /// A topic of which the only partition has a queue of its own.
 pub(crate) struct Topic {
@@ -36,11 +36,11 @@ pub(crate) struct Topic {
 /// What came out of a queue.
 pub(crate) enum Told<'a> {
     Message(Message<'a>),
-    /// There was nothing more when the broker was asked last: everything before this offset was
-    /// told, and some offsets may be without a message.
+    /// There was nothing more when the broker was asked last: everything before this offset has
+    /// arrived, and some offsets may be without a message.
     End(u64),
     /// Nothing follows.
-    Failed(Failure),
+    Failed(FetchError),
 }
 
 impl Topic {
@@ -62,8 +62,8 @@ impl Topic {
         Some(Self { native, _split: split, consumer: Arc::clone(consumer) })
     }
 
-    /// Gives what has come to a function, one by one, until that breaks off. It doesn't wait. A panic
-    /// of the function would end the process.
+    /// Passes what has arrived to a function, one by one, until that breaks off. It doesn't wait. A
+    /// panic of the function would end the process.
     pub(crate) fn drain(&self, each: impl FnMut(Told<'_>) -> ControlFlow<()>) {
         let mut drain = Drain { each, topic: self, is_over: false };
         loop {
@@ -81,8 +81,8 @@ impl Topic {
     }
 }
 
-/// Says of a list's only partition in which term of a leader the record before its offset was written. The
-/// broker is asked then whether that record is still there.
+/// Sets in which term of a leader the record before the offset of a list's only partition was written.
+/// The client then asks the broker whether that record is still there.
 pub(crate) fn set_leader_epoch(list: &mut TopicPartitionList, epoch: i32) {
     // SAFETY: the list is there and nobody else's, and has so many elements.
     unsafe {
@@ -132,7 +132,7 @@ fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(_: &Drain<'_, F>) -> Give {
         let told = match Code::from(message.fields().err) {
             Code::NoError => Told::Message(message),
             Code::PartitionEOF => Told::End(message.offset()),
-            code => Told::Failed(Failure { code, text: message.error_text() }),
+            code => Told::Failed(FetchError { code, text: message.error_text() }),
         };
         if (drain.each)(told).is_break() {
             drain.is_over = true;
@@ -172,13 +172,13 @@ impl Message<'_> {
         unsafe { bytes(fields.payload.cast(), fields.len) }
     }
 
-    /// The leader's term in which it was written; negative where the broker doesn't tell.
+    /// Returns the leader's term in which it was written, negative if the broker doesn't say.
     pub(crate) fn leader_epoch(&self) -> i32 {
         // SAFETY: the message is there as long as this.
         unsafe { rd_kafka_message_leader_epoch(self.native.as_ptr()) }
     }
 
-    /// What the client says, where this is an error.
+    /// Returns the client's text, if this is an error.
     fn error_text(&self) -> String {
         // SAFETY: the message is there. What comes is null or a text that ends with a zero, which is there
         // as long as the message.
@@ -192,7 +192,7 @@ impl Message<'_> {
         }
     }
 
-    /// Names and values of its headers, or why they can't be read. A value that isn't there is empty.
+    /// Returns the names and values of its headers, or why they can't be read. A missing value is empty.
     pub(crate) fn headers(&mut self) -> Result<Headers<'_>, Code> {
         let mut native = ptr::null_mut();
         // SAFETY: the message is there, and nobody else looks at it. Where it has no headers, the

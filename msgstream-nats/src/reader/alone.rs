@@ -1,19 +1,20 @@
-//! Messages that are fetched one at a time, for the client library may not be able to read them.
+//! Messages that are fetched one at a time, because the client library may be unable to parse them.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::{Limit, TransportErrorKind};
 
 use super::NatsReader;
-use crate::api::ApiError;
-use crate::handle::Slot;
+use crate::admin::ApiError;
+use crate::client::Slot;
 use crate::raw;
 
-/// So many messages that can be read are fetched alone behind one that can't: there may be more, and
-/// a connection that is opened again costs as much.
+/// How many messages are fetched alone after one that the library can't parse: there may be more,
+/// and opening a connection again costs as much.
 const CALM: usize = 4;
 
 impl NatsReader {
-    /// Fetches messages alone, until there were enough that the client library can read.
-    pub(super) async fn fetch(&mut self, limit: Limit) -> Result<(), TransportErrorKind> {
+    /// Fetches messages one at a time, until enough in a row can be parsed by the client library.
+    pub(super) async fn fetch(&mut self, limit: Limit) -> Result<(), Failure> {
         let (mut records, mut bytes) = (Vec::new(), 0);
         let (mut next, mut alone, mut is_apart) = (self.next, self.alone, self.is_apart);
         while alone > 0 && records.len() < limit.records.max(1) && bytes < limit.bytes.max(1) {
@@ -24,7 +25,9 @@ impl NatsReader {
                     alone = 0;
                     break;
                 }
-                Err(ApiError::NoAnswer(denied @ TransportErrorKind::Denied { .. })) => {
+                Err(ApiError::NoAnswer(denied))
+                    if matches!(denied.kind, TransportErrorKind::Denied { .. }) =>
+                {
                     // Mostly the message is one that can be read, or is still to come, and the
                     // connection was just lost. So the feed has another try at it.
                     let is_first = self.forbidden.replace(next) != Some(next);
@@ -48,14 +51,14 @@ impl NatsReader {
             let found = self.handle.stream_info(&self.stream).await?.incarnation();
             if found != self.incarnation {
                 let expected = self.incarnation;
-                return Err(TransportErrorKind::WrongIncarnation { expected, found });
+                return Err(TransportErrorKind::WrongIncarnation { expected, found }.into());
             }
         }
         if is_apart && !self.is_apart {
             tracing::warn!(
                 channel = self.channel,
                 from = self.next,
-                "messages come over which the client library ends the connection; from here on the reader has one of its own"
+                "the channel has messages that make the client library end the connection; the reader uses a connection of its own from now on"
             );
             self.slot = Slot::apart();
         }

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use pulsar::message::Codec;
+use rustls::pki_types::InvalidDnsNameError;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -15,33 +17,34 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 
 use super::{Io, Read, Target, Write};
 use crate::config::Address;
-use crate::error::unreachable;
+use crate::error::unreachable_by;
 use crate::framing::Framing;
 use crate::tls;
 
 /// How much is written before the socket is waited for, in bytes.
 const WRITE_BUFFER: usize = 256 << 10;
 
-/// Connects to a broker, encrypted where that is wanted.
-pub(super) async fn dial(target: &Target) -> Result<(Read, Write), Kind> {
+/// Connects to a broker, with TLS if the address says so.
+pub(super) async fn dial(target: &Target) -> Result<(Read, Write), Failure> {
     let Address { host: Host { name: host, port, .. }, tls } = &target.address;
     let failed = |error: Error| {
         let place = format_args!("the broker at {}", target.address);
         tls::distrust(place, &error)
-            .unwrap_or_else(|| unreachable(format_args!("connecting to {place} failed: {error}")))
+            .unwrap_or_else(|| unreachable_by(format_args!("connecting to {place} failed"), error))
     };
     let stream = connect(host, *port, target.patience).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     let stream: Box<dyn Io> = if *tls {
-        let name = host.clone().try_into().map_err(|_| Kind::Config {
-            reason: format!("no certificate can be for the host `{host}`"),
+        let name = host.clone().try_into().map_err(|error: InvalidDnsNameError| {
+            let reason = format!("no certificate can name the host `{host}`: use another name");
+            Failure::new(Kind::Config { reason }, error)
         })?;
         let connector = TlsConnector::from(Arc::clone(&target.tls));
         let encrypted = connector.connect(name, stream).await;
         Box::new(encrypted.map_err(|error| {
             let error = match error.kind() {
                 ErrorKind::UnexpectedEof => {
-                    Error::new(error.kind(), format!("it may be a port without TLS: {error}"))
+                    Error::new(error.kind(), format!("the port may be one without TLS: {error}"))
                 }
                 _ => error,
             };
@@ -61,15 +64,15 @@ async fn connect(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Er
     in_turn(&addresses, limit, TcpStream::connect).await
 }
 
-/// Tries one address after the other. Each has an equal share of the time that is left: one that takes
-/// what is sent and says nothing must not keep us from the others.
+/// Tries one address after the other. Each has an equal share of the time that is left: one that is
+/// silent must not keep others from being tried.
 async fn in_turn<T>(
     addresses: &[SocketAddr],
     limit: Duration,
     connect: impl AsyncFn(SocketAddr) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let begin = Instant::now();
-    let mut last = Error::new(ErrorKind::NotFound, "the name has no address");
+    let mut last = Error::new(ErrorKind::NotFound, "the host name has no address");
     for (tried, address) in addresses.iter().enumerate() {
         let left = limit.saturating_sub(begin.elapsed());
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
@@ -77,7 +80,7 @@ async fn in_turn<T>(
             Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(error)) => Error::new(error.kind(), format!("{address}: {error}")),
             Err(_) => {
-                let what = format!("{address} doesn't answer within {} ms", share.as_millis());
+                let what = format!("{address} didn't answer within {} ms", share.as_millis());
                 Error::new(ErrorKind::TimedOut, what)
             }
         };

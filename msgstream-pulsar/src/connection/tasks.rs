@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use msgstream_core::transport::TransportErrorKind as Kind;
+use msgstream_core::adapter::Failure;
 use pulsar::message::Message;
 use pulsar::proto::BaseCommand;
 use tokio::sync::mpsc;
@@ -13,10 +13,10 @@ use tracing::warn;
 
 use super::{Read, Shared, State, Write, lock, lost};
 use crate::config::Token;
-use crate::error::{refusal, unreachable};
+use crate::error::{refusal, unreachable, unreachable_by};
 use crate::frames;
 use crate::framing::Frame;
-use crate::producer::Producer;
+use crate::in_flight::Producer;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -36,7 +36,7 @@ pub(super) async fn write_out(
             written = write.flush().await;
         }
         if let Err(error) = written {
-            return shared.end(unreachable(format_args!("writing to the broker: {error}")));
+            return shared.end(unreachable_by("writing to the broker failed", error));
         }
     }
 }
@@ -46,8 +46,7 @@ pub(super) struct Incoming {
     pub(super) shared: Arc<Shared>,
     pub(super) out: mpsc::UnboundedSender<Message>,
     pub(super) token: Option<Token>,
-    /// A broker that is silent for so long is asked whether it is there, and given up when it is
-    /// silent for as long again.
+    /// How long the broker may be silent before it gets a ping, and again before it is given up.
     pub(super) silence: Duration,
     /// For the log.
     pub(super) broker: String,
@@ -66,14 +65,14 @@ impl Incoming {
                         self.take(frame);
                     }
                     Some(Err(error)) => {
-                        break unreachable(format_args!("reading from the broker: {error}"));
+                        break unreachable_by("reading from the broker failed", error);
                     }
                     None => break lost(),
                 },
                 now = ticks.tick() => {
                     self.shared.expire(now);
                     if now > heard + self.silence * 2 {
-                        break unreachable("the broker is silent");
+                        break unreachable("the broker fell silent");
                     }
                     if now > heard + self.silence && !asked {
                         asked = true;
@@ -104,15 +103,15 @@ impl Incoming {
                 producer.receipt(receipt.sequence_id, id);
             });
         } else if let Some(error) = command.send_error {
-            let kind = refusal(error.error, &error.message);
+            let failure = refusal(error.error, &error.message);
             self.shared.with_producer(error.producer_id, |producer| {
-                producer.refused(error.sequence_id, kind);
+                producer.refused(error.sequence_id, failure);
             });
         } else if let Some(close) = command.close_producer {
             let producer = lock(&self.shared.state).producers.remove(&close.producer_id);
             if let Some(producer) = producer {
                 producer.fail(unreachable(
-                    "the broker closed the writer: the topic moves, or was deleted",
+                    "the broker closed the writer, because the topic moves or was deleted",
                 ));
             }
         } else if let Some(close) = command.close_consumer {
@@ -123,7 +122,7 @@ impl Incoming {
         } else if command.ping.is_some() {
             self.say(frames::pong());
         } else if command.auth_challenge.is_some() {
-            // Without a token to show the broker ends the connection, and says why at the next.
+            // Without a token the broker ends the connection, and the next attempt to connect says why.
             let token = self.token.as_ref().and_then(|token| token.read().ok());
             self.say(frames::authenticate(token));
         } else if let Some(id) = request_id(&command) {
@@ -170,8 +169,8 @@ impl Shared {
         }
     }
 
-    /// Tells everybody that the connection is over.
-    pub(super) fn end(&self, why: Kind) {
+    /// Ends the connection for all its users.
+    pub(super) fn end(&self, why: Failure) {
         let State { producers, inboxes, .. } = {
             let mut state = lock(&self.state);
             let ended = Some(state.ended.clone().unwrap_or_else(|| why.clone()));

@@ -32,7 +32,7 @@ async fn a_topic_that_moves_in_mid_stream_loses_and_repeats_nothing() {
 #[tokio::test]
 async fn what_retention_drops_is_told() {
     let url = shared();
-    let transport = open_with(&url, "&prefetch=1").await.unwrap();
+    let transport = open_with(&url, "&prefetch_bytes=1").await.unwrap();
     let channel = create(&*transport).await;
     let mut positions = write(&*transport, &channel, (0..10).map(record).collect()).await;
     let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
@@ -65,7 +65,7 @@ async fn what_retention_drops_is_told() {
 
 #[tokio::test]
 async fn a_prefetch_that_is_too_small_loses_nothing() {
-    let transport = open_with(&shared(), "&prefetch=20000").await.unwrap();
+    let transport = open_with(&shared(), "&prefetch_bytes=20000").await.unwrap();
     let channel = create(&*transport).await;
     let mut writer = transport.writer(&channel).await.unwrap();
     let mut last = None;
@@ -83,7 +83,7 @@ async fn a_prefetch_that_is_too_small_loses_nothing() {
 /// A reader of the plain client hangs, for ever: its subscription is exclusive, and taken by itself.
 #[tokio::test]
 async fn a_reader_seeks_while_the_broker_sends() {
-    let transport = open_with(&shared(), "&prefetch=4000").await.unwrap();
+    let transport = open_with(&shared(), "&prefetch_bytes=4000").await.unwrap();
     let channel = create(&*transport).await;
     let positions = write(&*transport, &channel, (0..2_000).map(record).collect()).await;
     let more = write(&*transport, &channel, (2_000..4_000).map(record).collect()).await;
@@ -105,7 +105,7 @@ async fn a_reader_seeks_while_the_broker_sends() {
 #[tokio::test]
 async fn retention_that_passes_an_open_reader_is_told() {
     let url = shared();
-    let transport = open_with(&url, "&prefetch=1").await.unwrap();
+    let transport = open_with(&url, "&prefetch_bytes=1").await.unwrap();
     let channel = create(&*transport).await;
     // Each is an entry of its own, of which the reader has one or two.
     let mut positions = Vec::new();
@@ -142,7 +142,7 @@ async fn retention_that_passes_an_open_reader_is_told() {
 #[tokio::test]
 async fn what_expires_is_read_while_it_is_there() {
     let url = shared();
-    let transport = open_with(&url, "&prefetch=1&timeout_ms=10000").await.unwrap();
+    let transport = open_with(&url, "&prefetch_bytes=1&timeout_ms=10000").await.unwrap();
     for more in [false, true] {
         let channel = create(&*transport).await;
         for number in 0..10 {

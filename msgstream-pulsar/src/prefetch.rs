@@ -1,4 +1,4 @@
-//! What came for a reader and wasn't read yet.
+//! What is read ahead: entries that arrived for a reader and weren't read yet.
 
 mod continuity;
 mod end;
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
-use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -28,13 +28,13 @@ const MAX_BATCH: i64 = 1 << 24;
 /// Entries between the connection, which puts them in, the reader, which takes them out, and the
 /// reader's pump, which attaches the inbox to the topic whenever it isn't.
 ///
-/// What doesn't fit is dropped, and read again: the log has it. So the bytes that it holds are
+/// What doesn't fit is dropped and read again, because the log has it. So the bytes that it holds are
 /// bounded, whatever a broker sends.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     /// In bytes.
     limit: usize,
-    /// What the log has and doesn't come in this time is asked for anew.
+    /// After this time without an entry that the log has, it is requested again.
     patience: Duration,
     state: Mutex<State>,
     /// Something came, or what the pump was asked for.
@@ -47,21 +47,21 @@ pub(crate) struct Inbox {
 struct State {
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// What comes next; what is before it is dropped.
+    /// The place of the next entry; entries before it are dropped.
     tail: Position,
     /// Counts the moves of the reader to other places.
     moves: u64,
     link: Link,
-    /// Messages that the broker may still send; below 0 where it sent more than it might.
+    /// Messages that the broker may still send; below 0 if it sent more than it was allowed to.
     permits: i64,
     /// When it last got something, or made room.
     moved: Instant,
-    /// What an entry takes, by those that came, in bytes.
+    /// The estimated size of an entry, in bytes.
     entry_size: usize,
-    /// Where the log ended, as it was last told.
+    /// Where the log ended at the last report.
     end: Option<End>,
     end_wanted: bool,
-    /// The ledgers, as they were last told.
+    /// The ledgers at the last report.
     ledgers: Ledgers,
     /// Over what the broker passed when it was last attached to.
     jump: Option<Jump>,
@@ -69,8 +69,8 @@ struct State {
     sound: Option<Jump>,
     /// Where the reader is that wants to know.
     sound_wanted: Option<Position>,
-    failure: Option<Kind>,
-    /// The broker let go of it since the pump last looked.
+    failure: Option<Failure>,
+    /// The broker closed the consumer since the pump last looked.
     lost: bool,
 }
 
@@ -84,7 +84,7 @@ enum Link {
     Joined(u64, Arc<Connection>),
 }
 
-/// What came, as it came.
+/// An entry as it arrived.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) ledger: u64,
@@ -98,10 +98,10 @@ pub(crate) enum Found {
     Entry(Box<Entry>),
     /// Nothing that could be handed out now.
     Nothing,
-    Failure(Kind),
+    Failure(Failure),
 }
 
-/// What the pump is to do.
+/// What the pump must do.
 pub(crate) enum Job {
     /// Attach at the place; the number of moves goes with it.
     Join(Position, u64),
@@ -136,7 +136,7 @@ impl Inbox {
         Arc::new(Self { limit, patience, state, reader, pump })
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     pub(crate) fn job(&self) -> Job {
         let state = lock(&self.state);
         if state.failure.is_some() {
@@ -153,7 +153,7 @@ impl Inbox {
         }
     }
 
-    /// A consumer is about to be made.
+    /// Notes that a consumer is about to be created.
     pub(crate) fn joining(&self, id: u64) {
         lock(&self.state).link = Link::Joining(id);
     }
@@ -182,18 +182,18 @@ impl Inbox {
         true
     }
 
-    /// Attaching failed, for now or for good.
+    /// Notes that attaching failed.
     pub(crate) fn not_joined(&self) {
         lock(&self.state).link = Link::Apart;
     }
 
-    /// Tells the reader, once it has what came before.
-    pub(crate) fn fail(&self, kind: Kind) {
-        lock(&self.state).failure = Some(kind);
+    /// Fails the reader, once it has what arrived before.
+    pub(crate) fn fail(&self, failure: Failure) {
+        lock(&self.state).failure = Some(failure);
         self.reader.notify_one();
     }
 
-    /// The consumer is gone.
+    /// Notes that the consumer is gone.
     pub(crate) fn lost(&self, id: u64) {
         let mut state = lock(&self.state);
         match &state.link {
@@ -207,12 +207,12 @@ impl Inbox {
         self.reader.notify_one();
     }
 
-    /// Whether the broker let go of it since this was last asked.
+    /// Returns whether the broker closed the consumer since the last call.
     pub(crate) fn was_lost(&self) -> bool {
         std::mem::take(&mut lock(&self.state).lost)
     }
 
-    /// An entry came for a consumer.
+    /// Handles an entry that arrived for a consumer.
     pub(crate) fn push(&self, id: u64, ledger: u64, entry: u64, raw: Bytes) {
         let bytes = raw.len() + size_of::<Entry>();
         let payload = Payload::parse(raw);
@@ -270,7 +270,7 @@ impl Inbox {
         }
     }
 
-    /// Goes to another place. What came is void.
+    /// Moves to another place, and drops what has arrived.
     pub(crate) fn go(&self, to: Position) {
         let mut state = lock(&self.state);
         state.moves += 1;
@@ -278,7 +278,7 @@ impl Inbox {
         self.attach_anew(state, to);
     }
 
-    /// Has the broker send what it has from a place on.
+    /// Makes the broker send what it has from a place on.
     fn attach_anew(&self, mut state: MutexGuard<'_, State>, from: Position) {
         state.entries.clear();
         state.bytes = 0;
@@ -294,7 +294,7 @@ impl Inbox {
         self.pump.notify_one();
     }
 
-    /// Its reader is gone.
+    /// Closes the consumer, because the reader was dropped.
     pub(crate) fn close(&self) {
         let link = std::mem::replace(&mut lock(&self.state).link, Link::Apart);
         match link {

@@ -1,7 +1,7 @@
-//! What a reader gets its messages from: an ephemeral pull consumer.
+//! What is read ahead: messages of an ephemeral pull consumer.
 //!
 //! The server keeps no acknowledgements for it and repeats nothing. Whatever goes wrong with it, the
-//! reader throws it away and opens another one behind the last record that it handed out.
+//! reader drops it and opens another one after the last record that it returned.
 
 use std::mem;
 use std::str::FromStr;
@@ -11,38 +11,39 @@ use std::time::Duration;
 use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::api::API;
-use crate::error::lost;
-use crate::handle::{Handle, Slot};
+use crate::admin::API;
+use crate::client::{Handle, Slot};
+use crate::error::lost_by;
 use crate::link::Link;
 
-/// How many messages are asked for at most; less than the client keeps for one subscription.
+/// The most messages that are requested at once: fewer than the client keeps for one subscription.
 const BATCH: usize = 1_000;
 
-/// After so long without a message the server says that it is still there.
+/// How long the server waits without a message before it sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// So long without anything, and the consumer counts as lost.
+/// How long the server may be silent before the consumer counts as lost.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// How long one request for messages stands.
+/// How long one request for messages is valid.
 const EXPIRES: Duration = Duration::from_secs(30);
 
-/// The server forgets a consumer that nobody asked for so long.
+/// How long a consumer may be idle before the server deletes it.
 const INACTIVE: Duration = Duration::from_secs(60);
 
-/// What a message may have beside what the server's limit counts, in bytes: subjects.
+/// What a message may have besides what the server's limit counts, in bytes: subjects.
 const ENVELOPE: usize = 2 << 10;
 
 /// A message of a stream.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) sequence: u64,
-    /// How many messages of the stream came behind it when it was sent.
+    /// How many messages of the stream followed it when it was sent.
     pub(crate) behind: u64,
     pub(crate) message: Message,
 }
@@ -52,45 +53,45 @@ pub(crate) struct Feed {
     link: Arc<Link>,
     stream: String,
     consumer: String,
-    /// Where messages are asked for.
+    /// The subject of requests for messages.
     next_subject: String,
     inbox: String,
     messages: Subscriber,
-    /// The next delivery, taken from the subscription and not yet handed out.
+    /// The next delivery, taken from the subscription and not returned yet.
     held: Option<Delivery>,
-    /// How many messages the consumer has sent us.
+    /// How many messages the consumer has sent.
     received: u64,
-    /// What was asked for and hasn't come.
+    /// How many messages were requested and haven't arrived.
     asked: usize,
     asked_bytes: usize,
-    /// The most that is asked for, in bytes.
+    /// The most that is requested, in bytes.
     budget: usize,
-    /// A message is larger than the budget: it is asked for alone.
+    /// The next message is larger than the budget, so it is requested alone.
     oversized: bool,
-    /// When the server was heard last, or asked after it owed nothing.
+    /// When the server sent something last, or got a request while none was open.
     heard: Instant,
-    /// Something has come since.
+    /// Something has arrived since.
     is_heard: bool,
-    /// When the server said that it has nothing to send, and all that it sent had come.
+    /// When the server reported that it has nothing to send, and all that it sent had arrived.
     quiet: Option<Instant>,
 }
 
 impl Feed {
-    /// Opens a consumer that begins as a policy says, and gives its first sequence. Each has a name
-    /// of its own: the cluster may have placed the one before on a server that is gone.
+    /// Opens a consumer that begins where the policy says, and returns its first sequence. Each has a
+    /// name of its own: the cluster may have placed the previous one on a server that is gone.
     pub(crate) async fn open(
         handle: &Handle,
         slot: &Slot,
         stream: &str,
         policy: Value,
         limit: Duration,
-    ) -> Result<(Self, u64), TransportErrorKind> {
+    ) -> Result<(Self, u64), Failure> {
         let link = handle.link(slot).await?;
         let inbox = link.client.new_inbox();
         let consumer = inbox.rsplit('.').next().unwrap_or_default().to_owned();
         let subscribed = link.client.subscribe(format!("{inbox}.*")).await;
-        let messages = subscribed.map_err(|_| lost())?;
-        let budget = handle.config.options.prefetch;
+        let messages = subscribed.map_err(lost_by)?;
+        let budget = handle.config.options.prefetch_bytes;
         let feed = Self {
             next_subject: format!("{API}.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
             stream: stream.to_owned(),
@@ -101,7 +102,7 @@ impl Feed {
             received: 0,
             asked: 0,
             asked_bytes: 0,
-            // Half of it is asked for at a time, and takes any message.
+            // Half of it is requested at a time, and has room for any message.
             budget: budget.max(2 * (link.client.max_payload() + ENVELOPE)),
             oversized: false,
             heard: Instant::now(),
@@ -124,8 +125,8 @@ impl Feed {
         Ok((feed, made.delivered.stream_seq + 1))
     }
 
-    /// The next delivery that is there already.
-    pub(crate) fn peek(&mut self) -> Result<Option<&Delivery>, TransportErrorKind> {
+    /// Returns the next delivery if it has arrived.
+    pub(crate) fn peek(&mut self) -> Result<Option<&Delivery>, Failure> {
         while self.held.is_none() {
             match self.messages.next().now_or_never() {
                 None => return Ok(None),
@@ -135,54 +136,54 @@ impl Feed {
         Ok(self.held.as_ref())
     }
 
-    /// Lets go of the delivery that was peeked at.
+    /// Drops the delivery that was peeked at.
     pub(crate) fn pop(&mut self) {
         self.held = None;
     }
 
-    /// Whether the connection is there through which it gets its messages.
+    /// Returns whether its connection is alive.
     pub(crate) fn is_connected(&self) -> bool {
         self.link.is_alive()
     }
 
-    /// Whether the server has said since a time that it has nothing more to send.
+    /// Returns whether the server has reported since a time that it has nothing more to send.
     pub(crate) fn is_quiet_since(&self, time: Instant) -> bool {
         self.quiet.is_some_and(|quiet| quiet >= time)
     }
 
-    /// Waits for the next delivery, asking for more where enough has come. [`Self::peek`] has it
-    /// then.
+    /// Waits for the next delivery, which [`Self::peek`] returns then, and requests more messages
+    /// once enough have arrived.
     ///
     /// # Cancel safety
     /// Cancelling loses nothing.
-    pub(crate) async fn wait(&mut self) -> Result<(), TransportErrorKind> {
+    pub(crate) async fn wait(&mut self) -> Result<(), Failure> {
         while self.peek()?.is_none() {
             self.ask().await?;
-            // One look at the clock for all that has come.
+            // One look at the clock for all that has arrived.
             if mem::take(&mut self.is_heard) {
                 self.heard = Instant::now();
             }
             let message = tokio::select! {
                 biased;
                 message = timeout_at(self.heard + SILENCE, self.messages.next()) => message,
-                () = self.link.lost() => return Err(self.link.why_lost()),
+                () = self.link.lost() => return Err(self.link.why_lost().into()),
             };
             match message {
                 Ok(message) => self.take(message)?,
                 Err(_) => {
-                    let reason = "the server stopped sending to the reader".to_owned();
-                    return Err(TransportErrorKind::Unavailable { reason });
+                    let reason = "the server fell silent towards the reader".to_owned();
+                    return Err(TransportErrorKind::Unavailable { reason }.into());
                 }
             }
         }
         Ok(())
     }
 
-    /// Asks for more messages, where half of those that were asked for have come.
+    /// Requests more messages once half of those that were requested have arrived.
     ///
     /// # Cancel safety
-    /// A cancelled call has asked and counted it, or neither.
-    pub(crate) async fn ask(&mut self) -> Result<(), TransportErrorKind> {
+    /// A cancelled call has sent the request and counted it, or neither.
+    pub(crate) async fn ask(&mut self) -> Result<(), Failure> {
         if self.asked > BATCH / 2 || self.asked_bytes > self.budget / 2 {
             return Ok(());
         }
@@ -202,7 +203,7 @@ impl Feed {
         let reply = format!("{}.pull", self.inbox);
         let body = Bytes::from(request.to_string());
         let sent = client.publish_with_reply(self.next_subject.clone(), reply, body);
-        sent.await.map_err(|_| self.link.why_lost())?;
+        sent.await.map_err(|error| Failure::new(self.link.why_lost(), error))?;
         if self.asked == 0 {
             self.heard = Instant::now();
         }
@@ -211,24 +212,24 @@ impl Feed {
         Ok(())
     }
 
-    /// Holds a delivery, or learns from what is none.
-    fn take(&mut self, message: Option<Message>) -> Result<(), TransportErrorKind> {
+    /// Keeps a delivery, or handles a status message.
+    fn take(&mut self, message: Option<Message>) -> Result<(), Failure> {
         let message = message.ok_or_else(|| self.link.why_lost())?;
         self.is_heard = true;
         // A message of the stream may have a status too, if another program gave it one.
         let Some(place) = message.reply.as_deref().and_then(Place::read) else {
-            let reason = "a message without its place in the stream".to_owned();
-            let protocol = Err(TransportErrorKind::Protocol { reason });
+            let reason = "the server sent a message without its place in the stream".to_owned();
+            let protocol = Err(TransportErrorKind::Protocol { reason }.into());
             return message.status.map_or(protocol, |status| self.learn(status, &message));
         };
         self.quiet = None;
         if place.delivery != self.received + 1 {
             // The client drops what is over the capacity of its subscription.
             let reason = format!(
-                "delivery {} came after {}: something was lost on the way",
+                "delivery {} came after delivery {}: messages were lost on the way",
                 place.delivery, self.received
             );
-            return Err(TransportErrorKind::Unavailable { reason });
+            return Err(TransportErrorKind::Unavailable { reason }.into());
         }
         self.received += 1;
         self.asked = self.asked.saturating_sub(1);
@@ -241,16 +242,16 @@ impl Feed {
         Ok(())
     }
 
-    fn learn(&mut self, status: StatusCode, message: &Message) -> Result<(), TransportErrorKind> {
+    fn learn(&mut self, status: StatusCode, message: &Message) -> Result<(), Failure> {
         let text = message.description.as_deref().unwrap_or_default();
         match status.as_u16() {
-            // A sign of life, where there is nothing else to send. What was sent came before it.
+            // A heartbeat, sent if there is nothing else to send. What was sent came before it.
             100 => {
                 let sent: Option<u64> = left(message.headers.as_ref(), "Nats-Last-Consumer");
                 self.quiet = sent.filter(|sent| *sent == self.received).map(|_| Instant::now());
                 return Ok(());
             }
-            // The request has ended: nothing there, its time is over, or its bytes are used up.
+            // The request has ended: nothing is there, its time is over, or its bytes are used up.
             404 | 408 => {}
             409 if text.contains("MaxBytes") => {
                 self.oversized = self.received_nothing_since(message);
@@ -258,7 +259,7 @@ impl Feed {
             409 if text.contains("Batch Completed") => {}
             _ => {
                 let reason = format!("the server ended the reader's consumer: {status} {text}");
-                return Err(TransportErrorKind::Unavailable { reason });
+                return Err(TransportErrorKind::Unavailable { reason }.into());
             }
         }
         let headers = message.headers.as_ref();
@@ -271,7 +272,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Whether a request ended as it began: the next message alone is larger.
+    /// Returns whether a request ended without a message: the next message alone is larger.
     fn received_nothing_since(&self, message: &Message) -> bool {
         let left: Option<usize> = left(message.headers.as_ref(), "Nats-Pending-Bytes");
         left.is_some_and(|left| left >= self.budget)
@@ -280,7 +281,7 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        // Where this can't be sent at once, the server forgets the consumer by itself.
+        // If this can't be sent at once, the server deletes the idle consumer by itself.
         let subject = format!("{API}.CONSUMER.DELETE.{}.{}", self.stream, self.consumer);
         let reply = format!("{}.gone", self.inbox);
         let _ = self.link.client.publish_with_reply(subject, reply, Bytes::new()).now_or_never();
@@ -295,11 +296,11 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What the reply subject of a message tells.
+/// What is in the reply subject of a message.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
     sequence: u64,
-    /// Its number among those that the consumer sent, from 1 on.
+    /// Its number among the messages that the consumer sent, from 1 on.
     delivery: u64,
     behind: u64,
 }

@@ -1,8 +1,8 @@
-//! The clients that fetch, and the feeds of single topics that come from them.
+//! What is read ahead: the clients that fetch, and their feeds of single topics.
 //!
-//! One client fetches for many readers, with a few threads and one connection for each broker. Each
+//! One client fetches for many readers, with a few threads and one connection to each broker. Each
 //! topic has a queue of its own in it, which its reader empties without a thread in between. The
-//! client holds a topic once, so a second reader of it comes from a second client.
+//! client fetches a topic once, so a second reader of it uses a second client.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
@@ -22,19 +23,19 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use tokio::sync::{Mutex as Turn, Notify};
 
 use crate::KafkaConfig;
-use crate::error::{Failure, kind};
+use crate::error::{FetchError, failed};
 use crate::events::{Events, lock};
 use crate::native::topic::{Told, Topic, set_leader_epoch};
 
 pub(crate) type Consumer = BaseConsumer<Events>;
 
-/// The group that is named to the brokers by whoever only reads: nothing is kept under it.
+/// The group that readers name to the brokers. Nothing is stored under it.
 const READERS: &str = "msgstream-readers";
 
 /// How often the client's log and troubles are looked at.
 const TICK: Duration = Duration::from_millis(50);
 
-/// For how long, each time. The client library gives no more than one event without a time.
+/// How long each look takes. Without a time the client library returns one event at most.
 const EVENTS: Duration = Duration::from_millis(1);
 
 /// How long the client may take to find a topic's leader before it goes on without.
@@ -53,15 +54,15 @@ pub(crate) struct Fetcher {
     ended: Sender<Ended>,
 }
 
-/// The topics that are fetched, with what their feeds are told.
+/// The topics that are fetched, with the signals of their feeds.
 type Topics = Arc<Mutex<HashMap<String, Arc<Signal>>>>;
 
-/// What a feed is told from other threads.
+/// What other threads signal to a feed.
 #[derive(Debug, Default)]
 struct Signal {
     /// There may be something in its queue.
     wake: Notify,
-    /// A message of its topic went by its queue.
+    /// A message of its topic didn't come through its queue.
     missed: AtomicBool,
 }
 
@@ -73,7 +74,7 @@ struct Ended {
 
 impl Fetcher {
     /// One that fetches.
-    fn new(config: &KafkaConfig) -> Result<Arc<Self>, TransportErrorKind> {
+    fn new(config: &KafkaConfig) -> Result<Arc<Self>, Failure> {
         let group = format!("{}{READERS}", config.prefix);
         Self::of("readers", &config.consumer(&group), config.timeout)
     }
@@ -82,21 +83,21 @@ impl Fetcher {
         name: &'static str,
         client: &ClientConfig,
         timeout: Duration,
-    ) -> Result<Arc<Self>, TransportErrorKind> {
+    ) -> Result<Arc<Self>, Failure> {
         let events = Events::new(name);
         let made: KafkaResult<Consumer> = client.create_with_context(events.clone());
-        let consumer = Arc::new(made.map_err(|error| kind(&error, timeout))?);
+        let consumer = Arc::new(made.map_err(|error| failed(&error, timeout))?);
         let (ended, ends) = channel();
         let topics = Topics::default();
         let fetcher = Self { consumer, events, turn: Turn::default(), topics, ended };
         let (consumer, topics) = (Arc::clone(&fetcher.consumer), Arc::clone(&fetcher.topics));
         let serve = move || serve(&consumer, &topics, &ends);
         let spawned = thread::Builder::new().name("kafka-fetch".to_owned()).spawn(serve);
-        spawned.map_err(|error| no_thread(&error))?;
+        spawned.map_err(no_thread)?;
         Ok(Arc::new(fetcher))
     }
 
-    /// Takes the topic for one feed.
+    /// Reserves the topic for one feed. Returns whether it was free.
     fn reserve(&self, topic: &str) -> bool {
         let mut topics = lock(&self.topics);
         let free = !topics.contains_key(topic);
@@ -106,8 +107,8 @@ impl Fetcher {
         free
     }
 
-    /// Begins to fetch a topic that was reserved, from an offset on. It blocks, briefly.
-    fn open(self: &Arc<Self>, topic: &str, place: Place) -> Result<Feed, TransportErrorKind> {
+    /// Begins to fetch a reserved topic from an offset on. It blocks briefly.
+    fn open(self: &Arc<Self>, topic: &str, place: Place) -> Result<Feed, Failure> {
         let signal = lock(&self.topics).get(topic).cloned().unwrap_or_default();
         let fetcher = Arc::clone(self);
         let mut feed = Feed { fetcher, topic: topic.to_owned(), fetched: None, signal };
@@ -122,28 +123,28 @@ impl fmt::Debug for Fetcher {
     }
 }
 
-pub(crate) fn no_thread(error: &std::io::Error) -> TransportErrorKind {
-    TransportErrorKind::Unavailable {
-        reason: format!("there is no thread for the client: {error}"),
-    }
+pub(crate) fn no_thread(error: std::io::Error) -> Failure {
+    let reason = "a thread for the client can't be started".to_owned();
+    Failure::new(TransportErrorKind::Unavailable { reason }, error)
 }
 
-/// Serves the client's log and takes leave of feeds, as long as the fetcher is there.
+/// Serves the client's log, and stops fetching for feeds that were dropped, as long as the fetcher is
+/// alive.
 fn serve(consumer: &Arc<Consumer>, topics: &Topics, ends: &Receiver<Ended>) {
     loop {
         match ends.recv_timeout(TICK) {
             Ok(Ended { topic, fetched }) => {
                 drop(fetched);
                 if let Err(error) = consumer.incremental_unassign(&alone(&topic)) {
-                    tracing::warn!(topic, %error, "a topic can't be left");
+                    tracing::warn!(topic, %error, "the Kafka client can't stop fetching a topic");
                 }
                 lock(topics).remove(&topic);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        // Errors tell themselves. Every topic has a queue of its own, so no message should come
-        // here; one that does is missing there.
+        // Errors reach `Events`. Every topic has a queue of its own, so no message should come here;
+        // one that does is missing there.
         while let Some(event) = consumer.poll(EVENTS) {
             if let Ok(message) = event
                 && let Some(signal) = lock(topics).get(message.topic())
@@ -155,14 +156,14 @@ fn serve(consumer: &Arc<Consumer>, topics: &Topics, ends: &Receiver<Ended>) {
     }
 }
 
-/// A list of the topic's only partition.
+/// Returns a list of the topic's only partition.
 fn alone(topic: &str) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, 0);
     list
 }
 
-/// The same, with an offset.
+/// Returns the same list with an offset.
 pub(crate) fn alone_at(topic: &str, offset: u64) -> KafkaResult<TopicPartitionList> {
     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
     let mut list = TopicPartitionList::new();
@@ -188,31 +189,27 @@ pub(crate) struct Fetchers {
 }
 
 impl Fetchers {
-    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, TransportErrorKind> {
+    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, Failure> {
         let asking = Fetcher::of("questions", &config.questions(), config.timeout)?;
         Ok(Self { asking, fetching: Mutex::default() })
     }
 
-    /// Begins to fetch a topic from an offset on. It blocks, briefly.
+    /// Begins to fetch a topic from an offset on. It blocks briefly.
     pub(crate) fn open(
         &self,
         config: &KafkaConfig,
         topic: &str,
         place: Place,
-    ) -> Result<Feed, TransportErrorKind> {
+    ) -> Result<Feed, Failure> {
         self.reserve(config, topic)?.open(topic, place)
     }
 
-    fn reserve(
-        &self,
-        config: &KafkaConfig,
-        topic: &str,
-    ) -> Result<Arc<Fetcher>, TransportErrorKind> {
+    fn reserve(&self, config: &KafkaConfig, topic: &str) -> Result<Arc<Fetcher>, Failure> {
         let mut fetching = lock(&self.fetching);
         if let Some(fetcher) = fetching.iter().find(|fetcher| fetcher.reserve(topic)) {
             return Ok(Arc::clone(fetcher));
         }
-        // Those that have nothing to do any more go.
+        // Clients without topics aren't needed any more.
         fetching.retain(|fetcher| !lock(&fetcher.topics).is_empty());
         let fetcher = Fetcher::new(config)?;
         fetcher.reserve(topic);
@@ -230,11 +227,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Gives what has come to a function, one by one, until that breaks off. It doesn't wait.
+    /// Passes what has arrived to a function, one by one, until that breaks off. It doesn't wait.
     pub(crate) fn drain(&self, mut each: impl FnMut(Told<'_>) -> ControlFlow<()>) {
         if self.signal.missed.load(Ordering::Acquire) {
-            let text = "the client put a message into another queue".to_owned();
-            let _ = each(Told::Failed(Failure { code: RDKafkaErrorCode::Fail, text }));
+            let text = "the client put a message into the wrong queue".to_owned();
+            let _ = each(Told::Failed(FetchError { code: RDKafkaErrorCode::Fail, text }));
         } else if let Some(fetched) = &self.fetched {
             fetched.drain(each);
         }
@@ -245,16 +242,16 @@ impl Feed {
         self.signal.wake.notified().await;
     }
 
-    /// Goes on at another offset. It blocks, briefly. Of what was fetched before nothing comes: the
-    /// client numbers its assignments.
-    pub(crate) fn restart(mut self, place: Place) -> Result<Self, TransportErrorKind> {
+    /// Goes on at another offset. It blocks briefly. Nothing that was fetched before arrives any more:
+    /// the client numbers its assignments.
+    pub(crate) fn restart(mut self, place: Place) -> Result<Self, Failure> {
         let left = self.fetcher.consumer.incremental_unassign(&alone(&self.topic));
-        left.map_err(|error| kind(&error, Duration::ZERO))?;
+        left.map_err(|error| failed(&error, Duration::ZERO))?;
         self.begin(place)?;
         Ok(self)
     }
 
-    fn begin(&mut self, place: Place) -> Result<(), TransportErrorKind> {
+    fn begin(&mut self, place: Place) -> Result<(), Failure> {
         let consumer = &self.fetcher.consumer;
         // Before each assignment, so that nothing of the topic gets into the common queue: with the
         // one before the client may have forgotten the partition, and its queue. The queue of before
@@ -264,7 +261,7 @@ impl Feed {
         self.fetched = Topic::split(consumer, &self.topic, move || signal.wake.notify_one());
         if self.fetched.is_none() {
             let reason = "the client has no queue for the topic".to_owned();
-            return Err(TransportErrorKind::Unavailable { reason });
+            return Err(TransportErrorKind::Unavailable { reason }.into());
         }
         let assigned = alone_at(&self.topic, place.offset).and_then(|mut list| {
             if let Some(epoch) = place.epoch {
@@ -272,7 +269,7 @@ impl Feed {
             }
             consumer.incremental_assign(&list)
         });
-        assigned.map_err(|error| kind(&error, Duration::ZERO))?;
+        assigned.map_err(|error| failed(&error, Duration::ZERO))?;
         // Else the client would look for the topic's leader up to a second later, as it does where
         // no broker answers for so long.
         let _ = consumer.fetch_metadata(Some(&self.topic), LEADER);

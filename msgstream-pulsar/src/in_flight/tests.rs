@@ -56,7 +56,7 @@ fn a_refused_entry_in_the_middle_leaves_what_was_before_it() {
     let producer = producer();
     let receipt = submit(&producer, &[1, 1, 1]);
     producer.receipt(0, Some((7, 0)));
-    producer.refused(1, Kind::Config { reason: "no".to_owned() });
+    producer.refused(1, Kind::Config { reason: "no".to_owned() }.into());
     let (stored, rest) = outcome(receipt);
     assert_eq!(stored, ["7:0:1"]);
     // The third entry was sent already.
@@ -67,7 +67,7 @@ fn a_refused_entry_in_the_middle_leaves_what_was_before_it() {
 fn a_lost_connection_leaves_all_unknown() {
     let producer = producer();
     let receipts = [submit(&producer, &[1]), submit(&producer, &[1])];
-    producer.fail(Kind::Unavailable { reason: "gone".to_owned() });
+    producer.fail(Kind::Unavailable { reason: "gone".to_owned() }.into());
     for receipt in receipts {
         assert!(matches!(outcome(receipt).1, Some((Fate::Unknown, Kind::Unavailable { .. }))));
     }
@@ -98,7 +98,7 @@ async fn a_receipt_that_never_comes_is_given_up() {
     tokio::time::advance(Duration::from_secs(30)).await;
     producer.expire(Instant::now());
     assert!(matches!(outcome(receipt).1, Some((Fate::Unknown, Kind::TimedOut { .. }))));
-    assert_eq!(producer.room(1).await, Err(Kind::Poisoned));
+    assert_eq!(producer.room(1).await, Err(Kind::Poisoned.into()));
 }
 
 #[tokio::test]

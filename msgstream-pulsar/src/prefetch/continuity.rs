@@ -1,8 +1,8 @@
 //! Whether something is missing between what was read and what came.
 //!
-//! A broker passes over entries by itself: for their age, for the size of a backlog, for markers of its own
-//! among them, for a filter. Whatever it passes over is asked for once more: what the log still has
-//! comes then, and what is passed over again isn't there for anybody.
+//! A broker skips entries by itself: for their age, for the size of a backlog, because they are markers,
+//! for a filter. Whatever it skips is requested once more: what the log still has arrives then, and what
+//! is skipped again isn't there for anybody.
 
 use msgstream_core::record::Position;
 use msgstream_core::transport::TransportErrorKind as Kind;
@@ -20,7 +20,7 @@ pub(super) struct Jump {
 }
 
 impl State {
-    /// Whether an entry is what stands at the reader's place, or is known to come next.
+    /// Returns whether an entry is the one at the reader's place, or is known to be the next.
     fn follows(&self, Jump { from, to: (ledger, entry) }: Jump) -> bool {
         let [from_ledger, from_entry, _] = from.words();
         (from_ledger, from_entry) == (ledger, entry)
@@ -28,30 +28,30 @@ impl State {
             || self.ledgers.adjoin(from, ledger, entry)
     }
 
-    /// The step from a place to the entry that is next.
+    /// Returns the step from a place to the next entry.
     fn step(&self, from: Position) -> Option<Jump> {
         self.entries.front().map(|front| Jump { from, to: (front.ledger, front.entry) })
     }
 }
 
 impl Inbox {
-    /// The next entry, where nothing is missing between it and the place that the reader is at.
+    /// Returns the next entry if nothing is missing between it and the reader's place.
     pub(crate) fn take(&self, next: Position) -> Found {
         let mut state = lock(&self.state);
         let Some(step) = state.step(next) else {
             return match state.failure.take() {
                 None => Found::Nothing,
-                Some(kind) => {
+                Some(failure) => {
                     drop(state);
                     // It tries again.
                     self.pump.notify_one();
-                    Found::Failure(kind)
+                    Found::Failure(failure)
                 }
             };
         };
         if !state.follows(step) && state.sound != Some(step) {
-            if let Some(kind) = state.failure.take() {
-                return Found::Failure(kind);
+            if let Some(failure) = state.failure.take() {
+                return Found::Failure(failure);
             }
             state.sound_wanted = Some(next);
             drop(state);
@@ -79,15 +79,15 @@ impl Inbox {
         let Some(step) = state.step(next) else { return };
         if !ledgers.contains(next.words()[0]) {
             let first = ledgers.first().unwrap_or(entry_place(step.to.0, step.to.1));
-            state.failure = Some(Kind::PositionTrimmed { position: next, first });
+            state.failure = Some(Kind::PositionTrimmed { position: next, first }.into());
         } else {
             state.ledgers = ledgers;
             if !state.follows(step) {
                 if state.jump.replace(step) != Some(step) {
-                    debug!(from = %next, "the broker passed over entries: they are asked for again");
+                    debug!(from = %next, "the broker skipped entries, requesting them again");
                     return self.attach_anew(state, next);
                 }
-                debug!(from = %next, "the broker passes over entries that nobody gets");
+                debug!(from = %next, "the broker skipped entries again, which no reader gets");
                 state.sound = Some(step);
             }
         }

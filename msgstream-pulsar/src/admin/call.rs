@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use bytes::{Bytes, BytesMut};
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use reqwest::{Method, Response};
@@ -13,9 +13,9 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::Rest;
-use crate::error::{status, unreachable};
+use crate::error::{status, unreachable, unreachable_by};
+use crate::name::Topic;
 use crate::tls;
-use crate::topic::Topic;
 
 /// Any broker may send us on to the one that has the topic.
 const MAX_REDIRECTS: usize = 8;
@@ -28,15 +28,15 @@ pub(super) struct Answer {
 }
 
 /// Why a request has no answer.
-struct Failure {
-    kind: Kind,
+struct Unanswered {
+    failure: Failure,
     /// Nobody got the request.
     unsent: bool,
 }
 
-impl From<Kind> for Failure {
-    fn from(kind: Kind) -> Self {
-        Self { kind, unsent: false }
+impl<F: Into<Failure>> From<F> for Unanswered {
+    fn from(failure: F) -> Self {
+        Self { failure: failure.into(), unsent: false }
     }
 }
 
@@ -46,10 +46,10 @@ struct Reason {
 }
 
 impl Answer {
-    pub(super) fn refusal(&self) -> Kind {
+    pub(super) fn refusal(&self) -> Failure {
         let reason = serde_json::from_slice(&self.body).map(|Reason { reason }| reason);
-        let reason = reason.unwrap_or_else(|_| "it gives no reason".to_owned());
-        // What the broker didn't expect comes with a page of where it was; one line says what.
+        let reason = reason.unwrap_or_else(|_| "no reason is given".to_owned());
+        // An unexpected error of the broker comes with a whole page; one line says what it is.
         let line = reason.lines().find_map(|line| line.strip_prefix("Message: "));
         status(self.status, line.unwrap_or(reason.trim()))
     }
@@ -59,16 +59,17 @@ impl Answer {
     }
 
     /// What was asked for.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Kind> {
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         if self.status != 200 {
             return Err(self.refusal());
         }
-        serde_json::from_slice(&self.body).map_err(|error| Kind::Protocol {
-            reason: format!("the admin interface's answer can't be read: {error}"),
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let reason = "the admin interface's JSON has another form than expected".to_owned();
+            Failure::new(Kind::Protocol { reason }, error)
         })
     }
 
-    pub(super) fn done(&self) -> Result<(), Kind> {
+    pub(super) fn done(&self) -> Result<(), Failure> {
         if matches!(self.status, 200..=299) { Ok(()) } else { Err(self.refusal()) }
     }
 
@@ -78,8 +79,8 @@ impl Answer {
 }
 
 impl Rest {
-    /// Sends a request to the first host that can be reached. What only asks goes to the next one
-    /// also where no answer comes, and what does something doesn't: it may be done all the same.
+    /// Sends a request to the first host that can be reached. If no answer comes, a request that
+    /// changes nothing goes to the next host, and one that does something doesn't: it may have been done.
     pub(super) async fn call(
         &self,
         method: Method,
@@ -87,7 +88,7 @@ impl Rest {
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<Answer, Kind> {
+    ) -> Result<Answer, Failure> {
         let asks = method == Method::GET;
         let (begin, mut left) = (Instant::now(), self.timeout);
         let (mut retry, mut last) = (Retry::new(self.timeout), None);
@@ -100,14 +101,15 @@ impl Rest {
                 let answer =
                     timeout_at(until, self.follow(base, &method, topic, path, query, body));
                 async move {
-                    match answer.await.unwrap_or_else(|_| Err(Kind::TimedOut { after }.into())) {
+                    let late = Unanswered::from(Kind::TimedOut { after });
+                    match answer.await.unwrap_or(Err(late)) {
                         Ok(answer) => ControlFlow::Break(Ok(answer)),
-                        Err(Failure { kind, unsent })
-                            if kind.is_temporary() && (asks || unsent) =>
+                        Err(Unanswered { failure, unsent })
+                            if failure.is_temporary() && (asks || unsent) =>
                         {
-                            ControlFlow::Continue(kind)
+                            ControlFlow::Continue(failure)
                         }
-                        Err(Failure { kind, .. }) => ControlFlow::Break(Err(kind)),
+                        Err(Unanswered { failure, .. }) => ControlFlow::Break(Err(failure)),
                     }
                 }
             });
@@ -126,7 +128,7 @@ impl Rest {
         }
     }
 
-    /// A request to one of the hosts, and to where it sends us.
+    /// Sends a request to one of the hosts, and follows its redirects.
     async fn follow(
         &self,
         base: Url,
@@ -135,7 +137,7 @@ impl Rest {
         path: &[&str],
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Unanswered> {
         let mut url = base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(["admin", "v2"]).extend(path);
@@ -155,12 +157,15 @@ impl Rest {
             let response = request.send().await.map_err(|error| {
                 let sent_on = match url.origin() == base.origin() {
                     true => String::new(),
-                    false => format!(", which sends us to {}", url.origin().ascii_serialization()),
+                    false => format!(", redirected to {},", url.origin().ascii_serialization()),
                 };
                 let place = format_args!("the admin interface at {base} (option `admin`){sent_on}");
-                let kind = tls::distrust(place, &error)
-                    .unwrap_or_else(|| unreachable(format_args!("{place}: {}", root(&error))));
-                Failure { kind, unsent: error.is_connect() }
+                let unsent = error.is_connect();
+                let failure = tls::distrust(place, &error).unwrap_or_else(|| {
+                    let what = format_args!("a request to {place} failed");
+                    unreachable_by(what, error.without_url())
+                });
+                Unanswered { failure, unsent }
             })?;
             if !response.status().is_redirection() {
                 return Ok(read(response).await?);
@@ -168,38 +173,29 @@ impl Rest {
             let location = response.headers().get(reqwest::header::LOCATION);
             let location = location.and_then(|value| url.join(value.to_str().ok()?).ok());
             let next = location.ok_or_else(|| Kind::Protocol {
-                reason: "the admin interface redirects to nowhere".to_owned(),
+                reason: "the admin interface redirects without a location".to_owned(),
             })?;
             if self.token.is_some() {
                 self.check_redirect(&url, &next, topic).await?;
             }
             url = next;
         }
-        Err(unreachable("the admin interface redirects without end").into())
+        Err(unreachable("the admin interface redirects too often").into())
     }
 }
 
-async fn read(mut response: Response) -> Result<Answer, Kind> {
+async fn read(mut response: Response) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let mut body = BytesMut::new();
     let broken = |error: reqwest::Error| {
-        unreachable(format_args!("the admin interface's answer broke off: {}", root(&error)))
+        unreachable_by("the admin interface's answer broke off", error.without_url())
     };
     while let Some(part) = response.chunk().await.map_err(broken)? {
         if body.len() + part.len() > MAX_ANSWER {
-            let reason = format!("the admin interface's answer is over {MAX_ANSWER} bytes");
-            return Err(Kind::Protocol { reason });
+            let reason = format!("the admin interface's answer has more than {MAX_ANSWER} bytes");
+            return Err(Kind::Protocol { reason }.into());
         }
         body.extend_from_slice(&part);
     }
     Ok(Answer { status, body: body.freeze() })
-}
-
-/// What is at the bottom of an error: the rest says no more than that a request failed.
-fn root(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -1,7 +1,8 @@
-//! The transport: making, finding and removing channels.
+//! The transport.
 
 use msgstream_core::transport::CreateOptions;
 use msgstream_core::transport::ReaderOptions;
+use std::array::TryFromSliceError;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,14 +14,12 @@ use msgstream_core::transport::{
 };
 
 use crate::MemConfig;
-use crate::instance::{Attached, Channel, Handle, Instance, lock};
+use crate::client::{Attached, Channel, Handle, Instance, lock};
 use crate::log::offset;
+use crate::name::check_name;
 use crate::reader::MemReader;
 use crate::subscription::MemSubscription;
 use crate::writer::MemWriter;
-
-/// The longest name of a channel or a subscription, in bytes.
-const MAX_NAME: usize = 255;
 
 /// A handle on an instance: channels in memory.
 ///
@@ -45,26 +44,26 @@ pub struct MemTransport {
 }
 
 impl MemTransport {
-    /// A private instance, which ends with its last handle, writer, reader or subscription.
+    /// Creates a private instance, which ends with its last handle, writer, reader or subscription.
     #[must_use]
     pub fn new(config: MemConfig) -> Self {
         Self { handle: Handle::new(Instance::new(config)) }
     }
 
-    /// A handle on the instance of this name, with no limits where it isn't there yet. It is kept
-    /// for the life of the process. The name may be any text; in a URL it has only letters, digits,
-    /// `-`, `_` and `.`.
+    /// Returns a handle on the instance of this name, which is created without limits if it is missing
+    /// and kept for the life of the process. The name may be any text; in a URL it has only letters,
+    /// digits, `-`, `_` and `.`.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { handle: Handle::new(Instance::named(name, MemConfig::default())) }
     }
 
-    /// A handle on the instance of this name, made with this configuration where it isn't there
-    /// yet.
+    /// Returns a handle on the instance of this name, which is created with this configuration if it is
+    /// missing.
     ///
     /// # Errors
-    /// [`ConnectError::InvalidOption`] where the instance has another value for an option that the
-    /// configuration sets.
+    /// Fails with [`ConnectError::InvalidOption`] if the instance has another value for an option that
+    /// the configuration sets.
     pub fn named_with(name: &str, config: MemConfig) -> Result<Self, ConnectError> {
         let instance = Instance::named(name, config);
         instance.check(name, config)?;
@@ -184,14 +183,12 @@ impl Transport for MemTransport {
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        let Ok(bytes) = bytes.try_into() else {
+        let bytes = bytes.try_into().map_err(|error: TryFromSliceError| {
             let reason =
                 format!("a position of an in-process log has 8 bytes, not {}", bytes.len());
-            return Err(TransportError::new(
-                "decode_position",
-                TransportErrorKind::Config { reason },
-            ));
-        };
+            let kind = TransportErrorKind::Config { reason };
+            TransportError::new("decode_position", kind).because(error)
+        })?;
         Ok(Position::new(u64::from_le_bytes(bytes)))
     }
 
@@ -201,12 +198,17 @@ impl Transport for MemTransport {
     }
 }
 
-fn check_name(name: &str) -> Result<(), String> {
-    if name.is_empty() || name.len() > MAX_NAME {
-        return Err(format!("it has {} bytes; 1 to {MAX_NAME} are allowed", name.len()));
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_cause() {
+        let error = MemTransport::new(MemConfig::default()).decode_position(&[1]).unwrap_err();
+        assert!(error.source().unwrap().is::<TryFromSliceError>());
     }
-    if name.chars().any(char::is_control) {
-        return Err("it has control characters; any other character is allowed".to_owned());
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The task of a writer: sends messages and matches their acknowledgements.
+//! The task of a writer, which sends messages and matches their acknowledgements.
 //!
 //! Acknowledgements come on an inbox of the writer, one for each message, with the message's number
 //! at the end of their subject. They are taken in the order of the messages, so that success is a
@@ -15,18 +15,23 @@ use async_nats::message::OutboundMessage;
 use async_nats::subject::Subject;
 use async_nats::{Client, Message, Subscriber};
 use futures::{FutureExt as _, Sink, StreamExt as _};
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Fate, Outcome, ReceiptSender, TransportError, TransportErrorKind};
+use msgstream_core::transport::{Fate, Outcome, ReceiptSender, TransportErrorKind};
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Batch, Channel, State};
-use crate::error::lost;
-use crate::handle::WriterCount;
+use crate::client::WriterCount;
+use crate::error::{lost, lost_by, unreadable_answer};
 use crate::link::{Link, SUBSCRIPTION};
 use crate::refusal::ServerError;
 use crate::stream_info::StreamInfo;
+use crate::writer::{Batch, Channel, State};
+
+/// How many messages are in flight at most: their acknowledgements must fit into the subscription.
+pub(crate) const WINDOW: usize = 1_024;
+const _: () = assert!(WINDOW <= SUBSCRIPTION / 2);
 
 /// A batch on its way.
 struct Sending {
@@ -37,15 +42,15 @@ struct Sending {
     receipt: ReceiptSender,
 }
 
-pub(super) struct Task {
+pub(crate) struct Task {
     at: Arc<Channel>,
     link: Arc<Link>,
     client: Client,
     submitted: mpsc::UnboundedReceiver<Batch>,
     state: Arc<watch::Sender<State>>,
-    /// Waited for by whoever closes the handle.
+    /// Closing the handle waits for this.
     _count: WriterCount,
-    /// The subject of the last answer that was asked for: the inbox, a dot, a number.
+    /// The subject of the last acknowledgement that was requested: the inbox, a dot, a number.
     reply: String,
     inbox_len: usize,
     acks: Subscriber,
@@ -54,7 +59,7 @@ pub(super) struct Task {
     /// The first batch that isn't sent whole.
     unsent: usize,
     /// The answers to what was sent, from the oldest that isn't settled on.
-    in_flight: VecDeque<Option<Result<u64, TransportErrorKind>>>,
+    in_flight: VecDeque<Option<Result<u64, Failure>>>,
     /// The number of the oldest message in flight.
     oldest: u64,
     /// The sequence of the last message that is known to be in the stream.
@@ -74,16 +79,16 @@ struct Ack {
 }
 
 impl Task {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         at: Arc<Channel>,
         link: Arc<Link>,
         submitted: mpsc::UnboundedReceiver<Batch>,
         state: Arc<watch::Sender<State>>,
         info: &StreamInfo,
-    ) -> Result<Self, TransportErrorKind> {
+    ) -> Result<Self, Failure> {
         let client = link.client.clone();
         let inbox = client.new_inbox();
-        let acks = client.subscribe(format!("{inbox}.*")).await.map_err(|_| lost())?;
+        let acks = client.subscribe(format!("{inbox}.*")).await.map_err(lost_by)?;
         Ok(Self {
             _count: at.handle.count_writer(),
             at,
@@ -104,15 +109,15 @@ impl Task {
         })
     }
 
-    pub(super) async fn run(mut self) {
-        if let Err(kind) = self.write().await {
-            self.fail(kind);
+    pub(crate) async fn run(mut self) {
+        if let Err(failure) = self.write().await {
+            self.fail(failure);
         }
         self.state.send_modify(|state| state.done = true);
     }
 
     /// Writes until nothing more is submitted, and all of it is settled.
-    async fn write(&mut self) -> Result<(), TransportErrorKind> {
+    async fn write(&mut self) -> Result<(), Failure> {
         let handle = Arc::clone(&self.at.handle);
         let link = Arc::clone(&self.link);
         let mut denied = Box::pin(link.denied(&self.at.subject));
@@ -120,8 +125,7 @@ impl Task {
         let mut closed = Box::pin(handle.closed());
         let (mut is_closed, mut is_ended) = (false, false);
         while !(is_ended && self.batches.is_empty()) {
-            let has_unsent =
-                self.unsent < self.batches.len() && self.in_flight.len() < self.window();
+            let has_unsent = self.unsent < self.batches.len() && self.in_flight.len() < WINDOW;
             let deadline = (!self.in_flight.is_empty()).then_some(self.deadline);
             tokio::select! {
                 biased;
@@ -137,7 +141,7 @@ impl Task {
                     None => is_ended = true,
                 },
                 ready = poll_fn(|cx| Pin::new(&mut self.client).poll_ready(cx)), if has_unsent => {
-                    ready.map_err(|_| lost())?;
+                    ready.map_err(lost_by)?;
                     self.send()?;
                 }
                 // What was submitted before is still written.
@@ -145,19 +149,14 @@ impl Task {
                     is_closed = true;
                     self.submitted.close();
                 }
-                kind = &mut denied => return Err(kind),
-                () = &mut lost_link => return Err(self.link.why_lost()),
+                kind = &mut denied => return Err(kind.into()),
+                () = &mut lost_link => return Err(self.link.why_lost().into()),
                 () = sleep_until_some(deadline) => {
-                    return Err(TransportErrorKind::TimedOut { after: self.at.handle.timeout() });
+                    return Err(TransportErrorKind::TimedOut { after: self.at.handle.timeout() }.into());
                 }
             }
         }
         Ok(())
-    }
-
-    /// How many messages may be in flight: their answers have to fit into the subscription.
-    fn window(&self) -> usize {
-        self.at.handle.config.options.window.min(SUBSCRIPTION / 2)
     }
 
     fn accept(&mut self, batch: Batch) {
@@ -171,8 +170,8 @@ impl Task {
         });
     }
 
-    /// Sends one message, for which there is room, and more as long as the client takes them.
-    fn send(&mut self) -> Result<(), TransportErrorKind> {
+    /// Sends one message, for which there is room, and more while the client takes them.
+    fn send(&mut self) -> Result<(), Failure> {
         while let Some(mut message) = self.next_unsent() {
             let number = self.oldest + self.in_flight.len() as u64;
             message.reply = Some(self.reply_to(number));
@@ -180,20 +179,20 @@ impl Task {
                 self.deadline = Instant::now() + self.at.handle.timeout();
             }
             self.in_flight.push_back(None);
-            Pin::new(&mut self.client).start_send(message).map_err(|_| lost())?;
-            if self.in_flight.len() >= self.window() {
+            Pin::new(&mut self.client).start_send(message).map_err(lost_by)?;
+            if self.in_flight.len() >= WINDOW {
                 break;
             }
             let ready = poll_fn(|cx| Pin::new(&mut self.client).poll_ready(cx)).now_or_never();
             match ready {
-                Some(ready) => ready.map_err(|_| lost())?,
+                Some(ready) => ready.map_err(lost_by)?,
                 None => break,
             }
         }
         Ok(())
     }
 
-    /// Where the answer to a message goes.
+    /// Returns the subject of the answer to a message.
     fn reply_to(&mut self, number: u64) -> Subject {
         self.reply.truncate(self.inbox_len);
         // Writing to a string can't fail.
@@ -212,11 +211,11 @@ impl Task {
     }
 
     /// Notes an answer.
-    fn take(&mut self, answer: Option<Message>) -> Result<(), TransportErrorKind> {
+    fn take(&mut self, answer: Option<Message>) -> Result<(), Failure> {
         let answer = answer.ok_or_else(lost)?;
         let number = answer.subject.rsplit('.').next().and_then(|n| n.parse::<u64>().ok());
         let at = number.and_then(|n| usize::try_from(n.checked_sub(self.oldest)?).ok());
-        // What is settled already isn't looked for.
+        // What is settled already isn't waited for.
         if let Some(place) = at.and_then(|at| self.in_flight.get_mut(at)) {
             *place = Some(read(&answer));
         }
@@ -224,14 +223,16 @@ impl Task {
     }
 
     /// Settles what is answered, in the order of the messages.
-    async fn settle(&mut self) -> Result<(), TransportErrorKind> {
+    async fn settle(&mut self) -> Result<(), Failure> {
         while let Some(answer) = self.in_flight.front_mut().and_then(Option::take) {
             let sequence = match answer {
                 Ok(sequence) if sequence > self.last => sequence,
                 Ok(_) => return Err(self.replaced().await),
                 // Nobody listened: the stream is gone, or its server.
-                Err(TransportErrorKind::NotFound) => return Err(self.missing().await),
-                Err(kind) => return Err(kind),
+                Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
+                    return Err(self.missing().await);
+                }
+                Err(failure) => return Err(failure),
             };
             self.in_flight.pop_front();
             self.oldest += 1;
@@ -250,23 +251,29 @@ impl Task {
         Ok(())
     }
 
-    /// Why the stream doesn't answer.
-    async fn missing(&self) -> TransportErrorKind {
+    /// Returns why the stream doesn't answer.
+    async fn missing(&self) -> Failure {
         match self.at.handle.stream_info(&self.at.stream).await {
             Err(error) => error.into(),
-            Ok(info) => self.compare(&info).unwrap_or_else(|| TransportErrorKind::Unavailable {
-                reason: "the stream didn't answer; it does now".to_owned(),
-            }),
+            Ok(info) => {
+                let reason = "the stream didn't answer for a moment".to_owned();
+                let silent = || TransportErrorKind::Unavailable { reason };
+                self.compare(&info).unwrap_or_else(silent).into()
+            }
         }
     }
 
-    /// Why positions went back.
-    async fn replaced(&self) -> TransportErrorKind {
+    /// Returns why positions went back.
+    async fn replaced(&self) -> Failure {
         let info = self.at.handle.stream_info(&self.at.stream).await;
         let replaced = info.ok().and_then(|info| self.compare(&info));
-        replaced.unwrap_or_else(|| TransportErrorKind::Protocol {
-            reason: format!("a record got a position that is not after {}", self.last),
-        })
+        let kind = replaced.unwrap_or_else(|| TransportErrorKind::Protocol {
+            reason: format!(
+                "the server acknowledged a record at a position that isn't after the last one, {}",
+                self.last
+            ),
+        });
+        kind.into()
     }
 
     fn compare(&self, info: &StreamInfo) -> Option<TransportErrorKind> {
@@ -281,22 +288,22 @@ impl Task {
         });
     }
 
-    /// Ends everything that isn't settled: the first batch tells why.
-    fn fail(&mut self, kind: TransportErrorKind) {
+    /// Fails everything that isn't settled. The first batch gets the reason.
+    fn fail(&mut self, failure: Failure) {
         // Whoever writes opens another writer, or ends.
-        tracing::warn!(channel = self.at.name, error = %kind, "a writer ended");
+        tracing::warn!(channel = self.at.name, error = %failure, "the writer failed and takes no more records");
         self.state.send_modify(|state| state.poisoned = true);
         self.submitted.close();
         while let Ok(batch) = self.submitted.try_recv() {
             self.accept(batch);
         }
-        let mut kind = Some(kind);
+        let mut failure = Some(failure);
         while let Some(batch) = self.batches.pop_front() {
             self.count_off(&batch);
             let is_sent = batch.unsent.len() < batch.count;
             let fate = if is_sent { Fate::Unknown } else { Fate::NotStored };
-            let kind = kind.take().unwrap_or(TransportErrorKind::Poisoned);
-            let error = TransportError::new("submit", kind).on(&self.at.name);
+            let failure = failure.take().unwrap_or_else(|| TransportErrorKind::Poisoned.into());
+            let error = failure.during("submit").on(&self.at.name);
             batch.receipt.send(Outcome::partial(batch.stored, fate, error));
         }
     }
@@ -309,17 +316,19 @@ async fn sleep_until_some(deadline: Option<Instant>) {
     }
 }
 
-/// What an answer says: the sequence, or why not. `NotFound` where nobody listened.
-fn read(answer: &Message) -> Result<u64, TransportErrorKind> {
+/// Returns the sequence in an answer, or fails with the reason in it: `NotFound` if nobody
+/// listened.
+fn read(answer: &Message) -> Result<u64, Failure> {
     if answer.status.is_some() {
-        return Err(TransportErrorKind::NotFound);
+        return Err(TransportErrorKind::NotFound.into());
     }
     match serde_json::from_slice::<Ack>(&answer.payload) {
-        Ok(Ack { error: Some(error), .. }) => Err(error.kind()),
+        Ok(Ack { error: Some(error), .. }) => Err(error.into()),
         Ok(Ack { seq, error: None }) if seq > 0 => Ok(seq),
-        Ok(_) => {
-            Err(TransportErrorKind::Protocol { reason: "an answer without a sequence".into() })
+        Ok(_) => Err(TransportErrorKind::Protocol {
+            reason: "the server acknowledged a record without a sequence".into(),
         }
-        Err(error) => Err(TransportErrorKind::Protocol { reason: error.to_string() }),
+        .into()),
+        Err(error) => Err(unreadable_answer(error)),
     }
 }

@@ -33,14 +33,14 @@ impl Instance {
         Arc::new(Self { config, channels: Mutex::default() })
     }
 
-    /// The instance of a name, made where it isn't there yet.
+    /// Returns the instance of a name, which is created if it is missing.
     pub(crate) fn named(name: &str, config: MemConfig) -> Arc<Self> {
         let mut named = lock(&NAMED);
         let instance = named.entry(name.to_owned()).or_insert_with(|| Self::new(config));
         Arc::clone(instance)
     }
 
-    /// Refuses a configuration that says something else than what the instance has.
+    /// Fails if a configuration differs from the instance's.
     pub(crate) fn check(&self, name: &str, config: MemConfig) -> Result<(), ConnectError> {
         let has = self.config;
         agree(name, "retention_bytes", config.retention_bytes, has.retention_bytes)?;
@@ -66,7 +66,7 @@ fn agree<T: PartialEq + fmt::Display>(
         scheme: "mem".to_owned(),
         option: option.to_owned(),
         reason: format!(
-            "the instance `{name}` is in use with {has}: leave the option out, or use another name"
+            "the instance `{name}` exists with {has}: leave the option out, or use another name"
         ),
     })
 }
@@ -102,7 +102,7 @@ impl Channel {
         })
     }
 
-    /// Does something with the log, under its lock.
+    /// Calls a function with the log, under its lock.
     pub(crate) fn with_log<T>(
         &self,
         act: impl FnOnce(&mut Log) -> Result<T, TransportErrorKind>,
@@ -113,7 +113,7 @@ impl Channel {
         }
     }
 
-    /// Ends the channel for whatever still holds it, and hands out its records.
+    /// Ends the channel for all who still hold it, and returns its records.
     pub(crate) fn end(&self) -> Option<Log> {
         let log = lock(&self.log).take();
         self.changed.notify_waiters();
@@ -174,7 +174,7 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// Does something with the log, where neither handle nor channel has ended.
+    /// Calls a function with the log, or fails if the handle or the channel has ended.
     pub(crate) fn with_log<T>(
         &self,
         act: impl FnOnce(&mut Log) -> Result<T, TransportErrorKind>,
@@ -183,8 +183,8 @@ impl Attached {
         self.channel.with_log(act)
     }
 
-    /// The error of an operation on this channel. Where it is gone, it tells whether another of
-    /// its name took its place.
+    /// Returns the error of an operation on this channel. If the channel is gone, the error says whether
+    /// another one of its name took its place.
     pub(crate) fn error(
         &self,
         operation: &'static str,

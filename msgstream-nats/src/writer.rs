@@ -1,6 +1,4 @@
-//! Appending.
-
-mod task;
+//! Writing.
 
 use std::sync::Arc;
 
@@ -8,6 +6,7 @@ use async_nats::message::OutboundMessage;
 use async_nats::subject::Subject;
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Record;
 use msgstream_core::transport::{
     ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, Result, TransportError,
@@ -15,12 +14,9 @@ use msgstream_core::transport::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::handle::Handle;
+use crate::client::Handle;
 use crate::headers::{encode, measure};
-use crate::writer::task::Task;
-
-/// However many records the window allows, no more is in flight than this, in bytes, and one batch.
-const WINDOW_BYTES: usize = 16 << 20;
+use crate::in_flight::{Task, WINDOW};
 
 /// Hands batches to a task of its own, which sends them and matches the acknowledgements.
 #[derive(Debug)]
@@ -39,38 +35,41 @@ pub(crate) struct Channel {
     pub(crate) name: String,
     pub(crate) stream: String,
     pub(crate) subject: Subject,
-    /// The greatest message that is taken, in bytes with headers.
+    /// The limit to a message, in bytes with headers.
     pub(crate) limit: usize,
 }
 
 impl Channel {
-    const fn check_size(&self, bytes: usize) -> Result<(), TransportErrorKind> {
+    fn check_size(&self, bytes: usize) -> Result<(), Failure> {
         let limit = self.limit;
-        if bytes > limit { Err(TransportErrorKind::TooLarge { bytes, limit }) } else { Ok(()) }
+        if bytes > limit {
+            return Err(TransportErrorKind::TooLarge { bytes, limit }.into());
+        }
+        Ok(())
     }
 
-    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
-        TransportError::new(operation, kind).on(&self.name)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&self.name)
     }
 }
 
 /// What a writer and its task both change.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     /// What was submitted and has no receipt yet.
-    records: usize,
-    bytes: usize,
-    poisoned: bool,
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+    pub(crate) poisoned: bool,
     /// The task has ended: every receipt is there.
-    done: bool,
+    pub(crate) done: bool,
 }
 
-/// What `submit` was given.
+/// The records of one `submit`.
 #[derive(Debug)]
-struct Batch {
-    messages: Vec<OutboundMessage>,
-    bytes: usize,
-    receipt: ReceiptSender,
+pub(crate) struct Batch {
+    pub(crate) messages: Vec<OutboundMessage>,
+    pub(crate) bytes: usize,
+    pub(crate) receipt: ReceiptSender,
 }
 
 impl NatsWriter {
@@ -78,13 +77,13 @@ impl NatsWriter {
         handle: &Arc<Handle>,
         channel: &str,
         stream: String,
-    ) -> Result<Self, TransportErrorKind> {
+    ) -> Result<Self, Failure> {
         let info = handle.stream_info(&stream).await?;
         let Some(subject) = info.subject() else {
             let reason = format!(
-                "stream `{stream}` takes messages by patterns alone: add a subject without `*` and `>`"
+                "the stream `{stream}` has only patterns as subjects: add a subject without `*` and `>`"
             );
-            return Err(TransportErrorKind::Config { reason });
+            return Err(TransportErrorKind::Config { reason }.into());
         };
         let link = handle.while_open(handle.writing()).await?;
         let limit = info.max_message().unwrap_or(usize::MAX).min(link.client.max_payload());
@@ -102,23 +101,23 @@ impl NatsWriter {
         Ok(Self { at, names: MsgTypeNames::default(), batches: Some(batches), state })
     }
 
-    fn encode(&self, record: &Record) -> Result<(OutboundMessage, usize), TransportErrorKind> {
+    fn encode(&self, record: &Record) -> Result<(OutboundMessage, usize), Failure> {
         let (headers, bytes) = encode(record, &self.names)?;
         self.at.check_size(bytes)?;
         let (subject, payload) = (self.at.subject.clone(), record.payload.clone());
         Ok((OutboundMessage { subject, reply: None, payload, headers: Some(headers) }, bytes))
     }
 
-    /// Why nothing is taken any more.
+    /// Returns why no more records are accepted.
     fn ended(&self) -> Option<TransportErrorKind> {
         let closed = self.batches.is_none() || self.at.handle.check_open().is_err();
         let poisoned = || self.state.borrow().poisoned.then_some(TransportErrorKind::Poisoned);
         closed.then_some(TransportErrorKind::Closed).or_else(poisoned)
     }
 
-    fn hand_over(&self, records: &[Record]) -> Result<Receipt, TransportErrorKind> {
+    fn hand_over(&self, records: &[Record]) -> Result<Receipt, Failure> {
         if let Some(kind) = self.ended() {
-            return Err(kind);
+            return Err(kind.into());
         }
         if records.is_empty() {
             return Ok(Receipt::ready(Outcome::stored(Vec::new())));
@@ -138,20 +137,20 @@ impl NatsWriter {
             state.bytes += bytes;
         });
         let sender = self.batches.as_ref().ok_or(TransportErrorKind::Closed)?;
-        // The task ends by itself where it failed or where the handle was closed just now.
+        // The task ends by itself if it failed or if the handle was closed just now.
         sender
             .send(Batch { messages, bytes, receipt })
             .map_err(|_| self.ended().unwrap_or(TransportErrorKind::Poisoned))?;
         Ok(pending)
     }
 
-    async fn wait_for_room(&self) -> Result<(), TransportErrorKind> {
-        let window = self.at.handle.config.options.window;
+    async fn wait_for_room(&self) -> Result<(), Failure> {
+        let window = self.at.handle.config.options.window_bytes;
         let mut state = self.state.subscribe();
-        let room = |s: &State| s.poisoned || (s.records < window && s.bytes < WINDOW_BYTES);
+        let room = |s: &State| s.poisoned || (s.records < WINDOW && s.bytes < window);
         // The sender is here, so this can't fail.
         let _ = state.wait_for(room).await;
-        self.ended().map_or(Ok(()), Err)
+        self.ended().map_or(Ok(()), |kind| Err(kind.into()))
     }
 }
 
@@ -160,22 +159,22 @@ impl ChannelWriter for NatsWriter {
     async fn ready(&mut self) -> Result<()> {
         let closed = self.ended().filter(|kind| *kind == TransportErrorKind::Closed);
         let room = match closed {
-            Some(kind) => Err(kind),
+            Some(kind) => Err(kind.into()),
             None => self.at.handle.while_open(self.wait_for_room()).await,
         };
-        room.map_err(|kind| self.at.error("ready", kind))
+        room.map_err(|failure| self.at.error("ready", failure))
     }
 
     fn check(&self, records: &[Record]) -> Result<()> {
         let checked = records.iter().try_for_each(|record| {
             measure(record, &self.names).and_then(|bytes| self.at.check_size(bytes))
         });
-        checked.map_err(|kind| self.at.error("check", kind))
+        checked.map_err(|failure| self.at.error("check", failure))
     }
 
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
-        self.hand_over(&records).unwrap_or_else(|kind| {
-            let error = self.at.error("submit", kind);
+        self.hand_over(&records).unwrap_or_else(|failure| {
+            let error = self.at.error("submit", failure);
             Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error))
         })
     }

@@ -1,9 +1,10 @@
-//! What a writer has in flight: entries, in order, and the receipts that wait for them.
+//! What is in flight: entries in their order, and the receipts that wait for them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
     Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind as Kind,
@@ -15,10 +16,9 @@ use tracing::warn;
 use crate::batch::EncodedEntry;
 use crate::connection::lock;
 
-/// The entries of one writer that no receipt has come for yet.
+/// The entries of one writer that have no receipt yet.
 ///
-/// It hears from the connection what became of them. After the first that failed it takes nothing
-/// more.
+/// The connection reports what became of them. After the first failure it accepts nothing more.
 #[derive(Debug)]
 pub(crate) struct Producer {
     channel: Arc<str>,
@@ -36,8 +36,8 @@ struct State {
     /// Of the entries, in bytes.
     bytes: usize,
     last: Option<Position>,
-    /// Why it takes nothing more.
-    ended: Option<Kind>,
+    /// Why it accepts nothing more.
+    ended: Option<Failure>,
     /// Nobody will hand over more.
     dropped: bool,
 }
@@ -65,36 +65,36 @@ impl Producer {
         Arc::new(Self { channel: channel.into(), timeout, state, changed })
     }
 
-    fn error(&self, kind: Kind) -> TransportError {
-        TransportError::new("submit", kind).on(&*self.channel)
+    fn error(&self, failure: Failure) -> TransportError {
+        failure.during("submit").on(&*self.channel)
     }
 
-    /// A receipt for what isn't sent at all.
-    pub(crate) fn refuse(&self, kind: Kind) -> Receipt {
-        Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, self.error(kind)))
+    /// Returns the receipt of records that aren't sent.
+    pub(crate) fn refuse(&self, failure: Failure) -> Receipt {
+        Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, self.error(failure)))
     }
 
-    /// A receipt for what can't be sent, which ends the producer too.
-    pub(crate) fn poison(&self, kind: Kind) -> Receipt {
+    /// Returns the receipt of records that can't be sent, and ends the producer.
+    pub(crate) fn poison(&self, failure: Failure) -> Receipt {
         let mut state = lock(&self.state);
-        let why = state.ended.clone().unwrap_or(kind);
-        state.ended.get_or_insert(Kind::Poisoned);
+        let why = state.ended.clone().unwrap_or(failure);
+        state.ended.get_or_insert_with(|| Kind::Poisoned.into());
         drop(state);
         self.changed.notify_waiters();
         self.refuse(why)
     }
 
-    /// Takes the entries of a batch, and hands each with its sequence to what sends it. Nobody
-    /// comes in between, so they are sent in the order of their sequences.
+    /// Takes the entries of a batch, and passes each with its sequence to the function that sends it,
+    /// under a lock, so that they are sent in the order of their sequences.
     pub(crate) fn submit(
         &self,
         entries: Vec<EncodedEntry>,
         mut send: impl FnMut(u64, EncodedEntry),
     ) -> Receipt {
         let mut state = lock(&self.state);
-        if let Some(kind) = &state.ended {
-            let kind = kind.clone();
-            return self.refuse(kind);
+        if let Some(failure) = &state.ended {
+            let failure = failure.clone();
+            return self.refuse(failure);
         }
         let (sender, receipt) = Receipt::pending();
         let count = entries.len();
@@ -121,7 +121,7 @@ impl Producer {
         receipt
     }
 
-    /// The broker has an entry, at a place; or says so and has it not.
+    /// Handles the receipt of an entry, with its place if the broker stored it.
     pub(crate) fn receipt(&self, sequence: u64, place: Option<(u64, u64)>) {
         let mut state = lock(&self.state);
         let Some(pending) = state.entries.front() else { return };
@@ -129,20 +129,23 @@ impl Producer {
             return;
         }
         if sequence > pending.sequence {
-            let reason =
-                format!("a receipt for {sequence} came before that for {}", pending.sequence);
-            return self.end(state, Fate::Unknown, Kind::Protocol { reason });
+            let reason = format!(
+                "the broker sent the receipt for entry {sequence} before that for {}",
+                pending.sequence
+            );
+            return self.end(state, Fate::Unknown, Kind::Protocol { reason }.into());
         }
         // This is how a broker answers that takes an entry for one that it has already.
         let Some((ledger, entry)) = place.filter(|(_, entry)| *entry != u64::MAX) else {
-            let reason = "the broker took the records for ones that it has, and didn't store them";
+            let reason = "the broker took the records for repeats and didn't store them; open a new writer and send them again";
             let kind = Kind::Protocol { reason: reason.to_owned() };
-            return self.end(state, Fate::NotStored, kind);
+            return self.end(state, Fate::NotStored, kind.into());
         };
         let first = Position::from_words([ledger, entry, 1]);
         if state.last.is_some_and(|last| last >= first) {
-            let reason = format!("the receipt for {first} came after that for a later place");
-            return self.end(state, Fate::Unknown, Kind::Protocol { reason });
+            let reason =
+                format!("the broker sent the receipt for {first} after that for a later position");
+            return self.end(state, Fate::Unknown, Kind::Protocol { reason }.into());
         }
         let Some(done) = state.entries.pop_front() else { return };
         state.bytes -= done.bytes;
@@ -160,38 +163,38 @@ impl Producer {
         self.changed.notify_waiters();
     }
 
-    /// The broker refused an entry.
-    pub(crate) fn refused(&self, sequence: u64, kind: Kind) {
+    /// Handles the refusal of an entry.
+    pub(crate) fn refused(&self, sequence: u64, failure: Failure) {
         let state = lock(&self.state);
         match state.entries.front() {
             // A broker that failed to store may have stored all the same.
-            Some(front) if front.sequence == sequence && !kind.is_temporary() => {
-                self.end(state, Fate::NotStored, kind);
+            Some(front) if front.sequence == sequence && !failure.is_temporary() => {
+                self.end(state, Fate::NotStored, failure);
             }
-            _ => self.end(state, Fate::Unknown, kind),
+            _ => self.end(state, Fate::Unknown, failure),
         }
     }
 
-    /// Nothing more is heard of what is in flight.
-    pub(crate) fn fail(&self, kind: Kind) {
-        self.end(lock(&self.state), Fate::Unknown, kind);
+    /// Fails everything in flight, whose fate is unknown.
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.end(lock(&self.state), Fate::Unknown, failure);
     }
 
-    /// Gives up what has waited for too long.
+    /// Fails everything in flight if the first entry has waited for too long.
     pub(crate) fn expire(&self, now: Instant) {
         let state = lock(&self.state);
         if state.entries.front().is_some_and(|front| front.deadline <= now) {
-            self.end(state, Fate::Unknown, Kind::TimedOut { after: self.timeout });
+            self.end(state, Fate::Unknown, Kind::TimedOut { after: self.timeout }.into());
         }
     }
 
     /// Ends everything in flight: the first entry has the fate, and what is behind it may be
     /// stored or not.
-    fn end(&self, mut state: std::sync::MutexGuard<'_, State>, first: Fate, kind: Kind) {
-        if state.ended.is_none() && kind != Kind::Closed {
-            warn!(channel = &*self.channel, error = %kind, "a writer is at its end");
+    fn end(&self, mut state: std::sync::MutexGuard<'_, State>, first: Fate, failure: Failure) {
+        if state.ended.is_none() && failure.kind != Kind::Closed {
+            warn!(channel = &*self.channel, error = %failure, "the writer failed and takes no more records");
         }
-        state.ended.get_or_insert(Kind::Poisoned);
+        state.ended.get_or_insert_with(|| Kind::Poisoned.into());
         let entries = std::mem::take(&mut state.entries);
         let batches = std::mem::take(&mut state.batches);
         state.bytes = 0;
@@ -201,39 +204,39 @@ impl Producer {
             _ => Fate::Unknown,
         };
         for Batch { sender, stored } in batches {
-            sender.send(Outcome::partial(stored, fate, self.error(kind.clone())));
+            sender.send(Outcome::partial(stored, fate, self.error(failure.clone())));
             fate = Fate::Unknown;
         }
         self.changed.notify_waiters();
     }
 
-    /// Takes nothing more, for a reason. What is in flight goes on.
-    pub(crate) fn close(&self, why: Kind) {
-        lock(&self.state).ended = Some(why);
+    /// Accepts nothing more. What is in flight goes on.
+    pub(crate) fn close(&self) {
+        lock(&self.state).ended = Some(Kind::Closed.into());
         self.changed.notify_waiters();
     }
 
-    /// Its writer is gone.
+    /// Notes that its writer was dropped.
     pub(crate) fn abandon(&self) {
         lock(&self.state).dropped = true;
     }
 
-    /// Nothing more can be heard or said of it.
+    /// Returns whether nothing more can happen to it.
     pub(crate) fn is_over(&self) -> bool {
         let state = lock(&self.state);
         state.entries.is_empty() && (state.dropped || state.ended.is_some())
     }
 
     /// Waits until less than so many bytes are in flight.
-    pub(crate) async fn room(&self, inflight: usize) -> Result<(), Kind> {
+    pub(crate) async fn room(&self, window: usize) -> Result<(), Failure> {
         self.until(|state| match &state.ended {
-            Some(kind) => Some(Err(kind.clone())),
-            None => (state.bytes < inflight).then_some(Ok(())),
+            Some(failure) => Some(Err(failure.clone())),
+            None => (state.bytes < window).then_some(Ok(())),
         })
         .await
     }
 
-    /// Waits until nothing is in flight. That is so after the timeout at the latest.
+    /// Waits until nothing is in flight, for the timeout at most.
     pub(crate) async fn flushed(&self) {
         self.until(|state| state.entries.is_empty().then_some(())).await;
     }

@@ -1,27 +1,28 @@
-//! What a transport handle shares with its writers, readers and subscriptions.
+//! The client of a transport: its connections, shared by writers, readers and subscriptions.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use crate::NatsConfig;
-use crate::error::lost;
+use crate::error::lost_by;
 use crate::link::Link;
 
 /// The connections, and whether the handle is closed.
 ///
-/// There are three, so that neither acknowledgements nor requests queue up behind what readers get,
-/// and so that a message over which the client library ends the readers' connection ends no other.
+/// There are three, so that neither acknowledgements nor requests queue up behind what readers
+/// receive, and so that a message that makes the client library end the readers' connection ends no
+/// other.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) config: NatsConfig,
-    /// The greatest message that the server took when the handle was opened, in bytes.
+    /// The server's limit to a message when the handle was opened, in bytes.
     pub(crate) max_payload: usize,
     asking: Slot,
     reading: Slot,
@@ -31,16 +32,16 @@ pub(crate) struct Handle {
     writers: watch::Sender<usize>,
 }
 
-/// Where one connection is, for all who use it.
+/// The place of one connection, for all who use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot(Arc<Mutex<Held>>);
 
 #[derive(Debug)]
 struct Held {
     link: Option<Arc<Link>>,
-    /// For whom; `None` where losing it is nothing to tell.
+    /// Who uses it, for the log; `None` if losing it isn't logged.
     users: Option<&'static str>,
-    /// It was lost, and that was told.
+    /// It was lost, and that was logged.
     is_lost: bool,
 }
 
@@ -49,7 +50,8 @@ impl Slot {
         Self(Arc::new(Mutex::new(Held { link: link.map(Arc::new), users, is_lost: false })))
     }
 
-    /// For a reader of messages over which the client library ends the connection, again and again.
+    /// Returns a slot for one reader, whose messages make the client library end the connection
+    /// again and again.
     pub(crate) fn apart() -> Self {
         Self::of(None, None)
     }
@@ -60,7 +62,7 @@ impl Held {
         self.link.as_ref().filter(|link| link.is_alive())
     }
 
-    async fn open(&mut self, config: &NatsConfig) -> Result<Arc<Link>, TransportErrorKind> {
+    async fn open(&mut self, config: &NatsConfig) -> Result<Arc<Link>, Failure> {
         let (servers, users) = (Servers(&config.servers), self.users);
         if let (Some(link), Some(users)) = (self.link.take(), users) {
             let error = link.why_lost();
@@ -78,7 +80,7 @@ impl Held {
     }
 }
 
-/// Addresses, in which there is nothing secret.
+/// Addresses, which hold no secret.
 struct Servers<'a>(&'a [Host]);
 
 impl fmt::Display for Servers<'_> {
@@ -91,15 +93,15 @@ impl fmt::Display for Servers<'_> {
 }
 
 impl Handle {
-    /// Connects once. A server that isn't there is told at once.
-    pub(crate) async fn open(config: NatsConfig) -> Result<Arc<Self>, TransportErrorKind> {
+    /// Connects once. Fails at once if no server is there.
+    pub(crate) async fn open(config: NatsConfig) -> Result<Arc<Self>, Failure> {
         let link = Link::open(&config).await?;
         if !link.client.is_server_compatible(2, 10, 0) {
             let reason = format!(
-                "the server has version {}, and 2.10 is the oldest that works",
+                "the server has version {}, and at least 2.10 is needed: upgrade the server",
                 link.client.server_info().version
             );
-            return Err(TransportErrorKind::Config { reason });
+            return Err(TransportErrorKind::Config { reason }.into());
         }
         Ok(Arc::new(Self {
             config,
@@ -116,9 +118,9 @@ impl Handle {
         self.config.options.timeout
     }
 
-    pub(crate) fn check_open(&self) -> Result<(), TransportErrorKind> {
+    pub(crate) fn check_open(&self) -> Result<(), Failure> {
         match *self.closed.borrow() {
-            true => Err(TransportErrorKind::Closed),
+            true => Err(TransportErrorKind::Closed.into()),
             false => Ok(()),
         }
     }
@@ -130,37 +132,37 @@ impl Handle {
         let _ = closed.wait_for(|closed| *closed).await;
     }
 
-    /// Does something that waits, unless the handle is closed or gets closed meanwhile.
+    /// Waits for the work, or fails with `Closed` as soon as the handle is closed.
     pub(crate) async fn while_open<T>(
         &self,
-        work: impl Future<Output = Result<T, TransportErrorKind>>,
-    ) -> Result<T, TransportErrorKind> {
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         self.check_open()?;
         tokio::select! {
             biased;
-            () = self.closed() => Err(TransportErrorKind::Closed),
+            () = self.closed() => Err(TransportErrorKind::Closed.into()),
             done = work => done,
         }
     }
 
-    /// The connection for requests.
-    pub(crate) async fn asking(&self) -> Result<Arc<Link>, TransportErrorKind> {
+    /// Returns the connection for requests.
+    pub(crate) async fn asking(&self) -> Result<Arc<Link>, Failure> {
         self.link(&self.asking).await
     }
 
-    /// The connection for writers.
-    pub(crate) async fn writing(&self) -> Result<Arc<Link>, TransportErrorKind> {
+    /// Returns the connection for writers.
+    pub(crate) async fn writing(&self) -> Result<Arc<Link>, Failure> {
         self.link(&self.writing).await
     }
 
-    /// Where the connection of the readers is that have none of their own.
+    /// Returns the slot of the connection that readers share.
     pub(crate) fn reading(&self) -> Slot {
         self.reading.clone()
     }
 
-    /// A connection that lives, opened where there is none. A server that is away is waited for,
-    /// as long as for an answer.
-    pub(crate) async fn link(&self, slot: &Slot) -> Result<Arc<Link>, TransportErrorKind> {
+    /// Returns a connection that is alive, and opens one if there is none. It waits for a server that
+    /// is away as long as for an answer.
+    pub(crate) async fn link(&self, slot: &Slot) -> Result<Arc<Link>, Failure> {
         let mut retry = Retry::new(self.timeout());
         loop {
             // Mostly nobody holds it.
@@ -170,19 +172,15 @@ impl Handle {
                 return Ok(Arc::clone(link));
             }
             match self.open_link(slot, retry.left()).await {
-                Err(kind) => retry.after(kind).await?,
+                Err(failure) => retry.after(failure).await?,
                 linked => return linked,
             }
         }
     }
 
-    /// Opens a connection, in a task of its own: a caller that nobody polls for a while, such as a
-    /// read of a stream that acknowledges, must not keep all others from the connection.
-    async fn open_link(
-        &self,
-        slot: &Slot,
-        limit: Duration,
-    ) -> Result<Arc<Link>, TransportErrorKind> {
+    /// Opens a connection in a task of its own: a caller that isn't polled for a while must not keep
+    /// all others from the connection.
+    async fn open_link(&self, slot: &Slot, limit: Duration) -> Result<Arc<Link>, Failure> {
         let (slot, config, closed) =
             (Arc::clone(&slot.0), self.config.clone(), self.closed.subscribe());
         let attempt = async move {
@@ -191,22 +189,22 @@ impl Handle {
                 return Ok(Arc::clone(link));
             }
             if *closed.borrow() {
-                return Err(TransportErrorKind::Closed);
+                return Err(TransportErrorKind::Closed.into());
             }
             held.open(&config).await
         };
         let opened = tokio::spawn(timeout(limit, attempt)).await;
-        let late = Err(TransportErrorKind::TimedOut { after: self.timeout() });
-        opened.map_err(|_| lost())?.unwrap_or(late)
+        let late = Err(TransportErrorKind::TimedOut { after: self.timeout() }.into());
+        opened.map_err(lost_by)?.unwrap_or(late)
     }
 
-    /// Counts a writer until what it returns is dropped.
+    /// Counts a writer until the returned value is dropped.
     pub(crate) fn count_writer(self: &Arc<Self>) -> WriterCount {
         self.writers.send_modify(|count| *count += 1);
         WriterCount(Arc::clone(self))
     }
 
-    /// Ends the handle: its writers finish first.
+    /// Closes the handle after its writers have finished.
     pub(crate) async fn close(&self) {
         self.closed.send_replace(true);
         let mut writers = self.writers.subscribe();
@@ -217,7 +215,7 @@ impl Handle {
     }
 }
 
-/// One of the writers for which closing the handle waits.
+/// A writer that the handle waits for when it is closed.
 #[derive(Debug)]
 pub(crate) struct WriterCount(Arc<Handle>);
 

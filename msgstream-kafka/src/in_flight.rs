@@ -1,4 +1,4 @@
-//! What a writer has in flight: reports come record by record, receipts go out batch by batch, in
+//! What is in flight: the client reports record by record, and receipts are sent batch by batch, in
 //! the order in which the batches were submitted.
 
 use std::collections::VecDeque;
@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
     Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind,
@@ -17,12 +18,12 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::error::{kind, needs};
+use crate::admin::named;
+use crate::client::Handle;
+use crate::error::{failed as failure_of, needs};
 use crate::events::lock;
-use crate::handle::Handle;
 use crate::incarnations::Bound;
 use crate::producer::Producer;
-use crate::topics::named;
 
 /// What is sent.
 pub(crate) struct Outgoing<'a> {
@@ -31,7 +32,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: Option<OwnedHeaders>,
 }
 
-/// The way of one writer's records through the client.
+/// What one writer has in flight in the client.
 pub(crate) struct Pipeline {
     handle: Arc<Handle>,
     producer: Arc<Producer>,
@@ -39,7 +40,7 @@ pub(crate) struct Pipeline {
     channel: String,
     topic: String,
     state: Mutex<State>,
-    /// Where it is looked for the topic: reports come on a thread of the client.
+    /// Runs the looks at the topic, because reports arrive on a thread of the client.
     runtime: Runtime,
     /// What the writer waits for.
     pub(crate) load: watch::Sender<Load>,
@@ -60,9 +61,9 @@ struct State {
     first: u64,
     /// A batch failed: none after it can succeed.
     broken: bool,
-    /// The offset of the last record that was told as stored.
+    /// The offset of the last record that was reported as stored.
     last: Option<u64>,
-    /// The batches of which all is known but whether the topic is still the same.
+    /// The batches of which everything is known except whether the topic is still the same.
     done: Vec<Done>,
     /// When the topic was seen last, and whether a task is looking for it.
     seen: Option<Instant>,
@@ -86,9 +87,9 @@ struct Batch {
 /// Why a record isn't known to be stored.
 #[derive(Clone)]
 enum Failed {
-    /// The client didn't take it.
-    NotSent(TransportErrorKind),
-    Unknown(TransportErrorKind),
+    /// The client didn't accept it.
+    NotSent(Failure),
+    Unknown(Failure),
 }
 
 impl Pipeline {
@@ -116,20 +117,16 @@ impl Pipeline {
         &self.handle
     }
 
-    pub(crate) fn error(
-        &self,
-        operation: &'static str,
-        kind: TransportErrorKind,
-    ) -> TransportError {
-        TransportError::new(operation, kind).on(&self.channel)
+    pub(crate) fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&self.channel)
     }
 
-    /// Nothing more is taken.
+    /// Makes it accept nothing more.
     pub(crate) fn poison(&self) {
         self.load.send_modify(|load| load.poisoned = true);
     }
 
-    /// Hands a batch to the client. A record that it doesn't take ends the batch and the pipeline.
+    /// Hands a batch to the client. A record that it doesn't accept ends the batch and the pipeline.
     pub(crate) fn send<'a>(
         self: &Arc<Self>,
         count: usize,
@@ -151,8 +148,8 @@ impl Pipeline {
         let batch = Arc::new(Sent { pipeline: Arc::clone(self), number });
         let mut refused = None;
         for (index, one) in outgoing.enumerate() {
-            if let Some(kind) = &refused {
-                self.report(number, index, Err(Failed::NotSent(Clone::clone(kind))));
+            if let Some(failure) = &refused {
+                self.report(number, index, Err(Failed::NotSent(Failure::clone(failure))));
                 continue;
             }
             let delivery = Box::new(Delivery { batch: Arc::clone(&batch), index });
@@ -166,25 +163,25 @@ impl Pipeline {
                 delivery_opaque: delivery,
             };
             if let Err((error, _)) = self.producer.client.send(record) {
-                let kind = self.meaning(&error);
+                let failure = self.meaning(&error);
                 self.poison();
-                self.report(number, index, Err(Failed::NotSent(kind.clone())));
-                refused = Some(kind);
+                self.report(number, index, Err(Failed::NotSent(failure.clone())));
+                refused = Some(failure);
             }
         }
         pending
     }
 
-    fn meaning(&self, error: &KafkaError) -> TransportErrorKind {
+    fn meaning(&self, error: &KafkaError) -> Failure {
         let after = match error.rdkafka_error_code() {
             // The client has tried for so long.
             Some(Code::MessageTimedOut) => self.handle.config.message_timeout(),
             _ => self.handle.timeout(),
         };
-        needs(kind(error, after), "Write", &named(&self.topic))
+        needs(failure_of(error, after), "Write", &named(&self.topic))
     }
 
-    /// Takes down what became of a record, and gives the receipts that are complete now.
+    /// Notes what became of a record, and sends the receipts that are complete now.
     fn report(self: &Arc<Self>, number: u64, index: usize, stored: Result<u64, Failed>) {
         let done = {
             let mut state = lock(&self.state);
@@ -218,7 +215,7 @@ impl Pipeline {
         self.handle.incarnations.good_for
     }
 
-    /// Looks for the topic, and gives the receipts that wait for that, and those that come meanwhile.
+    /// Looks at the topic, and sends the receipts that wait for that, and those that come meanwhile.
     async fn look(self: Arc<Self>) {
         loop {
             let mut done = {
@@ -231,23 +228,23 @@ impl Pipeline {
             };
             match self.bound.seen_within(self.good_for()).await {
                 Ok(seen) => lock(&self.state).seen = Some(seen),
-                Err(kind) => {
+                Err(failure) => {
                     lock(&self.state).broken = true;
-                    self.doubt(&mut done, kind);
+                    self.doubt(&mut done, failure);
                 }
             }
             self.give(done);
         }
     }
 
-    /// What was stored may be in another topic.
-    fn doubt(&self, done: &mut [Done], kind: TransportErrorKind) {
-        let mut why = Some(kind);
+    /// Makes the outcomes unknown: what was stored may be in another topic.
+    fn doubt(&self, done: &mut [Done], failure: Failure) {
+        let mut why = Some(failure);
         for Done { outcome, .. } in done {
             let is_sent = outcome.rest.as_ref().is_none_or(|(fate, _)| *fate != Fate::NotStored);
             if is_sent || !outcome.stored.is_empty() {
-                let kind = why.take().unwrap_or(TransportErrorKind::Poisoned);
-                let error = self.error("submit", kind);
+                let failure = why.take().unwrap_or_else(|| TransportErrorKind::Poisoned.into());
+                let error = self.error("submit", failure);
                 *outcome = Outcome::partial(Vec::new(), Fate::Unknown, error);
             }
         }
@@ -272,7 +269,7 @@ impl Pipeline {
     fn outcome(&self, state: &mut State, reports: Vec<Option<Result<u64, Failed>>>) -> Outcome {
         let reports: Vec<_> = reports.into_iter().flatten().collect();
         let mut stored = Vec::with_capacity(reports.len());
-        let mut failed = state.broken.then_some(TransportErrorKind::Poisoned);
+        let mut failed = state.broken.then(|| Failure::from(TransportErrorKind::Poisoned));
         for report in &reports {
             if failed.is_some() {
                 break;
@@ -282,30 +279,40 @@ impl Pipeline {
                     state.last = Some(*offset);
                     stored.push(Position::new(*offset));
                 }
-                // The log began anew: the topic was deleted and made again. A look tells by which.
-                Ok(_) => {
+                // The log began anew: the topic was deleted and created again. A look shows by which.
+                Ok(offset) => {
                     state.seen = None;
-                    let expected = self.bound.incarnation;
-                    let found = Incarnation::UNKNOWN;
-                    failed = Some(TransportErrorKind::WrongIncarnation { expected, found });
+                    failed = Some(self.replaced(*offset).into());
                 }
-                Err(Failed::NotSent(kind) | Failed::Unknown(kind)) => {
+                Err(Failed::NotSent(failure) | Failed::Unknown(failure)) => {
                     // There may be another one in its place.
-                    if matches!(kind, TransportErrorKind::NotFound) {
+                    if failure.kind == TransportErrorKind::NotFound {
                         state.seen = None;
                     }
-                    failed = Some(kind.clone());
+                    failed = Some(failure.clone());
                 }
             }
         }
-        let Some(kind) = failed else { return Outcome::stored(stored) };
+        let Some(failure) = failed else { return Outcome::stored(stored) };
         state.broken = true;
         let not_sent = |report: &Result<u64, Failed>| matches!(report, Err(Failed::NotSent(_)));
         let fate = match reports.iter().skip(stored.len()).all(not_sent) {
             true => Fate::NotStored,
             false => Fate::Unknown,
         };
-        Outcome::partial(stored, fate, self.error("submit", kind))
+        Outcome::partial(stored, fate, self.error("submit", failure))
+    }
+
+    /// Returns what it means that a record got an offset that isn't after the last one.
+    fn replaced(&self, offset: u64) -> TransportErrorKind {
+        let (expected, found) = (self.bound.incarnation, Incarnation::UNKNOWN);
+        if expected != found {
+            return TransportErrorKind::WrongIncarnation { expected, found };
+        }
+        let reason = format!(
+            "a record got the offset {offset}, which was taken: the topic was deleted and created again; open a new writer"
+        );
+        TransportErrorKind::Protocol { reason }
     }
 }
 

@@ -35,33 +35,35 @@ impl fmt::Display for Topic {
 /// what it stores metadata in may have one.
 const MAX_NAME: usize = 255;
 
-/// What is wrong with the name of a channel or a subscription.
+/// Returns what is wrong with the name of a channel or a subscription.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > MAX_NAME {
-        return Err(format!("it has {} bytes; 1 to {MAX_NAME} are allowed", name.len()));
+        return Err(format!("it has {} bytes; use 1 to {MAX_NAME}", name.len()));
     }
     if name.contains('/') || name.chars().any(char::is_control) {
-        return Err("it has a slash or control characters".to_owned());
+        return Err("it has a slash or control characters; use any others".to_owned());
     }
     if matches!(name, "." | "..") || name.trim() != name {
-        return Err("it is a dot or two, or begins or ends with a space".to_owned());
+        return Err(
+            "it is `.` or `..`, or begins or ends with a space; use another name".to_owned()
+        );
     }
     Ok(())
 }
 
-/// What is wrong with the name of a channel to be made.
+/// Returns what is wrong with the name of a channel to be created.
 pub(crate) fn check_new_channel(name: &str) -> Result<(), String> {
     check_name(name)?;
     match name.rsplit_once("-partition-") {
         Some((_, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
-            Err("names that end with -partition-NUMBER are those of a topic's partitions"
+            Err("names that end with `-partition-NUMBER` belong to partitions; use another name"
                 .to_owned())
         }
         _ => Ok(()),
     }
 }
 
-/// A number that nobody else has, by chance; never 0.
+/// Returns a random number that is unique for all practical purposes, and never 0.
 pub(crate) fn nonce() -> u128 {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

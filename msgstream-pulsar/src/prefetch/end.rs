@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{Inbox, Link};
 use crate::connection::lock;
 
-/// What a broker said of the end of the log.
+/// What a broker reported about the end of the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
     end: Position,
@@ -16,8 +16,8 @@ pub(super) struct End {
 }
 
 impl Inbox {
-    /// Whether the reader is at the end of the log when it has taken everything, by what the broker
-    /// told since a moment; `None` where it has to be asked.
+    /// Returns whether the reader is at the end of the log once it has taken everything, by what the
+    /// broker reported since a moment; `None` if it must be asked.
     pub(crate) fn at_end(&self, since: Instant) -> Option<bool> {
         let mut state = lock(&self.state);
         if !state.entries.is_empty() || !matches!(state.link, Link::Joined(..)) {
@@ -43,12 +43,12 @@ impl Inbox {
         }
     }
 
-    /// What `tail` is, for a question about the end.
+    /// Returns the tail, for a request for the end.
     pub(crate) fn tail(&self) -> Position {
         lock(&self.state).tail
     }
 
-    /// The log ends here; it was asked when the tail was there. `None` where nobody said.
+    /// The log ends here; it was asked when the tail was there. `None` if that is unknown.
     pub(crate) fn ends(&self, asked_at: Position, end: Option<Position>) {
         let mut state = lock(&self.state);
         state.end_wanted = false;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
-use msgstream_core::adapter::{Copies, Retry};
+use msgstream_core::adapter::{Copies, Failure, Retry};
 use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
     ChannelReader, Limit, ReadBatch, Result, Start, TransportError, TransportErrorKind,
@@ -19,13 +19,13 @@ use msgstream_core::transport::{
 use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
+use crate::client::{Handle, Slot};
 use crate::error::lost;
-use crate::feed::Feed;
-use crate::handle::{Handle, Slot};
 use crate::headers::decode;
+use crate::prefetch::Feed;
 use crate::start::place;
 
-/// In place of a wait that no clock can count.
+/// Replaces a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 
 #[derive(Debug)]
@@ -36,36 +36,36 @@ pub(crate) struct NatsReader {
     incarnation: Incarnation,
     names: MsgTypeNames,
     copies: Copies,
-    /// Records that are not handed out yet.
+    /// Records that aren't returned yet.
     ready: VecDeque<Record>,
-    /// The last of them had nothing behind it when it was sent.
+    /// The last of them was the stream's last message when it was sent.
     is_last: bool,
     /// The sequence after those.
     next: u64,
     /// `None` after a failure.
     feed: Option<Feed>,
-    /// Where the feed's connection is: that of all readers of the handle, or one of its own once the
-    /// reader has met a message over which the client library ends it.
+    /// The place of the feed's connection: that of all readers of the handle, or one of its own once
+    /// the reader has met a message that makes the client library end the connection.
     slot: Slot,
     is_apart: bool,
     /// How many messages are fetched alone before there is a feed again.
     alone: usize,
-    /// The message that may not be fetched alone.
+    /// The sequence of a message that the account may not fetch alone.
     forbidden: Option<u64>,
-    /// Where the end was seen, and when.
+    /// The end that was seen last, and when.
     end: Option<(u64, Instant)>,
-    /// That the server's consumer was lost has been told.
+    /// The loss of the consumer was logged.
     is_lost: bool,
 }
 
 impl NatsReader {
-    /// Opens a reader; with an incarnation given, only on that one.
+    /// Opens a reader. If an incarnation is given, fails on any other.
     pub(crate) async fn open(
         handle: Arc<Handle>,
         channel: &str,
         stream: String,
         options: ReaderOptions,
-    ) -> Result<Self, TransportErrorKind> {
+    ) -> Result<Self, Failure> {
         let ReaderOptions { start, incarnation, .. } = options;
         let incarnation = match incarnation {
             Some(incarnation) => incarnation,
@@ -94,39 +94,39 @@ impl NatsReader {
         })
     }
 
-    fn error(&self, operation: &'static str, kind: TransportErrorKind) -> TransportError {
-        TransportError::new(operation, kind).on(&self.channel)
+    fn error(&self, operation: &'static str, failure: Failure) -> TransportError {
+        failure.during(operation).on(&self.channel)
     }
 
-    /// Reads, and opens the feed again where it is lost, for as long as an answer may take.
-    async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, TransportErrorKind> {
+    /// Reads, and opens the feed again if it is lost, for as long as an answer may take.
+    async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, Failure> {
         let now = Instant::now();
         let until = now.checked_add(limit.wait).unwrap_or(now + LONGEST_WAIT);
         let mut retry: Option<Retry> = None;
         loop {
             match self.read_once(limit, now, until).await {
                 Ok(batch) => return Ok(batch),
-                Err(kind) => {
-                    self.lose_feed(&kind);
+                Err(failure) => {
+                    self.lose_feed(&failure);
                     let limit = self.handle.timeout();
-                    retry.get_or_insert_with(|| Retry::new(limit)).after(kind).await?;
+                    retry.get_or_insert_with(|| Retry::new(limit)).after(failure).await?;
                 }
             }
         }
     }
 
-    /// Lets go of a feed that failed. The next message may be why.
-    fn lose_feed(&mut self, error: &TransportErrorKind) {
+    /// Drops a feed that failed. The next message may be why.
+    fn lose_feed(&mut self, error: &Failure) {
         let Some(feed) = self.feed.take() else { return };
         self.alone = self.alone.max(1);
-        // A connection that is lost is told once, and not by each of its readers.
+        // A lost connection is logged once, and not by each of its readers.
         if feed.is_connected() && error.is_temporary() {
             self.is_lost = true;
-            tracing::warn!(channel = self.channel, %error, "a reader lost its consumer");
+            tracing::warn!(channel = self.channel, %error, "the reader lost its consumer, trying again");
         }
     }
 
-    async fn open_feed(&mut self) -> Result<(), TransportErrorKind> {
+    async fn open_feed(&mut self) -> Result<(), Failure> {
         let start = Start::At(Position::new(self.next));
         let placed = place(&self.handle, &self.slot, &self.stream, start, self.incarnation);
         self.feed = Some(placed.await?.0);
@@ -141,7 +141,7 @@ impl NatsReader {
         limit: Limit,
         since: Instant,
         until: Instant,
-    ) -> Result<ReadBatch, TransportErrorKind> {
+    ) -> Result<ReadBatch, Failure> {
         if self.feed.is_none() {
             if self.ready.is_empty() && self.alone > 0 {
                 self.fetch(limit).await?;
@@ -152,13 +152,13 @@ impl NatsReader {
             self.open_feed().await?;
         }
         loop {
-            let Some(feed) = &mut self.feed else { return Err(lost()) };
+            let Some(feed) = &mut self.feed else { return Err(lost().into()) };
             let asked = feed.ask().await;
             match feed.peek()?.map(|delivery| delivery.sequence) {
                 Some(sequence) if self.ready.is_empty() && sequence != self.next => {
                     self.cross_gap(sequence).await?;
                 }
-                // What has arrived counts, also where nothing more can be asked for.
+                // What has arrived counts, even if nothing more can be requested.
                 Some(_) => {}
                 None => asked?,
             }
@@ -166,7 +166,7 @@ impl NatsReader {
             if !self.ready.is_empty() {
                 return Ok(self.hand_out(limit).await);
             }
-            let Some(feed) = &mut self.feed else { return Err(lost()) };
+            let Some(feed) = &mut self.feed else { return Err(lost().into()) };
             match timeout_at(until, feed.wait()).await {
                 Ok(waited) => waited?,
                 Err(_) => return self.look_for_end(since).await,
@@ -174,9 +174,9 @@ impl NatsReader {
         }
     }
 
-    /// Makes records of what has arrived, up to the limit and the next gap.
-    fn gather(&mut self, limit: Limit) -> Result<(), TransportErrorKind> {
-        let Some(feed) = &mut self.feed else { return Err(lost()) };
+    /// Turns what has arrived into records, up to the limit or the next gap.
+    fn gather(&mut self, limit: Limit) -> Result<(), Failure> {
+        let Some(feed) = &mut self.feed else { return Err(lost().into()) };
         let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
         while self.ready.len() < limit.records.max(1) && bytes < limit.bytes.max(1) {
             let delivery = match feed.peek() {
@@ -184,7 +184,7 @@ impl NatsReader {
                 Ok(_) => break,
                 // What was taken before comes first; the next call meets the error again.
                 Err(_) if !self.ready.is_empty() => break,
-                Err(kind) => return Err(kind),
+                Err(failure) => return Err(failure),
             };
             let message = &delivery.message;
             let position = Position::new(delivery.sequence);
@@ -201,8 +201,8 @@ impl NatsReader {
         Ok(())
     }
 
-    /// Gives records that are ready. They stay where they are while the end is asked for, so that a
-    /// cancelled call loses none.
+    /// Returns records that are ready. They stay in place while the server is asked for the end, so
+    /// that a cancelled call loses none.
     async fn hand_out(&mut self, limit: Limit) -> ReadBatch {
         // A record may have been the last when it was sent, and not be it any more.
         let is_end = self.is_last && self.is_at_end().await;
@@ -212,13 +212,15 @@ impl NatsReader {
         ReadBatch::new(records, next, is_end && self.ready.is_empty())
     }
 
-    /// Goes to the sequence behind a gap, where single messages were deleted. Where retention made
-    /// the gap, that is an error.
-    async fn cross_gap(&mut self, sequence: u64) -> Result<(), TransportErrorKind> {
+    /// Moves on to the sequence after a gap of deleted messages. Fails if retention made the gap.
+    async fn cross_gap(&mut self, sequence: u64) -> Result<(), Failure> {
         self.handle.stream_info(&self.stream).await?.check(self.incarnation, self.next)?;
         if sequence < self.next {
-            let reason = format!("message {sequence} came after {} was expected", self.next);
-            return Err(TransportErrorKind::Unavailable { reason });
+            let reason = format!(
+                "the server sent message {sequence} again, after which {} is next",
+                self.next
+            );
+            return Err(TransportErrorKind::Unavailable { reason }.into());
         }
         self.next = sequence;
         Ok(())
@@ -232,13 +234,13 @@ impl ChannelReader for NatsReader {
         coop::consume_budget().await;
         let handle = Arc::clone(&self.handle);
         let read = handle.while_open(self.read_on(limit)).await;
-        read.map_err(|kind| self.error("read", kind))
+        read.map_err(|failure| self.error("read", failure))
     }
 
     async fn seek(&mut self, start: Start) -> Result<()> {
         let sought = place(&self.handle, &self.slot, &self.stream, start, self.incarnation);
         let (feed, next) =
-            self.handle.while_open(sought).await.map_err(|kind| self.error("seek", kind))?;
+            self.handle.while_open(sought).await.map_err(|failure| self.error("seek", failure))?;
         (self.feed, self.next, self.alone) = (Some(feed), next, 0);
         self.ready.clear();
         Ok(())

@@ -1,6 +1,6 @@
 //! Policies by which a broker takes records from a channel, or its readers and cursors past them.
 
-use msgstream_core::adapter::Retry;
+use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::transport::TransportErrorKind as Kind;
 use reqwest::Method;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Rest;
 use crate::error::unreachable;
-use crate::topic::Topic;
+use crate::name::Topic;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,13 +34,13 @@ const INACTIVE: &str = "inactiveTopicPolicies";
 const DELETES: &str = "deleteWhileInactive";
 
 impl Rest {
-    /// What applies to a topic: its own policy, its namespace's, or the broker's. `None` where there
-    /// is none, or nobody tells us.
+    /// Returns the policy of a topic: its own, its namespace's, or the broker's. `None` if there is none,
+    /// or if the role may not see it.
     async fn policy<T: DeserializeOwned>(
         &self,
         topic: &Topic,
         name: &str,
-    ) -> Result<Option<T>, Kind> {
+    ) -> Result<Option<T>, Failure> {
         let applied = [("applied", "true")];
         let mut answer = self.on_and(Method::GET, topic, &[name], &applied, None).await?;
         // Topics have no policies of their own here.
@@ -55,13 +55,13 @@ impl Rest {
         }
     }
 
-    async fn of_namespace(&self, topic: &Topic, name: &str) -> Result<super::Answer, Kind> {
+    async fn of_namespace(&self, topic: &Topic, name: &str) -> Result<super::Answer, Failure> {
         let path = ["namespaces", &topic.tenant, &topic.namespace, name];
         self.call(Method::GET, None, &path, &[], None).await
     }
 
-    /// The topic's own limit to a message, in bytes.
-    pub(crate) async fn max_message_size(&self, topic: &Topic) -> Result<Option<usize>, Kind> {
+    /// Returns the topic's own limit to a message, in bytes.
+    pub(crate) async fn max_message_size(&self, topic: &Topic) -> Result<Option<usize>, Failure> {
         let applied = [("applied", "true")];
         let answer = self.on_and(Method::GET, topic, &["maxMessageSize"], &applied, None).await?;
         match answer.status {
@@ -71,9 +71,9 @@ impl Rest {
         }
     }
 
-    /// Refuses a topic whose records are deleted once they are acknowledged, or at once where nobody
+    /// Fails if a topic's records are deleted once they are acknowledged, or at once if nobody
     /// subscribes.
-    pub(crate) async fn check_retention(&self, topic: &Topic) -> Result<(), Kind> {
+    pub(crate) async fn check_retention(&self, topic: &Topic) -> Result<(), Failure> {
         let kept: Option<Retention> = self.policy(topic, "retention").await?;
         if kept.is_some_and(|kept| {
             kept.retention_time_in_minutes == 0 || kept.retention_size_in_mb == 0
@@ -81,24 +81,24 @@ impl Rest {
             let Topic { tenant, namespace, .. } = topic;
             return Err(Kind::Config {
                 reason: format!(
-                    "the namespace keeps no record that isn't subscribed to: give it a retention, as with `pulsar-admin namespaces set-retention {tenant}/{namespace} --time 7d --size -1`"
+                    "the namespace keeps no record without a subscription: set a retention, as with `pulsar-admin namespaces set-retention {tenant}/{namespace} --time 7d --size -1`"
                 ),
-            });
+            }.into());
         }
         Ok(())
     }
 
-    /// Refuses a topic whose cursors the broker moves by itself, over records that nobody has
+    /// Fails if the broker moves a topic's cursors by itself, past records that nobody has
     /// acknowledged.
-    pub(crate) async fn check_cursors(&self, topic: &Topic) -> Result<(), Kind> {
+    pub(crate) async fn check_cursors(&self, topic: &Topic) -> Result<(), Failure> {
         let Topic { tenant, namespace, .. } = topic;
         let ttl: Option<i64> = self.policy(topic, "messageTTL").await?;
         if let Some(seconds @ 1..) = ttl {
             return Err(Kind::Config {
                 reason: format!(
-                    "messages expire after {seconds} seconds here, acknowledged or not: turn that off, as with `pulsar-admin namespaces remove-message-ttl {tenant}/{namespace}`, and use a retention"
+                    "messages of the namespace expire after {seconds} seconds, acknowledged or not: turn that off, as with `pulsar-admin namespaces remove-message-ttl {tenant}/{namespace}`, and use a retention"
                 ),
-            });
+            }.into());
         }
         let quotas: Option<std::collections::BTreeMap<String, Quota>> =
             self.policy(topic, "backlogQuotaMap").await?;
@@ -109,15 +109,15 @@ impl Rest {
         if let Some((kind, _)) = quotas.iter().flatten().find(|(_, quota)| evicts(quota)) {
             return Err(Kind::Config {
                 reason: format!(
-                    "the backlog quota `{kind}` drops what isn't acknowledged yet: take another policy, as with `pulsar-admin namespaces set-backlog-quota {tenant}/{namespace} --type {kind} --limit 10G --policy producer_exception`"
+                    "the backlog quota `{kind}` drops records that aren't acknowledged yet: set another policy, as with `pulsar-admin namespaces set-backlog-quota {tenant}/{namespace} --type {kind} --limit 10G --policy producer_exception`"
                 ),
-            });
+            }.into());
         }
         Ok(())
     }
 
     /// Keeps a topic that nobody uses for a while from being deleted, records, properties and all.
-    pub(crate) async fn keep_inactive(&self, topic: &Topic) -> Result<(), Kind> {
+    pub(crate) async fn keep_inactive(&self, topic: &Topic) -> Result<(), Failure> {
         let applied = [("applied", "true")];
         let (mut retry, mut told) = (Retry::new(self.timeout), false);
         loop {
@@ -134,7 +134,7 @@ impl Rest {
                 self.on(Method::POST, topic, &[INACTIVE], Some(&policy)).await?.done()?;
             }
             // The broker takes a moment to go by it.
-            let waiting = unreachable("the broker doesn't go by the topic's policies yet");
+            let waiting = unreachable("the broker doesn't apply the topic's policies yet");
             retry.after(waiting).await?;
         }
         // Topics have no policies of their own here, and what the broker does by default isn't told.
@@ -146,8 +146,8 @@ impl Rest {
         let Topic { tenant, namespace, .. } = topic;
         Err(Kind::Config {
             reason: format!(
-                "the broker may delete a topic that nobody uses for a while: turn on its `topicLevelPoliciesEnabled`, or keep it from that, as with `pulsar-admin namespaces set-inactive-topic-policies {tenant}/{namespace} --disable-delete-while-inactive --max-inactive-duration 1h --delete-mode delete_when_no_subscriptions`"
+                "the broker may delete a topic that nobody uses for a while: enable its `topicLevelPoliciesEnabled`, or turn the deletion off, as with `pulsar-admin namespaces set-inactive-topic-policies {tenant}/{namespace} --disable-delete-while-inactive --max-inactive-duration 1h --delete-mode delete_when_no_subscriptions`"
             ),
-        })
+        }.into())
     }
 }

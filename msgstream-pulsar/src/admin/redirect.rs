@@ -1,31 +1,32 @@
 //! Where a token may be sent.
 
+use msgstream_core::adapter::Failure;
 use msgstream_core::registry::Url;
 use msgstream_core::transport::TransportErrorKind as Kind;
 
 use super::Rest;
 use crate::brokers::Use;
-use crate::topic::Topic;
+use crate::name::Topic;
 
 impl Rest {
-    /// Refuses a redirect by which the token would get to somebody else: in plain text, where it was
-    /// encrypted before; or to a host that is none of the URL's, and not where the brokers say that
-    /// the topic is.
+    /// Fails if a redirect would show the token to somebody else: in plain text after it was encrypted,
+    /// or to a host that is neither in the URL nor the topic's broker.
     pub(super) async fn check_redirect(
         &self,
         from: &Url,
         to: &Url,
         topic: Option<&Topic>,
-    ) -> Result<(), Kind> {
-        let refused = |why: &str| Kind::Config {
-            reason: format!(
-                "the admin interface at {} sends us to {}, where the token isn't sent: {why}",
+    ) -> Result<(), Failure> {
+        let refused = |why: &str| {
+            let reason = format!(
+                "the admin interface at {} redirects to {}, where the token isn't sent: {why}",
                 from.origin().ascii_serialization(),
                 to.origin().ascii_serialization(),
-            ),
+            );
+            Failure::from(Kind::Config { reason })
         };
         if !is_as_safe(from, to) {
-            return Err(refused("that isn't encrypted"));
+            return Err(refused("the connection isn't encrypted"));
         }
         let host = to.host_str().unwrap_or_default();
         if self.known.iter().any(|known| known == host) {
@@ -38,12 +39,12 @@ impl Rest {
             }
         }
         Err(refused(
-            "it is no host of the URL, and not the topic's broker; if it belongs to the cluster, name it in the option `admin`",
+            "the host is neither in the URL nor the topic's broker; if it belongs to the cluster, name it in the option `admin`",
         ))
     }
 }
 
-/// Whether what is sent there is encrypted if it was so far.
+/// Returns whether what is sent there is encrypted if it was before.
 fn is_as_safe(from: &Url, to: &Url) -> bool {
     to.scheme() == "https" || (from.scheme(), to.scheme()) == ("http", "http")
 }
