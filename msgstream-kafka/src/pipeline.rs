@@ -244,7 +244,7 @@ impl Pipeline {
     fn doubt(&self, done: &mut [Done], kind: TransportErrorKind) {
         let mut why = Some(kind);
         for Done { outcome, .. } in done {
-            let is_sent = outcome.rest.as_ref().is_none_or(|(fate, _)| *fate != Fate::NotStored);
+            let is_sent = outcome.rest.as_ref().is_none_or(|rest| rest.fate != Fate::NotStored);
             if is_sent || !outcome.stored.is_empty() {
                 let kind = why.take().unwrap_or(TransportErrorKind::Poisoned);
                 let error = self.error("submit", kind);

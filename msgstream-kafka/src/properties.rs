@@ -66,7 +66,7 @@ impl Handle {
         let outgoing =
             Outgoing { key: Some(topic.as_bytes()), payload: value.as_deref(), headers: None };
         let outcome = pipeline.send(1, bytes, std::iter::once(outgoing)).await;
-        outcome.rest.map_or(Ok(()), |(_, error)| Err(error.kind().clone()))
+        outcome.rest.map_or(Ok(()), |rest| Err(rest.error.kind().clone()))
     }
 
     async fn make_topic(&self) -> Result<(), TransportErrorKind> {
