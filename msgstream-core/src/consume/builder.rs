@@ -59,13 +59,10 @@ impl ConsumerBuilder {
 
     /// Keeps checkpoints in a store, together with a state: the crash-safe loop of
     /// [`Consumer::commit`].
-    pub fn store(
-        self,
-        store: impl Into<Arc<dyn CheckpointStore>>,
-    ) -> ConsumerBuilder<Arc<dyn CheckpointStore>> {
+    pub fn store(self, store: impl CheckpointStore) -> ConsumerBuilder<Arc<dyn CheckpointStore>> {
         let Self { transport, channels, subscription, start, from, ticks, config, commits: ByHand } =
             self;
-        let commits = store.into();
+        let commits: Arc<dyn CheckpointStore> = Arc::new(store);
         ConsumerBuilder { transport, channels, subscription, start, from, ticks, config, commits }
     }
 

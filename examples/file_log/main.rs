@@ -1,7 +1,6 @@
 //! The whole suite on a transport of one's own: a directory with a file for each channel.
 //!
-//! `cargo run -p msgstream-conformance --example file_log` takes the arguments of a test program;
-//! `cargo test` runs it too.
+//! `cargo run --example file_log` takes the arguments of a test program; `cargo test` runs it too.
 
 mod codec;
 mod transport;
@@ -28,7 +27,7 @@ impl Harness for Files {
             .with(Capability::Create)
             .with(Capability::Delete)
             .with(Capability::List);
-        can.with(Capability::SeekPosition).with_max_payload(1 << 20)
+        can.with(Capability::SeekPosition).with(Capability::BinaryHeaders).with_max_payload(1 << 20)
     }
 
     fn invalid_names(&self) -> Vec<String> {
