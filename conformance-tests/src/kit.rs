@@ -10,7 +10,7 @@ use std::time::Duration;
 use msgstream_core::record::{Incarnation, Meta, Position, Record};
 use msgstream_core::transport::{
     ChannelReader, ChannelWriter, Limit, Outcome, ReadBatch, Start, Transport, TransportError,
-    TransportErrorKind as Kind,
+    TransportErrorKind as Kind, Unstored,
 };
 use msgstream_core::{MsgType, Timestamp};
 
@@ -80,7 +80,7 @@ pub(crate) fn strictly_grow(positions: &[Position]) -> bool {
 pub(crate) fn stored(outcome: Outcome) -> Result<Vec<Position>, Failure> {
     match outcome.rest {
         None => Ok(outcome.stored),
-        Some((fate, error)) => Err(Failure::new(format!(
+        Some(Unstored { fate, error, .. }) => Err(Failure::new(format!(
             "only {} records were stored, the rest is {fate:?}: {error}",
             outcome.stored.len()
         ))),

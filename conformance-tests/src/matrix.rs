@@ -2,15 +2,16 @@
 
 use std::fmt::Write;
 
-use msgstream_core::transport::Capabilities;
+use msgstream_core::transport::{Capabilities, Capability};
 
 /// What transports can do, as a Markdown table: a row for each capability, a column for each
 /// transport.
 ///
 /// ```
 /// use msgstream_conformance::matrix;
-/// use msgstream_core::transport::Capabilities;
-/// let table = matrix(&[("mine", Capabilities::none().with("list").with_max_payload(1024))]);
+/// use msgstream_core::transport::{Capabilities, Capability};
+/// let can = Capabilities::none().with(Capability::List).with_max_payload(1024);
+/// let table = matrix(&[("mine", can)]);
 /// assert!(table.starts_with("| capability | mine |\n| --- | --- |\n| `create` | no |\n"));
 /// assert!(table.contains("| `list` | yes |\n"));
 /// assert!(table.ends_with("| `max_payload` | 1024 bytes |\n"));
@@ -19,12 +20,11 @@ use msgstream_core::transport::Capabilities;
 pub fn matrix(transports: &[(&str, Capabilities)]) -> String {
     let mut table = row("capability", transports.iter().map(|(name, _)| (*name).to_owned()));
     table += &row("---", transports.iter().map(|_| "---".to_owned()));
-    for (i, name) in Capabilities::NAMES.iter().enumerate() {
-        let cells = transports.iter().map(|(_, can)| {
-            let yes = can.iter().nth(i).is_some_and(|(_, yes)| yes);
-            if yes { "yes" } else { "no" }.to_owned()
-        });
-        table += &row(&format!("`{name}`"), cells);
+    for capability in Capability::ALL {
+        let cells = transports
+            .iter()
+            .map(|(_, can)| if can.has(*capability) { "yes" } else { "no" }.to_owned());
+        table += &row(&format!("`{capability}`"), cells);
     }
     let limits = transports
         .iter()

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use futures::future::BoxFuture;
-use msgstream_core::transport::{Capabilities, Transport};
+use msgstream_core::transport::{Capabilities, Capability, Transport};
 
 use crate::harness::Harness;
 use crate::{Verdict, scenarios};
@@ -22,10 +22,10 @@ pub struct Scenario {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Need {
-    /// The capability of this name.
-    Can(&'static str),
-    /// That the capability of this name is false: the scenario checks that it is refused.
-    Cannot(&'static str),
+    /// This capability.
+    Can(Capability),
+    /// That this capability is false: the scenario checks that it is refused.
+    Cannot(Capability),
     /// A limit to the payload.
     PayloadLimit,
     /// The hooks into the broker.
@@ -38,10 +38,9 @@ impl Need {
     /// Whether it is there.
     #[must_use]
     pub fn is_met(self, can: &Capabilities, harness: &dyn Harness) -> bool {
-        let has = |name| can.iter().any(|(n, yes)| n == name && yes);
         match self {
-            Self::Can(name) => has(name),
-            Self::Cannot(name) => !has(name),
+            Self::Can(capability) => can.has(capability),
+            Self::Cannot(capability) => !can.has(capability),
             Self::PayloadLimit => can.max_payload.is_some(),
             Self::Broker => harness.broker().is_some(),
             Self::PlainClient => harness.plain_client().is_some(),
@@ -52,8 +51,8 @@ impl Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Can(name) => f.write_str(name),
-            Self::Cannot(name) => write!(f, "no {name}"),
+            Self::Can(capability) => f.write_str(capability.name()),
+            Self::Cannot(capability) => write!(f, "no {capability}"),
             Self::PayloadLimit => f.write_str("max_payload"),
             Self::Broker => f.write_str("broker hooks"),
             Self::PlainClient => f.write_str("a plain client"),
@@ -132,22 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn every_need_is_a_capability_that_exists() {
-        for scenario in Scenario::all() {
-            for need in scenario.needs() {
-                if let Need::Can(name) | Need::Cannot(name) = need {
-                    assert!(Capabilities::NAMES.contains(name), "{}: {name}", scenario.name());
-                }
-            }
-        }
-    }
-
-    #[test]
     fn every_capability_that_is_asked_for_by_a_call_has_a_refusal() {
         // `persistent` is a promise about restarts; no call asks for it.
-        for name in Capabilities::NAMES.iter().filter(|name| **name != "persistent") {
-            let refused = |s: &Scenario| s.needs().contains(&Need::Cannot(name));
-            assert!(Scenario::all().any(refused), "{name}");
+        for capability in Capability::ALL.iter().filter(|c| **c != Capability::Persistent) {
+            let refused = |s: &Scenario| s.needs().contains(&Need::Cannot(*capability));
+            assert!(Scenario::all().any(refused), "{capability}");
         }
     }
 }

@@ -64,8 +64,8 @@ impl PlainClient for Mem {
         for batch in records.chunks(1_000) {
             writer.ready().await?;
             let outcome = writer.submit(batch.iter().map(record).collect()).await;
-            if let Some((_, error)) = outcome.rest {
-                return Err(error.into());
+            if let Some(rest) = outcome.rest {
+                return Err(rest.error.into());
             }
         }
         Ok(writer.close().await?)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use msgstream_conformance::{Harness, run};
-use msgstream_core::transport::{Capabilities, Result, Transport};
+use msgstream_core::transport::{Capabilities, Capability, Result, Transport};
 
 use crate::transport::FileLog;
 
@@ -23,8 +23,11 @@ impl Harness for Files {
     }
 
     fn minimum(&self) -> Capabilities {
-        let can = Capabilities::none().with("create").with("delete").with("list");
-        can.with("seek_position").with("binary_headers").with_max_payload(1 << 20)
+        let can = Capabilities::none()
+            .with(Capability::Create)
+            .with(Capability::Delete)
+            .with(Capability::List);
+        can.with(Capability::SeekPosition).with(Capability::BinaryHeaders).with_max_payload(1 << 20)
     }
 
     fn invalid_names(&self) -> Vec<String> {

@@ -17,9 +17,9 @@ use bytes::Bytes;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, Fate, Limit, Outcome,
-    ReadBatch, ReaderOptions, Receipt, Result, Start, Subscription, Transport, TransportError,
-    TransportErrorKind as Kind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, Fate,
+    Limit, Outcome, ReadBatch, ReaderOptions, Receipt, Result, Start, Subscription, Transport,
+    TransportError, TransportErrorKind as Kind,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -136,7 +136,7 @@ impl Log {
             Start::At(position) => (position, false),
             Start::After(position) => (position, true),
             _ => {
-                let kind = Kind::Unsupported { capability: "seek_time" };
+                let kind = Kind::Unsupported { capability: Capability::SeekTime };
                 return Err(self.error(operation, kind));
             }
         };
@@ -158,14 +158,21 @@ impl Log {
 #[async_trait]
 impl Transport for FileLog {
     fn capabilities(&self) -> Capabilities {
-        let can = Capabilities::none().with("create").with("delete").with("list");
-        can.with("seek_position").with("binary_headers").with_max_payload(MAX_PAYLOAD)
+        let can = Capabilities::none()
+            .with(Capability::Create)
+            .with(Capability::Delete)
+            .with(Capability::List);
+        can.with(Capability::SeekPosition)
+            .with(Capability::BinaryHeaders)
+            .with_max_payload(MAX_PAYLOAD)
     }
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let log = self.log("create", channel)?;
         if !options.properties.is_empty() {
-            return Err(log.error("create", Kind::Unsupported { capability: "properties" }));
+            return Err(
+                log.error("create", Kind::Unsupported { capability: Capability::Properties })
+            );
         }
         File::create_new(&log.path).map(drop).map_err(|e| log.io("create", e))
     }
@@ -212,19 +219,21 @@ impl Transport for FileLog {
     ) -> Result<Box<dyn ChannelReader>> {
         let log = self.log("reader", channel)?;
         if options.incarnation.is_some_and(|i| i != EVERY_LIFE) {
-            return Err(log.error("reader", Kind::Unsupported { capability: "incarnations" }));
+            return Err(
+                log.error("reader", Kind::Unsupported { capability: Capability::Incarnations })
+            );
         }
         let next = log.resolve("reader", options.start)?;
         Ok(Box::new(Reader { log, next }))
     }
 
     async fn subscription(&self, channel: &str, _name: &str) -> Result<Arc<dyn Subscription>> {
-        let kind = Kind::Unsupported { capability: "subscriptions" };
+        let kind = Kind::Unsupported { capability: Capability::Subscriptions };
         Err(TransportError::new("subscription", kind).on(channel))
     }
 
     async fn unsubscribe(&self, channel: &str, _name: &str) -> Result<()> {
-        let kind = Kind::Unsupported { capability: "subscriptions" };
+        let kind = Kind::Unsupported { capability: Capability::Subscriptions };
         Err(TransportError::new("unsubscribe", kind).on(channel))
     }
 

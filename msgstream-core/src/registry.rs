@@ -1,8 +1,8 @@
-//! Connecting by URL: schemes and what answers to them.
+//! Connecting by URL.
 //!
-//! A transport registers a [`Scheme`]; a program connects by URL and names no transport in its
-//! code. The facade crate's registry holds those that are compiled in; a program's own transport
-//! is one [`Registry::register`] more.
+//! A transport registers a [`Scheme`]. A program connects by URL and names no transport in its code.
+//! The registry of the facade crate holds the transports that are compiled in; a program adds its own
+//! with [`Registry::register`].
 
 mod address;
 mod error;
@@ -21,7 +21,7 @@ pub use self::error::ConnectError;
 pub use self::options::parse_options;
 use crate::transport::Transport;
 
-/// What answers to the URLs of one kind of broker.
+/// Connects to the URLs of one kind of broker.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -51,17 +51,18 @@ use crate::transport::Transport;
 /// ```
 #[async_trait]
 pub trait Scheme: fmt::Debug + Send + Sync + 'static {
-    /// The URL schemes that it answers to, in lower case.
+    /// Returns the URL schemes that it connects to, in lower case.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// The form of its URLs, with the options, on one line for a program's help text.
+    /// Returns the form of its URLs, with the options, as one line of a program's help text.
     fn help(&self) -> &'static str;
 
-    /// Connects to what the URL names. Where it named several hosts, with commas between them, those
-    /// after the first are in its option `servers`, for [`hosts`].
+    /// Connects to the broker that the URL names. If it names several hosts, with commas between
+    /// them, those after the first are in the option `servers`, which [`hosts`] reads.
     ///
     /// # Errors
-    /// [`ConnectError`], without the URL's user, password or option values in its text.
+    /// Fails with a [`ConnectError`] whose text has neither the URL's user, nor its password, nor the
+    /// values of its options.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
@@ -69,19 +70,42 @@ pub trait Scheme: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The schemes that a program can connect to.
+///
+/// ```
+/// use msgstream_core::registry::Registry;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), msgstream_core::registry::ConnectError> {
+/// let mut registry = Registry::new();
+/// msgstream_mem::register(&mut registry);
+/// let broker = registry.connect("mem://shop").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     schemes: BTreeMap<&'static str, Arc<dyn Scheme>>,
 }
 
 impl Registry {
-    /// A registry that knows no scheme.
+    /// Returns a registry without schemes.
+    ///
+    /// ```
+    /// use msgstream_core::registry::Registry;
+    /// assert_eq!(Registry::new().schemes().count(), 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what answers to a scheme; what answered to it before is replaced.
+    /// Adds a scheme. It replaces an earlier one of the same name.
+    ///
+    /// ```
+    /// use msgstream_core::registry::Registry;
+    /// let mut registry = Registry::new();
+    /// registry.register(msgstream_mem::MemScheme);
+    /// assert!(registry.schemes().eq(["mem"]));
+    /// ```
     pub fn register(&mut self, scheme: impl Scheme) -> &mut Self {
         let scheme: Arc<dyn Scheme> = Arc::new(scheme);
         for name in scheme.schemes() {
@@ -90,12 +114,26 @@ impl Registry {
         self
     }
 
-    /// The schemes, sorted.
+    /// Returns the names of the schemes, sorted.
+    ///
+    /// ```
+    /// use msgstream_core::registry::Registry;
+    /// let mut registry = Registry::new();
+    /// msgstream_mem::register(&mut registry);
+    /// assert!(registry.schemes().eq(["mem"]));
+    /// ```
     pub fn schemes(&self) -> impl Iterator<Item = &'static str> {
         self.schemes.keys().copied()
     }
 
-    /// The forms of URL that are understood, one line each.
+    /// Returns the forms of the URLs that are supported, one line each.
+    ///
+    /// ```
+    /// use msgstream_core::registry::Registry;
+    /// let mut registry = Registry::new();
+    /// msgstream_mem::register(&mut registry);
+    /// assert!(registry.help().all(|line| line.starts_with("mem://")));
+    /// ```
     pub fn help(&self) -> impl Iterator<Item = &'static str> {
         // A scheme with several names has one line, at its first name.
         let first = |(name, scheme): &(&&str, &Arc<dyn Scheme>)| {
@@ -104,11 +142,25 @@ impl Registry {
         self.schemes.iter().filter(first).map(|(_, scheme)| scheme.help())
     }
 
-    /// Connects to what the URL names. It may have several hosts: `kafka://a:9092,b:9092/PREFIX` is
-    /// `kafka://a:9092/PREFIX?servers=b:9092`, for every scheme that has this option.
+    /// Connects to the broker that the URL names. The URL may have several hosts:
+    /// `kafka://a:9092,b:9092/PREFIX` means `kafka://a:9092/PREFIX?servers=b:9092`, for every scheme
+    /// that has this option.
+    ///
+    /// ```
+    /// use msgstream_core::registry::Registry;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), msgstream_core::registry::ConnectError> {
+    /// let mut registry = Registry::new();
+    /// msgstream_mem::register(&mut registry);
+    /// registry.connect("mem://shop").await?;
+    /// assert!(registry.connect("tape://shop").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`ConnectError::InvalidUrl`], [`ConnectError::UnknownScheme`], else what the scheme says.
+    /// Fails with [`ConnectError::InvalidUrl`], with [`ConnectError::UnknownScheme`], or with the
+    /// error of the scheme.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
@@ -119,7 +171,7 @@ impl Registry {
             Ok(url) if !url.has_authority() => Err("it has no `//`".to_owned()),
             // A part of the password would be taken for a path or an option, and be shown.
             Ok(url) if servers::cuts_user(url.as_str()) => Err(
-                "an `@` behind the host: in a user or a password `/`, `?` and `#` are written as %2F, %3F and %23"
+                "it has an `@` behind the host: in a user or a password, write `/`, `?` and `#` as %2F, %3F and %23"
                     .to_owned(),
             ),
             other => other.map_err(|e| e.to_string()),
@@ -180,7 +232,7 @@ mod tests {
         assert!(text.contains("reel, tape"), "{text}");
         assert!(!text.contains("secret") && !text.contains("alice"), "{text}");
         let error = Registry::new().connect("kafka://host").await.unwrap_err();
-        assert!(error.to_string().contains("none is compiled in"), "{error}");
+        assert!(error.to_string().contains("no scheme is compiled in"), "{error}");
     }
 
     #[tokio::test]

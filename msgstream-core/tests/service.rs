@@ -13,7 +13,7 @@ use common::Trick;
 use msgstream_core::service::{
     ChannelId, CreateChannelsRequest, MessageStreamService, OwnerDescription, ServiceError,
 };
-use msgstream_core::transport::{Fate, Transport, TransportErrorKind};
+use msgstream_core::transport::{Capability, Fate, Transport, TransportErrorKind};
 
 fn owner() -> OwnerDescription {
     OwnerDescription {
@@ -73,7 +73,7 @@ async fn destroying_a_missing_channel_names_it_after_the_others_are_gone() {
     let error = service(&trick).destroy_channels(&ids).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "2 of the channels can't be destroyed, `no` first; all others are"
+        "2 of the channels can't be destroyed, the first of them `no`; all others are destroyed"
     );
     let ServiceError::Destroy { channel, source, failed } = error else { panic!("{error}") };
     assert_eq!((channel.as_str(), source.kind()), ("no", &TransportErrorKind::NotFound));
@@ -96,7 +96,7 @@ async fn what_was_created_before_a_failure_is_destroyed_again() {
         let trick = Trick::new(&["foreign"]).await;
         trick.plan().create = Some((30, fate));
         let error = service(&trick).create_channels(request(64)).await.unwrap_err();
-        assert!(error.to_string().ends_with("none is left"), "{error}");
+        assert!(error.to_string().ends_with("none of them is left"), "{error}");
         assert!(error.source().is_some());
         let ServiceError::Create { left, .. } = error else { panic!("{error}") };
         assert_eq!(left, []);
@@ -121,7 +121,7 @@ async fn what_is_left_after_a_failure_is_named() {
 #[tokio::test]
 async fn what_the_transport_cant_do_is_unsupported() {
     let mut trick = Trick::new(&["a"]).await;
-    for missing in ["create", "properties", "delete"] {
+    for missing in [Capability::Create, Capability::Properties, Capability::Delete] {
         trick.can = trick.inner.capabilities().without(missing);
         let service = service(&trick);
         let unsupported = |result: Result<(), ServiceError>| match result {
@@ -133,12 +133,12 @@ async fn what_the_transport_cant_do_is_unsupported() {
             Ok(()) => false,
         };
         let created = service.create_channels(request(1)).await.map(drop);
-        assert_eq!(unsupported(created), missing != "delete");
+        assert_eq!(unsupported(created), missing != Capability::Delete);
         let described = service.describe_channels(&["a".into()]).await.map(drop);
-        assert_eq!(unsupported(described), missing == "properties");
+        assert_eq!(unsupported(described), missing == Capability::Properties);
         let destroyed = service.destroy_channels(&["a".into()]).await;
-        assert_eq!(unsupported(destroyed), missing == "delete");
-        if missing != "delete" {
+        assert_eq!(unsupported(destroyed), missing == Capability::Delete);
+        if missing != Capability::Delete {
             trick.inner.create("a").await.unwrap();
         }
     }

@@ -241,7 +241,7 @@ impl Pipeline {
     fn doubt(&self, done: &mut [Done], failure: Failure) {
         let mut why = Some(failure);
         for Done { outcome, .. } in done {
-            let is_sent = outcome.rest.as_ref().is_none_or(|(fate, _)| *fate != Fate::NotStored);
+            let is_sent = outcome.rest.as_ref().is_none_or(|rest| rest.fate != Fate::NotStored);
             if is_sent || !outcome.stored.is_empty() {
                 let failure = why.take().unwrap_or_else(|| TransportErrorKind::Poisoned.into());
                 let error = self.error("submit", failure);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::record::Incarnation;
-use msgstream_core::transport::TransportErrorKind;
+use msgstream_core::transport::{Capability, TransportErrorKind};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::Mutex as Turn;
@@ -97,7 +97,8 @@ impl Bound {
         let (handle, topic) = (Arc::clone(handle), topic.to_owned());
         match expected {
             Some(expected) if found == Incarnation::UNKNOWN && expected != found => {
-                return Err(TransportErrorKind::Unsupported { capability: "incarnations" }.into());
+                let capability = Capability::Incarnations;
+                return Err(TransportErrorKind::Unsupported { capability }.into());
             }
             Some(expected) => is_same(expected, found)?,
             None => {}

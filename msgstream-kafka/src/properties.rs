@@ -69,7 +69,8 @@ impl Handle {
         let outgoing =
             Outgoing { key: Some(topic.as_bytes()), payload: value.as_deref(), headers: None };
         let outcome = pipeline.send(1, bytes, std::iter::once(outgoing)).await;
-        outcome.rest.map_or(Ok(()), |(_, error)| Err(Failure::new(error.kind().clone(), error)))
+        let unstored = outcome.rest.map(|rest| rest.error);
+        unstored.map_or(Ok(()), |error| Err(Failure::new(error.kind().clone(), error)))
     }
 
     async fn make_topic(&self) -> Result<(), Failure> {

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
-    TransportError, TransportErrorKind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription,
+    Transport, TransportError, TransportErrorKind,
 };
 
 use crate::MemConfig;
@@ -90,7 +90,7 @@ impl MemTransport {
 #[async_trait]
 impl Transport for MemTransport {
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = Capabilities::all().without("persistent");
+        let mut capabilities = Capabilities::all().without(Capability::Persistent);
         capabilities.max_payload = self.handle.instance.config.max_payload;
         capabilities
     }

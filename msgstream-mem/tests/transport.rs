@@ -14,7 +14,7 @@ use bytes::Bytes;
 use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
     ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Start, Transport,
-    TransportErrorKind as Kind,
+    TransportErrorKind as Kind, Unstored,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 
@@ -47,7 +47,7 @@ fn payloads(batch: &ReadBatch) -> Vec<&[u8]> {
 
 fn refused(outcome: Outcome) -> Kind {
     assert!(outcome.stored.is_empty());
-    let (fate, error) = outcome.rest.expect("it was refused");
+    let Unstored { fate, error, .. } = outcome.rest.expect("it was refused");
     assert_eq!(fate, Fate::NotStored);
     error.kind().clone()
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
     TransportError, TransportErrorKind,
 };
 use serde_json::json;
@@ -131,7 +131,7 @@ impl Transport for NatsTransport {
         let all = Capabilities::all().with_max_payload(self.handle.max_payload);
         match self.handle.config.options.storage {
             Storage::File => all,
-            Storage::Memory => all.without("persistent"),
+            Storage::Memory => all.without(Capability::Persistent),
         }
     }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::EntryId;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
     TransportError, TransportErrorKind as Kind,
 };
 
@@ -190,7 +190,7 @@ impl PulsarTransport {
 impl Transport for PulsarTransport {
     fn capabilities(&self) -> Capabilities {
         let limit = self.client.max_message.saturating_sub(ENTRY_OVERHEAD);
-        Capabilities::all().without("binary_headers").with_max_payload(limit)
+        Capabilities::all().without(Capability::BinaryHeaders).with_max_payload(limit)
     }
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {

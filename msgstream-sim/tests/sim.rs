@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
-    Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
+    Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind, Unstored,
 };
 use msgstream_core::{MsgType, Timestamp};
 use msgstream_sim::{Fault, Sim, SimTransport};
@@ -73,8 +73,8 @@ async fn write(transport: &SimTransport, first: u64) -> Told {
             failed |= outcome.rest.is_some();
             told.stored.extend(outcome.stored.into_iter().zip(&mut numbers));
             match outcome.rest {
-                Some((Fate::NotStored, _)) => told.refused.extend(numbers),
-                Some((Fate::Unknown, _)) => {}
+                Some(Unstored { fate: Fate::NotStored, .. }) => told.refused.extend(numbers),
+                Some(Unstored { fate: Fate::Unknown, .. }) => {}
                 None => assert_eq!(numbers.next(), None, "all is acknowledged"),
             }
         }

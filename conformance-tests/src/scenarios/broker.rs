@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use msgstream_core::record::Record;
-use msgstream_core::transport::{ChannelReader, Limit, Start, Transport};
+use msgstream_core::transport::{Capability, ChannelReader, Limit, Start, Transport};
 
 use crate::harness::Broker;
 use crate::kit::{
@@ -18,10 +18,10 @@ use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["broker":
-    what_is_persistent_survives_a_restart [Need::Broker, Can("persistent")],
-    a_reader_goes_on_over_a_restart [Need::Broker, Can("persistent")],
-    nothing_acknowledged_is_lost_over_restarts [Need::Broker, Can("persistent")],
-    nothing_acknowledged_is_lost_over_kills [Need::Broker, Can("persistent")],
+    what_is_persistent_survives_a_restart [Need::Broker, Can(Capability::Persistent)],
+    a_reader_goes_on_over_a_restart [Need::Broker, Can(Capability::Persistent)],
+    nothing_acknowledged_is_lost_over_restarts [Need::Broker, Can(Capability::Persistent)],
+    nothing_acknowledged_is_lost_over_kills [Need::Broker, Can(Capability::Persistent)],
 ];
 
 // Between two looks at something that has no event.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures::future::try_join_all;
 use futures::stream::{StreamExt, TryStreamExt};
 use msgstream_core::transport::{
-    ChannelInfo, Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
+    Capability, ChannelInfo, Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::kit::{all, channel, drain, numbers, open_and_read, read, read_from, reader, write};
@@ -16,21 +16,21 @@ use crate::{Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["channel":
     a_new_one_is_empty,
-    create_twice_is_already_exists [Can("create")],
-    invalid_names_are_refused [Can("create")],
-    a_unicode_name_works_or_is_refused [Can("create")],
+    create_twice_is_already_exists [Can(Capability::Create)],
+    invalid_names_are_refused [Can(Capability::Create)],
+    a_unicode_name_works_or_is_refused [Can(Capability::Create)],
     a_missing_one_is_not_found,
-    a_missing_one_is_not_found_by_delete [Can("delete")],
-    a_missing_one_is_not_found_by_subscriptions [Can("subscriptions")],
-    opening_creates_nothing [Can("list")],
+    a_missing_one_is_not_found_by_delete [Can(Capability::Delete)],
+    a_missing_one_is_not_found_by_subscriptions [Can(Capability::Subscriptions)],
+    opening_creates_nothing [Can(Capability::List)],
     describe_tells_first_and_end,
-    list_is_by_prefix_and_sorted [Can("list")],
-    properties_come_back_in_another_handle [Can("create"), Can("properties")],
-    properties_go_with_their_channel [Can("create"), Can("delete"), Can("properties")],
-    delete_removes_it [Can("delete")],
-    made_again_it_is_empty [Can("delete")],
-    a_reader_of_a_deleted_one_is_told [Can("delete")],
-    a_waiting_reader_of_a_deleted_one_is_told [Can("delete")],
+    list_is_by_prefix_and_sorted [Can(Capability::List)],
+    properties_come_back_in_another_handle [Can(Capability::Create), Can(Capability::Properties)],
+    properties_go_with_their_channel [Can(Capability::Create), Can(Capability::Delete), Can(Capability::Properties)],
+    delete_removes_it [Can(Capability::Delete)],
+    made_again_it_is_empty [Can(Capability::Delete)],
+    a_reader_of_a_deleted_one_is_told [Can(Capability::Delete)],
+    a_waiting_reader_of_a_deleted_one_is_told [Can(Capability::Delete)],
     a_hundred_at_once,
 ];
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::future::try_join;
 use msgstream_core::record::{Position, Record};
-use msgstream_core::transport::{ChannelReader, Limit, Start, Transport};
+use msgstream_core::transport::{Capability, ChannelReader, Limit, Start, Transport};
 use msgstream_core::{DecodeError, MsgType, UnmarshalDispatcher};
 
 use crate::kit::{channel, positions, read, read_from, reader, record, strictly_grow, write};
@@ -15,7 +15,7 @@ use crate::{Failure, Harness, Verdict};
 pub(crate) const ALL: &[Scenario] = list!["foreign":
     a_bad_record_costs_one_record [Need::PlainClient],
     a_bad_record_costs_one_record_at_the_head [Need::PlainClient],
-    a_bad_record_can_be_started_from [Need::PlainClient, Can("seek_position")],
+    a_bad_record_can_be_started_from [Need::PlainClient, Can(Capability::SeekPosition)],
     a_hundred_of_a_hundred_thousand_cost_a_hundred [Need::PlainClient],
 ];
 

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use msgstream_core::transport::{
-    Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
+    Capability, Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind, Unstored,
 };
 use tokio::runtime::{Builder, Handle};
 
@@ -24,7 +24,7 @@ pub(crate) const ALL: &[Scenario] = list!["handle":
     closing_one_leaves_others_open,
     a_closed_one_is_closed_in_every_call,
     its_writers_and_readers_are_closed_with_it,
-    its_subscriptions_are_closed_with_it [Can("subscriptions")],
+    its_subscriptions_are_closed_with_it [Can(Capability::Subscriptions)],
     closing_ends_a_waiting_read,
     dropping_without_close_leaves_no_task,
     dropping_after_the_runtime_is_harmless,
@@ -123,7 +123,7 @@ pub async fn its_writers_and_readers_are_closed_with_it(
     let outcome = writer.submit(vec![record(3)]).await;
     ensure!(outcome.stored.is_empty(), "a closed handle's writer stored a record");
     match outcome.rest {
-        Some((Fate::NotStored, error)) if *error.kind() == Kind::Closed => {}
+        Some(Unstored { fate: Fate::NotStored, error, .. }) if *error.kind() == Kind::Closed => {}
         rest => return Err(Failure::new(format!("submit gave {rest:?}"))),
     }
     ensure_refused!(reader.read(Limit::default()).await, Kind::Closed, "read");

@@ -1,7 +1,7 @@
 //! The lives of a channel.
 
 use msgstream_core::transport::ReaderOptions;
-use msgstream_core::transport::{Limit, Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{Capability, Limit, Start, Transport, TransportErrorKind as Kind};
 
 use crate::kit::{all, channel, numbers, open_and_read, read, read_from, reader, write};
 use crate::scenario::Need::Can;
@@ -10,10 +10,10 @@ use crate::{Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["incarnation":
     is_the_same_everywhere,
-    differs_when_made_again [Can("delete"), Can("incarnations")],
-    the_right_one_is_read [Can("incarnations")],
-    an_old_position_is_refused [Can("delete"), Can("incarnations"), Can("seek_position")],
-    a_reader_never_enters_the_next_life [Can("delete"), Can("incarnations")],
+    differs_when_made_again [Can(Capability::Delete), Can(Capability::Incarnations)],
+    the_right_one_is_read [Can(Capability::Incarnations)],
+    an_old_position_is_refused [Can(Capability::Delete), Can(Capability::Incarnations), Can(Capability::SeekPosition)],
+    a_reader_never_enters_the_next_life [Can(Capability::Delete), Can(Capability::Incarnations)],
 ];
 
 /// All handles and readers tell the same incarnation, before and after writes.

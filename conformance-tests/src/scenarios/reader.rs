@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use msgstream_core::record::{Meta, Record};
-use msgstream_core::transport::{ChannelReader, Limit, ReadBatch, Start, Transport};
+use msgstream_core::transport::{Capability, ChannelReader, Limit, ReadBatch, Start, Transport};
 use msgstream_core::{MsgType, Timestamp};
 
 use crate::kit::{
@@ -25,7 +25,7 @@ pub(crate) const ALL: &[Scenario] = list!["reader":
     caught_up_is_true_only_at_the_end,
     an_elapsed_wait_gives_an_empty_batch,
     a_waiting_read_wakes_on_a_write,
-    next_is_where_another_reader_goes_on [Can("seek_position")],
+    next_is_where_another_reader_goes_on [Can(Capability::SeekPosition)],
     cancelling_loses_nothing,
     cancelling_at_every_poll_loses_nothing,
 ];

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use msgstream_core::record::{Header, Meta, Record};
-use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{Capability, Start, Transport, TransportErrorKind as Kind};
 use msgstream_core::{MsgType, Timestamp};
 
 use crate::kit::{channel, read_from, stored};
@@ -15,7 +15,7 @@ pub(crate) const ALL: &[Scenario] = list!["record":
     metadata_comes_back,
     unknown_message_types_come_back,
     extra_headers_come_back,
-    binary_headers_come_back [Can("binary_headers")],
+    binary_headers_come_back [Can(Capability::BinaryHeaders)],
     repeated_headers_come_back_or_are_refused,
     a_large_payload_comes_back,
 ];

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use msgstream_core::Timestamp;
 use msgstream_core::record::{Header, Incarnation};
 use msgstream_core::transport::{
-    Fate, Start, Transport, TransportError, TransportErrorKind as Kind,
+    Capability, Fate, Start, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::kit::{all, channel, drain, numbers, reader, record, write};
@@ -16,21 +16,21 @@ use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["refusal":
-    create [Cannot("create")],
-    delete [Cannot("delete")],
-    list [Cannot("list")],
-    properties [Can("create"), Cannot("properties")],
-    properties_where_nothing_is_created [Cannot("create"), Cannot("properties")],
-    incarnations [Cannot("incarnations")],
-    seek_position [Cannot("seek_position")],
-    seek_time [Cannot("seek_time")],
-    subscriptions [Cannot("subscriptions")],
-    unsubscribe [Cannot("subscriptions")],
-    binary_headers [Cannot("binary_headers")],
+    create [Cannot(Capability::Create)],
+    delete [Cannot(Capability::Delete)],
+    list [Cannot(Capability::List)],
+    properties [Can(Capability::Create), Cannot(Capability::Properties)],
+    properties_where_nothing_is_created [Cannot(Capability::Create), Cannot(Capability::Properties)],
+    incarnations [Cannot(Capability::Incarnations)],
+    seek_position [Cannot(Capability::SeekPosition)],
+    seek_time [Cannot(Capability::SeekTime)],
+    subscriptions [Cannot(Capability::Subscriptions)],
+    unsubscribe [Cannot(Capability::Subscriptions)],
+    binary_headers [Cannot(Capability::BinaryHeaders)],
 ];
 
 #[track_caller]
-fn unsupported<T>(result: Result<T, TransportError>, name: &'static str, what: &str) -> Verdict {
+fn unsupported<T>(result: Result<T, TransportError>, name: Capability, what: &str) -> Verdict {
     match result {
         Err(e) if *e.kind() == (Kind::Unsupported { capability: name }) => Ok(()),
         Err(e) => Err(Failure::new(format!("{what} is not Unsupported {{ {name} }} but {e}"))),
@@ -41,14 +41,14 @@ fn unsupported<T>(result: Result<T, TransportError>, name: &'static str, what: &
 /// `create` is refused.
 pub async fn create(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let created = transport.create(&harness.channel_name()).await;
-    unsupported(created, "create", "create")
+    unsupported(created, Capability::Create, "create")
 }
 
 /// `delete` is refused, and deletes nothing.
 pub async fn delete(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
-    unsupported(transport.delete(&channel).await, "delete", "delete")?;
+    unsupported(transport.delete(&channel).await, Capability::Delete, "delete")?;
     let mut reader = reader(transport, &channel, Start::Earliest).await?;
     ensure_eq!(numbers(&drain(&mut *reader).await?), all(0..3), "the records");
     Ok(())
@@ -56,7 +56,7 @@ pub async fn delete(transport: &dyn Transport, harness: &dyn Harness) -> Verdict
 
 /// `list` is refused: an empty list would be a lie.
 pub async fn list(transport: &dyn Transport, _harness: &dyn Harness) -> Verdict {
-    unsupported(transport.list("").await, "list", "list")
+    unsupported(transport.list("").await, Capability::List, "list")
 }
 
 /// `create` with properties is refused, and creates nothing; without any it works.
@@ -65,7 +65,7 @@ pub async fn properties(transport: &dyn Transport, harness: &dyn Harness) -> Ver
     let some = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
     unsupported(
         transport.create_with(&name, some.into()).await,
-        "properties",
+        Capability::Properties,
         "create with properties",
     )?;
     let there = transport.describe(&name).await;
@@ -100,7 +100,7 @@ pub async fn incarnations(transport: &dyn Transport, harness: &dyn Harness) -> V
     let opened = transport
         .reader_with(&channel, ReaderOptions::new(Start::Earliest).with_incarnation(Incarnation(1)))
         .await;
-    unsupported(opened, "incarnations", "a reader of another incarnation")
+    unsupported(opened, Capability::Incarnations, "a reader of another incarnation")
 }
 
 // A start is refused when a reader is opened and when it seeks, and the reader stays in place.
@@ -108,7 +108,7 @@ async fn start(
     transport: &dyn Transport,
     channel: &str,
     start: Start,
-    capability: &'static str,
+    capability: Capability,
 ) -> Verdict {
     let opened = transport.reader(channel, start).await;
     unsupported(opened, capability, &format!("a reader at {start:?}"))?;
@@ -124,7 +124,7 @@ pub async fn seek_position(transport: &dyn Transport, harness: &dyn Harness) -> 
     let channel = channel(transport, harness).await?;
     let positions = write(transport, &channel, 0..3).await?;
     for place in [Start::At(positions[1]), Start::After(positions[1])] {
-        start(transport, &channel, place, "seek_position").await?;
+        start(transport, &channel, place, Capability::SeekPosition).await?;
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ pub async fn seek_time(transport: &dyn Transport, harness: &dyn Harness) -> Verd
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
     for time in [Timestamp::MIN, Timestamp::MAX] {
-        start(transport, &channel, Start::Time(time), "seek_time").await?;
+        start(transport, &channel, Start::Time(time), Capability::SeekTime).await?;
     }
     Ok(())
 }
@@ -143,14 +143,14 @@ pub async fn seek_time(transport: &dyn Transport, harness: &dyn Harness) -> Verd
 pub async fn subscriptions(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let opened = transport.subscription(&channel, "reader").await;
-    unsupported(opened, "subscriptions", "subscription")
+    unsupported(opened, Capability::Subscriptions, "subscription")
 }
 
 /// `unsubscribe` is refused.
 pub async fn unsubscribe(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let removed = transport.unsubscribe(&channel, "reader").await;
-    unsupported(removed, "subscriptions", "unsubscribe")
+    unsupported(removed, Capability::Subscriptions, "unsubscribe")
 }
 
 /// A header that isn't text is refused by name, by `check` and by `submit`, and nothing of its
@@ -166,8 +166,8 @@ pub async fn binary_headers(transport: &dyn Transport, harness: &dyn Harness) ->
         writer.ready().await?;
         let outcome = writer.submit(batch).await;
         ensure!(outcome.stored.is_empty(), "a part of the batch was stored: {outcome:?}");
-        let rest = outcome.rest.filter(|(fate, _)| *fate == Fate::NotStored);
-        names_the_header(rest.map(|(_, error)| error), value)?;
+        let rest = outcome.rest.filter(|rest| rest.fate == Fate::NotStored);
+        names_the_header(rest.map(|rest| rest.error), value)?;
     }
     write(transport, &channel, 5..8).await?;
     let mut reader = reader(transport, &channel, Start::Earliest).await?;

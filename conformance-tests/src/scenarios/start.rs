@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use msgstream_core::Timestamp;
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{Capability, Start, Transport, TransportErrorKind as Kind};
 
 use crate::kit::{
     all, append, channel, drain, far_beyond, numbers, open_and_read, read, read_from, reader,
@@ -17,14 +17,14 @@ use crate::{Failure, Harness, Verdict};
 pub(crate) const ALL: &[Scenario] = list!["start":
     latest_gives_only_what_comes_later,
     seek_to_earliest_and_latest,
-    at_and_after_every_position [Can("seek_position")],
-    at_the_end_waits_for_the_next [Can("seek_position")],
-    seek_goes_anywhere [Can("seek_position")],
-    seek_repeats_the_same_records [Can("seek_position")],
-    an_unwritten_position_is_refused [Can("seek_position")],
-    positions_outlive_the_handle [Can("seek_position")],
-    a_time_gives_what_was_appended_since [Can("seek_time")],
-    the_extremes_of_time [Can("seek_time")],
+    at_and_after_every_position [Can(Capability::SeekPosition)],
+    at_the_end_waits_for_the_next [Can(Capability::SeekPosition)],
+    seek_goes_anywhere [Can(Capability::SeekPosition)],
+    seek_repeats_the_same_records [Can(Capability::SeekPosition)],
+    an_unwritten_position_is_refused [Can(Capability::SeekPosition)],
+    positions_outlive_the_handle [Can(Capability::SeekPosition)],
+    a_time_gives_what_was_appended_since [Can(Capability::SeekTime)],
+    the_extremes_of_time [Can(Capability::SeekTime)],
     positions_survive_as_bytes,
     bytes_that_are_no_position_are_refused,
 ];

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Start, Subscription, Transport};
+use msgstream_core::transport::{Capability, Start, Subscription, Transport};
 
 use crate::kit::{all, append, channel, drain, numbers, read_from, reader, write};
 use crate::scenario::Need::Can;
@@ -11,21 +11,21 @@ use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["subscription":
-    a_new_one_has_no_cursor [Can("subscriptions")],
-    ack_moves_the_cursor_so_far_and_no_further [Can("subscriptions")],
-    ack_within_a_batch_goes_no_further [Can("subscriptions")],
-    ack_twice_is_harmless [Can("subscriptions")],
-    ack_backwards_is_harmless [Can("subscriptions")],
-    reading_moves_nothing [Can("subscriptions")],
-    two_are_independent [Can("subscriptions")],
-    one_name_on_two_channels_is_two [Can("subscriptions")],
-    another_handle_has_the_cursor [Can("subscriptions")],
-    a_reader_goes_on_at_the_cursor [Can("subscriptions"), Can("seek_position")],
-    ack_works_while_a_read_waits [Can("subscriptions")],
-    a_deleted_channels_cursors_are_gone [Can("subscriptions"), Can("delete")],
-    unsubscribed_it_begins_again [Can("subscriptions")],
-    unsubscribing_leaves_the_others [Can("subscriptions")],
-    unsubscribing_what_isnt_there_is_harmless [Can("subscriptions")],
+    a_new_one_has_no_cursor [Can(Capability::Subscriptions)],
+    ack_moves_the_cursor_so_far_and_no_further [Can(Capability::Subscriptions)],
+    ack_within_a_batch_goes_no_further [Can(Capability::Subscriptions)],
+    ack_twice_is_harmless [Can(Capability::Subscriptions)],
+    ack_backwards_is_harmless [Can(Capability::Subscriptions)],
+    reading_moves_nothing [Can(Capability::Subscriptions)],
+    two_are_independent [Can(Capability::Subscriptions)],
+    one_name_on_two_channels_is_two [Can(Capability::Subscriptions)],
+    another_handle_has_the_cursor [Can(Capability::Subscriptions)],
+    a_reader_goes_on_at_the_cursor [Can(Capability::Subscriptions), Can(Capability::SeekPosition)],
+    ack_works_while_a_read_waits [Can(Capability::Subscriptions)],
+    a_deleted_channels_cursors_are_gone [Can(Capability::Subscriptions), Can(Capability::Delete)],
+    unsubscribed_it_begins_again [Can(Capability::Subscriptions)],
+    unsubscribing_leaves_the_others [Can(Capability::Subscriptions)],
+    unsubscribing_what_isnt_there_is_harmless [Can(Capability::Subscriptions)],
 ];
 
 // Writes records each with a batch and a receipt of its own, and gives their positions. A broker may

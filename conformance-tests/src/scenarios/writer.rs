@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use msgstream_core::transport::{
-    Fate, Outcome, Receipt, Start, Transport, TransportErrorKind as Kind,
+    Capability, Fate, Outcome, Receipt, Start, Transport, TransportErrorKind as Kind, Unstored,
 };
 use tokio::task::unconstrained;
 
@@ -26,7 +26,7 @@ pub(crate) const ALL: &[Scenario] = list!["writer":
     use_after_close_is_closed,
     an_oversized_payload_is_refused [PayloadLimit],
     a_failed_write_poisons [PayloadLimit],
-    a_deleted_channel_poisons [Can("delete")],
+    a_deleted_channel_poisons [Can(Capability::Delete)],
 ];
 
 /// Positions in receipts grow along the channel, and are those that a reader sees.
@@ -205,7 +205,9 @@ pub async fn use_after_close_is_closed(
 #[track_caller]
 fn nothing_stored(outcome: Outcome) -> Result<Kind, Failure> {
     match outcome.rest {
-        Some((Fate::NotStored, error)) if outcome.stored.is_empty() => Ok(error.kind().clone()),
+        Some(Unstored { fate: Fate::NotStored, error, .. }) if outcome.stored.is_empty() => {
+            Ok(error.kind().clone())
+        }
         rest => Err(Failure::new(format!(
             "{} records were stored and the rest was {rest:?}, not all known as not stored",
             outcome.stored.len()
@@ -243,7 +245,7 @@ pub async fn a_failed_write_poisons(transport: &dyn Transport, harness: &dyn Har
     let Outcome { stored: prefix, rest, .. } = failing.await;
     ensure!(prefix.len() <= 1, "a record at or behind the failed one was stored");
     match rest {
-        Some((Fate::NotStored, error)) => {
+        Some(Unstored { fate: Fate::NotStored, error, .. }) => {
             ensure!(matches!(error.kind(), Kind::TooLarge { .. }), "it failed with {error}");
         }
         rest => return Err(Failure::new(format!("the failed batch's rest is {rest:?}"))),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use msgstream_conformance::{Harness, Scenario, Verdict, check};
-use msgstream_core::transport::{Capabilities, Result, Transport};
+use msgstream_core::transport::{Capabilities, Capability, Result, Transport};
 use msgstream_mem::{MemConfig, MemTransport};
 
 use crate::outage::{Outage, Outages};
@@ -34,7 +34,7 @@ impl Harness for Planted {
             Fault::CanNothing | Fault::ChecksNoHeaders => {
                 Capabilities::none().with_max_payload(MAX_PAYLOAD)
             }
-            _ => Capabilities::all().without("persistent").with_max_payload(MAX_PAYLOAD),
+            _ => Capabilities::all().without(Capability::Persistent).with_max_payload(MAX_PAYLOAD),
         }
     }
 

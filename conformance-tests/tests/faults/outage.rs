@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use msgstream_conformance::{Broker, BrokerError, Harness};
 use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Receipt, Result,
-    Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, Capability, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch,
+    Receipt, Result, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::transport::MAX_PAYLOAD;
@@ -114,7 +114,7 @@ impl Harness for Outages {
 impl Transport for Outages {
     delegate!(self => self.inner, Transport { create_with, delete, list, describe, subscription, unsubscribe, encode_position, decode_position });
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities().with("persistent")
+        self.inner.capabilities().with(Capability::Persistent)
     }
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {

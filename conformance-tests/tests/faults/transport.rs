@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use msgstream_core::record::Incarnation;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Start, Subscription,
-    Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Start,
+    Subscription, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::channel::{FaultyReader, FaultySubscription, FaultyWriter};
@@ -85,10 +85,10 @@ impl Faulty {
     }
 
     // What the transport can't do is refused, where it isn't ignored.
-    fn check(&self, operation: &'static str, capability: &'static str) -> Result<()> {
+    fn check(&self, operation: &'static str, capability: Capability) -> Result<()> {
         let refused = match self.fault {
             Fault::CanNothing | Fault::ChecksNoHeaders => true,
-            Fault::CanOnlyCreate => capability != "create",
+            Fault::CanOnlyCreate => capability != Capability::Create,
             _ => false,
         };
         let kind = Kind::Unsupported { capability };
@@ -97,8 +97,8 @@ impl Faulty {
 
     pub(crate) fn check_start(&self, operation: &'static str, start: Start) -> Result<()> {
         match start {
-            Start::At(_) | Start::After(_) => self.check(operation, "seek_position"),
-            Start::Time(_) => self.check(operation, "seek_time"),
+            Start::At(_) | Start::After(_) => self.check(operation, Capability::SeekPosition),
+            Start::Time(_) => self.check(operation, Capability::SeekTime),
             _ => Ok(()),
         }
     }
@@ -117,17 +117,17 @@ impl Transport for Faulty {
                 Capabilities::none().with_max_payload(MAX_PAYLOAD)
             }
             Fault::CanOnlyCreate | Fault::IgnoresWhatItCannot => {
-                Capabilities::none().with("create").with_max_payload(MAX_PAYLOAD)
+                Capabilities::none().with(Capability::Create).with_max_payload(MAX_PAYLOAD)
             }
-            Fault::LosesACapability => self.inner.capabilities().without("seek_time"),
+            Fault::LosesACapability => self.inner.capabilities().without(Capability::SeekTime),
             _ => self.inner.capabilities(),
         }
     }
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
-        self.check("create", "create")?;
+        self.check("create", Capability::Create)?;
         if !options.properties.is_empty() {
-            self.check("create", "properties")?;
+            self.check("create", Capability::Properties)?;
         }
         match self.inner.create_with(channel, options).await {
             Err(error) if self.is(Fault::CreatesTwice) && *error.kind() == Kind::AlreadyExists => {
@@ -138,7 +138,7 @@ impl Transport for Faulty {
     }
 
     async fn delete(&self, channel: &str) -> Result<()> {
-        self.check("delete", "delete")?;
+        self.check("delete", Capability::Delete)?;
         if self.is(Fault::MissesADeletion) {
             return Ok(());
         }
@@ -146,7 +146,7 @@ impl Transport for Faulty {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.check("list", "list")?;
+        self.check("list", Capability::List)?;
         let mut names = self.inner.list(prefix).await?;
         if self.is(Fault::ListIsUnsorted) {
             names.reverse();
@@ -180,7 +180,7 @@ impl Transport for Faulty {
         self.check_start("reader", start)?;
         let incarnation = match self.fault {
             Fault::CanNothing if incarnation.is_some_and(|i| i != Incarnation::UNKNOWN) => {
-                return self.check("reader", "incarnations").map(|()| unreachable!());
+                return self.check("reader", Capability::Incarnations).map(|()| unreachable!());
             }
             Fault::CanNothing | Fault::IgnoresTheIncarnation | Fault::IgnoresWhatItCannot => None,
             _ => incarnation,
@@ -211,14 +211,14 @@ impl Transport for Faulty {
     }
 
     async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
-        self.check("subscription", "subscriptions")?;
+        self.check("subscription", Capability::Subscriptions)?;
         let shared = if self.is(Fault::CursorsAreSharedByName) { "all" } else { name };
         let inner = self.inner.subscription(channel, shared).await?;
         Ok(Arc::new(FaultySubscription { inner, fault: self.fault, last: Mutex::default() }))
     }
 
     async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
-        self.check("unsubscribe", "subscriptions")?;
+        self.check("unsubscribe", Capability::Subscriptions)?;
         match self.fault {
             Fault::UnsubscribeIsANoOp => return self.inner.describe(channel).await.map(drop),
             Fault::UnsubscribeRemovesAll => {

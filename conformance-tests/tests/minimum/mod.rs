@@ -2,11 +2,11 @@
 
 #![allow(dead_code, reason = "each test uses one of these")]
 
-use msgstream_core::transport::Capabilities;
+use msgstream_core::transport::{Capabilities, Capability};
 
 /// In memory: everything but outliving the process.
 pub(crate) fn mem() -> Capabilities {
-    Capabilities::all().without("persistent")
+    Capabilities::all().without(Capability::Persistent)
 }
 
 /// NATS JetStream, with the streams in files, and what a server takes without being told more.
@@ -17,7 +17,7 @@ pub(crate) fn nats() -> Capabilities {
 /// Pulsar, with the greatest message that a broker takes without being told more, less what goes
 /// with it.
 pub(crate) fn pulsar() -> Capabilities {
-    Capabilities::all().without("binary_headers").with_max_payload((5 << 20) - 512)
+    Capabilities::all().without(Capability::BinaryHeaders).with_max_payload((5 << 20) - 512)
 }
 
 /// Kafka, with what its client sends without being told more.

@@ -1,4 +1,4 @@
-//! How long to wait before the next try.
+//! How long to wait before the next attempt.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 const FIRST: Duration = Duration::from_millis(10);
 
-/// Pauses between tries: each twice as long as the one before, up to a limit, and a random part of
-/// up to a half less, so that those who lost the same broker don't come back in step.
+/// Pauses between attempts: each is twice as long as the one before, up to a limit, less a random
+/// part of up to a half, so that clients that lost the same broker don't come back in step.
 ///
 /// The randomness is the age of this value in nanoseconds at each failure, which no two programs
-/// share. On a paused clock it is the same in every run, so what is simulated stays repeatable.
+/// share. On a paused clock it is the same in every run, so simulations stay repeatable.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     born: Instant,
@@ -19,12 +19,12 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses from 10 ms up to this long.
+    /// Returns pauses that grow from 10 ms up to this long.
     pub(crate) fn new(longest: Duration) -> Self {
         Self { born: Instant::now(), longest, failures: 0 }
     }
 
-    /// The pause after another failure.
+    /// Returns the pause after another failure.
     pub(crate) fn pause(&mut self) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         let age = self.born.elapsed();
@@ -34,13 +34,13 @@ impl Backoff {
         whole - whole / 2 / 1024 * (bits & 1023) as u32
     }
 
-    /// Something succeeded: the next pause is a first one.
+    /// Starts anew after a success: the next pause is a first one.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// Lets each bit decide about all (the last steps of splitmix64).
+/// Mixes the bits, so that each influences all (the last steps of splitmix64).
 const fn mix(bits: u64) -> u64 {
     let z = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

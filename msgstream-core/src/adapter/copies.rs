@@ -1,12 +1,13 @@
-//! Copies of what a client library lends.
+//! Copies of the payloads that a client library lends.
 
 use bytes::{Bytes, BytesMut};
 
-/// Copies payloads out of the buffers of a client library. For transports.
+/// Copies payloads out of the buffers of a client library.
 ///
-/// A payload that shares a library's buffer would keep all of it, which may be a whole answer of the
-/// broker. Copies of small payloads share buffers as well, of at most [`SHARED`](Self::SHARED)
-/// bytes, so that neighbours cost one allocation together; a larger payload has its own.
+/// A payload that shares a library's buffer would keep all of it in memory, which may be a whole
+/// answer of the broker. Copies of small payloads share buffers too, but of at most
+/// [`SHARED`](Self::SHARED) bytes, so that neighbours cost one allocation together. A larger payload
+/// has a buffer of its own.
 ///
 /// ```
 /// use msgstream_core::adapter::Copies;
@@ -20,9 +21,23 @@ pub struct Copies {
 
 impl Copies {
     /// The size of a buffer that copies share, in bytes.
+    ///
+    /// ```
+    /// use msgstream_core::adapter::Copies;
+    /// // Two small payloads together fit one buffer.
+    /// assert!(Copies::SHARED > 2 * 1_000);
+    /// ```
     pub const SHARED: usize = 16 << 10;
 
     /// Copies some bytes.
+    ///
+    /// ```
+    /// use msgstream_core::adapter::Copies;
+    /// let answer = b"key=payload".to_vec();
+    /// let payload = Copies::default().copy(&answer[4..]);
+    /// drop(answer);
+    /// assert_eq!(payload, "payload");
+    /// ```
     #[must_use]
     pub fn copy(&mut self, bytes: &[u8]) -> Bytes {
         if bytes.len() > Self::SHARED / 8 {

@@ -1,4 +1,4 @@
-//! Metadata as headers.
+//! Encodes metadata as headers.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -17,20 +17,20 @@ pub(super) const TIMESTAMP: &str = "timestamp";
 pub(super) const VCHANNEL: &str = "vchannel";
 pub(super) const COLLECTION_ID: &str = "collection_id";
 
-/// The header that Milvus' streaming nodes give all that they write, in a format that isn't read: its
-/// time isn't where ours is, and what was rolled back is among it.
+/// The header of everything that Milvus' streaming nodes write. Their format isn't supported: its
+/// time isn't where ours is, and it includes messages that were rolled back.
 const STREAMING: &str = "_v";
 
-/// Whether a header of this name means something to readers, so that none of another record's may
-/// have it.
+/// Returns whether a header of this name means something to readers, so that a copy of another
+/// record's headers must not have it.
 pub(crate) fn is_reserved(name: &str) -> bool {
     [MSG_TYPE, MSG_ID, TIMESTAMP, VCHANNEL, COLLECTION_ID, STREAMING, Stamp::HEADER].contains(&name)
 }
 
-/// The headers of a record: five of its metadata, a sixth where a session stamped it, then its
+/// Returns the headers of a record: five for its metadata, a sixth if a session stamped it, then its
 /// extra headers in their order.
 ///
-/// Those of the metadata are text; an extra header may be any bytes.
+/// The values of the metadata are text. The value of an extra header may be any bytes.
 ///
 /// ```
 /// use msgstream_core::record::{Meta, Record};
@@ -72,18 +72,31 @@ fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     }
 }
 
-/// The metadata and the extra headers of a record that was read.
+/// Decodes the metadata and the extra headers of a record that was read.
 ///
-/// The metadata comes from the headers where all five are there. Else type, id and time come from
-/// the beginning of the payload, which every message shares; but a type, virtual channel or
-/// collection that a header gives is taken from there. Where a name comes twice the first one is
-/// the metadata, and the others are extra headers. A broker may give names as bytes.
+/// If all five headers are there, they are the metadata. Else the type, the id and the time come from
+/// the beginning of the payload, which all built-in messages share, except that a header with the
+/// type, the virtual channel or the collection counts more. If a name is repeated, the first one is
+/// the metadata, and the others are extra headers. Names may be bytes.
+///
+/// ```
+/// use msgstream_core::adapter::decode_headers;
+/// use msgstream_core::message::TimeTickMsg;
+/// use msgstream_core::{MsgType, MsgTypeNames, Timestamp, TsMsg};
+///
+/// // Without headers, the payload says what it is.
+/// let tick: Box<dyn TsMsg> = Box::new(TimeTickMsg::new(Timestamp(5)));
+/// let none: [(&str, &[u8]); 0] = [];
+/// let (meta, _) = decode_headers(none, &tick.to_record().payload, &MsgTypeNames::default())?;
+/// assert_eq!((meta.msg_type, meta.timestamp), (MsgType::TIME_TICK, Timestamp(5)));
+/// # Ok::<(), msgstream_core::DecodeError>(())
+/// ```
 ///
 /// # Errors
-/// [`DecodeError::Header`] for metadata that can't be read, [`DecodeError::HeaderName`] for a name
-/// that isn't UTF-8, [`DecodeError::Unreadable`] for the header `_v`, which Milvus' streaming nodes
-/// give what they write in a format of theirs, [`DecodeError::Corrupt`] and [`DecodeError::Inconsistent`] where the payload
-/// has to give the metadata and doesn't.
+/// Fails with [`DecodeError::Header`] if metadata can't be read, with [`DecodeError::HeaderName`] if
+/// a name isn't UTF-8, with [`DecodeError::Unreadable`] if there is a header `_v`, by which Milvus'
+/// streaming nodes mark a format of their own, and with [`DecodeError::Corrupt`] or
+/// [`DecodeError::Inconsistent`] if the payload should have the metadata but doesn't.
 pub fn decode_headers<'a, N: AsRef<[u8]>>(
     headers: impl IntoIterator<Item = (N, &'a [u8])>,
     payload: &Bytes,
@@ -100,7 +113,7 @@ pub fn decode_headers<'a, N: AsRef<[u8]>>(
             stamp = Some(read);
         } else if name == STREAMING.as_bytes() {
             let reason = format!(
-                "it has the header `{STREAMING}`, which Milvus' streaming nodes write, and their format isn't read"
+                "it has the header `{STREAMING}`: it is in the format of Milvus' streaming nodes, which isn't supported"
             );
             return Err(DecodeError::Unreadable { reason });
         } else {
@@ -113,8 +126,8 @@ pub fn decode_headers<'a, N: AsRef<[u8]>>(
     Ok((Meta { stamp, ..found.meta(payload, names)? }, extra))
 }
 
-/// A header of that name that isn't a stamp is an extra one: sessions have other uses for it, and
-/// what is no session's means nothing here.
+/// Parses a stamp. A header of that name that isn't a stamp is an extra header: sessions have other
+/// uses for the name, and other programs may use it too.
 fn read_stamp(name: &[u8], value: &[u8]) -> Option<Stamp> {
     (name == Stamp::HEADER.as_bytes()).then(|| str::from_utf8(value).ok()?.parse().ok())?
 }
@@ -130,7 +143,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Where a header's value goes; `None` where it isn't metadata, or is there already.
+    /// Returns the place of a header's value; `None` if it isn't metadata, or is there already.
     fn place(&mut self, name: &[u8]) -> Option<&mut Option<&'a [u8]>> {
         let places = [
             (MSG_TYPE, &mut self.msg_type),
@@ -164,7 +177,7 @@ impl<'a> Found<'a> {
 fn meta_of_payload(payload: &Bytes, msg_type: Option<MsgType>) -> Result<Meta, DecodeError> {
     let header = MsgHeader::decode(payload.as_ref()).map_err(DecodeError::corrupt)?;
     let base = header.base.ok_or_else(|| DecodeError::Inconsistent {
-        reason: "its headers are incomplete, and the payload has no base to take them from"
+        reason: "its headers are incomplete, and its payload has no base to take the metadata from"
             .to_owned(),
     })?;
     let msg_type = msg_type.unwrap_or(MsgType(base.msg_type));
@@ -183,18 +196,18 @@ fn number<N>(name: &'static str, value: &[u8]) -> Result<N, DecodeError>
 where
     N: FromStr<Err: ToString> + TryFrom<u64>,
 {
-    // There are three in each record, and nearly all are like that.
+    // Each record has three of them, and nearly all are plain digits.
     if let Some(number) = digits(value).and_then(|number| N::try_from(number).ok()) {
         return Ok(number);
     }
     let value = text(name, value)?;
     value.parse().map_err(|e: N::Err| DecodeError::Header {
         name,
-        reason: format!("`{value}` isn't such a number: {}", e.to_string()),
+        reason: format!("`{value}` isn't a number of this kind: {}", e.to_string()),
     })
 }
 
-/// The number of up to 19 digits, which can't be too many.
+/// Returns the number that up to 19 digits are, which always fits.
 fn digits(value: &[u8]) -> Option<u64> {
     let few = (1..=19).contains(&value.len());
     few.then(|| {

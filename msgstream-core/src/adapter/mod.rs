@@ -1,7 +1,7 @@
-//! The kit for those who write a transport: retries, copies of payloads, and how records look on a
-//! broker that has only bytes and strings.
+//! Tools for those who write a transport: retries, copies of payloads, and the encoding of records
+//! for brokers that store bytes and strings.
 //!
-//! The format of headers and positions is that of Milvus 2.x.
+//! Headers and positions are encoded as Milvus 2.x encodes them.
 
 mod backoff;
 mod copies;

@@ -1,14 +1,14 @@
-//! The bytes that stand for a position where other programs store them.
+//! Encodes positions as the bytes that other programs store.
 //!
-//! They are for exchange only. Comparing them as bytes is wrong: the order is that of the numbers,
-//! which [`Position`] has.
+//! The bytes are for exchange only. Don't compare them: the order is that of the numbers in a
+//! [`Position`].
 
 use prost::Message as _;
 
 use crate::message::DecodeError;
 use crate::record::Position;
 
-/// The bytes of an offset or sequence: 8, little-endian.
+/// Encodes an offset or a sequence in 8 bytes, little-endian.
 ///
 /// ```
 /// use msgstream_core::{record::Position, adapter::positions};
@@ -22,11 +22,19 @@ pub const fn offset_to_bytes(position: Position) -> [u8; 8] {
     position.offset().to_le_bytes()
 }
 
-/// The position of an offset's bytes.
+/// Decodes an offset or a sequence from its bytes.
+///
+/// ```
+/// use msgstream_core::{adapter::positions::offset_from_bytes, record::Position};
+/// assert_eq!(offset_from_bytes(&[2, 1, 0, 0, 0, 0, 0, 0])?, Position::new(258));
+/// assert!(offset_from_bytes(&[2, 1]).is_err());
+/// # Ok::<(), msgstream_core::DecodeError>(())
+/// ```
 ///
 /// # Errors
-/// [`DecodeError::Corrupt`] for anything but 8 bytes, [`DecodeError::Inconsistent`] for an offset
-/// past `i64::MAX`: brokers count in `i64`, and use negative numbers for other things.
+/// Fails with [`DecodeError::Corrupt`] for anything but 8 bytes, and with
+/// [`DecodeError::Inconsistent`] for an offset past `i64::MAX`: brokers count in `i64`, and use
+/// negative numbers for other things.
 pub fn offset_from_bytes(bytes: &[u8]) -> Result<Position, DecodeError> {
     let offset = u64::from_le_bytes(bytes.try_into().map_err(DecodeError::corrupt)?);
     if offset > i64::MAX as u64 {
@@ -36,10 +44,10 @@ pub fn offset_from_bytes(bytes: &[u8]) -> Result<Position, DecodeError> {
     Ok(Position::new(offset))
 }
 
-/// The id of a message on a broker that keeps channels in ledgers of entries, an entry being one
-/// message or a batch.
+/// The id of a message on a broker that keeps channels in ledgers of entries. An entry is a message
+/// or a batch.
 ///
-/// The order of its [`position`](Self::position) is that of ledger, entry and batch index.
+/// [Positions](Self::position) are ordered by ledger, entry and batch index.
 ///
 /// ```
 /// use msgstream_core::adapter::positions::EntryId;
@@ -54,18 +62,24 @@ pub struct EntryId {
     pub ledger: u64,
     /// The entry in the ledger.
     pub entry: u64,
-    /// The partition, -1 where the channel is not part of anything.
+    /// The partition, -1 if the channel has none.
     pub partition: i32,
-    /// The message in the batch, -1 where the entry is one message.
+    /// The message's index in the batch, -1 if the entry is one message.
     pub batch_index: i32,
 }
 
 impl EntryId {
-    /// Before every message. Not the place of one.
+    /// The id before every message, which no message has.
     pub const EARLIEST: Self =
         Self { ledger: u64::MAX, entry: u64::MAX, partition: -1, batch_index: -1 };
 
-    /// The bytes, as the broker's own clients store them.
+    /// Encodes the id as the broker's own clients store it.
+    ///
+    /// ```
+    /// use msgstream_core::adapter::positions::EntryId;
+    /// let bytes = EntryId { ledger: 1, entry: 2, partition: -1, batch_index: 3 }.to_bytes();
+    /// assert_eq!(bytes[..4], [8, 1, 16, 2]);
+    /// ```
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
         let Self { ledger, entry, partition, batch_index } = self;
@@ -79,11 +93,18 @@ impl EntryId {
         id.encode_to_vec()
     }
 
-    /// The id of its bytes.
+    /// Decodes an id from its bytes.
+    ///
+    /// ```
+    /// use msgstream_core::adapter::positions::EntryId;
+    /// let id = EntryId::from_bytes(&[8, 1, 16, 2])?;
+    /// assert_eq!((id.ledger, id.entry, id.batch_index), (1, 2, -1));
+    /// # Ok::<(), msgstream_core::DecodeError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`DecodeError::Corrupt`] for bytes that aren't such an id, [`DecodeError::Inconsistent`] for
-    /// one without a ledger or an entry.
+    /// Fails with [`DecodeError::Corrupt`] if the bytes aren't an id, and with
+    /// [`DecodeError::Inconsistent`] if the id has no ledger or no entry.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let id = MessageIdData::decode(bytes).map_err(DecodeError::corrupt)?;
         let (Some(ledger), Some(entry)) = (id.ledger, id.entry) else {
@@ -94,32 +115,49 @@ impl EntryId {
         Ok(Self { ledger, entry, partition, batch_index })
     }
 
-    /// The position. An entry that is one message comes where the first of a batch would.
+    /// Returns the position. An entry that is one message stands where the first message of a batch
+    /// would.
+    ///
+    /// ```
+    /// use msgstream_core::adapter::positions::EntryId;
+    /// let [alone, second] = [-1, 1].map(|batch_index| {
+    ///     EntryId { ledger: 1, entry: 2, partition: -1, batch_index }.position()
+    /// });
+    /// assert!(alone < second);
+    /// ```
     #[must_use]
     pub const fn position(self) -> Position {
-        // A batch index is -1 at the least; what others wrote beyond that counts as that.
+        // The least batch index is -1; anything below counts as that.
         let batch_index = if self.batch_index < 0 { 0 } else { self.batch_index as u64 + 1 };
         Position::from_words([self.ledger, self.entry, batch_index])
     }
 
-    /// The id of a position in a partition.
+    /// Returns the id of a position in a partition.
+    ///
+    /// ```
+    /// use msgstream_core::adapter::positions::EntryId;
+    /// use msgstream_core::record::Position;
+    /// let id = EntryId::from_position(Position::from_words([1, 2, 0]), -1)?;
+    /// assert_eq!((id.ledger, id.entry, id.batch_index), (1, 2, -1));
+    /// # Ok::<(), msgstream_core::DecodeError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`DecodeError::Inconsistent`] for a position that is none of such a broker's.
+    /// Fails with [`DecodeError::Inconsistent`] if no such broker has the position.
     pub fn from_position(position: Position, partition: i32) -> Result<Self, DecodeError> {
         let [ledger, entry, third] = position.words();
         let batch_index = i64::try_from(third).ok().and_then(|i| i32::try_from(i - 1).ok());
         let batch_index = batch_index.ok_or_else(|| DecodeError::Inconsistent {
-            reason: format!("no batch has a message {third}"),
+            reason: format!("no batch has so many messages that one is at index {third}"),
         })?;
         Ok(Self { ledger, entry, partition, batch_index })
     }
 }
 
-// What is optional is written even where it says nothing: that is what clients store.
+// Optional fields are written even if they say nothing, because the broker's clients do so.
 #[derive(Clone, PartialEq, prost::Message)]
 struct MessageIdData {
-    // These two are required, which decoding doesn't look at.
+    // These two are required, which decoding doesn't check.
     #[prost(uint64, optional, tag = "1")]
     ledger: Option<u64>,
     #[prost(uint64, optional, tag = "2")]

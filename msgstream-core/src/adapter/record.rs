@@ -1,4 +1,4 @@
-//! Records from what a broker delivers.
+//! Makes records of what a broker delivers.
 
 use bytes::Bytes;
 
@@ -6,11 +6,11 @@ use super::decode_headers;
 use crate::message::DecodeError;
 use crate::record::{Header, MsgTypeNames, Position, Record, unreadable};
 
-/// The record that a broker delivered as headers and a payload. It can't fail: a log may hold
-/// anything, and a reader has to get past it.
+/// Returns the record that a broker delivered as headers and a payload. It never fails: a log may
+/// hold anything, and a reader has to get past it.
 ///
-/// A record whose metadata can't be read, or with a header name that isn't UTF-8, is
-/// [`unreadable`], with all its headers as they came; U+FFFD replaces what isn't UTF-8 in a name.
+/// If the metadata can't be read, or the name of a header isn't UTF-8, the record is [`unreadable`]
+/// and has all headers as they came, with U+FFFD in place of what isn't UTF-8 in a name.
 ///
 /// ```
 /// use msgstream_core::record::Position;

@@ -1,4 +1,4 @@
-//! Trying again what a broker can't do for a moment.
+//! Tries again what a broker can't do for a moment.
 
 use std::time::Duration;
 
@@ -7,17 +7,18 @@ use tokio::time::{Instant, sleep};
 use super::{Backoff, Failure};
 
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-/// A time that is longer has no end, and an instant doesn't hold any number of years.
+/// The longest time. An `Instant` can't hold any number of years.
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// Tries again until no time is left, with pauses that grow from 10 to 250 ms. For transports.
+/// Waits between the attempts of an operation, with pauses that grow from 10 to 250 ms, until no time
+/// is left.
 ///
-/// Each pause is shorter by a random part of up to a half, so that many who lost the same broker
+/// Each pause is shorter by a random part of up to a half, so that clients that lost the same broker
 /// don't all come back in the same moment. On tokio's paused clock the pauses are the same in every
 /// run.
 ///
-/// It is for what changes nothing where it is done twice: questions, connections, readers. What was
-/// written is never sent again by a transport.
+/// Use it for operations that may be done twice without harm: questions, connections, readers. A
+/// transport never sends again what it has written.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,19 +54,44 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// For as long as this, from now on.
+    /// Returns a retry that ends this long from now.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use msgstream_core::adapter::Retry;
+    /// let retry = Retry::new(Duration::from_secs(5));
+    /// assert!(retry.left() <= Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub fn new(limit: Duration) -> Self {
         Self { deadline: Instant::now() + limit.min(YEAR), backoff: Backoff::new(LONGEST_PAUSE) }
     }
 
-    /// How much time is left.
+    /// Returns how much time is left, for the timeout of the next attempt.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use msgstream_core::adapter::Retry;
+    /// assert!(Retry::new(Duration::ZERO).left().is_zero());
+    /// ```
     #[must_use]
     pub fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Waits before the next attempt.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use msgstream_core::adapter::Retry;
+    /// use msgstream_core::transport::TransportErrorKind;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let mut retry = Retry::new(Duration::from_secs(5));
+    /// // Trying again doesn't help, so the error is returned at once.
+    /// assert!(retry.after(TransportErrorKind::NotFound).await.is_err());
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Fails with what the last attempt failed with if that isn't temporary

@@ -1,4 +1,4 @@
-//! How large headers are, without writing them.
+//! Measures headers without writing them.
 
 use std::fmt::{self, Write as _};
 
@@ -6,13 +6,13 @@ use super::headers::{COLLECTION_ID, MSG_ID, MSG_TYPE, TIMESTAMP, VCHANNEL};
 use crate::record::MsgTypeNames;
 use crate::record::{Record, Stamp};
 
-/// What the headers of a record take up.
+/// How many headers a record has, and how large they are. See [`headers_size`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadersSize {
-    /// How many there are.
+    /// The number of headers.
     pub count: usize,
-    /// Their names and values together, in bytes.
+    /// The size of their names and values together, in bytes.
     pub bytes: usize,
 }
 
@@ -23,8 +23,8 @@ impl HeadersSize {
     }
 }
 
-/// How many headers [`encode_headers`](super::encode_headers) gives, and how large they are, for
-/// limits that are looked at before a record is written. It costs no allocation.
+/// Returns how many headers [`encode_headers`](super::encode_headers) returns, and how large they
+/// are, to check limits before a record is written. It doesn't allocate.
 ///
 /// ```
 /// use msgstream_core::record::{Meta, Record};
@@ -65,7 +65,7 @@ fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// How many bytes a value is when it is written down.
+/// Returns how many bytes a value takes as text.
 fn written(value: impl fmt::Display) -> usize {
     struct Count(usize);
 

@@ -11,10 +11,33 @@ use crate::registry::ConnectError;
 use crate::repack::RepackError;
 use crate::transport::TransportError;
 
-/// The result of a stream's operation.
+/// The result of an operation of a producer, a consumer or a stream.
+///
+/// ```
+/// use msgstream_core::{Error, Result};
+/// fn check(channels: &[&str]) -> Result<()> {
+///     match channels {
+///         [] => Err(Error::Config { reason: "there are no channels".to_owned() }),
+///         _ => Ok(()),
+///     }
+/// }
+/// assert!(check(&[]).is_err());
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What failed, on which channel, and what to do about it.
+/// Why an operation of a producer, a consumer or a stream failed.
+///
+/// The text says what happened, on which channel, and what to do about it. It doesn't repeat the
+/// cause, which [`source`](std::error::Error::source) returns.
+///
+/// ```
+/// use msgstream_core::Error;
+/// let error = Error::Ended { channel: "orders".to_owned() };
+/// assert_eq!(
+///     error.to_string(),
+///     "channel `orders` has ended, so nothing can follow: write to another channel"
+/// );
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -30,9 +53,9 @@ pub enum Error {
     /// A value can't be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// A record came after a tick that had promised that it wouldn't, and the policy is to stop.
+    /// A record is late: it isn't after its channel's watermark. The policy is to stop then.
     #[error(
-        "the record at {position} of channel `{channel}` is late: its time {ts} is not after the tick {floor} before it; set another late policy to go on, or mend the producer"
+        "the record at {position} of channel `{channel}` is late: its time {ts} is not after the time tick {floor} before it: set another late policy to go on, or mend the producer"
     )]
     Late {
         /// The channel.
@@ -41,14 +64,14 @@ pub enum Error {
         position: Position,
         /// Its time.
         ts: Timestamp,
-        /// The channel's greatest tick before it.
+        /// The channel's watermark: its greatest time tick before the record.
         floor: Timestamp,
     },
-    /// One interval needs more memory than the budget has left, with everything given up that can
-    /// be read again later.
-    #[error("the interval after {} needs more than what is left of the budget of {budget} bytes ({buffered} are buffered, and channel `{channel}` has no tick at its end yet): raise the budget, or tick more often", begin.map_or("the start".to_owned(), |t| t.to_string()))]
+    /// An interval needs more memory than the budget has left, though everything that can be read
+    /// again later was evicted.
+    #[error("the interval after {} needs more memory than the budget of {budget} bytes has left ({buffered} bytes are buffered, and channel `{channel}` has no time tick at the interval's end yet): raise the budget, or send time ticks more often", begin.map_or("the start".to_owned(), |t| t.to_string()))]
     WindowTooLarge {
-        /// The end of the last pack.
+        /// The frontier: the end of the last pack.
         begin: Option<Timestamp>,
         /// A channel that holds the interval open.
         channel: String,
@@ -57,9 +80,9 @@ pub enum Error {
         /// The budget, in bytes.
         budget: usize,
     },
-    /// A tick is so far in the future that it would stop its channel for good.
+    /// A time tick is so far in the future that its channel would deliver nothing until then.
     #[error(
-        "the tick {tick} at {position} of channel `{channel}` is past {limit}, the furthest that is allowed now: ignore that tick, or allow more"
+        "the time tick {tick} at {position} of channel `{channel}` is past {limit}, the greatest time that is allowed now: ignore that tick, or allow more"
     )]
     TickTooFar {
         /// The channel.
@@ -71,28 +94,28 @@ pub enum Error {
         /// The greatest time allowed.
         limit: Timestamp,
     },
-    /// More producers with sessions wrote to a channel than are remembered.
+    /// More producers with sessions wrote to a channel than a consumer remembers.
     #[error(
-        "channel `{channel}` has a record of one producer more than the {limit} that are remembered, at {position}: close sessions that are done, or raise the limit with `set_producers`"
+        "channel `{channel}` has records of more than {limit} producers, the first one too many at {position}: close sessions that are done, or raise the limit with `set_producers`"
     )]
     TooManyProducers {
         /// The channel.
         channel: String,
         /// Where the record stands.
         position: Position,
-        /// How many producers are remembered.
+        /// How many producers a consumer remembers.
         limit: usize,
     },
-    /// A message with a time far ahead holds back where a checkpoint resumes.
+    /// A message with a time far ahead holds back the position at which a checkpoint resumes.
     #[error(
-        "channel `{channel}` would have {records} records from {resume} on to read again in the next checkpoint, because of a message there with a time far ahead: raise the limit with `set_max_span`, or start after that message"
+        "a consumer that resumes from the next checkpoint would read {records} records of channel `{channel}` again, from {resume} on, because the message there has a time far ahead: raise the limit with `set_max_span`, or start after that message"
     )]
     SpanTooLong {
         /// The channel.
         channel: String,
         /// Where the next checkpoint would resume.
         resume: Position,
-        /// How many records there are from there to where the checkpoint cuts the channel.
+        /// The number of records from there to the checkpoint's cut.
         records: u64,
     },
     /// A pack can't be split over the channels. Nothing of it was sent.
@@ -101,20 +124,21 @@ pub enum Error {
     /// Not all of a pack is stored.
     #[error(transparent)]
     Produce(#[from] ProduceError),
-    /// A tick at the end of time would leave no time for any record after it.
+    /// A time tick at [`Timestamp::MAX`] would leave no time for any record after it.
     #[error(
-        "a tick at Timestamp::MAX is refused, for nothing could follow it: end a channel with `end`, at a lesser time"
+        "a time tick at Timestamp::MAX is refused, because nothing could follow it: end a channel with `end`, at a lesser time"
     )]
     LastTick,
-    /// The channel was ended, by the stream or before it was opened.
-    #[error("channel `{channel}` was ended, so nothing can follow there: write to another channel")]
+    /// The channel has ended.
+    #[error("channel `{channel}` has ended, so nothing can follow: write to another channel")]
     Ended {
         /// The channel.
         channel: String,
     },
-    /// A newer session of the same producer began. What this one writes from then on is void.
+    /// A newer session of the same producer began, and consumers ignore what this one writes from then
+    /// on.
     #[error(
-        "the session of producer `{producer}` with epoch {epoch} was fenced by one with epoch {by}: leave its work to that one, or open another session, which fences that one"
+        "the session of producer `{producer}` with epoch {epoch} was fenced by a newer one with epoch {by}: stop this one, or open another session, which fences the newer one"
     )]
     Fenced {
         /// The producer.
@@ -124,9 +148,9 @@ pub enum Error {
         /// The newer epoch.
         by: Position,
     },
-    /// A session can't tell what its producer wrote last.
+    /// A session can't find the last sequence number of its producer.
     #[error(
-        "channel `{channel}` has messages of producer `{producer}`, and nothing is left there that tells their last number: go on as another producer, and keep records for longer"
+        "channel `{channel}` has messages of producer `{producer}`, but no record is left that has its last sequence number: go on as another producer, and keep records for longer"
     )]
     NumbersLost {
         /// The channel.
@@ -134,63 +158,63 @@ pub enum Error {
         /// The producer.
         producer: String,
     },
-    /// A producer has a number that no program comes to by itself.
+    /// A producer has a sequence number that no program reaches by counting.
     #[error(
-        "on channel `{channel}` somebody says that producer `{producer}` has written {last} messages: go on as another producer, and see who else writes in its name"
+        "channel `{channel}` has a record of producer `{producer}` with the sequence number {last}, which leaves none to go on with: go on as another producer, and find out who else writes in its name"
     )]
     NumbersSpent {
         /// The channel.
         channel: String,
         /// The producer.
         producer: String,
-        /// The number.
+        /// The sequence number.
         last: u64,
     },
     /// The stream produces without a session.
-    #[error("`{operation}` needs a session: call `create_session`")]
+    #[error("`{operation}` needs a session: call `create_session` first")]
     NoSession {
         /// The method.
         operation: &'static str,
     },
     /// The stream was not started.
-    #[error("`{operation}` needs a started stream: call `start` first")]
+    #[error("`{operation}` needs a stream that was started: call `start` first")]
     NotStarted {
         /// The method.
         operation: &'static str,
     },
     /// The stream was closed.
-    #[error("`{operation}` came after the stream was closed: make a new one")]
+    #[error("`{operation}` was called after the stream was closed: make a new stream")]
     Closed {
         /// The method.
         operation: &'static str,
     },
     /// The stream has no channels for the operation.
-    #[error("`{operation}` has no channels: call `{create}` first")]
+    #[error("`{operation}` needs channels: call `{create}` first")]
     NoChannels {
         /// The method.
         operation: &'static str,
-        /// The method that gives it channels.
+        /// The method that adds channels.
         create: &'static str,
     },
-    /// The stream doesn't consume the channel.
+    /// The channel isn't among those that are consumed.
     #[error(
-        "channel `{channel}` is not one that the stream consumes: name it in `create_consumers`"
+        "channel `{channel}` is not among those that are consumed: add it, or name another one"
     )]
     NotConsumed {
         /// The channel.
         channel: String,
     },
-    /// The stream consumes the channel without a subscription.
+    /// The channel is consumed without a subscription.
     #[error(
-        "channel `{channel}` is consumed without a subscription, so there is no cursor to move: name one in `create_consumers`"
+        "channel `{channel}` is consumed without a subscription, so there is no cursor to move: open the consumer with a subscription"
     )]
     NoSubscription {
         /// The channel.
         channel: String,
     },
-    /// What the store of checkpoints has isn't a state of this program's.
+    /// The state in the store of checkpoints can't be read or written as the program's type.
     #[error(
-        "the state in the store of checkpoints can't be {operation} as `{type_name}`: {source}; it is another program's, or of another version"
+        "the state in the store of checkpoints can't be {operation} as `{type_name}`: use the type that was saved, or another store"
     )]
     State {
         /// What was tried.
@@ -203,19 +227,19 @@ pub enum Error {
     /// The store of checkpoints failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another consumer has opened the store of checkpoints, or somebody emptied it.
+    /// Another consumer opened the store of checkpoints, or it was emptied.
     #[error(
-        "another consumer took over: the store has {}, and this consumer's is {held}; nothing was saved or acknowledged, so stop this one",
+        "another consumer took over the store of checkpoints, which has {} but not {held}, and nothing was saved or acknowledged: stop this consumer",
         found.map_or("nothing".to_owned(), |found| found.to_string())
     )]
     TakenOver {
-        /// The newest of this consumer's own.
+        /// The newest generation that this consumer saved or loaded.
         held: Generation,
-        /// What is in the store.
+        /// The generation in the store; `None` if it is empty.
         found: Option<Generation>,
     },
-    /// The stream's configuration contradicts itself.
-    #[error("the configuration can't work: {reason}")]
+    /// The configuration contradicts itself.
+    #[error("the configuration can't be used: {reason}")]
     Config {
         /// What is wrong with it.
         reason: String,

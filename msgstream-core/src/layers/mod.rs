@@ -1,17 +1,17 @@
-//! Layers: transports, writers and readers around others.
+//! Layers: transports, writers and readers that wrap others.
 //!
-//! A layer is an `impl` of [`Transport`](crate::transport::Transport) that writes the methods that it
-//! changes and lists those that it passes on, with [`delegate!`](crate::delegate). What is on neither
-//! side doesn't compile, so a layer that must see every write can't forget one.
+//! A layer implements [`Transport`](crate::transport::Transport): it writes the methods that it
+//! changes, and lists with [`delegate!`](crate::delegate) those that it passes on. A method that is
+//! neither written nor listed is a compile error, so a layer that must see every write can't forget
+//! one.
 
-/// Passes methods on to what a layer is around: for each named one, the call goes to the same method
-/// there, as it is.
+/// Implements the listed methods of a layer by calling the same methods of what it wraps.
 ///
-/// It stands inside of an `impl` of [`Transport`](crate::transport::Transport),
+/// Use it inside an `impl` of [`Transport`](crate::transport::Transport),
 /// [`ChannelWriter`](crate::transport::ChannelWriter),
 /// [`ChannelReader`](crate::transport::ChannelReader) or
 /// [`Subscription`](crate::transport::Subscription), under `#[async_trait]`. This layer refuses to
-/// delete:
+/// delete channels:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -34,7 +34,7 @@
 /// }
 /// ```
 ///
-/// One that names neither `writer` in the list nor writes it doesn't compile:
+/// A layer that neither lists nor writes `writer` doesn't compile:
 ///
 /// ```compile_fail,E0046
 /// # use std::sync::Arc;

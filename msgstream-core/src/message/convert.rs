@@ -1,4 +1,4 @@
-//! What can be sent as a pack, and what a pack can be read as.
+//! What can be sent, and what a record can be decoded as.
 
 use std::sync::Arc;
 
@@ -11,13 +11,27 @@ use crate::record::{MsgType, Position, Record, Timestamp};
 
 /// What can be sent: an [`Event`], a built-in message, several of them, or a pack.
 ///
-/// A message type that implements [`TsMsg`] by itself is sent as a [`Message`]:
-/// `Message::from(message)`.
+/// Convert a type that implements [`TsMsg`](super::TsMsg) by itself with [`Message::from`].
+///
+/// ```
+/// use msgstream_core::message::{IntoPack, TimeTickMsg};
+/// use msgstream_core::Timestamp;
+/// let pack = TimeTickMsg::new(Timestamp(5)).into_pack()?;
+/// assert_eq!(pack.msgs.len(), 1);
+/// # Ok::<(), msgstream_core::message::EncodeError>(())
+/// ```
 pub trait IntoPack {
     /// Returns the pack to send.
     ///
+    /// ```
+    /// use msgstream_core::message::IntoPack;
+    /// use msgstream_core::MsgPack;
+    /// assert!(MsgPack::default().into_pack()?.msgs.is_empty());
+    /// # Ok::<(), msgstream_core::message::EncodeError>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`EncodeError`] for a value that has no encoding.
+    /// Fails if a value can't be encoded.
     fn into_pack(self) -> Result<MsgPack, EncodeError>;
 }
 
@@ -66,15 +80,25 @@ impl<T: SerdeBody> IntoPack for SerdeMsg<T> {
     }
 }
 
-/// What a record can be read as: an [`Event`] or a built-in message.
+/// What a record can be decoded as: an [`Event`] or a built-in message.
+///
+/// ```
+/// use msgstream_core::message::{FromRecord, TimeTickMsg};
+/// use msgstream_core::{Timestamp, TsMsg};
+/// let tick = TimeTickMsg::new(Timestamp(5));
+/// let record = (&tick as &dyn TsMsg).to_record();
+/// assert_eq!(record.meta.msg_type, TimeTickMsg::TYPE);
+/// assert_eq!(TimeTickMsg::from_record(&record)?, tick);
+/// # Ok::<(), msgstream_core::DecodeError>(())
+/// ```
 pub trait FromRecord: Sized {
-    /// The type of its records.
+    /// The message type of its records.
     const TYPE: MsgType;
 
-    /// Decodes a record of its type.
+    /// Decodes a record of this message type.
     ///
     /// # Errors
-    /// [`DecodeError`] for a payload that isn't one of this type.
+    /// Fails if the payload isn't one of this type.
     fn from_record(record: &Record) -> Result<Self, DecodeError>;
 }
 
@@ -102,23 +126,23 @@ impl<T: SerdeBody> FromRecord for SerdeMsg<T> {
     }
 }
 
-/// A value that was read, and where it came from.
+/// A value that was received, and where it came from. [`MsgPack::decode`] returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received<T> {
     /// The value.
     pub value: T,
-    /// The time that the merge went by.
+    /// The time by which the merge sorted it.
     pub timestamp: Timestamp,
     /// The channel.
     pub channel: Arc<str>,
-    /// Where it stands in its channel.
+    /// The position in the channel.
     pub position: Position,
-    /// If true, it came after a tick that had promised that it wouldn't.
+    /// If true, it came late: its time isn't after the channel's watermark.
     pub late: bool,
 }
 
-/// The values of one type in a pack, see [`MsgPack::decode`].
+/// The values of one type in a pack. [`MsgPack::decode`] returns it.
 #[derive(Debug)]
 pub struct Decode<'a, T> {
     msgs: std::slice::Iter<'a, Message>,
@@ -127,7 +151,16 @@ pub struct Decode<'a, T> {
 }
 
 impl<T> Decode<'_, T> {
-    /// Returns how many messages of other types were passed over so far.
+    /// Returns how many messages of other types were skipped so far.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgPack, Timestamp, message::{InsertMsg, TimeTickMsg}};
+    /// let pack = MsgPack::of(TimeTickMsg::new(Timestamp(5)))?;
+    /// let mut inserts = pack.decode::<InsertMsg>();
+    /// assert!(inserts.next().is_none());
+    /// assert_eq!(inserts.others(), 1);
+    /// # Ok::<(), msgstream_core::message::EncodeError>(())
+    /// ```
     #[must_use]
     pub const fn others(&self) -> usize {
         self.others
@@ -165,16 +198,23 @@ fn received<T: FromRecord>(stored: &StoredMessage) -> Result<Received<T>, Undeco
 }
 
 impl MsgPack {
-    /// Returns a pack to send of an event, a built-in message, or several.
+    /// Returns a pack to send, of an event, a built-in message, or several.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgPack, Timestamp, message::TimeTickMsg};
+    /// assert_eq!(MsgPack::of(TimeTickMsg::new(Timestamp(5)))?.end_ts, Timestamp(5));
+    /// # Ok::<(), msgstream_core::message::EncodeError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`EncodeError`] for a value that has no encoding.
+    /// Fails if a value can't be encoded.
     pub fn of(messages: impl IntoPack) -> Result<Self, EncodeError> {
         messages.into_pack()
     }
 
-    /// Returns the values of one type in a pack that was read, in its order. Messages of other types
-    /// are passed over and [counted](Decode::others); a dispatcher reads packs of several types.
+    /// Returns the values of one type in a pack that was consumed, in its order. Messages of other
+    /// types are skipped and [counted](Decode::others). Use an
+    /// [`UnmarshalDispatcher`](crate::UnmarshalDispatcher) to decode a pack of several types.
     ///
     /// ```
     /// use msgstream_core::MsgPack;

@@ -1,4 +1,4 @@
-//! Records to messages.
+//! Decodes records to messages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,9 +17,9 @@ type Template = Arc<dyn Fn(&Record) -> Result<Box<dyn TsMsg>, DecodeError> + Sen
 
 /// Decodes records by their type.
 ///
-/// It knows the built-in messages; a program's own are added. See
-/// [`SerdeMsg`](crate::message::SerdeMsg), [`MsgBody`](crate::message::MsgBody) and [`TsMsg`] for
-/// three ways to make them.
+/// It knows the built-in messages, and a program adds its own. See
+/// [`EventMsg`](crate::message::EventMsg), [`SerdeMsg`](crate::message::SerdeMsg),
+/// [`MsgBody`](crate::message::MsgBody) and [`TsMsg`] for ways to define them.
 ///
 /// ```
 /// use msgstream_core::message::TimeTickMsg;
@@ -42,8 +42,13 @@ pub struct UnmarshalDispatcher {
 }
 
 impl UnmarshalDispatcher {
-    /// A dispatcher that knows the seven types of the design document: inserts, deletes, searches,
-    /// search results, segment statistics, time ticks and time syncs.
+    /// Returns a dispatcher that knows the seven types of the design document: inserts, deletes,
+    /// searches, search results, segment statistics, time ticks and time syncs.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, UnmarshalDispatcher};
+    /// assert!(UnmarshalDispatcher::new().knows(MsgType::INSERT));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         let mut dispatcher = Self::empty();
@@ -58,12 +63,12 @@ impl UnmarshalDispatcher {
         dispatcher
     }
 
-    /// A dispatcher for channels shared with a running Milvus 2.x: inserts, deletes, time ticks,
-    /// the messages that create and drop collections and partitions, and those of data nodes' and
-    /// replications' progress.
+    /// Returns a dispatcher for channels that are shared with a running Milvus 2.x: inserts, deletes,
+    /// time ticks, the messages that create and drop collections and partitions, and the progress of
+    /// data nodes and of replications.
     ///
-    /// Goes with [`MsgTypeNames::milvus_2x`](crate::MsgTypeNames::milvus_2x). Searches, their
-    /// results and statistics are other structs in Milvus, so they are unknown here.
+    /// Use it with [`MsgTypeNames::milvus_2x`](crate::MsgTypeNames::milvus_2x). Searches, their results
+    /// and statistics are other structs in Milvus, so this dispatcher doesn't know them.
     ///
     /// ```
     /// use msgstream_core::{MsgType, UnmarshalDispatcher};
@@ -85,14 +90,25 @@ impl UnmarshalDispatcher {
         dispatcher
     }
 
-    /// A dispatcher that knows no type.
+    /// Returns a dispatcher that knows no type.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, UnmarshalDispatcher};
+    /// assert!(!UnmarshalDispatcher::empty().knows(MsgType::INSERT));
+    /// ```
     #[must_use]
     pub const fn empty() -> Self {
         Self { templates: BTreeMap::new() }
     }
 
-    /// Registers a message type under its own number; what was registered for the number before
-    /// is replaced.
+    /// Registers a message type under its own number. It replaces an earlier one with that number.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, UnmarshalDispatcher, message::CreateCollectionMsg};
+    /// let mut dispatcher = UnmarshalDispatcher::new();
+    /// dispatcher.add_msg_template::<CreateCollectionMsg>();
+    /// assert!(dispatcher.knows(MsgType::CREATE_COLLECTION));
+    /// ```
     pub fn add_msg_template<M: Unmarshal>(&mut self) -> &mut Self {
         self.add_msg_template_as::<M>(M::MSG_TYPE)
     }
@@ -108,7 +124,15 @@ impl UnmarshalDispatcher {
         self.add_msg_template_fn(msg_type, |record| Ok(Box::new(M::unmarshal(record)?)))
     }
 
-    /// Registers a function that decodes a type.
+    /// Registers a function that decodes a message type.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, UnmarshalDispatcher, message::TimeTickMsg};
+    /// let mut dispatcher = UnmarshalDispatcher::empty();
+    /// dispatcher.add_msg_template_fn(MsgType::TIME_TICK, |record| {
+    ///     Ok(Box::new(TimeTickMsg::new(record.meta.timestamp)))
+    /// });
+    /// ```
     pub fn add_msg_template_fn(
         &mut self,
         msg_type: MsgType,
@@ -118,7 +142,12 @@ impl UnmarshalDispatcher {
         self
     }
 
-    /// Whether a type is registered.
+    /// Returns whether a message type is registered.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, UnmarshalDispatcher};
+    /// assert!(!UnmarshalDispatcher::new().knows(MsgType(70_001)));
+    /// ```
     #[must_use]
     pub fn knows(&self, msg_type: MsgType) -> bool {
         self.templates.contains_key(&msg_type)
@@ -126,10 +155,18 @@ impl UnmarshalDispatcher {
 
     /// Decodes a record.
     ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, UnmarshalDispatcher, message::TimeTickMsg};
+    /// let record = (&TimeTickMsg::new(Timestamp(5)) as &dyn TsMsg).to_record();
+    /// let message = UnmarshalDispatcher::new().unmarshal(&record)?;
+    /// assert_eq!(message.end_ts(), Timestamp(5));
+    /// # Ok::<(), msgstream_core::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`DecodeError::UnknownType`] for a type that isn't registered,
-    /// [`DecodeError::Unreadable`] for a record that couldn't be read, with the reason, else what
-    /// the type's decoder says.
+    /// Fails with [`DecodeError::UnknownType`] if the type isn't registered, with
+    /// [`DecodeError::Unreadable`] if the record couldn't be read, and else with the error of the type's
+    /// decoder.
     pub fn unmarshal(&self, record: &Record) -> Result<Box<dyn TsMsg>, DecodeError> {
         let msg_type = record.meta.msg_type;
         match self.templates.get(&msg_type) {
@@ -142,7 +179,7 @@ impl UnmarshalDispatcher {
     }
 }
 
-/// As [`UnmarshalDispatcher::new`].
+/// Returns the same as [`UnmarshalDispatcher::new`].
 impl Default for UnmarshalDispatcher {
     fn default() -> Self {
         Self::new()

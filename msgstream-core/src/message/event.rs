@@ -1,4 +1,4 @@
-//! A program's own types as messages: [`Event`] and its codecs.
+//! Sends a program's own types as messages: [`Event`] and its codecs.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -12,10 +12,10 @@ use super::proto::{Envelope, MsgBase};
 use super::{DecodeError, TsMsg, Unmarshal};
 use crate::record::{Meta, MsgType, Record, Timestamp};
 
-/// A type of your own that is sent and decoded as it is.
+/// A type of your own that can be sent and decoded.
 ///
-/// It says its number, how it is encoded, when it happened, and what it belongs to: events with
-/// the same hash key go to the same channel.
+/// It names its message type, how it is encoded, when it happened, and what it belongs to: events
+/// with the same hash key go to the same channel.
 ///
 /// ```
 /// use msgstream_core::message::{Event, Json, hash_str};
@@ -38,16 +38,16 @@ use crate::record::{Meta, MsgType, Record, Timestamp};
 /// # Ok::<(), msgstream_core::message::EncodeError>(())
 /// ```
 ///
-/// For a type without a time of its own see [`SerdeMsg`](super::SerdeMsg).
+/// For a type without a time of its own, see [`SerdeMsg`](super::SerdeMsg).
 pub trait Event: Sized + Debug + Send + Sync + 'static {
-    /// The type of its messages: a number of your own.
+    /// The type of its messages: a number of your choice.
     const TYPE: MsgType;
 
     /// How it is encoded: [`Json`] for a `serde` type, [`Proto`] for a prost message, or a codec of
     /// your own.
     type Codec: Codec<Self>;
 
-    /// Returns when it happened: the time that the merge goes by.
+    /// Returns when it happened: the time by which the merge sorts.
     fn timestamp(&self) -> Timestamp;
 
     /// Returns the key that decides which channel it goes to.
@@ -55,43 +55,76 @@ pub trait Event: Sized + Debug + Send + Sync + 'static {
 }
 
 /// Encodes and decodes values of a type.
+///
+/// ```
+/// use bytes::Bytes;
+/// use msgstream_core::message::{Codec, EncodeError};
+/// use msgstream_core::DecodeError;
+///
+/// struct BigEndian;
+///
+/// impl Codec<u64> for BigEndian {
+///     fn encode(value: &u64) -> Result<Bytes, EncodeError> {
+///         Ok(Bytes::copy_from_slice(&value.to_be_bytes()))
+///     }
+///     fn decode(bytes: Bytes) -> Result<u64, DecodeError> {
+///         bytes.as_ref().try_into().map(u64::from_be_bytes).map_err(DecodeError::corrupt)
+///     }
+/// }
+///
+/// assert_eq!(BigEndian::decode(BigEndian::encode(&7)?)?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Codec<T>: Send + Sync + 'static {
-    /// If true, what is encoded is put into a protobuf envelope, from which a reader without headers
-    /// gets the message's type, id and time. False unless set: the payload is the encoded value.
+    /// If true, the encoded value is put into a protobuf envelope, in which readers find the message's
+    /// type, id and time if headers are missing. False by default: the payload is the encoded value.
     const ENVELOPE: bool = false;
 
     /// Encodes a value.
     ///
     /// # Errors
-    /// A value that has no encoding.
+    /// Fails if the value can't be encoded.
     fn encode(value: &T) -> Result<Bytes, EncodeError>;
 
     /// Decodes a value.
     ///
     /// # Errors
-    /// [`DecodeError::Corrupt`] for bytes that are no value.
+    /// Fails with [`DecodeError::Corrupt`] if the bytes are no value.
     fn decode(bytes: Bytes) -> Result<T, DecodeError>;
 }
 
-/// A value has no encoding, so nothing was sent.
+/// A value can't be encoded, so nothing was sent.
+///
+/// ```
+/// use std::error::Error;
+/// use msgstream_core::{MsgType, message::EncodeError};
+/// let error = EncodeError::new(MsgType(70_001), "the price is not a number");
+/// assert_eq!(error.source().unwrap().to_string(), "the price is not a number");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("a message of type {msg_type} can't be encoded, so nothing was sent: mend the value")]
 #[non_exhaustive]
 pub struct EncodeError {
     /// The type of the message.
     pub msg_type: MsgType,
-    /// Why.
+    /// Why it can't be encoded.
     pub source: Box<dyn StdError + Send + Sync>,
 }
 
 impl EncodeError {
-    /// Returns the error of a message type, with what the encoder said.
+    /// Returns the error of a message type, with the error of its encoder.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, message::EncodeError};
+    /// let error = EncodeError::new(MsgType(70_001), "the price is not a number");
+    /// assert_eq!(error.msg_type, MsgType(70_001));
+    /// ```
     pub fn new(msg_type: MsgType, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { msg_type, source: source.into() }
     }
 }
 
-/// JSON of a `serde` type, in a protobuf envelope.
+/// Encodes a `serde` type as JSON, in a protobuf envelope. See [`Event`].
 #[derive(Clone, Copy, Debug)]
 pub struct Json;
 
@@ -108,7 +141,7 @@ impl<T: Event + Serialize + DeserializeOwned> Codec<T> for Json {
     }
 }
 
-/// The protobuf encoding of a prost message, as it is.
+/// Encodes a prost message as protobuf, without an envelope.
 ///
 /// ```
 /// use msgstream_core::message::{Event, Proto};
@@ -145,7 +178,8 @@ impl<T: Event + prost::Message + Default> Codec<T> for Proto {
     }
 }
 
-/// An [`Event`] as a message, for what takes any message: a dispatcher, or a pack of several types.
+/// An [`Event`] as a message, for APIs that take any message: a dispatcher, or a pack of several
+/// types.
 ///
 /// ```
 /// # use msgstream_core::message::{Event, Json};
@@ -168,7 +202,7 @@ impl<T: Event + prost::Message + Default> Codec<T> for Proto {
 pub struct EventMsg<E> {
     value: E,
     meta: Meta,
-    /// The value, encoded: one that can't be is refused before it is a message.
+    /// The encoded value. It is encoded early, so that a value that can't be is refused early.
     body: Bytes,
     hash_key: [u32; 1],
 }
@@ -177,7 +211,7 @@ impl<E: Event> EventMsg<E> {
     /// Returns the message of an event.
     ///
     /// # Errors
-    /// [`EncodeError`] for a value that has no encoding.
+    /// Fails if the event can't be encoded.
     pub fn new(value: E) -> Result<Self, EncodeError> {
         let body = E::Codec::encode(&value)?;
         let meta = Meta::new(E::TYPE, value.timestamp());
@@ -190,7 +224,7 @@ impl<E: Event> EventMsg<E> {
         &self.value
     }
 
-    /// Returns the event, to keep.
+    /// Converts the message back into the event.
     #[must_use]
     pub fn into_value(self) -> E {
         self.value

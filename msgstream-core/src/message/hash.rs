@@ -1,7 +1,7 @@
-//! Hash keys. A message goes to the channel `hash % number of channels`.
+//! Hash keys. By default a message goes to the channel `hash % number of channels`.
 
-/// The hash of a number: murmur3 (x86, 32 bits, seed 0) of its little-endian bytes, without the
-/// uppermost bit.
+/// Returns the hash of a number: murmur3 (x86, 32 bits, seed 0) of its little-endian bytes, without
+/// the uppermost bit. Milvus hashes numbers in the same way.
 ///
 /// ```
 /// assert_eq!(msgstream_core::message::hash_i64(42), 1_871_679_806);
@@ -24,7 +24,8 @@ const fn finish(mut hash: u32) -> u32 {
     hash ^ (hash >> 16)
 }
 
-/// The hash of a string: CRC-32 (IEEE) of its first 100 bytes.
+/// Returns the hash of a string: CRC-32 (IEEE) of its first 100 bytes. Milvus hashes strings in the
+/// same way.
 ///
 /// ```
 /// assert_eq!(msgstream_core::message::hash_str("milvus"), 725_768_567);

@@ -1,18 +1,18 @@
-//! Ids for messages.
+//! Ids of messages.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::record::Timestamp;
 
-/// The last id that was given out in this process.
+/// The last id that was returned in this process.
 static LAST: AtomicI64 = AtomicI64::new(0);
 
-/// A new message id: greater than every one before it in this process, and never negative.
+/// Returns a new message id: greater than every earlier one in this process, and never negative.
 ///
-/// Ids are made of the clock (Unix milliseconds, then 18 bits of a counter), so they grow over
-/// restarts too, unless the clock was set back meanwhile. While the process runs, a clock that goes
-/// back does no harm.
+/// Ids are made from the clock (Unix milliseconds, then 18 bits of a counter), so they also grow over
+/// restarts, unless the clock was set back in between. While the process runs, a clock that goes back
+/// does no harm.
 ///
 /// ```
 /// use msgstream_core::message::next_msg_id;
@@ -23,7 +23,7 @@ pub fn next_msg_id() -> i64 {
     next_msg_ids(1).start
 }
 
-/// So many new message ids at once, see [`next_msg_id`].
+/// Returns this many new message ids at once. See [`next_msg_id`].
 ///
 /// ```
 /// use msgstream_core::message::next_msg_ids;

@@ -1,4 +1,4 @@
-//! Messages: timestamps, types, packs, and the built-in messages.
+//! Messages: a program's own types, the built-in messages, packs of them, and how they are encoded.
 
 mod builtin;
 mod convert;

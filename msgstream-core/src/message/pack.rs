@@ -1,4 +1,4 @@
-//! Messages of an interval.
+//! Packs: the messages of an interval.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::record::{Position, Record};
 
 /// The messages of an interval `(begin_ts, end_ts]`.
 ///
-/// A pack to produce is made of typed messages. A pack that was consumed holds records, which are
-/// decoded when asked for, and the places before and after it in every channel.
+/// A pack to send holds typed messages. A pack that was consumed holds records, which
+/// [`decode`](Self::decode) decodes, and the checkpoints before and after it.
 ///
 /// ```
 /// use msgstream_core::{MsgPack, Timestamp, message::TimeTickMsg};
@@ -21,22 +21,27 @@ use crate::record::{Position, Record};
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct MsgPack {
-    /// The end of the pack before; `None` in a stream's first pack. In a pack to produce, the
-    /// least timestamp in it.
+    /// The end of the pack before; `None` in the first pack. In a pack to send, its least timestamp.
     pub begin_ts: Option<Timestamp>,
     /// The last timestamp that belongs to the pack.
     pub end_ts: Timestamp,
-    /// The messages; in a pack of a [`TtMsgStream`](crate::TtMsgStream) in the order of time, then of
-    /// channel name, then of position.
+    /// The messages. A pack that was consumed has them in the order of time, then of channel name,
+    /// then of position.
     pub msgs: Vec<Message>,
-    /// Where every channel stood before this pack: resuming there gives this pack again.
+    /// The checkpoint before this pack: a consumer that resumes there returns this pack again.
     pub start: Checkpoint,
-    /// Where every channel stands after this pack: resuming there gives the next pack.
+    /// The checkpoint after this pack: a consumer that resumes there returns the next pack.
     pub end: Checkpoint,
 }
 
 impl MsgPack {
-    /// A pack to produce, its interval being that of its messages.
+    /// Returns a pack to send, whose interval is that of its messages.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgPack, Timestamp, message::{Message, TimeTickMsg}};
+    /// let ticks = [5, 9].map(|ts| Message::from(TimeTickMsg::new(Timestamp(ts))));
+    /// assert_eq!(MsgPack::new(ticks.into()).end_ts, Timestamp(9));
+    /// ```
     #[must_use]
     pub fn new(msgs: Vec<Message>) -> Self {
         let begin_ts = msgs.iter().map(Message::begin_ts).min();
@@ -51,12 +56,18 @@ impl<M: Into<Message>> FromIterator<M> for MsgPack {
     }
 }
 
-/// A message in a pack: a typed value, or the record that was read.
+/// A message in a pack: a typed value, or a record that was read.
+///
+/// ```
+/// use msgstream_core::{Timestamp, message::{Message, TimeTickMsg}};
+/// let message = Message::from(TimeTickMsg::new(Timestamp(5)));
+/// assert!(message.stored().is_none());
+/// ```
 #[derive(Debug)]
 pub enum Message {
-    /// A typed value, to produce.
+    /// A typed value to send.
     Typed(Box<dyn TsMsg>),
-    /// A record, as it was read. Producing it again writes the same bytes.
+    /// A record, as it was read. Sending it again writes the same bytes.
     Stored(StoredMessage),
 }
 
@@ -79,7 +90,13 @@ impl From<StoredMessage> for Message {
 }
 
 impl Message {
-    /// The type.
+    /// Returns the message type.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::{Message, TimeTickMsg}};
+    /// use msgstream_core::MsgType;
+    /// assert_eq!(Message::from(TimeTickMsg::new(Timestamp(5))).msg_type(), MsgType::TIME_TICK);
+    /// ```
     #[must_use]
     pub fn msg_type(&self) -> MsgType {
         match self {
@@ -88,7 +105,12 @@ impl Message {
         }
     }
 
-    /// The least timestamp; of a record that is not decoded, its time.
+    /// Returns the least timestamp, or a record's time.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::{Message, TimeTickMsg}};
+    /// assert_eq!(Message::from(TimeTickMsg::new(Timestamp(5))).begin_ts(), Timestamp(5));
+    /// ```
     #[must_use]
     pub fn begin_ts(&self) -> Timestamp {
         match self {
@@ -97,7 +119,12 @@ impl Message {
         }
     }
 
-    /// The greatest timestamp, which the merge goes by.
+    /// Returns the greatest timestamp, by which the merge sorts, or a record's time.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::{Message, TimeTickMsg}};
+    /// assert_eq!(Message::from(TimeTickMsg::new(Timestamp(5))).end_ts(), Timestamp(5));
+    /// ```
     #[must_use]
     pub fn end_ts(&self) -> Timestamp {
         match self {
@@ -106,7 +133,14 @@ impl Message {
         }
     }
 
-    /// What was read, `None` for a typed value.
+    /// Returns the record that was read; `None` for a typed value.
+    ///
+    /// ```
+    /// use msgstream_core::message::{Message, StoredMessage};
+    /// use msgstream_core::record::Record;
+    /// let message = Message::from(StoredMessage::new("orders".into(), Record::default()));
+    /// assert!(message.stored().is_some_and(|stored| !stored.late));
+    /// ```
     #[must_use]
     pub const fn stored(&self) -> Option<&StoredMessage> {
         match self {
@@ -115,28 +149,58 @@ impl Message {
         }
     }
 
-    /// The channel that it was read from.
+    /// Returns the channel that it was read from; `None` for a typed value.
+    ///
+    /// ```
+    /// use msgstream_core::message::{Message, StoredMessage};
+    /// use msgstream_core::record::Record;
+    /// let message = Message::from(StoredMessage::new("orders".into(), Record::default()));
+    /// assert_eq!(message.channel(), Some("orders"));
+    /// ```
     #[must_use]
     pub fn channel(&self) -> Option<&str> {
         self.stored().map(|m| &*m.channel)
     }
 
-    /// Where it stands in its channel.
+    /// Returns the position in its channel; `None` for a typed value.
+    ///
+    /// ```
+    /// use msgstream_core::message::{Message, StoredMessage};
+    /// use msgstream_core::record::Record;
+    /// let record = Record::default();
+    /// let position = record.position;
+    /// let message = Message::from(StoredMessage::new("orders".into(), record));
+    /// assert_eq!(message.position(), Some(position));
+    /// ```
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.stored().map(|m| m.record.position)
     }
 
-    /// It came after a tick that had promised that it wouldn't.
+    /// Returns whether it came late: its time isn't after the channel's watermark.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::{Message, TimeTickMsg}};
+    /// assert!(!Message::from(TimeTickMsg::new(Timestamp(5))).is_late());
+    /// ```
     #[must_use]
     pub fn is_late(&self) -> bool {
         self.stored().is_some_and(|m| m.late)
     }
 
-    /// The typed value, decoded by the dispatcher where it is a record.
+    /// Returns the typed value. The dispatcher decodes it if it is a record.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::{Message, TimeTickMsg}};
+    /// use msgstream_core::{TsMsg, UnmarshalDispatcher};
+    /// let message = Message::from(TimeTickMsg::new(Timestamp(5)));
+    /// let decoded = message.decode(&UnmarshalDispatcher::new())?;
+    /// assert_eq!(decoded.end_ts(), Timestamp(5));
+    /// # Ok::<(), msgstream_core::message::UndecodableRecord>(())
+    /// ```
     ///
     /// # Errors
-    /// [`UndecodableRecord`], naming the channel and the position.
+    /// Fails with [`UndecodableRecord`], which names the channel and the position.
     pub fn decode(
         &self,
         dispatcher: &UnmarshalDispatcher,
@@ -148,12 +212,13 @@ impl Message {
     }
 }
 
-/// A typed message: borrowed where it was typed already, else just decoded.
+/// A typed message: borrowed if it was typed already, else decoded from a record. [`Message::decode`]
+/// returns it.
 #[derive(Debug)]
 pub enum Decoded<'a> {
-    /// It was typed already.
+    /// The message was typed already.
     Borrowed(&'a dyn TsMsg),
-    /// It was decoded from a record.
+    /// The message was decoded from a record.
     Owned(Box<dyn TsMsg>),
 }
 
@@ -168,7 +233,14 @@ impl std::ops::Deref for Decoded<'_> {
     }
 }
 
-/// A record, the channel it was read from, and whether it came late.
+/// A record that was read, and the channel that it was read from.
+///
+/// ```
+/// use msgstream_core::message::StoredMessage;
+/// use msgstream_core::record::Record;
+/// let stored = StoredMessage::new("orders".into(), Record::default());
+/// assert_eq!(&*stored.channel, "orders");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredMessage {
@@ -176,12 +248,18 @@ pub struct StoredMessage {
     pub channel: Arc<str>,
     /// The record.
     pub record: Record,
-    /// It came after a tick that had promised that it wouldn't.
+    /// If true, it came late: its time isn't after the channel's watermark.
     pub late: bool,
 }
 
 impl StoredMessage {
-    /// A record from a channel, in time.
+    /// Returns a record of a channel that didn't come late.
+    ///
+    /// ```
+    /// use msgstream_core::message::StoredMessage;
+    /// use msgstream_core::record::Record;
+    /// assert!(!StoredMessage::new("orders".into(), Record::default()).late);
+    /// ```
     #[must_use]
     pub const fn new(channel: Arc<str>, record: Record) -> Self {
         Self { channel, record, late: false }
@@ -189,8 +267,18 @@ impl StoredMessage {
 
     /// Decodes the record by its type.
     ///
+    /// ```
+    /// use msgstream_core::message::{StoredMessage, TimeTickMsg};
+    /// use msgstream_core::{Timestamp, TsMsg, UnmarshalDispatcher};
+    /// let record = (&TimeTickMsg::new(Timestamp(5)) as &dyn TsMsg).to_record();
+    /// let stored = StoredMessage::new("orders".into(), record);
+    /// let message = stored.decode(&UnmarshalDispatcher::new())?;
+    /// assert_eq!(message.end_ts(), Timestamp(5));
+    /// # Ok::<(), msgstream_core::message::UndecodableRecord>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`UndecodableRecord`], naming the channel and the position.
+    /// Fails with [`UndecodableRecord`], which names the channel and the position.
     pub fn decode(
         &self,
         dispatcher: &UnmarshalDispatcher,
@@ -198,10 +286,20 @@ impl StoredMessage {
         dispatcher.unmarshal(&self.record).map_err(|e| self.decode_error(e))
     }
 
-    /// Decodes the record as a message of one type, whatever type the record says it has.
+    /// Decodes the record as a message of one type, whatever type the record has.
+    ///
+    /// ```
+    /// use msgstream_core::message::{StoredMessage, TimeTickMsg};
+    /// use msgstream_core::{Timestamp, TsMsg};
+    /// let tick = TimeTickMsg::new(Timestamp(5));
+    /// let record = (&tick as &dyn TsMsg).to_record();
+    /// let stored = StoredMessage::new("orders".into(), record);
+    /// assert_eq!(stored.decode_as::<TimeTickMsg>()?, tick);
+    /// # Ok::<(), msgstream_core::message::UndecodableRecord>(())
+    /// ```
     ///
     /// # Errors
-    /// [`UndecodableRecord`], naming the channel and the position.
+    /// Fails with [`UndecodableRecord`], which names the channel and the position.
     pub fn decode_as<M: Unmarshal>(&self) -> Result<M, UndecodableRecord> {
         M::unmarshal(&self.record).map_err(|e| self.decode_error(e))
     }

@@ -1,4 +1,4 @@
-//! Any `serde` type as a message.
+//! Sends any `serde` type as a message.
 
 use std::fmt::Debug;
 
@@ -12,14 +12,16 @@ use super::{DecodeError, TsMsg, Unmarshal};
 use crate::record::Record;
 use crate::record::{MsgType, Timestamp};
 
-/// A `serde` type that [`SerdeMsg`] makes a message of: its number is all there is to say.
+/// A `serde` type that [`SerdeMsg`] makes a message of. It only names its message type.
+///
+/// [`Event`](super::Event) is simpler for types that know their own time.
 pub trait SerdeBody: Serialize + DeserializeOwned + Debug + Send + Sync + 'static {
-    /// The type of the message.
+    /// The message type: a number of your choice.
     const MSG_TYPE: MsgType;
 }
 
-/// A `serde` value as a message: JSON in a protobuf envelope, from which a reader without headers
-/// gets type, id and time.
+/// A `serde` value as a message: JSON in a protobuf envelope, in which readers find the type, the id
+/// and the time if headers are missing.
 ///
 /// ```
 /// use msgstream_core::message::{SerdeBody, SerdeMsg};
@@ -53,17 +55,30 @@ pub struct SerdeMsg<T> {
     value: T,
     msg_type: MsgType,
     base: MsgBase,
-    /// The value, encoded: a value that can't be is refused before it is a message.
+    /// The encoded value. It is encoded early, so that a value that can't be is refused early.
     json: Bytes,
     hash_keys: Vec<u32>,
 }
 
 impl<T: SerdeBody> SerdeMsg<T> {
-    /// A message with a time.
+    /// Returns the message of a value, with a time.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::SerdeMsg};
+    /// # use msgstream_core::message::SerdeBody;
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    /// # struct Price { cents: u64 }
+    /// # impl SerdeBody for Price {
+    /// #     const MSG_TYPE: msgstream_core::MsgType = msgstream_core::MsgType(70_001);
+    /// # }
+    /// let message = SerdeMsg::new(Timestamp(7), Price { cents: 250 })?;
+    /// assert_eq!(message.value().cents, 250);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// What `serde_json` says of a value that JSON can't hold, such as a map whose keys aren't
-    /// strings.
+    /// Fails with the error of `serde_json` if JSON can't hold the value, such as a map whose keys
+    /// aren't strings.
     pub fn new(ts: Timestamp, value: T) -> Result<Self, serde_json::Error> {
         Ok(Self {
             json: serde_json::to_vec(&value)?.into(),
@@ -74,28 +89,79 @@ impl<T: SerdeBody> SerdeMsg<T> {
         })
     }
 
-    /// The same with hash keys, of which a hashing repack needs one. They are not part of what is
+    /// Sets the hash keys, of which [`ByHashKey`](crate::repack::ByHashKey) needs one. They aren't
     /// encoded.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::SerdeMsg};
+    /// # use msgstream_core::message::SerdeBody;
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    /// # struct Price { cents: u64 }
+    /// # impl SerdeBody for Price {
+    /// #     const MSG_TYPE: msgstream_core::MsgType = msgstream_core::MsgType(70_001);
+    /// # }
+    /// let message = SerdeMsg::new(Timestamp(7), Price { cents: 250 })?.with_hash_keys([3]);
+    /// assert_eq!(message.hash_keys(), [3]);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     #[must_use]
     pub fn with_hash_keys(mut self, hash_keys: impl Into<Vec<u32>>) -> Self {
         self.hash_keys = hash_keys.into();
         self
     }
 
-    /// The same with another id.
+    /// Sets the id.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::SerdeMsg};
+    /// # use msgstream_core::message::SerdeBody;
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    /// # struct Price { cents: u64 }
+    /// # impl SerdeBody for Price {
+    /// #     const MSG_TYPE: msgstream_core::MsgType = msgstream_core::MsgType(70_001);
+    /// # }
+    /// let message = SerdeMsg::new(Timestamp(7), Price { cents: 250 })?.with_msg_id(8);
+    /// assert_eq!(message.msg_id(), 8);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     #[must_use]
     pub fn with_msg_id(mut self, msg_id: i64) -> Self {
         self.base.msg_id = msg_id;
         self
     }
 
-    /// The value.
+    /// Returns the value.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::SerdeMsg};
+    /// # use msgstream_core::message::SerdeBody;
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    /// # struct Price { cents: u64 }
+    /// # impl SerdeBody for Price {
+    /// #     const MSG_TYPE: msgstream_core::MsgType = msgstream_core::MsgType(70_001);
+    /// # }
+    /// assert_eq!(SerdeMsg::new(Timestamp(7), Price { cents: 250 })?.value().cents, 250);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     #[must_use]
     pub const fn value(&self) -> &T {
         &self.value
     }
 
-    /// The value, to keep.
+    /// Converts the message back into the value.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, message::SerdeMsg};
+    /// # use msgstream_core::message::SerdeBody;
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    /// # struct Price { cents: u64 }
+    /// # impl SerdeBody for Price {
+    /// #     const MSG_TYPE: msgstream_core::MsgType = msgstream_core::MsgType(70_001);
+    /// # }
+    /// let price = SerdeMsg::new(Timestamp(7), Price { cents: 250 })?.into_value();
+    /// assert_eq!(price.cents, 250);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     #[must_use]
     pub fn into_value(self) -> T {
         self.value

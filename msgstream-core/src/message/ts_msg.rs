@@ -1,4 +1,4 @@
-//! The trait of all messages.
+//! [`TsMsg`], the trait of all messages.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -9,14 +9,15 @@ use super::DecodeError;
 use crate::record::{Header, Meta, Record};
 use crate::record::{MsgType, Timestamp};
 
-/// The header of a message that came through a replication, with that one's id.
+/// The header of a message that was replicated from another cluster. Its value is the id of the
+/// replication.
 pub const REPLICATE_ID: &str = "replicate_id";
 
 /// A typed value with begin and end timestamps. One message is one record.
 ///
-/// A message's time in the merge is its [`end_ts`](Self::end_ts): the greatest timestamp of its
-/// rows. For a type of your own, [`SerdeMsg`](super::SerdeMsg) does all of this for any `serde`
-/// value; implementing the trait takes a few lines:
+/// The merge sorts messages by their [`end_ts`](Self::end_ts), the greatest timestamp of their rows.
+/// For a type of your own, [`Event`](super::Event) is the simplest way. Implementing this trait is for
+/// types with an encoding or rows of their own:
 ///
 /// ```
 /// use bytes::{BufMut, BytesMut};
@@ -43,64 +44,99 @@ pub const REPLICATE_ID: &str = "replicate_id";
 /// }
 /// ```
 pub trait TsMsg: Any + Debug + Send + Sync {
-    /// The type.
+    /// Returns the message type.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
+    /// use msgstream_core::MsgType;
+    /// assert_eq!(TimeTickMsg::new(Timestamp(5)).msg_type(), MsgType::TIME_TICK);
+    /// ```
     fn msg_type(&self) -> MsgType;
 
-    /// The least timestamp in the message.
+    /// Returns the least timestamp in the message.
     fn begin_ts(&self) -> Timestamp;
 
-    /// The greatest timestamp in the message: the time that the merge goes by.
+    /// Returns the greatest timestamp in the message: the time by which the merge sorts.
     fn end_ts(&self) -> Timestamp;
 
-    /// Stamps the message: every timestamp in it becomes `ts`. Takes effect in what is encoded
-    /// afterwards.
+    /// Sets every timestamp in the message. Only what is encoded afterwards changes.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
+    /// let mut tick = TimeTickMsg::new(Timestamp(5));
+    /// tick.set_ts(Timestamp(9));
+    /// assert_eq!(tick.end_ts(), Timestamp(9));
+    /// ```
     fn set_ts(&mut self, ts: Timestamp);
 
-    /// The id, 0 where the type has none.
+    /// Returns the id, 0 if the type has none.
     fn msg_id(&self) -> i64 {
         0
     }
 
-    /// The virtual channel, empty where there is none.
+    /// Returns the virtual channel, empty if there is none.
     fn vchannel(&self) -> &str {
         ""
     }
 
-    /// The collection, 0 where there is none.
+    /// Returns the collection, 0 if there is none.
     fn collection_id(&self) -> i64 {
         0
     }
 
-    /// The replication that the message came through, `None` where it came through none. It is
-    /// written as the header [`REPLICATE_ID`](crate::message::REPLICATE_ID) too, as Milvus does.
+    /// Returns the id of the replication that the message came through; `None` if it wasn't
+    /// replicated. The record has it in the header [`REPLICATE_ID`](crate::message::REPLICATE_ID) too,
+    /// as in Milvus.
     fn replicate_id(&self) -> Option<&str> {
         None
     }
 
-    /// The hash keys that decide which channel the message goes to: one for each row where it has
-    /// rows, else one. Empty where the message has none, which a hashing repack refuses.
+    /// Returns the hash keys that decide which channel the message goes to: one for each row if it has
+    /// rows, else one. Repacks by hash key refuse a message without any.
     fn hash_keys(&self) -> &[u32] {
         &[]
     }
 
-    /// The length of what [`marshal`](Self::marshal) writes, in bytes.
+    /// Returns the length of what [`marshal`](Self::marshal) writes, in bytes.
     fn encoded_len(&self) -> usize;
 
     /// Appends the encoded message.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
+    /// let tick = TimeTickMsg::new(Timestamp(5));
+    /// let mut buf = BytesMut::new();
+    /// tick.marshal(&mut buf);
+    /// assert_eq!(buf.len(), tick.encoded_len());
+    /// ```
     fn marshal(&self, buf: &mut BytesMut);
 }
 
 impl dyn TsMsg {
-    /// The message as a concrete type, where it is one.
+    /// Returns the message as a concrete type; `None` if it has another.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
+    /// let message: Box<dyn TsMsg> = Box::new(TimeTickMsg::new(Timestamp(5)));
+    /// assert!(message.downcast_ref::<TimeTickMsg>().is_some());
+    /// ```
     #[must_use]
     pub fn downcast_ref<M: TsMsg>(&self) -> Option<&M> {
         (self as &dyn Any).downcast_ref()
     }
 
-    /// The message as a concrete type, or itself where it is another.
+    /// Converts the message to a concrete type.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
+    /// let message: Box<dyn TsMsg> = Box::new(TimeTickMsg::new(Timestamp(5)));
+    /// let tick = message.downcast::<TimeTickMsg>().unwrap();
+    /// assert_eq!(tick.body().base.as_ref().unwrap().timestamp, 5);
+    /// ```
     ///
     /// # Errors
-    /// The message, unchanged.
+    /// Returns the message, unchanged, if it has another type.
     pub fn downcast<M: TsMsg>(self: Box<Self>) -> Result<Box<M>, Box<Self>> {
         if (&*self as &dyn Any).is::<M>() {
             let any: Box<dyn Any> = self;
@@ -110,7 +146,13 @@ impl dyn TsMsg {
         Err(self)
     }
 
-    /// The metadata of the record that this message becomes.
+    /// Returns the metadata of the message's record.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
+    /// let tick: &dyn TsMsg = &TimeTickMsg::new(Timestamp(5));
+    /// assert_eq!(tick.meta().timestamp, Timestamp(5));
+    /// ```
     #[must_use]
     pub fn meta(&self) -> Meta {
         let mut meta = Meta::new(self.msg_type(), self.end_ts());
@@ -120,12 +162,19 @@ impl dyn TsMsg {
         meta
     }
 
-    /// The header of a message that was replicated.
+    /// Returns the header of a message that was replicated.
     pub(crate) fn replicate_header(&self) -> Option<Header> {
         self.replicate_id().map(|id| Header::new(REPLICATE_ID, id.to_owned()))
     }
 
-    /// The record that this message becomes.
+    /// Encodes the message as a record.
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
+    /// let tick: &dyn TsMsg = &TimeTickMsg::new(Timestamp(5));
+    /// let record = tick.to_record();
+    /// assert_eq!(record.payload.len(), tick.encoded_len());
+    /// ```
     #[must_use]
     pub fn to_record(&self) -> Record {
         let mut buf = BytesMut::with_capacity(self.encoded_len());
@@ -136,14 +185,22 @@ impl dyn TsMsg {
     }
 }
 
-/// A message type that can be read back from a record.
+/// A message type that can be decoded from a record. See [`TsMsg`] for an implementation.
 pub trait Unmarshal: TsMsg + Sized {
-    /// The type that records of this message have, unless it is registered under another.
+    /// The type of the records of this message, unless it is registered under another one.
     const MSG_TYPE: MsgType;
 
     /// Decodes a record.
     ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, Unmarshal, message::TimeTickMsg};
+    /// let tick = TimeTickMsg::new(Timestamp(5));
+    /// let record = (&tick as &dyn TsMsg).to_record();
+    /// assert_eq!(TimeTickMsg::unmarshal(&record)?, tick);
+    /// # Ok::<(), msgstream_core::DecodeError>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`DecodeError`] for a payload that isn't one of this type.
+    /// Fails if the payload isn't one of this type.
     fn unmarshal(record: &Record) -> Result<Self, DecodeError>;
 }

@@ -92,8 +92,8 @@ mod tests {
         assert_eq!((rest.records, rest.fate), (3, Fate::Unknown));
         assert_eq!(
             error.to_string(),
-            "1 of 2 channels failed; of channel `b` 2 records are stored, 3 may be stored: create \
-             the producers again, and send again what isn't stored; a session knows what is"
+            "1 of 2 channels failed (`b`: 2 records are stored, 3 may be stored): open the producer \
+             again and send what isn't stored, or use a session, which does so by itself"
         );
         assert!(error.source().unwrap().to_string().contains("closed"));
     }

@@ -1,4 +1,4 @@
-//! What a log holds: records, with their times, types and places. It knows no other room.
+//! What a log holds: records, with their times, types and positions.
 
 mod end;
 mod msg_type;
@@ -22,11 +22,11 @@ pub use self::timestamp::{Timestamp, TimestampError};
 pub use self::unreadable::unreadable;
 pub(crate) use self::unreadable::unreadable_reason;
 
-/// What something that is shared costs beside its contents, in bytes: its counts, and what allocators
+/// What a shared value costs beside its contents, in bytes: its reference counts, and what allocators
 /// add.
 const SHARED: usize = 4 * size_of::<usize>();
 
-/// A record: payload, typed metadata, further headers and, once it is stored, its position.
+/// A record: a payload, typed metadata, further headers and, once it is stored, a position.
 ///
 /// ```
 /// use msgstream_core::{MsgType, Timestamp, record::{Meta, Record}};
@@ -36,15 +36,15 @@ const SHARED: usize = 4 * size_of::<usize>();
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// Where the record stands in its channel. Meaningless before it is written.
+    /// Where the record stands in its channel. It means nothing before the record is written.
     pub position: Position,
     /// The metadata that every record has.
     pub meta: Meta,
     /// Headers that are not part of [`Meta`], in the order in which they came.
     ///
-    /// Neither their order nor names that repeat need survive on every transport. Where a broker
-    /// has one value for a name, a repeated one is refused with
-    /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader).
+    /// Not every transport keeps their order or names that repeat. If a broker has one value for each
+    /// name, a repeated name is refused with
+    /// [`InvalidHeader`](crate::transport::TransportErrorKind::InvalidHeader).
     pub extra: Headers,
     /// The message, encoded.
     pub payload: Bytes,
@@ -53,18 +53,36 @@ pub struct Record {
 impl Record {
     /// What a record costs in memory beside its payload and extra headers, in bytes: the record
     /// itself, its place in a merge's queues, and what allocators add.
+    ///
+    /// ```
+    /// use msgstream_core::record::Record;
+    /// assert_eq!(Record::default().footprint(), Record::OVERHEAD);
+    /// ```
     pub const OVERHEAD: usize = size_of::<Self>() + 96;
 
-    /// A record that is still to be written.
+    /// Returns a record to write.
+    ///
+    /// ```
+    /// use msgstream_core::record::{Meta, Record};
+    /// use msgstream_core::{MsgType, Timestamp};
+    /// let record = Record::new(Meta::new(MsgType(70_001), Timestamp(7)), "payload");
+    /// assert_eq!(record.payload, "payload");
+    /// ```
     #[must_use]
     pub fn new(meta: Meta, payload: impl Into<Bytes>) -> Self {
         Self { position: Position::default(), meta, extra: Headers::new(), payload: payload.into() }
     }
 
-    /// What the record costs in memory, in bytes. Byte limits and budgets count in this unit.
+    /// Returns what the record costs in memory, in bytes. Byte limits and budgets count in this unit.
     ///
-    /// It is an upper bound: what records may share, such as the names of virtual channels and
-    /// sessions, counts for each of them, for readers make it anew for each.
+    /// It is an upper bound: the names of virtual channels and sessions, which records may share,
+    /// count for each record, because readers make them anew for each.
+    ///
+    /// ```
+    /// use msgstream_core::record::{Meta, Record};
+    /// let record = Record::new(Meta::default(), "payload");
+    /// assert_eq!(record.footprint(), Record::OVERHEAD + 7);
+    /// ```
     #[must_use]
     #[inline]
     pub fn footprint(&self) -> usize {
@@ -72,40 +90,63 @@ impl Record {
         Self::OVERHEAD + self.payload.len() + extra + self.meta.footprint()
     }
 
-    /// The first extra header of this name.
+    /// Returns the value of the first extra header of this name.
+    ///
+    /// ```
+    /// use msgstream_core::record::{Header, Record};
+    /// let mut record = Record::default();
+    /// record.extra.push(Header::new("owner", "billing"));
+    /// assert_eq!(record.header("owner").unwrap(), "billing");
+    /// assert_eq!(record.header("color"), None);
+    /// ```
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&Bytes> {
         self.extra.iter().find(|h| &*h.name == name).map(|h| &h.value)
     }
 }
 
-/// The metadata of a record. Transports that have only strings for headers make strings of it,
-/// see [`wire`](crate::wire); the in-process transport passes it on as it is.
+/// The metadata of a record. Brokers whose headers are strings store it as strings, see
+/// [`encode_headers`](crate::adapter::encode_headers); the in-process transport keeps it as it is.
+///
+/// ```
+/// use msgstream_core::record::Meta;
+/// use msgstream_core::{MsgType, Timestamp};
+/// let mut meta = Meta::new(MsgType(70_001), Timestamp(7));
+/// meta.vchannel = Some("orders-v0".into());
+/// assert_eq!(meta.timestamp, Timestamp(7));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Meta {
     /// The type of the message.
     pub msg_type: MsgType,
-    /// The message's id, unique where a reader of Milvus is to take it: Milvus drops equal ids.
+    /// The message's id. It must be unique if Milvus reads the channel, because Milvus drops messages
+    /// with equal ids.
     pub msg_id: i64,
-    /// The time that the merge goes by.
+    /// The time by which the merge sorts.
     pub timestamp: Timestamp,
-    /// The collection that the message belongs to, 0 where there is none.
+    /// The collection that the message belongs to, 0 if there is none.
     pub collection_id: i64,
-    /// The virtual channel; `None` where it is empty.
+    /// The virtual channel; `None` if it is empty.
     pub vchannel: Option<Arc<str>>,
-    /// The session that wrote it; `None` where no session did.
+    /// The stamp of the session that wrote it; `None` if no session did.
     pub stamp: Option<Stamp>,
 }
 
 impl Meta {
-    /// Metadata with a type and a time, and nothing else.
+    /// Returns metadata with a type and a time, and nothing else.
+    ///
+    /// ```
+    /// use msgstream_core::record::Meta;
+    /// use msgstream_core::{MsgType, Timestamp};
+    /// assert_eq!(Meta::new(MsgType::INSERT, Timestamp(7)).stamp, None);
+    /// ```
     #[must_use]
     pub const fn new(msg_type: MsgType, timestamp: Timestamp) -> Self {
         Self { msg_type, msg_id: 0, timestamp, collection_id: 0, vchannel: None, stamp: None }
     }
 
-    /// What it costs beside itself, in bytes.
+    /// Returns what it costs beside its own size, in bytes.
     #[inline]
     fn footprint(&self) -> usize {
         let vchannel = self.vchannel.as_ref().map_or(0, |name| SHARED + name.len());
@@ -117,21 +158,38 @@ impl Meta {
     }
 }
 
-/// Headers that are not part of [`Meta`]: a vector that takes one word where it is empty, as it
-/// mostly is.
+/// Headers that are not part of [`Meta`]: a vector that takes one word if it is empty, as it mostly
+/// is.
+///
+/// ```
+/// use msgstream_core::record::{Header, Headers};
+/// let headers: Headers = [Header::new("owner", "billing")].into();
+/// assert_eq!(headers.len(), 1);
+/// ```
 pub type Headers = ThinVec<Header>;
 
 /// A header that is not part of [`Meta`].
+///
+/// ```
+/// use msgstream_core::record::Header;
+/// let header = Header::new("owner", "billing");
+/// assert_eq!((&*header.name, &header.value[..]), ("owner", b"billing".as_slice()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Header {
-    /// Its name.
+    /// The name.
     pub name: Arc<str>,
-    /// Its value: any bytes where the transport has the capability `binary_headers`, else text.
+    /// The value: any bytes if the transport has the capability `binary_headers`, else text.
     pub value: Bytes,
 }
 
 impl Header {
-    /// A header.
+    /// Returns a header.
+    ///
+    /// ```
+    /// use msgstream_core::record::Header;
+    /// assert_eq!(Header::new("owner", "billing").text(), Ok("billing"));
+    /// ```
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, value: impl Into<Bytes>) -> Self {
         Self { name: name.into(), value: value.into() }

@@ -1,4 +1,4 @@
-//! Message types by number, and the names that stand for them in record headers.
+//! Message types by number, and their names in record headers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The type of a message, as a number.
 ///
-/// The type is open: a program may use any number of its own, see
+/// The set of types is open: a program may use numbers of its own, see
 /// [`UnmarshalDispatcher`](crate::UnmarshalDispatcher).
 ///
 /// ```
@@ -31,15 +31,15 @@ macro_rules! msg_types {
 }
 
 msg_types! {
-    /// No type: the record's metadata can't be read.
+    /// The type of a record whose metadata can't be read.
     UNREADABLE = 0;
-    /// A collection begins.
+    /// Creates a collection.
     CREATE_COLLECTION = 100;
-    /// A collection ends.
+    /// Drops a collection.
     DROP_COLLECTION = 101;
-    /// A partition begins.
+    /// Creates a partition.
     CREATE_PARTITION = 200;
-    /// A partition ends.
+    /// Drops a partition.
     DROP_PARTITION = 201;
     /// Rows to insert.
     INSERT = 400;
@@ -51,13 +51,13 @@ msg_types! {
     SEARCH_RESULT = 1000;
     /// Statistics of segments.
     SEG_STATISTICS = 1100;
-    /// A promise that nothing at or before its timestamp follows on this channel.
+    /// A time tick: the promise that no message at or before its timestamp follows on this channel.
     TIME_TICK = 1200;
     /// The merged progress of several producers.
     TIME_SYNC = 1201;
-    /// How far a node is on a channel.
+    /// How far a data node has read a channel.
     DATA_NODE_TT = 1208;
-    /// A mark in what another cluster wrote first.
+    /// A mark in a channel that is replicated from another cluster.
     REPLICATE = 1212;
 }
 
@@ -67,9 +67,9 @@ impl fmt::Display for MsgType {
     }
 }
 
-/// Names of message types, as the record header `msg_type` carries them.
+/// A table of the names of message types, which the record header `msg_type` carries.
 ///
-/// A type without a name goes by its decimal number, both ways.
+/// A type without a name is written as its decimal number, and a decimal number is read as a type.
 ///
 /// ```
 /// use msgstream_core::{MsgType, MsgTypeNames};
@@ -112,13 +112,23 @@ const SHARED: &[(u32, &str)] = &[
 ];
 
 impl MsgTypeNames {
-    /// A table with no names: every type goes by its number.
+    /// Returns a table without names: every type is written as its number.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, MsgTypeNames};
+    /// assert_eq!(MsgTypeNames::empty().name(MsgType::INSERT), "400");
+    /// ```
     #[must_use]
     pub const fn empty() -> Self {
         Self { names: BTreeMap::new(), types: BTreeMap::new() }
     }
 
-    /// The table of Milvus 2.x, for channels shared with a running Milvus.
+    /// Returns the table of Milvus 2.x, for channels that are shared with a running Milvus.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, MsgTypeNames};
+    /// assert_eq!(MsgTypeNames::milvus_2x().name(MsgType(501)), "SearchResult");
+    /// ```
     #[must_use]
     pub fn milvus_2x() -> Self {
         Self::shared_and(&[
@@ -136,7 +146,7 @@ impl MsgTypeNames {
         table
     }
 
-    /// The same table with one name more; an earlier use of the number or the name is replaced.
+    /// Adds a name. It replaces earlier entries with the same number or the same name.
     ///
     /// ```
     /// use msgstream_core::{MsgType, MsgTypeNames};
@@ -155,7 +165,14 @@ impl MsgTypeNames {
         self
     }
 
-    /// The name of a type, else its decimal number.
+    /// Returns the name of a type, or its decimal number if it has none.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, MsgTypeNames};
+    /// let names = MsgTypeNames::default();
+    /// assert_eq!(names.name(MsgType::INSERT), "Insert");
+    /// assert_eq!(names.name(MsgType(70_001)), "70001");
+    /// ```
     #[must_use]
     pub fn name(&self, msg_type: MsgType) -> Cow<'_, str> {
         match self.names.get(&msg_type) {
@@ -164,14 +181,21 @@ impl MsgTypeNames {
         }
     }
 
-    /// The type of a name or of a decimal number; `None` where it is neither.
+    /// Returns the type of a name or of a decimal number; `None` if the text is neither.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, MsgTypeNames};
+    /// let names = MsgTypeNames::default();
+    /// assert_eq!(names.parse("Delete"), Some(MsgType::DELETE));
+    /// assert_eq!(names.parse("Deleted"), None);
+    /// ```
     #[must_use]
     pub fn parse(&self, name: &str) -> Option<MsgType> {
         self.types.get(name).copied().or_else(|| name.parse().ok().map(MsgType))
     }
 }
 
-/// The design document's names.
+/// Returns the names of the design document.
 impl Default for MsgTypeNames {
     fn default() -> Self {
         Self::shared_and(&[(1000, "SearchResult"), (1100, "SegStatistics"), (1201, "TimeSync")])

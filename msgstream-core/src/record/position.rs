@@ -1,15 +1,15 @@
-//! Places in a channel.
+//! Positions in a channel, and its incarnations.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A place in one channel: opaque, totally ordered along the channel, the same in every process.
+/// A place in one channel: opaque, totally ordered along the channel, and the same in every process.
 ///
 /// Three words hold the identifiers of every supported broker, so a position is `Copy`, sorts
-/// without help from its transport, and never allocates. The transport that made it maps it to
-/// the broker's own bytes, see [`Transport::encode_position`](crate::transport::Transport::encode_position).
+/// without help from its transport, and never allocates. Its transport converts it to the broker's
+/// own bytes, see [`Transport::encode_position`](crate::transport::Transport::encode_position).
 ///
 /// ```
 /// use msgstream_core::record::Position;
@@ -23,28 +23,53 @@ use serde::{Deserialize, Serialize};
 pub struct Position([u64; 3]);
 
 impl Position {
-    /// Greater than every position of a record; never the place of one.
+    /// Greater than the position of every record.
+    ///
+    /// ```
+    /// use msgstream_core::record::Position;
+    /// assert!(Position::new(u64::MAX) < Position::MAX);
+    /// ```
     pub const MAX: Self = Self([u64::MAX; 3]);
 
-    /// A position of one number, such as an offset.
+    /// Returns a position of one number, such as an offset.
+    ///
+    /// ```
+    /// use msgstream_core::record::Position;
+    /// assert!(Position::new(7) < Position::new(8));
+    /// ```
     #[must_use]
     pub const fn new(offset: u64) -> Self {
         Self([offset, 0, 0])
     }
 
-    /// A position of up to three numbers, the first being the most significant.
+    /// Returns a position of up to three numbers, of which the first is the most significant.
+    ///
+    /// ```
+    /// use msgstream_core::record::Position;
+    /// assert!(Position::from_words([7, 9, 9]) < Position::from_words([8, 0, 0]));
+    /// ```
     #[must_use]
     pub const fn from_words(words: [u64; 3]) -> Self {
         Self(words)
     }
 
-    /// The three numbers, the first being the most significant.
+    /// Returns the three numbers, of which the first is the most significant.
+    ///
+    /// ```
+    /// use msgstream_core::record::Position;
+    /// assert_eq!(Position::new(7).words(), [7, 0, 0]);
+    /// ```
     #[must_use]
     pub const fn words(self) -> [u64; 3] {
         self.0
     }
 
-    /// The first number: the offset where a position is one.
+    /// Returns the first number, which is the offset on brokers that count with one number.
+    ///
+    /// ```
+    /// use msgstream_core::record::Position;
+    /// assert_eq!(Position::new(7).offset(), 7);
+    /// ```
     #[must_use]
     pub const fn offset(self) -> u64 {
         self.0[0]
@@ -64,7 +89,7 @@ impl fmt::Display for Position {
 impl FromStr for Position {
     type Err = PositionError;
 
-    /// Reads what [`Display`](fmt::Display) writes.
+    /// Parses what [`Display`](fmt::Display) writes.
     fn from_str(text: &str) -> Result<Self, PositionError> {
         let mut words = [0; 3];
         for (n, word) in text.split(':').enumerate() {
@@ -75,9 +100,14 @@ impl FromStr for Position {
     }
 }
 
-/// A text that isn't a [`Position`].
+/// The error of a text that isn't a [`Position`].
+///
+/// ```
+/// use msgstream_core::record::Position;
+/// assert!("7:x".parse::<Position>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a position: it is up to three numbers with `:` between them")]
+#[error("the text is not a position: write up to three numbers with `:` between them")]
 pub struct PositionError(());
 
 impl fmt::Debug for Position {
@@ -86,14 +116,25 @@ impl fmt::Debug for Position {
     }
 }
 
-/// One life of a channel. A channel that was deleted and created again has another one, and
-/// positions of the old one are refused. Where the broker gives none, all lives are
-/// [`UNKNOWN`](Self::UNKNOWN), and look like one.
+/// Identifies a channel between its creation and its deletion. A channel that was deleted and
+/// created again has another incarnation, and positions of the old one are refused. If the broker
+/// doesn't know, every incarnation is [`UNKNOWN`](Self::UNKNOWN), and all look alike.
+///
+/// ```
+/// use msgstream_core::record::Incarnation;
+/// assert_ne!(Incarnation(7), Incarnation(8));
+/// assert_eq!(Incarnation(255).to_string(), "ff");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Incarnation(pub u128);
 
 impl Incarnation {
-    /// That of a channel whose broker gives none. No known incarnation is equal to it.
+    /// The incarnation of a channel whose broker doesn't know any. No known incarnation equals it.
+    ///
+    /// ```
+    /// use msgstream_core::record::Incarnation;
+    /// assert_ne!(Incarnation(1), Incarnation::UNKNOWN);
+    /// ```
     pub const UNKNOWN: Self = Self(0);
 }
 

@@ -1,4 +1,4 @@
-//! Which session wrote a record, and as its how manieth.
+//! Which session wrote a record, and with which sequence number.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::Position;
 
-/// The stamp of a session on a record: consumers take each number of a session once, whatever was
-/// sent again. See [`session`](crate::session).
+/// The stamp of a session on a record. Consumers deliver each sequence number of a producer once,
+/// even if its records were sent again. See [`dedup`](crate::dedup).
 ///
-/// Written down, as in the header `ms-session`, it is `producer;epoch;seq`.
+/// As text, in the header `ms-session`, it is `producer;epoch;seq`.
 ///
 /// ```
 /// use msgstream_core::record::Stamp;
@@ -20,24 +20,35 @@ use super::Position;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {
-    /// Who wrote it. Records of one writer share it.
+    /// The producer and the epoch that wrote the record. Records of one writer share them.
     pub origin: Arc<Origin>,
-    /// A message's number among those of the producer on this channel, from 1 on, over all
-    /// epochs; on a time tick, the number of the last message before it.
+    /// The sequence number of a message: it counts the producer's messages on this channel over all
+    /// epochs, from 1 on. On a time tick, the sequence number of the last message before it.
     pub seq: u64,
 }
 
-/// A producer in one of its epochs.
+/// A producer and one of its epochs.
+///
+/// ```
+/// use msgstream_core::record::{Origin, Position};
+/// let [old, new] = [3, 7].map(Position::new).map(|epoch| Origin { producer: "billing".into(), epoch });
+/// assert!(old < new);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
-    /// The producer's id, the same in all its epochs.
+    /// The producer's id, which is the same in all of its epochs.
     pub producer: Arc<str>,
-    /// The position of the fence on the session's home channel that began the epoch.
+    /// The epoch: the position of the fence on the session's home channel that began it.
     pub epoch: Position,
 }
 
 impl Stamp {
-    /// The header of a record that holds the stamp.
+    /// The name of the header that holds the stamp.
+    ///
+    /// ```
+    /// use msgstream_core::record::Stamp;
+    /// assert_eq!(Stamp::HEADER, "ms-session");
+    /// ```
     pub const HEADER: &str = "ms-session";
 }
 
@@ -66,16 +77,21 @@ impl FromStr for Stamp {
     }
 }
 
-/// Whether a text can be a producer's id: 1 to 64 letters, digits, `.`, `_` and `-`, which every
-/// broker takes in a header.
+/// Returns whether a text can be a producer's id: 1 to 64 letters, digits, `.`, `_` and `-`, which
+/// every broker takes in a header.
 pub(crate) fn is_producer_id(text: &str) -> bool {
     let letter = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     (1..=64).contains(&text.len()) && text.bytes().all(letter)
 }
 
-/// A text that isn't a [`Stamp`].
+/// The error of a text that isn't a [`Stamp`].
+///
+/// ```
+/// use msgstream_core::record::Stamp;
+/// assert!("billing;7:3".parse::<Stamp>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a stamp: it is written as producer;epoch;seq")]
+#[error("the text is not a stamp: write producer;epoch;seq")]
 pub struct StampError(pub(crate) ());
 
 #[cfg(test)]

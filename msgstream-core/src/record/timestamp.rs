@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// A hybrid timestamp: 46 bits of Unix milliseconds, then 18 bits of a logical counter.
 ///
-/// The order of the numbers is the order in event time, so a `Timestamp` compares, sorts and
-/// travels as a plain `u64`. The layout is that of Milvus.
+/// The order of the numbers is the order in event time, so a `Timestamp` compares, sorts and is
+/// stored as a plain `u64`. The layout is that of Milvus.
 ///
 /// ```
 /// use msgstream_core::Timestamp;
@@ -24,20 +24,31 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// Bits of the logical counter.
+    /// The number of bits of the logical counter.
+    ///
+    /// ```
+    /// use msgstream_core::Timestamp;
+    /// assert_eq!(Timestamp(1 << Timestamp::LOGICAL_BITS).physical_ms(), 1);
+    /// ```
     pub const LOGICAL_BITS: u32 = 18;
-    /// The greatest number of Unix milliseconds that fits: in the year 4199.
+    /// The greatest number of Unix milliseconds that fits, which is in the year 4199.
+    ///
+    /// ```
+    /// use msgstream_core::Timestamp;
+    /// let past = Timestamp::MAX_UNIX_MILLIS as i64 + 1;
+    /// assert!(Timestamp::from_unix_millis(past).is_err());
+    /// ```
     pub const MAX_UNIX_MILLIS: u64 = u64::MAX >> Self::LOGICAL_BITS;
     /// The least timestamp, 1970-01-01T00:00:00Z.
     pub const MIN: Self = Self(0);
-    /// The greatest timestamp. No tick may carry it: nothing could follow.
+    /// The greatest timestamp. No time tick may carry it, because nothing could follow.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// A timestamp from Unix milliseconds, with a logical counter of 0.
+    /// Returns the timestamp of Unix milliseconds, with a logical counter of 0.
     ///
     /// # Errors
-    /// [`TimestampError::BeforeEpoch`] for a time before 1970, [`TimestampError::TooLarge`] past
-    /// [`Timestamp::MAX_UNIX_MILLIS`].
+    /// Fails with [`TimestampError::BeforeEpoch`] for a time before 1970, and with
+    /// [`TimestampError::TooLarge`] for one past [`Timestamp::MAX_UNIX_MILLIS`].
     ///
     /// ```
     /// use msgstream_core::{Timestamp, TimestampError};
@@ -51,10 +62,10 @@ impl Timestamp {
         Ok(Self(positive << Self::LOGICAL_BITS))
     }
 
-    /// A timestamp from the system clock's type, cut to whole milliseconds.
+    /// Returns the timestamp of a system time, cut to whole milliseconds.
     ///
     /// # Errors
-    /// As [`Timestamp::from_unix_millis`].
+    /// Fails like [`Timestamp::from_unix_millis`].
     ///
     /// ```
     /// use msgstream_core::Timestamp;
@@ -72,7 +83,7 @@ impl Timestamp {
         Self::from_unix_millis(millis)
     }
 
-    /// A duration in timestamp units, cut to whole milliseconds; the greatest one where it
+    /// Returns a duration in units of timestamps, cut to whole milliseconds, or the greatest one if it
     /// doesn't fit.
     ///
     /// ```
@@ -87,7 +98,7 @@ impl Timestamp {
         millis.saturating_mul(1 << Self::LOGICAL_BITS)
     }
 
-    /// The same millisecond with another logical counter, whose bits above 18 are cut off.
+    /// Sets the logical counter. Only its lower 18 bits count.
     ///
     /// ```
     /// use msgstream_core::Timestamp;
@@ -101,19 +112,36 @@ impl Timestamp {
         Self(self.0 & !mask | logical as u64 & mask)
     }
 
-    /// Unix milliseconds.
+    /// Returns the Unix milliseconds.
+    ///
+    /// ```
+    /// use msgstream_core::Timestamp;
+    /// assert_eq!(Timestamp::from_unix_millis(5)?.physical_ms(), 5);
+    /// # Ok::<(), msgstream_core::TimestampError>(())
+    /// ```
     #[must_use]
     pub const fn physical_ms(self) -> u64 {
         self.0 >> Self::LOGICAL_BITS
     }
 
-    /// The logical counter.
+    /// Returns the logical counter.
+    ///
+    /// ```
+    /// use msgstream_core::Timestamp;
+    /// assert_eq!(Timestamp::MIN.next().logical(), 1);
+    /// ```
     #[must_use]
     pub const fn logical(self) -> u32 {
         (self.0 & ((1 << Self::LOGICAL_BITS) - 1)) as u32
     }
 
-    /// The next timestamp, or [`Timestamp::MAX`] at the end.
+    /// Returns the next timestamp, or [`Timestamp::MAX`] if there is none.
+    ///
+    /// ```
+    /// use msgstream_core::Timestamp;
+    /// assert_eq!(Timestamp(7).next(), Timestamp(8));
+    /// assert_eq!(Timestamp::MAX.next(), Timestamp::MAX);
+    /// ```
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -132,21 +160,26 @@ impl From<Timestamp> for u64 {
     }
 }
 
-/// The decimal number, as the record header `timestamp` has it.
+/// Writes the decimal number, as the record header `timestamp` holds it.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// The number, with its milliseconds and counter.
+/// Writes the number, with its milliseconds and counter.
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} ms + {})", self.0, self.physical_ms(), self.logical())
     }
 }
 
-/// A time that no [`Timestamp`] can hold.
+/// The error of a time that no [`Timestamp`] can hold.
+///
+/// ```
+/// use msgstream_core::{Timestamp, TimestampError};
+/// assert_eq!(Timestamp::from_unix_millis(-1), Err(TimestampError::BeforeEpoch { millis: -1 }));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimestampError {

@@ -7,13 +7,13 @@ use super::{Header, Meta, MsgType, Position, Record, Timestamp};
 /// The header that says why a record is unreadable.
 const REASON: &str = "ms-unreadable";
 
-/// A record that can't be read, for what a transport has of it: it is handed on at its position,
-/// so that it costs nothing but itself.
+/// Returns the record that stands for one that can't be read. A transport delivers it at its
+/// position, with what it has of it, so that reading goes on behind it.
 ///
 /// Its type is [`MsgType::UNREADABLE`], and a header holds the reason. The merge puts it just after
-/// its channel's last tick, and it fails to decode with
-/// [`DecodeError::Unreadable`](crate::DecodeError::Unreadable), so that the policy for undecodable
-/// records applies to it.
+/// its channel's watermark. Decoding it fails with
+/// [`DecodeError::Unreadable`](crate::DecodeError::Unreadable), so the policy for undecodable records
+/// applies to it.
 ///
 /// ```
 /// use msgstream_core::record::{Position, unreadable};
@@ -36,9 +36,9 @@ pub fn unreadable(
     record
 }
 
-/// Why a record is unreadable.
+/// Returns why a record is unreadable.
 pub(crate) fn unreadable_reason(record: &Record) -> String {
-    // Readers put it behind whatever the record came with.
+    // Readers put it behind the headers that the record came with.
     let reason = record.extra.iter().rfind(|header| &*header.name == REASON);
     reason.map_or_else(
         || "it has no type".to_owned(),

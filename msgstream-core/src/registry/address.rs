@@ -1,4 +1,4 @@
-//! The part of a URL before its path: who we are, and to which hosts.
+//! The part of a URL before its path: the user and the hosts.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -10,7 +10,15 @@ use super::ConnectError;
 
 /// A host and a port to connect to.
 ///
-/// `Display` is `NAME:PORT`, as clients of brokers write it, with brackets around an IPv6 address.
+/// As text it is `NAME:PORT`, as clients of brokers write it, with brackets around an IPv6 address.
+///
+/// ```
+/// use msgstream_core::registry::{Url, hosts};
+/// let hosts = hosts(&Url::parse("tape://[::1]").unwrap(), "", 7)?;
+/// assert_eq!((&*hosts[0].name, hosts[0].port), ("::1", 7));
+/// assert_eq!(hosts[0].to_string(), "[::1]:7");
+/// # Ok::<(), msgstream_core::registry::ConnectError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Host {
@@ -29,10 +37,10 @@ impl fmt::Display for Host {
     }
 }
 
-/// The hosts of a URL, in their order and at least one: its own, and those of its option `servers`.
-/// A host without a port has the given one.
+/// Returns the hosts of a URL, in their order and at least one: its own, and those of its option
+/// `servers`. A host without a port gets the given one.
 ///
-/// A `Url` has one host: where more are given, [`Registry::connect`](super::Registry::connect) puts
+/// A `Url` has one host. If there are more, [`Registry::connect`](super::Registry::connect) puts
 /// those after the first into the option.
 ///
 /// ```
@@ -45,8 +53,8 @@ impl fmt::Display for Host {
 /// ```
 ///
 /// # Errors
-/// [`ConnectError::InvalidAddress`] where the URL has no host, [`ConnectError::InvalidOption`] where
-/// the option has something else than hosts.
+/// Fails with [`ConnectError::InvalidAddress`] if the URL has no host, and with
+/// [`ConnectError::InvalidOption`] if the option has anything but hosts.
 pub fn hosts(url: &Url, servers: &str, port: u16) -> Result<Vec<Host>, ConnectError> {
     let first = url.host_str().and_then(name).ok_or_else(|| {
         ConnectError::address(url, format!("it has no host: write {}://HOST:PORT", url.scheme()))
@@ -54,7 +62,7 @@ pub fn hosts(url: &Url, servers: &str, port: u16) -> Result<Vec<Host>, ConnectEr
     let first = Host { name: first, port: url.port().unwrap_or(port) };
     let more = servers.split(',').filter(|server| !server.is_empty()).map(|server| {
         host(server, port).ok_or_else(|| {
-            let reason = "it must be addresses HOST or HOST:PORT with commas between them";
+            let reason = "it must be a list of HOST or HOST:PORT with commas between them";
             ConnectError::option(url, "servers", reason)
         })
     });
@@ -69,7 +77,7 @@ fn host(text: &str, usual: u16) -> Option<Host> {
     Some(Host { name: name(host)?, port })
 }
 
-/// A host without the brackets that an IPv6 address has in a URL.
+/// Returns a host without the brackets that an IPv6 address has in a URL.
 fn name(host: &str) -> Option<String> {
     if let Some(address) = host.strip_prefix('[') {
         let address = address.strip_suffix(']')?;
@@ -79,9 +87,9 @@ fn name(host: &str) -> Option<String> {
     (!host.is_empty() && host.chars().all(letter)).then(|| host.to_owned())
 }
 
-/// The user of a URL, and the password where there is one, as they are without the URL's escapes.
+/// Returns the user of a URL, and the password if there is one, without the URL's escapes.
 ///
-/// Neither may be shown, nor may the URL.
+/// Don't show either of them, nor the URL, in an error or a log.
 ///
 /// ```
 /// use msgstream_core::registry::{Url, user};
@@ -92,11 +100,12 @@ fn name(host: &str) -> Option<String> {
 /// ```
 ///
 /// # Errors
-/// [`ConnectError::InvalidAddress`] where one isn't UTF-8, or there is a password alone.
+/// Fails with [`ConnectError::InvalidAddress`] if one isn't UTF-8, or there is a password without a
+/// user.
 pub fn user(url: &Url) -> Result<Option<(String, Option<String>)>, ConnectError> {
     let decode = |text| {
         let decoded = percent_decode_str(text).decode_utf8();
-        let wrong = |_| ConnectError::address(url, "user and password must be UTF-8");
+        let wrong = |_| ConnectError::address(url, "its user and password must be UTF-8");
         decoded.map(String::from).map_err(wrong)
     };
     if url.username().is_empty() {

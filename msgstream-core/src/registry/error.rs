@@ -1,26 +1,36 @@
-//! Why a URL doesn't lead to a transport.
+//! Errors of connecting by URL.
 
 use url::Url;
 
 use crate::transport::TransportError;
 
-/// Why a URL doesn't lead to a transport.
+/// Why connecting to a URL failed.
 ///
-/// The text never holds the URL's user, password or option values.
+/// The text never has the URL's user, its password, or the values of its options.
+///
+/// ```
+/// use msgstream_core::registry::{ConnectError, Registry};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = Registry::new().connect("tape://bob:secret@host").await.unwrap_err();
+/// assert!(matches!(error, ConnectError::UnknownScheme { .. }));
+/// assert!(!error.to_string().contains("secret"));
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL isn't one.
-    #[error("the URL can't be parsed ({reason}): write SCHEME://ADDRESS; {}", schemes(known))]
+    /// The text isn't a URL.
+    #[error("the URL can't be parsed ({reason}): write SCHEME://ADDRESS ({})", schemes(known))]
     InvalidUrl {
         /// What is wrong with it.
         reason: String,
         /// The schemes that are known.
         known: Vec<String>,
     },
-    /// Nothing answers to the scheme.
+    /// No transport is registered for the scheme.
     #[error(
-        "the scheme `{scheme}` is unknown: {}; others need their cargo feature",
+        "the scheme `{scheme}` is unknown ({}): use another one, or enable its cargo feature",
         schemes(known)
     )]
     UnknownScheme {
@@ -29,7 +39,7 @@ pub enum ConnectError {
         /// The schemes that are known.
         known: Vec<String>,
     },
-    /// The part before the options is not what the scheme needs.
+    /// The scheme can't use the part of the URL before the options.
     #[error("the address of the `{scheme}` URL can't be used: {reason}")]
     InvalidAddress {
         /// The scheme.
@@ -44,7 +54,7 @@ pub enum ConnectError {
         scheme: String,
         /// The option's name.
         option: String,
-        /// The options that there are.
+        /// The options that the scheme has.
         known: Vec<String>,
     },
     /// An option is given twice.
@@ -71,13 +81,32 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// An address that the scheme can't use. The reason must not hold a password.
+    /// Returns the error of an address that the scheme can't use. The reason must not have a
+    /// password.
+    ///
+    /// ```
+    /// use msgstream_core::registry::{ConnectError, Url};
+    /// let url = Url::parse("tape://drive").unwrap();
+    /// assert_eq!(
+    ///     ConnectError::address(&url, "there is no such drive").to_string(),
+    ///     "the address of the `tape` URL can't be used: there is no such drive",
+    /// );
+    /// ```
     #[must_use]
     pub fn address(url: &Url, reason: impl Into<String>) -> Self {
         Self::InvalidAddress { scheme: url.scheme().to_owned(), reason: reason.into() }
     }
 
-    /// A value that the option can't have. The reason must not hold a password.
+    /// Returns the error of an option with a wrong value. The reason must not have a password.
+    ///
+    /// ```
+    /// use msgstream_core::registry::{ConnectError, Url};
+    /// let url = Url::parse("tape://drive?speed=0").unwrap();
+    /// assert_eq!(
+    ///     ConnectError::option(&url, "speed", "it must be at least 1").to_string(),
+    ///     "the option `speed` of the `tape` URL can't be used: it must be at least 1",
+    /// );
+    /// ```
     #[must_use]
     pub fn option(url: &Url, option: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::InvalidOption {
@@ -90,7 +119,7 @@ impl ConnectError {
 
 fn schemes(known: &[String]) -> String {
     match known {
-        [] => "of the schemes, none is compiled in".to_owned(),
+        [] => "no scheme is compiled in".to_owned(),
         known => format!("the schemes compiled in are: {}", known.join(", ")),
     }
 }

@@ -1,4 +1,4 @@
-//! The options of a URL, read into a struct.
+//! Reads the options of a URL into a struct.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,12 +14,11 @@ use url::Url;
 
 use super::ConnectError;
 
-/// Reads the options of a URL, what follows its `?`, into a struct.
+/// Reads the options of a URL, which follow its `?`, into a struct.
 ///
-/// The struct is flat: numbers, booleans, strings, unit enums and options of these. Names that it
-/// doesn't have and names that come twice are refused. Errors name the option and never show its
-/// value, which may be a secret; only the text of a field's own `deserialize_with` is passed on as
-/// it is.
+/// The struct is flat: its fields are numbers, booleans, strings, unit enums, or an `Option` of these.
+/// Unknown names and repeated names are refused. Errors name the option and never show its value,
+/// which may be a secret; only the text of a field's own `deserialize_with` is shown as it is.
 ///
 /// ```
 /// use msgstream_core::registry::{Url, parse_options};
@@ -39,7 +38,7 @@ use super::ConnectError;
 /// ```
 ///
 /// # Errors
-/// [`ConnectError::UnknownOption`], [`ConnectError::DuplicateOption`],
+/// Fails with [`ConnectError::UnknownOption`], [`ConnectError::DuplicateOption`] or
 /// [`ConnectError::InvalidOption`].
 pub fn parse_options<T: DeserializeOwned>(url: &Url) -> Result<T, ConnectError> {
     let scheme = || url.scheme().to_owned();

@@ -1,10 +1,10 @@
-//! URLs with several hosts, of which the syntax of URLs knows one.
+//! URLs with several hosts, though the syntax of URLs allows one.
 
 use url::form_urlencoded::byte_serialize;
 use url::{ParseError, Url};
 
-/// Reads a URL. What follows the first of several hosts is in the option `servers` then:
-/// `kafka://a:1,b:2/PREFIX` is read as `kafka://a:1/PREFIX?servers=b:2`.
+/// Parses a URL. If it has several hosts, those after the first are put into the option `servers`:
+/// `kafka://a:1,b:2/PREFIX` is parsed as `kafka://a:1/PREFIX?servers=b:2`.
 pub(super) fn parse(text: &str) -> Result<Url, ParseError> {
     match with_option(text) {
         Some(text) => Url::parse(&text),
@@ -12,8 +12,8 @@ pub(super) fn parse(text: &str) -> Result<Url, ParseError> {
     }
 }
 
-/// Whether a user or a password has what ends the hosts, so that the rest of it, up to an `@`, stands
-/// where paths and options do. A value of an option may have one.
+/// Returns whether a user or a password has a character that ends the hosts, so that the rest of it,
+/// up to an `@`, stands where paths and options do. The value of an option may have an `@`.
 pub(super) fn cuts_user(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     let (hosts, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));

@@ -1,15 +1,36 @@
-//! Whole messages by their first hash key.
+//! Sends whole messages by their first hash key.
 
 use super::{HashKeys, Repack, RepackError, Repacked, bucket};
 use crate::message::{Message, MsgPack};
 use crate::record::MsgType;
 
-/// Sends each message, whole, to the channel of its first hash key: key modulo the number of
-/// channels. The default.
+/// Sends each message, whole, to the channel of its first hash key: the key modulo the number of
+/// channels. This is the default.
 ///
-/// A message without a hash key is refused, also where there is one channel only: the program
-/// would stop working when it gets a second one. Time ticks are refused, for they belong to every
+/// A message without a hash key is refused, even if there is only one channel: the program would stop
+/// working as soon as there is a second one. Time ticks are refused, because they belong to every
 /// channel.
+///
+/// ```
+/// use msgstream_core::repack::{ByHashKey, HashKeys, Repack};
+/// use msgstream_core::MsgPack;
+/// # use msgstream_core::message::{Event, Json};
+/// # use msgstream_core::{MsgType, Timestamp};
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+/// # struct Order { customer: u32, at: Timestamp }
+/// # impl Event for Order {
+/// #     const TYPE: MsgType = MsgType(70_001);
+/// #     type Codec = Json;
+/// #     fn timestamp(&self) -> Timestamp { self.at }
+/// #     fn hash_key(&self) -> u32 { self.customer }
+/// # }
+/// let orders = [3, 6, 7].map(|customer| Order { customer, at: Timestamp(1) });
+/// let messages = MsgPack::of(Vec::from(orders))?.msgs;
+/// let keys = HashKeys::of_messages(&messages);
+/// let packs = ByHashKey.repack(messages, &keys, 2)?;
+/// assert_eq!((packs[&0].msgs.len(), packs[&1].msgs.len()), (1, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByHashKey;
 

@@ -1,4 +1,4 @@
-//! Inserts and deletes row by row.
+//! Splits inserts and deletes row by row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -12,17 +12,49 @@ use crate::message::{Message, MsgBody, MsgPack, ProtoMsg, TsMsg, next_msg_ids};
 
 /// Splits each insert by row: a row goes to the channel of its own hash key.
 ///
-/// The rows of one insert that go to the same channel stay together, in one insert with an id of
-/// its own. An insert whose rows all go to one channel passes unchanged; so does a column-based
-/// one, which is refused otherwise. Other messages are refused.
+/// The rows of one insert that go to the same channel stay together, in one insert with an id of its
+/// own. An insert whose rows all go to one channel is sent unchanged. A column-based insert is refused
+/// if its rows go to several channels. Other messages are refused.
+///
+/// ```
+/// use msgstream_core::message::proto::{Blob, InsertRequest};
+/// use msgstream_core::message::{InsertMsg, Message};
+/// use msgstream_core::repack::{HashKeys, InsertByRow, Repack};
+/// let request = InsertRequest {
+///     timestamps: vec![7, 8],
+///     row_ids: vec![1, 2],
+///     row_data: vec![Blob::default(), Blob::default()],
+///     ..Default::default()
+/// };
+/// let messages = vec![Message::from(InsertMsg::new(request).with_hash_keys([4, 5]))];
+/// let keys = HashKeys::of_messages(&messages);
+/// assert_eq!(InsertByRow.repack(messages, &keys, 2)?.len(), 2);
+/// # Ok::<(), msgstream_core::repack::RepackError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InsertByRow;
 
 /// Splits each delete by primary key: a key goes to the channel of its own hash key.
 ///
-/// The keys of one delete that go to the same channel stay together, in one delete with an id of
-/// its own. A delete whose keys all go to one channel passes unchanged. Other messages are
-/// refused.
+/// The keys of one delete that go to the same channel stay together, in one delete with an id of its
+/// own. A delete whose keys all go to one channel is sent unchanged. Other messages are refused.
+///
+/// ```
+/// use msgstream_core::message::proto::DeleteRequest;
+/// use msgstream_core::message::{DeleteMsg, Message};
+/// use msgstream_core::repack::{DeleteByKey, HashKeys, Repack};
+/// let request = DeleteRequest {
+///     timestamps: vec![7, 8],
+///     int64_primary_keys: vec![1, 2],
+///     num_rows: 2,
+///     ..Default::default()
+/// };
+/// let messages = vec![Message::from(DeleteMsg::new(request).with_hash_keys([4, 6]))];
+/// let keys = HashKeys::of_messages(&messages);
+/// // Both keys belong to the first of two channels.
+/// assert_eq!(DeleteByKey.repack(messages, &keys, 2)?.len(), 1);
+/// # Ok::<(), msgstream_core::repack::RepackError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeleteByKey;
 
@@ -50,16 +82,16 @@ impl Repack for DeleteByKey {
 
 /// A request made of rows.
 trait Rows: MsgBody + Clone {
-    /// What it is called in errors.
+    /// The name of such messages in errors.
     const NAME: &'static str;
 
-    /// The number of rows of a request that passed [`MsgBody::check`].
+    /// Returns the number of rows of a request that passed [`MsgBody::check`].
     fn rows(&self) -> usize;
 
-    /// Why the rows can't be told apart, where they can't.
+    /// Returns why the rows can't be split, if they can't.
     fn inseparable(&self) -> Option<&'static str>;
 
-    /// Deals the rows out to requests that are equal otherwise: row `i` to request `to[i]`.
+    /// Deals the rows out to requests that are otherwise equal: row `i` to request `to[i]`.
     fn deal(self, to: &[usize], requests: usize) -> Vec<Self>;
 }
 
@@ -72,14 +104,14 @@ impl Rows for InsertRequest {
 
     fn inseparable(&self) -> Option<&'static str> {
         let by_row = self.version() == InsertDataVersion::RowBased && self.fields_data.is_empty();
-        (!by_row).then_some("it holds its fields as columns")
+        (!by_row).then_some("its rows are stored as columns")
     }
 
     fn deal(mut self, to: &[usize], requests: usize) -> Vec<Self> {
         let mut timestamps = deal(take(&mut self.timestamps), to, requests);
         let mut row_ids = deal(take(&mut self.row_ids), to, requests);
         let mut row_data = deal(take(&mut self.row_data), to, requests);
-        // 0 is "not given".
+        // 0 means that it isn't set.
         let counted = self.num_rows != 0;
         let counts = counts(to, requests);
         let request = |i: usize| Self {
@@ -103,7 +135,7 @@ impl Rows for DeleteRequest {
     fn inseparable(&self) -> Option<&'static str> {
         let legacy = self.int64_primary_keys.len();
         (legacy != 0 && legacy != self.keys())
-            .then_some("it has keys in the old form and in the new, and not equally many")
+            .then_some("it has keys in the old form and in the new form, and their numbers differ")
     }
 
     fn deal(mut self, to: &[usize], requests: usize) -> Vec<Self> {
@@ -137,7 +169,7 @@ const fn ids(keys: IdField) -> Ids {
     Ids { id_field: Some(keys) }
 }
 
-/// Deals a column out to lists: value `i` to list `to[i]`. An empty column is one that isn't given.
+/// Deals a column out to lists: value `i` to list `to[i]`. An empty column is one that isn't set.
 fn deal<T>(column: Vec<T>, to: &[usize], lists: usize) -> Vec<Vec<T>> {
     let mut dealt: Vec<Vec<T>> = (0..lists).map(|_| Vec::new()).collect();
     for (value, to) in column.into_iter().zip(to) {
@@ -146,7 +178,7 @@ fn deal<T>(column: Vec<T>, to: &[usize], lists: usize) -> Vec<Vec<T>> {
     dealt
 }
 
-/// How many values go to each list.
+/// Returns how many values go to each list.
 fn counts(to: &[usize], lists: usize) -> Vec<usize> {
     let mut counts = vec![0; lists];
     to.iter().for_each(|to| counts[*to] += 1);
@@ -168,7 +200,7 @@ fn by_row<B: Rows>(
     Ok(packs.into_iter().map(|(channel, msgs)| (channel, MsgPack::new(msgs))).collect())
 }
 
-/// The message as what the repack takes.
+/// Returns the message as the type that the repack takes.
 fn typed<B: Rows>(msg: Message, index: usize) -> Result<Box<ProtoMsg<B>>, RepackError> {
     let msg_type = msg.msg_type();
     let found = match msg {
@@ -181,10 +213,10 @@ fn typed<B: Rows>(msg: Message, index: usize) -> Result<Box<ProtoMsg<B>>, Repack
     Err(RepackError::MixedTypes { index, expected: B::NAME, found })
 }
 
-/// A part of a message, and the channel that it goes to.
+/// A part of a message, and the index of the channel that it goes to.
 type Part = (usize, Box<dyn TsMsg>);
 
-/// The parts of one message, by channel.
+/// Returns the parts of one message, by channel.
 fn split<B: Rows>(
     msg: Box<ProtoMsg<B>>,
     index: usize,
@@ -211,7 +243,7 @@ fn split<B: Rows>(
         return Err(RepackError::Inseparable { index, channels: parts, reason });
     }
     let to: Vec<usize> = buckets.iter().map(|b| used.partition_point(|u| u < b)).collect();
-    // As many as there are rows at most, which is far less than 4 billion.
+    // There are at most as many as rows, which is far less than 4 billion.
     let ids = next_msg_ids(u32::try_from(parts).unwrap_or(u32::MAX));
     let requests = msg.into_body().deal(&to, parts);
     let keys = deal(keys.to_vec(), &to, parts);

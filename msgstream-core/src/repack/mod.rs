@@ -1,9 +1,8 @@
-//! Splitting the messages of a pack over channels.
+//! Splits the messages of a pack over channels.
 //!
-//! A stream that produces asks its [`Repack`] which message goes to which channel. The default,
-//! [`ByHashKey`], goes by the first hash key of each message; [`InsertByRow`] and
-//! [`DeleteByKey`] split inserts and deletes row by row. Any closure of the right shape is a
-//! [`Repack`] too.
+//! A producer asks its [`Repack`] which message goes to which channel. The default, [`ByHashKey`],
+//! decides by the first hash key of each message. [`InsertByRow`] and [`DeleteByKey`] split inserts
+//! and deletes row by row. Any closure with the same signature is a [`Repack`] too.
 
 mod by_hash_key;
 mod by_row;
@@ -18,15 +17,22 @@ pub use self::error::RepackError;
 pub use self::hash_keys::HashKeys;
 use crate::message::{Message, MsgPack};
 
-/// What a repack gives: one pack for each channel that gets messages, by the channel's index in
-/// the list that the producers were created with.
+/// What a repack returns: a pack for each channel that gets messages, by the channel's index in the
+/// producer's list of channels.
+///
+/// ```
+/// use msgstream_core::MsgPack;
+/// use msgstream_core::repack::Repacked;
+/// let all_to_the_first: Repacked = [(0, MsgPack::default())].into();
+/// assert_eq!(all_to_the_first.len(), 1);
+/// ```
 pub type Repacked = BTreeMap<usize, MsgPack>;
 
 /// Decides which message of a pack goes to which channel.
 ///
-/// Each channel gets its pack's messages in the order in which they are in that pack.
+/// Each channel gets the messages of its pack in the order in which they are in that pack.
 ///
-/// Closures implement it. This one sends everything to the channel of its type:
+/// Closures implement it. This one sends each message to the channel of its type:
 ///
 /// ```
 /// use msgstream_core::message::{Message, MsgPack};
@@ -42,14 +48,23 @@ pub type Repacked = BTreeMap<usize, MsgPack>;
 /// # Ok::<(), RepackError>(())
 /// ```
 pub trait Repack: Send + Sync {
-    /// Splits messages over channels. `keys` are the messages' hash keys, `channels` is the
-    /// number of channels.
+    /// Splits messages over channels. `keys` are the messages' hash keys, `channels` is the number of
+    /// channels.
     ///
-    /// What is not in the result is not sent: an implementation answers for every message it
-    /// takes.
+    /// A message that isn't in the result isn't sent.
+    ///
+    /// ```
+    /// use msgstream_core::message::{Message, TimeTickMsg};
+    /// use msgstream_core::repack::{ByHashKey, HashKeys, Repack};
+    /// use msgstream_core::Timestamp;
+    /// let messages = vec![Message::from(TimeTickMsg::new(Timestamp(5)).with_hash_keys([7]))];
+    /// let keys = HashKeys::of_messages(&messages);
+    /// // A hash key can't place a time tick, so it is refused.
+    /// assert!(ByHashKey.repack(messages, &keys, 2).is_err());
+    /// ```
     ///
     /// # Errors
-    /// Messages that can't be split. Nothing of the pack is sent then.
+    /// Fails if a message can't be split. Nothing of the pack is sent then.
     fn repack(
         &self,
         msgs: Vec<Message>,
@@ -72,7 +87,8 @@ where
     }
 }
 
-/// The channel that a hash key belongs to: the key modulo the number of channels.
+/// Returns the index of the channel that a hash key belongs to: the key modulo the number of
+/// channels.
 ///
 /// ```
 /// use msgstream_core::repack::bucket;
@@ -82,7 +98,7 @@ where
 /// ```
 ///
 /// # Errors
-/// [`RepackError::NoSuchChannel`] where there are no channels.
+/// Fails with [`RepackError::NoSuchChannel`] if there are no channels.
 pub fn bucket(key: u32, channels: usize) -> Result<usize, RepackError> {
     let bucket = (key as usize).checked_rem(channels);
     bucket.ok_or(RepackError::NoSuchChannel { channel: 0, channels })

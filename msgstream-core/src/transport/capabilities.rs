@@ -1,55 +1,112 @@
 //! What a transport can do.
 
+use std::fmt;
+
 macro_rules! capabilities {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a transport can do. A call that needs what is `false` here is refused with
-        /// [`Unsupported`](super::TransportErrorKind::Unsupported), a header with
+    ($($(#[$doc:meta])* $field:ident $variant:ident,)*) => {
+        /// One of a transport's [`Capabilities`].
+        ///
+        /// ```
+        /// use msgstream_core::transport::Capability;
+        /// assert_eq!(Capability::SeekTime.to_string(), "seek_time");
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Capability {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Capability {
+            /// All capabilities, in the order of the fields of [`Capabilities`].
+            ///
+            /// ```
+            /// use msgstream_core::transport::{Capabilities, Capability};
+            /// let can = Capabilities::none().with(Capability::List);
+            /// let missing = Capability::ALL.iter().filter(|c| !can.has(**c));
+            /// assert_eq!(missing.count(), Capability::ALL.len() - 1);
+            /// ```
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Returns the name of its field in [`Capabilities`].
+            ///
+            /// ```
+            /// use msgstream_core::transport::Capability;
+            /// assert_eq!(Capability::BinaryHeaders.name(), "binary_headers");
+            /// ```
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($field),)*
+                }
+            }
+        }
+
+        /// What a transport can do.
+        ///
+        /// A call that needs a capability that is `false` fails with
+        /// [`Unsupported`](super::TransportErrorKind::Unsupported), and a header with
         /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader): nothing is silently left
         /// undone. `persistent` is a promise, which no call asks for.
         ///
         /// ```
-        /// use msgstream_core::transport::Capabilities;
-        /// let can = Capabilities::none().with("create").with("seek_time");
+        /// use msgstream_core::transport::{Capabilities, Capability};
+        /// let can = Capabilities::none().with(Capability::Create).with(Capability::SeekTime);
         /// assert!(can.seek_time && !can.delete);
-        /// assert_eq!(can.iter().filter(|(_, yes)| *yes).count(), 2);
         /// ```
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Capabilities {
-            $($(#[$doc])* pub $name: bool,)*
-            /// No channel takes a larger payload, in bytes; `None` where memory is the only limit.
+            $($(#[$doc])* pub $field: bool,)*
+            /// The largest payload that any channel takes, in bytes. `None` if memory is the only
+            /// limit.
             ///
-            /// An upper bound: brokers limit each channel by itself, and headers may count.
-            /// [`ChannelWriter::check`](super::ChannelWriter::check) tells what one takes.
+            /// It is an upper bound: a broker may limit each channel by itself, and headers may
+            /// count. [`ChannelWriter::check`](super::ChannelWriter::check) knows what one takes.
             pub max_payload: Option<usize>,
         }
 
         impl Capabilities {
-            /// The names of all capabilities, in the order of the fields.
-            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
-
-            /// Everything, with no limit to a payload.
+            /// Returns every capability, with no limit to a payload.
+            ///
+            /// ```
+            /// use msgstream_core::transport::{Capabilities, Capability};
+            /// let can = Capabilities::all().without(Capability::Persistent);
+            /// assert!(can.create && !can.persistent);
+            /// ```
             #[must_use]
             pub const fn all() -> Self {
-                Self { $($name: true,)* max_payload: None }
+                Self { $($field: true,)* max_payload: None }
             }
 
-            /// Nothing but writing and reading.
+            /// Returns no capability: channels can be written and read, and that is all.
+            ///
+            /// ```
+            /// use msgstream_core::transport::Capabilities;
+            /// assert!(!Capabilities::none().create);
+            /// ```
             #[must_use]
             pub const fn none() -> Self {
-                Self { $($name: false,)* max_payload: None }
+                Self { $($field: false,)* max_payload: None }
             }
 
-            /// Each capability's name, and whether it is there.
-            pub fn iter(&self) -> impl Iterator<Item = (&'static str, bool)> {
-                [$((stringify!($name), self.$name)),*].into_iter()
-            }
-
-            fn set(&mut self, name: &str, value: bool) {
-                match name {
-                    $(stringify!($name) => self.$name = value,)*
-                    _ => debug_assert!(false, "no capability is called {name}"),
+            /// Returns whether a capability is there.
+            ///
+            /// ```
+            /// use msgstream_core::transport::{Capabilities, Capability};
+            /// assert!(Capabilities::all().has(Capability::List));
+            /// ```
+            #[must_use]
+            pub const fn has(&self, capability: Capability) -> bool {
+                match capability {
+                    $(Capability::$variant => self.$field,)*
                 }
+            }
+
+            const fn set(mut self, capability: Capability, value: bool) -> Self {
+                match capability {
+                    $(Capability::$variant => self.$field = value,)*
+                }
+                self
             }
         }
     };
@@ -57,49 +114,80 @@ macro_rules! capabilities {
 
 capabilities! {
     /// `create` makes channels.
-    create,
+    create Create,
     /// `delete` removes channels.
-    delete,
-    /// `list` names the channels.
-    list,
-    /// Properties given to `create` come back from `describe`, in any process.
-    properties,
-    /// A deleted and recreated channel is told from the old one. Without it every channel's
-    /// incarnation is [`Incarnation::UNKNOWN`](super::Incarnation::UNKNOWN), and a reader on any
-    /// other is refused.
-    incarnations,
-    /// Readers start at, after and seek to positions.
-    seek_position,
+    delete Delete,
+    /// `list` returns the names of the channels.
+    list List,
+    /// `describe` returns the properties that `create` was called with, in any process.
+    properties Properties,
+    /// A channel that was deleted and created again is known to be another one. If false, every
+    /// channel's incarnation is [`Incarnation::UNKNOWN`](crate::record::Incarnation::UNKNOWN), and
+    /// a reader of any other one is refused.
+    incarnations Incarnations,
+    /// Readers start at, start after and seek to positions.
+    seek_position SeekPosition,
     /// Readers start at and seek to wall-clock times.
-    seek_time,
-    /// `subscription` gives durable cursors, and `unsubscribe` removes them.
-    subscriptions,
-    /// The values of [`Record::extra`](super::Record::extra) may be any bytes. Without it they
-    /// are text: UTF-8 without control characters.
-    binary_headers,
+    seek_time SeekTime,
+    /// `subscription` returns durable cursors, and `unsubscribe` removes them.
+    subscriptions Subscriptions,
+    /// The values of [`Record::extra`](crate::record::Record::extra) may be any bytes. If false,
+    /// they are text: UTF-8 without control characters.
+    binary_headers BinaryHeaders,
     /// Acknowledged records and cursors survive a restart of the broker.
-    persistent,
+    persistent Persistent,
 }
 
 impl Capabilities {
-    /// The same with one more, by name. A name that no capability has changes nothing.
+    /// Adds a capability.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Capabilities, Capability};
+    /// assert!(Capabilities::none().with(Capability::Delete).delete);
+    /// ```
     #[must_use]
-    pub fn with(mut self, name: &str) -> Self {
-        self.set(name, true);
-        self
+    pub const fn with(self, capability: Capability) -> Self {
+        self.set(capability, true)
     }
 
-    /// The same with one less, by name. A name that no capability has changes nothing.
+    /// Removes a capability.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Capabilities, Capability};
+    /// assert!(!Capabilities::all().without(Capability::Delete).delete);
+    /// ```
     #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.set(name, false);
-        self
+    pub const fn without(self, capability: Capability) -> Self {
+        self.set(capability, false)
     }
 
-    /// The same with an upper bound of the payload, in bytes.
+    /// Sets the largest payload, in bytes.
+    ///
+    /// ```
+    /// use msgstream_core::transport::Capabilities;
+    /// assert_eq!(Capabilities::all().with_max_payload(1 << 20).max_payload, Some(1 << 20));
+    /// ```
     #[must_use]
     pub const fn with_max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = Some(bytes);
         self
+    }
+
+    /// Returns each capability, and whether it is there.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Capabilities, Capability};
+    /// let can = Capabilities::none().with(Capability::List);
+    /// let there = can.iter().filter(|(_, yes)| *yes).map(|(capability, _)| capability);
+    /// assert!(there.eq([Capability::List]));
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (Capability, bool)> {
+        Capability::ALL.iter().map(|capability| (*capability, self.has(*capability)))
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -5,14 +5,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Capability;
 use crate::record::{Incarnation, Position};
 
 /// The result of a transport's operation.
+///
+/// ```
+/// use msgstream_core::transport::{Result, TransportError, TransportErrorKind};
+/// fn delete(channel: &str) -> Result<()> {
+///     Err(TransportError::new("delete", TransportErrorKind::NotFound).on(channel))
+/// }
+/// assert!(delete("orders").is_err());
+/// ```
 pub type Result<T, E = TransportError> = std::result::Result<T, E>;
 
 /// What failed, on which channel, why, and what to do about it.
 ///
-/// `Display` is one line without the source; the source is reached by [`StdError::source`].
+/// The text is one line and doesn't repeat the cause, which [`StdError::source`] returns.
 ///
 /// ```
 /// use msgstream_core::transport::{TransportError, TransportErrorKind};
@@ -35,7 +44,13 @@ struct Inner {
 }
 
 impl TransportError {
-    /// An error of an operation.
+    /// Returns the error of an operation.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{TransportError, TransportErrorKind};
+    /// let error = TransportError::new("list", TransportErrorKind::Closed);
+    /// assert_eq!(error.operation(), "list");
+    /// ```
     #[must_use]
     pub fn new(operation: &'static str, kind: TransportErrorKind) -> Self {
         Self::caused(operation, kind, None)
@@ -49,14 +64,29 @@ impl TransportError {
         Self(Box::new(Inner { operation, channel: None, kind, source }))
     }
 
-    /// The same, naming the channel.
+    /// Sets the channel.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{TransportError, TransportErrorKind};
+    /// let error = TransportError::new("delete", TransportErrorKind::NotFound).on("orders");
+    /// assert_eq!(error.channel(), Some("orders"));
+    /// ```
     #[must_use]
     pub fn on(mut self, channel: impl Into<String>) -> Self {
         self.0.channel = Some(channel.into());
         self
     }
 
-    /// The same, with what caused it.
+    /// Sets the cause.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use msgstream_core::transport::{TransportError, TransportErrorKind};
+    /// let cause = std::io::Error::other("connection reset");
+    /// let kind = TransportErrorKind::Unavailable { reason: "the connection broke".to_owned() };
+    /// let error = TransportError::new("list", kind).because(cause);
+    /// assert_eq!(error.source().unwrap().to_string(), "connection reset");
+    /// ```
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source: Box<dyn StdError + Send + Sync> = source.into();
@@ -64,25 +94,48 @@ impl TransportError {
         self
     }
 
-    /// Why it failed.
+    /// Returns why it failed.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{TransportError, TransportErrorKind};
+    /// let error = TransportError::new("delete", TransportErrorKind::NotFound);
+    /// assert_eq!(*error.kind(), TransportErrorKind::NotFound);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> &TransportErrorKind {
         &self.0.kind
     }
 
-    /// The channel, where the operation was on one.
+    /// Returns the channel; `None` if the operation isn't about one.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{TransportError, TransportErrorKind};
+    /// assert_eq!(TransportError::new("list", TransportErrorKind::Closed).channel(), None);
+    /// ```
     #[must_use]
     pub fn channel(&self) -> Option<&str> {
         self.0.channel.as_deref()
     }
 
-    /// The operation, by the name of its method.
+    /// Returns the operation: the name of the method.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{TransportError, TransportErrorKind};
+    /// assert_eq!(TransportError::new("list", TransportErrorKind::Closed).operation(), "list");
+    /// ```
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.0.operation
     }
 
-    /// Whether the same call can succeed later with nothing changed but time.
+    /// Returns whether the same call may succeed if it is simply tried again later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use msgstream_core::transport::{TransportError, TransportErrorKind};
+    /// let kind = TransportErrorKind::TimedOut { after: Duration::from_secs(5) };
+    /// assert!(TransportError::new("describe", kind).is_temporary());
+    /// ```
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         self.0.kind.is_temporary()
@@ -106,6 +159,12 @@ impl StdError for TransportError {
 }
 
 /// Why a transport's operation failed.
+///
+/// ```
+/// use msgstream_core::transport::TransportErrorKind;
+/// let kind = TransportErrorKind::TooLarge { bytes: 2000, limit: 1000 };
+/// assert!(kind.to_string().starts_with("a record of 2000 bytes is over the channel's limit"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
@@ -121,11 +180,11 @@ pub enum TransportErrorKind {
         /// What is wrong with it.
         reason: String,
     },
-    /// The transport can't do this at all; the capability of this name is false.
+    /// The transport can't do this at all: the capability is false.
     #[error("this transport can't do that: its capability `{capability}` is false")]
     Unsupported {
-        /// The name of the capability.
-        capability: &'static str,
+        /// The capability that is missing.
+        capability: Capability,
     },
     /// A record is larger than the channel takes. Nothing was sent.
     #[error(
@@ -133,7 +192,7 @@ pub enum TransportErrorKind {
     )]
     TooLarge {
         /// The size of the record, in bytes, as the limit counts them: the payload, and headers
-        /// where the broker counts them too. A payload that is smaller by the excess fits.
+        /// if the broker counts them too. A payload that is smaller by the excess fits.
         bytes: usize,
         /// The limit, in bytes.
         limit: usize,
@@ -146,8 +205,8 @@ pub enum TransportErrorKind {
         /// What is wrong with it.
         reason: String,
     },
-    /// The position is past the end of the channel: of another channel, or of one since recreated
-    /// or cut short.
+    /// The position is past the end of the channel. It belongs to another channel, or the channel was
+    /// created again or lost records since.
     #[error(
         "position {position} is beyond the end of the channel, {end}: it belongs to another channel, or to an earlier one of this name, or the broker lost records"
     )]
@@ -159,17 +218,18 @@ pub enum TransportErrorKind {
     },
     /// The position is before the first record that is left.
     #[error(
-        "the records from {position} on are gone (retention), the first left is {first}: start there and accept the gap, or keep records for longer"
+        "the records from {position} on were removed by retention, and the first that is left is at {first}: start there and accept the gap, or keep records for longer"
     )]
     PositionTrimmed {
-        /// The position asked for, or the reader's own.
+        /// The position that was asked for, or the reader's own.
         position: Position,
-        /// The first position left.
+        /// The first position that is left.
         first: Position,
     },
     /// The channel was deleted and created again.
     #[error(
-        "the channel was deleted and created again: {expected} was expected, {found} is there; positions of the old one are void"
+        "the channel was deleted and created again{}: positions of the old one are void, so start anew",
+        incarnations(*expected, *found)
     )]
     WrongIncarnation {
         /// The incarnation that the positions belong to.
@@ -177,40 +237,40 @@ pub enum TransportErrorKind {
         /// The incarnation that is there.
         found: Incarnation,
     },
-    /// An earlier write of this writer failed; what follows would be out of order.
+    /// An earlier write of this writer failed, and what follows would be out of order.
     #[error(
         "an earlier write of this writer failed, so this one was not sent: open a new writer and send again from the first record that is not known to be stored"
     )]
     Poisoned,
     /// The transport, reader or writer was closed.
-    #[error("it was closed; open a new one")]
+    #[error("the transport, reader or writer was closed: open a new one")]
     Closed,
-    /// The broker can't be reached, or not now.
+    /// The broker can't be reached, at least for the moment.
     #[error("the broker can't be reached now: {reason}")]
     Unavailable {
         /// What was tried.
         reason: String,
     },
-    /// No answer within the deadline.
+    /// No answer came before the deadline.
     #[error("no answer within {} ms", after.as_millis())]
     TimedOut {
         /// The deadline.
         after: Duration,
     },
-    /// The broker has no room.
-    #[error("the broker has no room: {reason}")]
+    /// The broker has no room left.
+    #[error("the broker has no room left: {reason}")]
     Full {
         /// What is full.
         reason: String,
     },
-    /// The broker refused the credentials or the permission.
-    #[error("the broker refused it: {reason}")]
+    /// The broker refused the credentials, or they don't permit the operation.
+    #[error("access was denied: {reason}")]
     Denied {
         /// What was refused.
         reason: String,
     },
-    /// Somebody else has it, and one at a time can.
-    #[error("it is in use: {reason}")]
+    /// Somebody else uses what only one at a time can use.
+    #[error("the resource is in use: {reason}")]
     InUse {
         /// What is in use, and what to do.
         reason: String,
@@ -230,7 +290,7 @@ pub enum TransportErrorKind {
 }
 
 impl TransportErrorKind {
-    /// Whether the same call can succeed later with nothing changed but time.
+    /// Returns whether the same call may succeed if it is simply tried again later.
     ///
     /// ```
     /// use msgstream_core::transport::TransportErrorKind as Kind;
@@ -240,5 +300,13 @@ impl TransportErrorKind {
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Full { .. })
+    }
+}
+
+/// Names the incarnations, if they are known.
+fn incarnations(expected: Incarnation, found: Incarnation) -> String {
+    match [expected, found].contains(&Incarnation::UNKNOWN) {
+        true => String::new(),
+        false => format!(" (incarnation {expected} was expected, {found} was found)"),
     }
 }

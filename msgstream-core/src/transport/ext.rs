@@ -1,4 +1,4 @@
-//! The calls of a transport in their short forms.
+//! Short forms of the calls of a transport.
 
 use super::{
     ChannelReader, CreateOptions, ReaderOptions, Result, Start, Transport, TransportErrorKind,
@@ -8,17 +8,31 @@ use super::{
 ///
 /// ```
 /// use msgstream_core::transport::{Start, Transport, TransportExt};
-/// async fn first(transport: &dyn Transport) -> msgstream_core::transport::Result<()> {
-///     transport.create("orders").await?;
-///     let mut reader = transport.reader("orders", Start::Earliest).await?;
-///     reader.read(Default::default()).await.map(drop)
-/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> msgstream_core::transport::Result<()> {
+/// # let broker = msgstream_mem::MemTransport::new(Default::default());
+/// broker.create("orders").await?;
+/// let mut reader = broker.reader("orders", Start::Earliest).await?;
+/// assert!(reader.read(Default::default()).await?.records.is_empty());
+/// # Ok(())
+/// # }
 /// ```
 pub trait TransportExt: Transport {
-    /// Creates a channel, with nothing set.
+    /// Creates a channel without any options.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// broker.create("orders").await?;
+    /// assert_eq!(broker.list("").await?, ["orders"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`Transport::create_with`].
+    /// Fails like [`Transport::create_with`].
     ///
     /// # Cancel safety
     /// The channel may or may not be there after a cancelled call.
@@ -26,19 +40,21 @@ pub trait TransportExt: Transport {
         async move { self.create_with(channel, CreateOptions::new()).await }
     }
 
-    /// Creates a channel unless it is there. Returns whether it was created.
+    /// Creates a channel unless it exists. Returns whether it was created.
     ///
     /// ```
-    /// use msgstream_core::transport::{Transport, TransportExt};
-    /// async fn twice(transport: &dyn Transport) -> msgstream_core::transport::Result<()> {
-    ///     assert!(transport.create_if_missing("orders").await?);
-    ///     assert!(!transport.create_if_missing("orders").await?);
-    ///     Ok(())
-    /// }
+    /// use msgstream_core::transport::TransportExt;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// assert!(broker.create_if_missing("orders").await?);
+    /// assert!(!broker.create_if_missing("orders").await?);
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
-    /// As [`Transport::create_with`], but for
+    /// Fails like [`Transport::create_with`], but never with
     /// [`AlreadyExists`](TransportErrorKind::AlreadyExists).
     ///
     /// # Cancel safety
@@ -53,10 +69,21 @@ pub trait TransportExt: Transport {
         }
     }
 
-    /// Opens a reader on whichever incarnation of the channel is there.
+    /// Opens a reader, on any incarnation of the channel.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Start, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// let reader = broker.reader("orders", Start::Latest).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`Transport::reader_with`].
+    /// Fails like [`Transport::reader_with`].
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.

@@ -4,8 +4,8 @@ use super::TransportErrorKind;
 use crate::record::Header;
 
 impl Header {
-    /// The value as text, for transports whose headers are that: UTF-8 without control
-    /// characters.
+    /// Returns the value as text: UTF-8 without control characters. For transports that take no
+    /// other headers.
     ///
     /// ```
     /// use msgstream_core::record::Header;
@@ -15,7 +15,7 @@ impl Header {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidHeader`](TransportErrorKind::InvalidHeader) for any other value.
+    /// Fails with [`InvalidHeader`](TransportErrorKind::InvalidHeader) for any other value.
     pub fn text(&self) -> Result<&str, TransportErrorKind> {
         let invalid = |reason: &str| TransportErrorKind::InvalidHeader {
             name: self.name.to_string(),

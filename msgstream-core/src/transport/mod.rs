@@ -1,38 +1,58 @@
 //! The contract between the stream and a broker: [`Transport`].
 //!
-//! A transport gives channels, each one totally ordered log, with writers, readers and durable
-//! cursors. The calls are few, object-safe and per batch, never per message. What every
-//! implementation owes its caller is written at each method and checked by the crate
-//! `msgstream-conformance`.
+//! A transport has channels, each of which is one totally ordered log, with writers, readers and
+//! durable cursors. The calls are few, object-safe and per batch, never per message. Each method says
+//! what every implementation owes its caller, and the crate `msgstream-conformance` checks it.
 
 mod capabilities;
-mod channel;
 mod error;
 mod ext;
 mod header;
+mod info;
 mod options;
+mod reader;
 mod receipt;
 mod start;
+mod subscription;
+mod writer;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use self::capabilities::Capabilities;
-pub use self::channel::{ChannelReader, ChannelWriter, Limit, ReadBatch, Subscription};
+pub use self::capabilities::{Capabilities, Capability};
 pub use self::error::{Result, TransportError, TransportErrorKind};
 pub use self::ext::TransportExt;
+pub use self::info::ChannelInfo;
 pub use self::options::{CreateOptions, ReaderOptions};
-pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender};
+pub use self::reader::{ChannelReader, Limit, ReadBatch};
+pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender, Unstored};
 pub use self::start::Start;
-use crate::record::{Incarnation, Position};
+pub use self::subscription::Subscription;
+pub use self::writer::ChannelWriter;
+use crate::record::Position;
 
 /// How many channels are opened, or acknowledged, at a time.
 pub(crate) const AT_A_TIME: usize = 16;
 
 /// A broker, or anything else that holds channels.
+///
+/// ```
+/// use msgstream_core::transport::{Limit, Start, Transport, TransportExt};
+/// use msgstream_core::record::Record;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> msgstream_core::transport::Result<()> {
+/// # let broker = msgstream_mem::MemTransport::new(Default::default());
+/// broker.create("orders").await?;
+/// let outcome = broker.writer("orders").await?.submit(vec![Record::default()]).await;
+/// assert_eq!(outcome.stored.len(), 1);
+/// let mut reader = broker.reader("orders", Start::Earliest).await?;
+/// assert_eq!(reader.read(Limit::default()).await?.records.len(), 1);
+/// broker.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// No method has a default, so a layer around a transport that forgets one doesn't compile:
 ///
@@ -49,7 +69,7 @@ pub(crate) const AT_A_TIME: usize = 16;
 /// }
 /// ```
 ///
-/// Each implementation does its own reconnecting, and every wait in it has a deadline.
+/// Each implementation reconnects by itself, and each of its waits has a deadline.
 ///
 /// `Arc<dyn Transport>` is a `Transport` itself:
 ///
@@ -57,19 +77,37 @@ pub(crate) const AT_A_TIME: usize = 16;
 /// use std::sync::Arc;
 /// use msgstream_core::transport::Transport;
 /// fn takes_any(_: impl Transport) {}
-/// fn gives(transport: Arc<dyn Transport>) {
+/// fn passes_on(transport: Arc<dyn Transport>) {
 ///     takes_any(transport);
 /// }
 /// ```
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// What this transport can do. The same at every call.
+    /// Returns what this transport can do. The answer never changes.
+    ///
+    /// ```
+    /// use msgstream_core::transport::Transport;
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// assert!(broker.capabilities().seek_position);
+    /// ```
     fn capabilities(&self) -> Capabilities;
 
     /// Creates a channel. [`TransportExt::create`] is the short form.
     ///
+    /// ```
+    /// use msgstream_core::transport::{CreateOptions, Transport};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// let options = CreateOptions::new().with_property("owner", "billing");
+    /// broker.create_with("orders", options).await?;
+    /// assert_eq!(broker.describe("orders").await?.properties["owner"], "billing");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`AlreadyExists`](TransportErrorKind::AlreadyExists),
+    /// Fails with [`AlreadyExists`](TransportErrorKind::AlreadyExists) or
     /// [`InvalidName`](TransportErrorKind::InvalidName).
     ///
     /// # Cancel safety
@@ -78,23 +116,59 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Deletes a channel, its records, its properties and its cursors.
     ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// broker.delete("orders").await?;
+    /// assert!(broker.describe("orders").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`NotFound`](TransportErrorKind::NotFound).
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound).
     ///
     /// # Cancel safety
     /// The channel may or may not be there after a cancelled call.
     async fn delete(&self, channel: &str) -> Result<()>;
 
-    /// The names of the channels that begin with a prefix, sorted.
+    /// Returns the names of the channels that begin with a prefix, sorted.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// broker.create("orders-0").await?;
+    /// broker.create("prices").await?;
+    /// assert_eq!(broker.list("orders-").await?, ["orders-0"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     /// Cancelling has no effect.
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
 
-    /// The incarnation, bounds and properties of a channel.
+    /// Returns the incarnation, bounds and properties of a channel.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// let info = broker.describe("orders").await?;
+    /// assert_eq!(info.first, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`NotFound`](TransportErrorKind::NotFound).
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound).
     ///
     /// # Cancel safety
     /// Cancelling has no effect.
@@ -102,22 +176,48 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Opens a writer.
     ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// let mut writer = broker.writer("orders").await?;
+    /// writer.ready().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`NotFound`](TransportErrorKind::NotFound): a writer never creates its channel.
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound): a writer never creates its channel.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>>;
 
-    /// Opens a reader. With an incarnation given, only on that one. [`TransportExt::reader`] is the
-    /// short form.
+    /// Opens a reader. If the options name an incarnation, it opens only on that one.
+    /// [`TransportExt::reader`] is the short form.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{ReaderOptions, Start, Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// let incarnation = broker.describe("orders").await?.incarnation;
+    /// let options = ReaderOptions::new(Start::Earliest).with_incarnation(incarnation);
+    /// let reader = broker.reader_with("orders", options).await?;
+    /// assert_eq!(reader.incarnation(), incarnation);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`NotFound`](TransportErrorKind::NotFound),
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound),
     /// [`WrongIncarnation`](TransportErrorKind::WrongIncarnation),
-    /// [`PositionBeyondEnd`](TransportErrorKind::PositionBeyondEnd),
-    /// [`PositionTrimmed`](TransportErrorKind::PositionTrimmed); all of them here or from the
-    /// first [`ChannelReader::read`].
+    /// [`PositionBeyondEnd`](TransportErrorKind::PositionBeyondEnd) or
+    /// [`PositionTrimmed`](TransportErrorKind::PositionTrimmed), here or in the first
+    /// [`ChannelReader::read`].
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
@@ -127,77 +227,94 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>>;
 
-    /// A durable cursor by name, made where it isn't there yet. It doesn't move by itself, and it
-    /// doesn't read: a reader is opened at its position.
+    /// Returns the durable cursor of a name, and makes it if it doesn't exist. A cursor doesn't move
+    /// by itself and doesn't read: open a reader at its position.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// let cursor = broker.subscription("orders", "billing").await?;
+    /// cursor.ack(broker.describe("orders").await?.end).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`NotFound`](TransportErrorKind::NotFound) for the channel.
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound) if there is no such channel.
     ///
     /// # Cancel safety
     /// The cursor may or may not be there after a cancelled call.
     async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>>;
 
-    /// Removes a durable cursor by name. One that isn't there is no error, so that cleaning up can
-    /// be repeated. A later [`subscription`](Self::subscription) of the name was never moved.
+    /// Removes the durable cursor of a name. It is no error if there is none, so cleaning up can be
+    /// repeated. A later [`subscription`](Self::subscription) of the name begins anew.
     ///
-    /// Some brokers keep everything that a cursor hasn't passed, for as long as there is the
-    /// cursor: remove those that nobody will move any more. A [`Subscription`] of it that is still
-    /// in use fails, or makes the cursor again.
+    /// Some brokers keep everything that a cursor hasn't passed for as long as the cursor exists:
+    /// remove cursors that nobody moves any more. A [`Subscription`] that is still in use afterwards
+    /// fails, or makes the cursor again.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// broker.subscription("orders", "billing").await?;
+    /// broker.unsubscribe("orders", "billing").await?;
+    /// broker.unsubscribe("orders", "billing").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`NotFound`](TransportErrorKind::NotFound) for the channel.
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound) if there is no such channel.
     ///
     /// # Cancel safety
     /// The cursor may or may not be there after a cancelled call.
     async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()>;
 
-    /// A position in the broker's own bytes, as other programs store it.
+    /// Encodes a position in the broker's own bytes, as other programs store it.
     ///
     /// # Errors
-    /// [`Config`](TransportErrorKind::Config) for a position that is not of this transport.
+    /// Fails with [`Config`](TransportErrorKind::Config) if the position isn't one of this
+    /// transport's.
     fn encode_position(&self, position: Position) -> Result<Vec<u8>>;
 
-    /// A position from the broker's own bytes.
+    /// Decodes a position from the broker's own bytes.
+    ///
+    /// ```
+    /// use msgstream_core::record::Position;
+    /// use msgstream_core::transport::Transport;
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// let bytes = broker.encode_position(Position::new(7))?;
+    /// assert_eq!(broker.decode_position(&bytes)?, Position::new(7));
+    /// # Ok::<(), msgstream_core::transport::TransportError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Config`](TransportErrorKind::Config) for bytes that are none.
+    /// Fails with [`Config`](TransportErrorKind::Config) if the bytes are no position.
     fn decode_position(&self, bytes: &[u8]) -> Result<Position>;
 
-    /// Ends this handle: what is pending is flushed, and every later use of it, its writers and
-    /// its readers is [`Closed`](TransportErrorKind::Closed). Closing twice is harmless.
+    /// Ends this handle: flushes what is pending, after which every use of the handle, its writers
+    /// and its readers fails with [`Closed`](TransportErrorKind::Closed). Closing twice is harmless.
+    ///
+    /// ```
+    /// use msgstream_core::transport::Transport;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// broker.close().await?;
+    /// assert!(broker.list("").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     /// May be called again after a cancelled call.
     async fn close(&self) -> Result<()>;
-}
-
-/// What [`Transport::describe`] tells of a channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChannelInfo {
-    /// Which life of the channel this is; [`Incarnation::UNKNOWN`] where the broker gives none, as
-    /// everywhere where the capability `incarnations` is false.
-    pub incarnation: Incarnation,
-    /// No record before this position is left; the first that is left may stand later. `None`
-    /// where it is known that no record is left.
-    pub first: Option<Position>,
-    /// Where the next record will stand at the earliest: greater than every record's position.
-    pub end: Position,
-    /// The properties given when the channel was created.
-    pub properties: BTreeMap<String, String>,
-}
-
-impl ChannelInfo {
-    /// What is known of a channel.
-    #[must_use]
-    pub const fn new(
-        incarnation: Incarnation,
-        first: Option<Position>,
-        end: Position,
-        properties: BTreeMap<String, String>,
-    ) -> Self {
-        Self { incarnation, first, end, properties }
-    }
 }
 
 #[async_trait]

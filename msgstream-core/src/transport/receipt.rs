@@ -10,30 +10,67 @@ use super::{TransportError, TransportErrorKind};
 use crate::record::Position;
 
 /// What became of a batch.
+///
+/// ```
+/// use msgstream_core::record::Position;
+/// use msgstream_core::transport::Outcome;
+/// let outcome = Outcome::stored(vec![Position::new(4), Position::new(5)]);
+/// assert_eq!(outcome.stored.len(), 2);
+/// assert!(outcome.rest.is_none());
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The positions of the records that are stored: the first ones of the batch, in order.
     pub stored: Vec<Position>,
-    /// What became of the rest, `None` where there is none.
-    pub rest: Option<(Fate, TransportError)>,
+    /// What became of the others; `None` if all are stored.
+    pub rest: Option<Unstored>,
 }
 
 impl Outcome {
-    /// All is stored.
+    /// Returns the outcome of a batch that is stored whole.
+    ///
+    /// ```
+    /// use msgstream_core::transport::Outcome;
+    /// assert!(Outcome::stored(Vec::new()).rest.is_none());
+    /// ```
     #[must_use]
     pub const fn stored(positions: Vec<Position>) -> Self {
         Self { stored: positions, rest: None }
     }
 
-    /// The first records are stored, the rest is not, or not for certain.
+    /// Returns the outcome of a batch of which only the first records are known to be stored.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Fate, Outcome, TransportError, TransportErrorKind};
+    /// let error = TransportError::new("submit", TransportErrorKind::Poisoned);
+    /// let outcome = Outcome::partial(Vec::new(), Fate::NotStored, error);
+    /// assert_eq!(outcome.rest.map(|rest| rest.fate), Some(Fate::NotStored));
+    /// ```
     #[must_use]
     pub const fn partial(stored: Vec<Position>, fate: Fate, error: TransportError) -> Self {
-        Self { stored, rest: Some((fate, error)) }
+        Self { stored, rest: Some(Unstored { fate, error }) }
     }
 }
 
+/// What became of the records of a batch that are not known to be stored.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unstored {
+    /// What is known of them.
+    pub fate: Fate,
+    /// Why they are not known to be stored.
+    pub error: TransportError,
+}
+
 /// What is known of records that were not acknowledged.
+///
+/// ```
+/// use msgstream_core::transport::Fate;
+/// // What is not stored may be sent again; an unknown fate may mean that it is there already.
+/// let send_again = |fate| fate == Fate::NotStored;
+/// assert!(send_again(Fate::NotStored) && !send_again(Fate::Unknown));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// They are not in the channel, and never will be.
@@ -63,13 +100,32 @@ enum State {
 }
 
 impl Receipt {
-    /// A receipt whose outcome is known already.
+    /// Returns a receipt whose outcome is known already.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Outcome, Receipt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// assert!(Receipt::ready(Outcome::stored(Vec::new())).await.rest.is_none());
+    /// # }
+    /// ```
     pub const fn ready(outcome: Outcome) -> Self {
         Self(State::Ready(Some(outcome)))
     }
 
-    /// A receipt, and what fulfils it. A sender that is dropped makes the outcome
+    /// Returns a receipt and the sender of its outcome. If the sender is dropped, the outcome is
     /// [`Fate::Unknown`].
+    ///
+    /// ```
+    /// use msgstream_core::record::Position;
+    /// use msgstream_core::transport::{Outcome, Receipt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (sender, receipt) = Receipt::pending();
+    /// sender.send(Outcome::stored(vec![Position::new(4)]));
+    /// assert_eq!(receipt.await.stored, [Position::new(4)]);
+    /// # }
+    /// ```
     pub fn pending() -> (ReceiptSender, Self) {
         let (sender, receiver) = oneshot::channel();
         (ReceiptSender(sender), Self(State::Pending(receiver)))
@@ -94,12 +150,19 @@ impl Future for Receipt {
     }
 }
 
-/// Fulfils a [`Receipt`].
+/// Sends the outcome of a [`Receipt`], see [`Receipt::pending`].
 #[derive(Debug)]
 pub struct ReceiptSender(oneshot::Sender<Outcome>);
 
 impl ReceiptSender {
-    /// Says what became of the batch. Nobody listening any more is no error.
+    /// Sends what became of the batch. It is no error if the receipt was dropped.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Outcome, Receipt};
+    /// let (sender, receipt) = Receipt::pending();
+    /// drop(receipt);
+    /// sender.send(Outcome::stored(Vec::new()));
+    /// ```
     pub fn send(self, outcome: Outcome) {
         // The receiver may be gone: dropping a receipt is allowed.
         drop(self.0.send(outcome));
@@ -116,7 +179,7 @@ mod tests {
         drop(sender);
         let outcome = receipt.await;
         assert!(outcome.stored.is_empty());
-        assert!(matches!(outcome.rest, Some((Fate::Unknown, _))));
+        assert!(matches!(outcome.rest, Some(Unstored { fate: Fate::Unknown, .. })));
     }
 
     #[tokio::test]

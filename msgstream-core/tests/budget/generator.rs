@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use msgstream_core::record::END_HEADER;
 use msgstream_core::record::{Header, Incarnation, Meta, Origin, Position, Record, Stamp};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Limit, ReadBatch, Result, Start,
-    Subscription, Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Limit, ReadBatch, Result,
+    Start, Subscription, Transport, TransportError, TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 
@@ -78,29 +78,29 @@ impl Script {
 #[derive(Debug)]
 pub(crate) struct Generator(pub(crate) BTreeMap<String, Script>);
 
-fn no<T>(operation: &'static str, capability: &'static str) -> Result<T> {
+fn no<T>(operation: &'static str, capability: Capability) -> Result<T> {
     Err(TransportError::new(operation, Kind::Unsupported { capability }))
 }
 
 #[async_trait]
 impl Transport for Generator {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none().with("seek_position")
+        Capabilities::none().with(Capability::SeekPosition)
     }
     async fn create_with(&self, _: &str, _: CreateOptions) -> Result<()> {
-        no("create", "create")
+        no("create", Capability::Create)
     }
     async fn delete(&self, _: &str) -> Result<()> {
-        no("delete", "delete")
+        no("delete", Capability::Delete)
     }
     async fn list(&self, _: &str) -> Result<Vec<String>> {
-        no("list", "list")
+        no("list", Capability::List)
     }
     async fn describe(&self, _: &str) -> Result<ChannelInfo> {
-        no("describe", "describe")
+        Err(TransportError::new("describe", Kind::Closed))
     }
     async fn writer(&self, _: &str) -> Result<Box<dyn ChannelWriter>> {
-        no("writer", "writer")
+        Err(TransportError::new("writer", Kind::Closed))
     }
     async fn reader_with(
         &self,
@@ -114,16 +114,16 @@ impl Transport for Generator {
         Ok(Box::new(reader))
     }
     async fn subscription(&self, _: &str, _: &str) -> Result<Arc<dyn Subscription>> {
-        no("subscription", "subscriptions")
+        no("subscription", Capability::Subscriptions)
     }
     async fn unsubscribe(&self, _: &str, _: &str) -> Result<()> {
-        no("unsubscribe", "subscriptions")
+        no("unsubscribe", Capability::Subscriptions)
     }
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         Ok(position.offset().to_le_bytes().to_vec())
     }
     fn decode_position(&self, _: &[u8]) -> Result<Position> {
-        no("decode_position", "seek_position")
+        no("decode_position", Capability::SeekPosition)
     }
     async fn close(&self) -> Result<()> {
         Ok(())
@@ -160,7 +160,7 @@ impl ChannelReader for Reader {
             Start::Earliest => 0,
             Start::At(position) => position.offset(),
             Start::After(position) => position.offset() + 1,
-            _ => return no("seek", "seek_time"),
+            _ => return no("seek", Capability::SeekTime),
         };
         Ok(())
     }

@@ -180,7 +180,8 @@ impl ChannelWriter for TrickWriter {
         tokio::spawn(async move {
             let mut outcome = inner.await;
             if let Some((_, fate)) = failing {
-                outcome.rest = Some((fate, unavailable("submit", &channel)));
+                let error = unavailable("submit", &channel);
+                outcome = Outcome::partial(outcome.stored, fate, error);
             }
             hold.wait_for(|held| !held).await.unwrap();
             sender.send(outcome);

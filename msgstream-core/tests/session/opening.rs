@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use msgstream_core::produce::{SessionConfig, fence};
 use msgstream_core::record::{Origin, Position, Stamp};
-use msgstream_core::transport::{Start, Transport, TransportErrorKind};
+use msgstream_core::transport::{Capability, Start, Transport, TransportErrorKind};
 use msgstream_core::{Error, MsgStream, MsgType, Timestamp};
 
 use crate::faults::{Fault, Flaky, SOME_TIME};
@@ -185,7 +185,7 @@ async fn reading_begins_where_the_producer_surely_ticked() {
 #[tokio::test]
 async fn without_seeking_by_time_everything_is_read() {
     let mut flaky = flaky().await;
-    flaky.can = flaky.can.without("seek_time");
+    flaky.can = flaky.can.without(Capability::SeekTime);
     let (starts, _) = starts(&flaky, config().with_scan_since(SOME_TIME)).await;
     assert_eq!(starts, ["a", "b", "home"].map(|channel| (channel.to_owned(), Start::Earliest)));
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use msgstream_core::record::END_HEADER;
 use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Limit, ReadBatch, Result, Start, Subscription, Transport,
-    TransportError, TransportErrorKind,
+    ChannelReader, Limit, ReadBatch, Result, Start, Subscription, Transport, TransportError,
+    TransportErrorKind,
 };
 use msgstream_core::{MsgType, Timestamp};
 use tokio::sync::Semaphore;

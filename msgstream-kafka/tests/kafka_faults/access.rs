@@ -48,7 +48,7 @@ impl Use {
             Self::Write => {
                 let mut writer = transport.writer("orders").await?;
                 let outcome = writer.submit(vec![record(1)]).await;
-                outcome.rest.map_or(Ok(()), |(_, error)| Err(error))
+                outcome.rest.map_or(Ok(()), |rest| Err(rest.error))
             }
             Self::Read => {
                 let mut reader = transport.reader("orders", Start::Earliest).await?;

@@ -13,7 +13,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use msgstream_conformance::unique_name;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Limit, Start, Transport, TransportErrorKind as Kind,
+    ChannelReader, ChannelWriter, Limit, Start, Transport, TransportErrorKind as Kind, Unstored,
 };
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -249,7 +249,7 @@ async fn records_that_a_reader_has_seen_and_the_brokers_lost_are_told() {
         };
         match writer.submit((100..130).map(record).collect()).await.rest {
             None => break,
-            Some((_, error)) => assert!(error.is_temporary(), "{error}"),
+            Some(Unstored { error, .. }) => assert!(error.is_temporary(), "{error}"),
         }
     }
     let told = Kind::PositionBeyondEnd { position: Position::new(20), end: Position::new(10) };

@@ -94,7 +94,7 @@ async fn a_broker_that_is_down_comes_back() {
     broker.run("kill").await;
     let receipts = [200, 201].map(|n| writer.submit(vec![record(n)]));
     for receipt in receipts {
-        let (fate, _) = receipt.await.rest.unwrap();
+        let fate = receipt.await.rest.unwrap().fate;
         assert_eq!(fate, Fate::Unknown);
     }
     assert!(matches!(writer.ready().await.unwrap_err().kind(), Kind::Poisoned));

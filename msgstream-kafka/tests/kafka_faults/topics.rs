@@ -8,7 +8,9 @@ use std::time::Duration;
 use msgstream_conformance::unique_name;
 use msgstream_core::MsgType;
 use msgstream_core::record::{Header, Position};
-use msgstream_core::transport::{Fate, Limit, Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{
+    Fate, Limit, Start, Transport, TransportErrorKind as Kind, Unstored,
+};
 use rdkafka::admin::{AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
@@ -115,7 +117,7 @@ async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
         for (number, receipt) in receipts.into_iter().enumerate() {
             let outcome = receipt.await;
             assert_eq!(outcome.stored, []);
-            let (fate, error) = outcome.rest.unwrap();
+            let Unstored { fate, error, .. } = outcome.rest.unwrap();
             assert_eq!(fate, Fate::Unknown);
             match number {
                 0 => assert_eq!(*error.kind(), Kind::WrongIncarnation { expected, found }),
@@ -146,7 +148,7 @@ async fn partitions_that_are_added_are_told_to_whoever_has_the_topic_open() {
     let error = failure(&mut *reader).await;
     assert!(told(error.kind()), "{error}");
     let error = loop {
-        if let Some((_, error)) = writer.submit(vec![record(10)]).await.rest {
+        if let Some(Unstored { error, .. }) = writer.submit(vec![record(10)]).await.rest {
             break error;
         }
     };
@@ -185,7 +187,7 @@ async fn a_limit_that_was_lowered_meanwhile_fails_the_writer() {
     alter(&channel, "max.message.bytes", "1000").await;
     let large = record_of(0, 5000);
     // It is some time until the broker heeds it.
-    let (fate, error) = loop {
+    let Unstored { fate, error, .. } = loop {
         let outcome = writer.submit(vec![large.clone()]).await;
         if let Some(rest) = outcome.rest {
             break rest;
@@ -248,7 +250,7 @@ async fn a_header_that_the_client_would_cut_is_refused() {
     cut.extra.push(Header::new("a\0b", "c"));
     let error = writer.check(std::slice::from_ref(&cut)).unwrap_err();
     assert!(matches!(error.kind(), Kind::InvalidHeader { .. }), "{error}");
-    let (fate, error) = writer.submit(vec![cut]).await.rest.unwrap();
+    let Unstored { fate, error, .. } = writer.submit(vec![cut]).await.rest.unwrap();
     assert_eq!(fate, Fate::NotStored);
     assert!(matches!(error.kind(), Kind::InvalidHeader { .. }), "{error}");
 }

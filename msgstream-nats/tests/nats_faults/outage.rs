@@ -40,7 +40,7 @@ async fn while_the_server_is_away_calls_fail_as_temporary_and_then_go_on() {
     assert!(error.is_temporary(), "{error}");
     let error = subscription.ack(Position::new(60)).await.unwrap_err();
     assert!(error.is_temporary(), "{error}");
-    let (_, error) = writer.submit(vec![record(100)]).await.rest.unwrap();
+    let error = writer.submit(vec![record(100)]).await.rest.unwrap().error;
     assert!(matches!(error.kind(), Kind::Unavailable { .. } | Kind::Poisoned), "{error}");
     let error = writer.ready().await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Poisoned), "{error}");
@@ -108,7 +108,7 @@ async fn a_server_that_comes_back_without_its_data_has_no_channel() {
     std::fs::remove_dir_all(server.state.path().join("nats/data")).unwrap();
     server.run("restart").await;
     assert!(matches!(failure(&mut *reader).await.kind(), Kind::NotFound));
-    let (_, error) = writer.submit(vec![record(10)]).await.rest.unwrap();
+    let error = writer.submit(vec![record(10)]).await.rest.unwrap().error;
     assert!(matches!(error.kind(), Kind::Unavailable { .. } | Kind::Poisoned), "{error}");
     let error = subscription.ack(Position::new(6)).await.unwrap_err();
     assert!(matches!(error.kind(), Kind::NotFound), "{error}");

@@ -49,7 +49,7 @@ async fn ten_seconds_without_the_server_lose_and_repeat_nothing() {
         told.extend(outcome.stored);
         failed = failed.or(outcome.rest);
     }
-    let (_, error) = failed.unwrap();
+    let error = failed.unwrap().error;
     assert!(matches!(error.kind(), Kind::Unavailable { .. }), "{error}");
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(!producing.is_finished() && !consuming.is_finished());

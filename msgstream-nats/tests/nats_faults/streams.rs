@@ -3,7 +3,7 @@
 use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
-use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind, Unstored};
 
 use crate::nats_server::Server;
 use crate::support::{create, drain, record, write};
@@ -16,7 +16,7 @@ async fn a_stream_deleted_under_its_writer_is_named() {
     let mut writer = transport.writer("orders").await.unwrap();
     transport.delete("orders").await.unwrap();
     let outcome = writer.submit(vec![record(0)]).await;
-    let (fate, error) = outcome.rest.unwrap();
+    let Unstored { fate, error, .. } = outcome.rest.unwrap();
     assert_eq!(fate, Fate::Unknown);
     assert!(matches!(error.kind(), Kind::NotFound), "{error}");
 }
@@ -40,7 +40,7 @@ async fn a_full_stream_is_told_and_what_was_stored_stays() {
     create(&*transport, "orders").await;
     let mut writer = transport.writer("orders").await.unwrap();
     let outcome = writer.submit((0..1000).map(record).collect()).await;
-    let (fate, error) = outcome.rest.unwrap();
+    let Unstored { fate, error, .. } = outcome.rest.unwrap();
     assert!(matches!(error.kind(), Kind::Full { .. }), "{error}");
     assert!(error.is_temporary());
     assert_eq!(fate, Fate::Unknown);

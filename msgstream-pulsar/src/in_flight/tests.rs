@@ -19,7 +19,7 @@ fn submit(producer: &Producer, messages: &[u32]) -> Receipt {
 #[track_caller]
 fn outcome(receipt: Receipt) -> (Vec<String>, Option<(Fate, Kind)>) {
     let outcome = receipt.now_or_never().expect("a receipt that is there");
-    let rest = outcome.rest.map(|(fate, error)| (fate, error.kind().clone()));
+    let rest = outcome.rest.map(|rest| (rest.fate, rest.error.kind().clone()));
     (outcome.stored.iter().map(ToString::to_string).collect(), rest)
 }
 

@@ -92,8 +92,8 @@ async fn everything_is_printed_here() {
     assert_eq!(times(&read_count(&mut *reader, 1).await), [0]);
     proxy.cut();
     while writer.ready().await.is_ok() {
-        if let Some((fate, _)) = writer.submit(vec![record(1)]).await.rest {
-            assert_eq!(fate, Fate::Unknown);
+        if let Some(rest) = writer.submit(vec![record(1)]).await.rest {
+            assert_eq!(rest.fate, Fate::Unknown);
         }
     }
     write(&*least, &channel, vec![record(2)]).await;

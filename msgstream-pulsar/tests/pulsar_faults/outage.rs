@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind, Unstored};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
@@ -47,7 +47,9 @@ async fn a_silent_broker_hangs_nobody_and_one_that_comes_back_is_used_again() {
     // It takes what is sent and says nothing.
     broker.signal("-STOP");
     let outcome = writer.submit(vec![record(1)]).await;
-    let Some((Fate::Unknown, error)) = outcome.rest else { panic!("{:?}", outcome.stored) };
+    let Some(Unstored { fate: Fate::Unknown, error, .. }) = outcome.rest else {
+        panic!("{:?}", outcome.stored)
+    };
     assert!(matches!(error.kind(), Kind::TimedOut { .. } | Kind::Unavailable { .. }), "{error}");
     assert_eq!(*writer.ready().await.unwrap_err().kind(), Kind::Poisoned);
     let error = transport.describe(&channel).await.unwrap_err();

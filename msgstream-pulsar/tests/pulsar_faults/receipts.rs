@@ -4,7 +4,7 @@ use msgstream_core::transport::TransportExt as _;
 use std::sync::Mutex;
 
 use msgstream_conformance::unique_name;
-use msgstream_core::transport::{Fate, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Fate, Start, TransportErrorKind as Kind, Unstored};
 use pulsar::message::proto::base_command::Type;
 
 use crate::proxy::{AdminProxy, Proxy, replace};
@@ -19,7 +19,9 @@ async fn a_lost_receipt_hangs_nobody() {
     let receipts = [0, 1].map(|number| writer.submit(vec![record(number)]));
     for receipt in receipts {
         let outcome = receipt.await;
-        let Some((Fate::Unknown, error)) = outcome.rest else { panic!("{:?}", outcome.stored) };
+        let Some(Unstored { fate: Fate::Unknown, error, .. }) = outcome.rest else {
+            panic!("{:?}", outcome.stored)
+        };
         assert!(matches!(error.kind(), Kind::TimedOut { .. }), "{error}");
     }
     assert_eq!(*writer.ready().await.unwrap_err().kind(), Kind::Poisoned);
@@ -57,7 +59,9 @@ async fn what_a_broker_takes_for_a_repeat_is_reported_as_not_stored() {
     write(&*transport, &channel, vec![record(2)]).await;
     let mut writer = transport.writer(&channel).await.unwrap();
     let outcome = writer.submit(vec![record(3)]).await;
-    let Some((Fate::NotStored, error)) = outcome.rest else { panic!("{:?}", outcome.stored) };
+    let Some(Unstored { fate: Fate::NotStored, error, .. }) = outcome.rest else {
+        panic!("{:?}", outcome.stored)
+    };
     assert!(matches!(error.kind(), Kind::Protocol { .. }), "{error}");
     assert_eq!(times(&read_from(&*transport, &channel, Start::Earliest).await), [0, 1, 2]);
 }

@@ -76,7 +76,7 @@ async fn write(
 }
 
 fn stored(outcome: Outcome) -> Result<(), TransportError> {
-    outcome.rest.map_or(Ok(()), |(_, error)| Err(error))
+    outcome.rest.map_or(Ok(()), |rest| Err(rest.error))
 }
 
 struct Read {

@@ -2,7 +2,7 @@
 
 use msgstream_core::consume::{PackDecoder, PoisonPolicy};
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Start, Transport};
+use msgstream_core::transport::{Capability, Start, Transport};
 use msgstream_core::{
     ConsumerConfig, DecodeError, Error, Message, MsgPack, MsgType, UnmarshalDispatcher,
 };
@@ -18,7 +18,7 @@ use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["streams::foreign":
     bad_records_come_in_their_packs [Need::PlainClient],
-    a_stream_resumes_around_bad_records [Need::PlainClient, Can("seek_position")],
+    a_stream_resumes_around_bad_records [Need::PlainClient, Can(Capability::SeekPosition)],
     bad_records_stop_the_decoder [Need::PlainClient],
     bad_records_are_skipped_and_counted [Need::PlainClient],
     bad_records_become_dead_letters [Need::PlainClient],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msgstream_core::transport::{Start, Transport};
+use msgstream_core::transport::{Capability, Start, Transport};
 use msgstream_core::{Checkpoint, ConsumerConfig, Error, TickSource, TtMsgStream};
 
 use super::stage::Entry::{End, Msg, Tick};
@@ -16,7 +16,7 @@ pub(crate) const ALL: &[Scenario] = list!["streams::membership":
     a_silent_channel_is_waited_for_and_named,
     a_channel_added_joins_with_the_next_pack,
     a_channel_removed_is_in_no_pack_any_more,
-    a_removed_channel_goes_on_elsewhere [Can("seek_position")],
+    a_removed_channel_goes_on_elsewhere [Can(Capability::SeekPosition)],
     a_channel_that_ends_holds_nothing_back,
 ];
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msgstream_core::merge::ChannelState;
 use msgstream_core::record::Record;
-use msgstream_core::transport::Transport;
+use msgstream_core::transport::{Capability, Transport};
 use msgstream_core::{ConsumerConfig, Error};
 
 use super::stage::Entry::{self, End, Msg, Tick};
@@ -15,7 +15,7 @@ use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["streams::memory":
     a_fast_channel_waits_for_a_slow_one,
-    a_large_window_makes_room_by_reading_again [Can("seek_position")],
+    a_large_window_makes_room_by_reading_again [Can(Capability::SeekPosition)],
     a_window_over_the_budget_is_refused_and_nothing_is_lost,
 ];
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use msgstream_core::produce::SessionConfig;
 use msgstream_core::stream::MsgStream;
-use msgstream_core::transport::Transport;
+use msgstream_core::transport::{Capability, Transport};
 use msgstream_core::{ConsumerConfig, MsgPack, Timestamp, TtMsgStream};
 
 use super::stage::{Stage, ids, message, next, same};
@@ -15,7 +15,7 @@ use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["streams::outage":
-    a_consumer_that_ends_at_its_first_error_goes_on_over_a_kill [Need::Broker, Can("persistent")],
+    a_consumer_that_ends_at_its_first_error_goes_on_over_a_kill [Need::Broker, Can(Capability::Persistent)],
 ];
 
 const CHANNELS: i64 = 3;

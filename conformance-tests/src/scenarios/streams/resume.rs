@@ -1,6 +1,6 @@
 //! Streams that go on where a pack began or ended.
 
-use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{Capability, Start, Transport, TransportErrorKind as Kind};
 use msgstream_core::{Checkpoint, ConsumerConfig, Error, TickSource, TtMsgStream};
 
 use super::stage::Entry::{End, Msg, Tick};
@@ -11,17 +11,17 @@ use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["streams::resume":
-    from_a_packs_start_and_end [Can("seek_position")],
-    from_the_last_pack_only_what_comes_later_follows [Can("seek_position")],
-    after_every_pack_loses_and_repeats_nothing [Can("seek_position")],
-    a_running_stream_goes_back_and_forth [Can("seek_position")],
-    a_checkpoint_survives_as_json [Can("seek_position")],
-    at_an_unwritten_position_is_refused [Can("seek_position")],
+    from_a_packs_start_and_end [Can(Capability::SeekPosition)],
+    from_the_last_pack_only_what_comes_later_follows [Can(Capability::SeekPosition)],
+    after_every_pack_loses_and_repeats_nothing [Can(Capability::SeekPosition)],
+    a_running_stream_goes_back_and_forth [Can(Capability::SeekPosition)],
+    a_checkpoint_survives_as_json [Can(Capability::SeekPosition)],
+    at_an_unwritten_position_is_refused [Can(Capability::SeekPosition)],
     in_a_channel_that_was_made_again_is_refused [
-        Can("delete"), Can("incarnations"), Can("seek_position")
+        Can(Capability::Delete), Can(Capability::Incarnations), Can(Capability::SeekPosition)
     ],
     a_subscription_goes_on_where_it_was_acknowledged [
-        Can("subscriptions"), Can("seek_position")
+        Can(Capability::Subscriptions), Can(Capability::SeekPosition)
     ],
 ];
 

@@ -108,14 +108,14 @@ impl MsgBody for DeleteRequest {
     }
 }
 
-/// Checks that all counts that are given are the same; 0 is not given.
+/// Checks that all counts that are set are the same; 0 means that one isn't set.
 fn agree(counts: &[(&str, u64)]) -> Result<(), DecodeError> {
     let mut given = counts.iter().filter(|(_, count)| *count != 0);
     let Some((first, expected)) = given.next() else { return Ok(()) };
     match given.find(|(_, count)| count != expected) {
         None => Ok(()),
         Some((other, count)) => Err(DecodeError::Inconsistent {
-            reason: format!("`{first}` gives {expected} rows, but `{other}` gives {count}"),
+            reason: format!("`{first}` has {expected} rows, but `{other}` has {count}"),
         }),
     }
 }
@@ -165,7 +165,7 @@ mod tests {
         let refused = decoded(&InsertMsg::new(row_based.clone())).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "the message contradicts itself: `timestamps` gives 2 rows, but `row_data` gives 3"
+            "the message contradicts itself: `timestamps` has 2 rows, but `row_data` has 3"
         );
         let mut column_based = row_based;
         column_based.set_version(InsertDataVersion::ColumnBased);

@@ -1,6 +1,6 @@
 //! The built-in messages.
 
-/// The two methods of [`MsgBody`] that every built-in struct answers in the same way.
+/// The two methods of [`MsgBody`] that are the same for every built-in struct.
 macro_rules! has_base {
     () => {
         fn base(&self) -> &Option<$crate::message::proto::MsgBase> {

@@ -1,4 +1,4 @@
-//! Any protobuf struct that begins with a [`MsgBase`] as a message.
+//! Sends any protobuf struct that begins with a [`MsgBase`] as a message.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use crate::message::{DecodeError, TsMsg, Unmarshal};
 use crate::record::Record;
 use crate::record::{MsgType, Timestamp};
 
-/// A protobuf struct whose first field is a [`MsgBase`]: what [`ProtoMsg`] makes a message of.
+/// A protobuf struct whose first field is a [`MsgBase`], of which [`ProtoMsg`] makes a message.
 ///
 /// ```
 /// use msgstream_core::message::proto::MsgBase;
@@ -41,39 +41,45 @@ use crate::record::{MsgType, Timestamp};
 /// # Ok::<(), msgstream_core::DecodeError>(())
 /// ```
 pub trait MsgBody: prost::Message + Debug + Default + 'static {
-    /// The type of the message.
+    /// The message type.
     const MSG_TYPE: MsgType;
 
-    /// The first field.
+    /// Returns the first field.
     fn base(&self) -> &Option<MsgBase>;
 
-    /// The first field, to change.
+    /// Returns the first field, to change it.
     fn base_mut(&mut self) -> &mut Option<MsgBase>;
 
-    /// The timestamp of each row, in a message that has rows.
+    /// Returns the timestamp of each row, if the message has rows.
     fn row_timestamps(&self) -> &[u64] {
         &[]
     }
 
-    /// The timestamp of each row, to change.
+    /// Returns the timestamp of each row, to change it.
     fn row_timestamps_mut(&mut self) -> &mut [u64] {
         &mut []
     }
 
-    /// The virtual channel, empty where there is none.
+    /// Returns the virtual channel, empty if there is none.
     fn vchannel(&self) -> &str {
         ""
     }
 
-    /// The collection, 0 where there is none.
+    /// Returns the collection, 0 if there is none.
     fn collection_id(&self) -> i64 {
         0
     }
 
-    /// Checks that the parts fit together; a message that doesn't pass can't be decoded.
+    /// Checks that the parts of the message fit together. Decoding fails if they don't.
+    ///
+    /// ```
+    /// use msgstream_core::message::{MsgBody, proto::InsertRequest};
+    /// let request = InsertRequest { timestamps: vec![7], row_ids: vec![1, 2], ..Default::default() };
+    /// assert!(request.check().is_err());
+    /// ```
     ///
     /// # Errors
-    /// [`DecodeError::Inconsistent`].
+    /// Fails with [`DecodeError::Inconsistent`].
     fn check(&self) -> Result<(), DecodeError> {
         Ok(())
     }
@@ -81,8 +87,9 @@ pub trait MsgBody: prost::Message + Debug + Default + 'static {
 
 /// A protobuf struct with a [`MsgBase`] as a message. All built-in messages are this.
 ///
-/// The struct's `base` is kept in step: it has the message's type, and the greatest row timestamp
-/// where there are rows. Only what was decoded stays as it was written, until it is stamped.
+/// The struct's `base` is kept up to date: it has the message's type, and the greatest row timestamp
+/// if there are rows. A message that was decoded stays as it was written until
+/// [`set_ts`](TsMsg::set_ts) is called.
 ///
 /// ```
 /// use msgstream_core::message::{InsertMsg, proto::InsertRequest};
@@ -101,7 +108,13 @@ pub struct ProtoMsg<B> {
 }
 
 impl<B: MsgBody> ProtoMsg<B> {
-    /// A message. The base is added where it is missing, and brought in step with the rows.
+    /// Returns the message of a struct. Adds the base if it is missing, and updates it from the rows.
+    ///
+    /// ```
+    /// use msgstream_core::message::{InsertMsg, proto::InsertRequest};
+    /// let insert = InsertMsg::new(InsertRequest { timestamps: vec![7], ..Default::default() });
+    /// assert_eq!(insert.body().base.as_ref().unwrap().timestamp, 7);
+    /// ```
     #[must_use]
     pub fn new(body: impl Into<B>) -> Self {
         let mut body = body.into();
@@ -112,15 +125,21 @@ impl<B: MsgBody> ProtoMsg<B> {
         Self { body, msg_type: B::MSG_TYPE, hash_keys: Vec::new() }
     }
 
-    /// The same with hash keys: one for each row where the message has rows, else one. They are
-    /// not part of what is encoded.
+    /// Sets the hash keys: one for each row if the message has rows, else one. They aren't encoded.
+    ///
+    /// ```
+    /// use msgstream_core::TsMsg;
+    /// use msgstream_core::message::{InsertMsg, proto::InsertRequest};
+    /// let request = InsertRequest { timestamps: vec![7, 8], ..Default::default() };
+    /// assert_eq!(InsertMsg::new(request).with_hash_keys([1, 2]).hash_keys(), [1, 2]);
+    /// ```
     #[must_use]
     pub fn with_hash_keys(mut self, hash_keys: impl Into<Vec<u32>>) -> Self {
         self.hash_keys = hash_keys.into();
         self
     }
 
-    /// The same with another id.
+    /// Sets the id.
     ///
     /// ```
     /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};
@@ -132,9 +151,14 @@ impl<B: MsgBody> ProtoMsg<B> {
         self
     }
 
-    /// The same with another type, for a program that has moved the type's number. Register such
-    /// a message with
-    /// [`add_msg_template_as`](crate::UnmarshalDispatcher::add_msg_template_as).
+    /// Sets the message type, for a program that uses another number for it. Register such a message
+    /// with [`add_msg_template_as`](crate::UnmarshalDispatcher::add_msg_template_as).
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, Timestamp, TsMsg, message::TimeTickMsg};
+    /// let tick = TimeTickMsg::new(Timestamp(5)).with_msg_type(MsgType(70_001));
+    /// assert_eq!(tick.msg_type(), MsgType(70_001));
+    /// ```
     #[must_use]
     pub fn with_msg_type(mut self, msg_type: MsgType) -> Self {
         self.msg_type = msg_type;
@@ -142,13 +166,25 @@ impl<B: MsgBody> ProtoMsg<B> {
         self
     }
 
-    /// The protobuf struct.
+    /// Returns the protobuf struct.
+    ///
+    /// ```
+    /// use msgstream_core::message::{InsertMsg, proto::InsertRequest};
+    /// let insert = InsertMsg::new(InsertRequest { row_ids: vec![4], ..Default::default() });
+    /// assert_eq!(insert.body().row_ids, [4]);
+    /// ```
     #[must_use]
     pub const fn body(&self) -> &B {
         &self.body
     }
 
-    /// The protobuf struct, to change and make a message of again.
+    /// Converts the message back into the protobuf struct.
+    ///
+    /// ```
+    /// use msgstream_core::message::{InsertMsg, proto::InsertRequest};
+    /// let insert = InsertMsg::new(InsertRequest { row_ids: vec![4], ..Default::default() });
+    /// assert_eq!(insert.into_body().row_ids, [4]);
+    /// ```
     #[must_use]
     pub fn into_body(self) -> B {
         self.body
@@ -211,7 +247,8 @@ impl<B: MsgBody> TsMsg for ProtoMsg<B> {
     }
 
     fn marshal(&self, buf: &mut BytesMut) {
-        // Not `encode`, which computes the length once more to check what a `BytesMut` never lacks.
+        // Not `encode`, which computes the length once more to check the room that a `BytesMut` always
+        // has.
         self.body.encode_raw(buf);
     }
 }
@@ -225,7 +262,7 @@ impl<B: MsgBody> Unmarshal for ProtoMsg<B> {
         // Merged in place: `decode` moves the struct, which is large, once more.
         msg.body.merge(record.payload.clone()).map_err(DecodeError::corrupt)?;
         msg.body.check()?;
-        // A message without a time of its own would be at 0, before every tick.
+        // Without a base the message would be at time 0, before every time tick.
         msg.body.base_mut().get_or_insert_with(|| MsgBase::of(&record.meta));
         Ok(msg)
     }

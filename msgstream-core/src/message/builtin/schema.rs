@@ -1,4 +1,4 @@
-//! Collections and partitions.
+//! Messages that create and drop collections and partitions.
 
 use super::{MsgBody, ProtoMsg};
 use crate::message::proto::{
@@ -6,16 +6,44 @@ use crate::message::proto::{
 };
 use crate::record::MsgType;
 
-/// A collection begins.
+/// Creates a collection.
+///
+/// ```
+/// use msgstream_core::message::{CreateCollectionMsg, proto::CreateCollectionRequest};
+/// use msgstream_core::TsMsg;
+/// let request = CreateCollectionRequest { collection_id: 42, ..Default::default() };
+/// assert_eq!(CreateCollectionMsg::new(request).collection_id(), 42);
+/// ```
 pub type CreateCollectionMsg = ProtoMsg<CreateCollectionRequest>;
 
-/// A collection ends.
+/// Drops a collection.
+///
+/// ```
+/// use msgstream_core::message::{DropCollectionMsg, proto::DropCollectionRequest};
+/// use msgstream_core::TsMsg;
+/// let request = DropCollectionRequest { collection_id: 42, ..Default::default() };
+/// assert_eq!(DropCollectionMsg::new(request).collection_id(), 42);
+/// ```
 pub type DropCollectionMsg = ProtoMsg<DropCollectionRequest>;
 
-/// A partition begins.
+/// Creates a partition.
+///
+/// ```
+/// use msgstream_core::message::{CreatePartitionMsg, proto::CreatePartitionRequest};
+/// use msgstream_core::TsMsg;
+/// let request = CreatePartitionRequest { collection_id: 42, ..Default::default() };
+/// assert_eq!(CreatePartitionMsg::new(request).collection_id(), 42);
+/// ```
 pub type CreatePartitionMsg = ProtoMsg<CreatePartitionRequest>;
 
-/// A partition ends.
+/// Drops a partition.
+///
+/// ```
+/// use msgstream_core::message::{DropPartitionMsg, proto::DropPartitionRequest};
+/// use msgstream_core::TsMsg;
+/// let request = DropPartitionRequest { collection_id: 42, ..Default::default() };
+/// assert_eq!(DropPartitionMsg::new(request).collection_id(), 42);
+/// ```
 pub type DropPartitionMsg = ProtoMsg<DropPartitionRequest>;
 
 impl MsgBody for CreateCollectionRequest {

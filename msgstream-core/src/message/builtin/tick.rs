@@ -4,7 +4,7 @@ use super::{MsgBody, ProtoMsg};
 use crate::message::proto::{MsgBase, TimeSync, TimeTick};
 use crate::record::{MsgType, Timestamp};
 
-/// A promise that nothing at or before its timestamp follows on its channel.
+/// A time tick: the promise that no message at or before its timestamp follows on its channel.
 ///
 /// ```
 /// use msgstream_core::{Timestamp, TsMsg, message::TimeTickMsg};

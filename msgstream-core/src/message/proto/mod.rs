@@ -1,7 +1,7 @@
 //! The protobuf structs of the built-in messages.
 //!
-//! Generated from the .proto files of this package. Fields of type `bytes` are [`bytes::Bytes`]
-//! that share the memory of the payload they were decoded from.
+//! They are generated from the .proto files of this package. Fields of type `bytes` are
+//! [`bytes::Bytes`] that share the memory of the payload that they were decoded from.
 
 #[rustfmt::skip]
 mod generated;
@@ -11,7 +11,7 @@ use crate::record::Meta;
 use crate::record::{MsgType, Timestamp};
 
 impl MsgBase {
-    /// A base with a type and a time.
+    /// Returns a base with a type and a time.
     ///
     /// ```
     /// use msgstream_core::{MsgType, Timestamp, message::proto::MsgBase};
@@ -22,15 +22,15 @@ impl MsgBase {
         Self { msg_type: msg_type.0, timestamp: timestamp.0, ..Self::default() }
     }
 
-    /// The base of a message that has none, from its record's metadata.
+    /// Returns the base of a message that has none, from its record's metadata.
     pub(crate) fn of(meta: &Meta) -> Self {
         Self { msg_id: meta.msg_id, ..Self::new(meta.msg_type, meta.timestamp) }
     }
 }
 
 impl InsertRequest {
-    /// How many rows there are: what `num_rows` says, else what the row timestamps, the row ids
-    /// and a row-based request's rows say.
+    /// Returns the number of rows: the greatest of `num_rows` and the lengths of the row timestamps, the
+    /// row ids and the rows of a row-based request.
     ///
     /// ```
     /// use msgstream_core::message::proto::InsertRequest;
@@ -48,7 +48,7 @@ impl InsertRequest {
 }
 
 impl DeleteRequest {
-    /// How many keys there are, in the new form or else in the old one.
+    /// Returns the number of keys, in the new form or else in the old one.
     ///
     /// ```
     /// use msgstream_core::message::proto::DeleteRequest;

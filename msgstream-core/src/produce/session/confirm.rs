@@ -66,7 +66,7 @@ impl Session {
         let channel = self.home.shared.lock().line.channel().clone();
         let base = match (outcome.stored.first(), outcome.rest) {
             (Some(position), _) => *position,
-            (None, Some((_, error))) => return Err(error.into()),
+            (None, Some(rest)) => return Err(rest.error.into()),
             (None, None) => return Ok(()),
         };
         let deadline = deadline(Instant::now(), self.retry_for);

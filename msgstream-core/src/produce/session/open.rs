@@ -19,7 +19,9 @@ use crate::error::{Error, Result};
 use crate::record::{Meta, Origin, Position, Record};
 use crate::record::{MsgType, Timestamp};
 use crate::transport::AT_A_TIME;
-use crate::transport::{ChannelWriter, Start, Transport, TransportError, TransportErrorKind};
+use crate::transport::{
+    ChannelWriter, Start, Transport, TransportError, TransportErrorKind, Unstored,
+};
 
 /// The greatest number after which a session goes on: no program counts so far, so a greater one
 /// is somebody else's, and there is always room for those that follow.
@@ -152,7 +154,7 @@ impl<'a> Opener<'a> {
         // A base on every channel: who begins to read in the middle knows the number, too.
         let bases: Vec<_> = writers.iter().map(|(_, writer)| writer.shared().mark()).collect();
         for base in bases {
-            if let Some((_, error)) = base.await.rest {
+            if let Some(Unstored { error, .. }) = base.await.rest {
                 return Err(error.into());
             }
         }
@@ -286,7 +288,7 @@ impl<'a> Opener<'a> {
         let outcome = writer.submit(vec![record]).await;
         match (outcome.stored.first(), outcome.rest) {
             (Some(position), _) => Ok((*position, writer)),
-            (None, Some((_, error))) => Err(error),
+            (None, Some(rest)) => Err(rest.error),
             (None, None) => {
                 let kind = TransportErrorKind::Protocol { reason: "no position".to_owned() };
                 Err(TransportError::new("submit", kind).on(channel))

@@ -250,7 +250,7 @@ impl Line {
         }
         self.finish();
         match outcome.rest {
-            Some(rest) => Err(rest),
+            Some(rest) => Err((rest.fate, rest.error)),
             None if complete => Ok(()),
             None => {
                 let reason = "records have no position".to_owned();

@@ -126,8 +126,11 @@ fn the_end_tells_what_was_never_sent() {
     assert_eq!(piece(&mut line), Some(vec![5, 6]));
     line.end(TransportError::new("submit", TransportErrorKind::NotFound));
     let [first, second] = receipts.map(|r| r.now_or_never().unwrap().rest.unwrap());
-    assert_eq!((first.0, first.1.kind()), (Fate::Unknown, &TransportErrorKind::NotFound));
-    assert_eq!((second.0, second.1.kind()), (Fate::NotStored, &TransportErrorKind::Poisoned));
+    assert_eq!((first.fate, first.error.kind()), (Fate::Unknown, &TransportErrorKind::NotFound));
+    assert_eq!(
+        (second.fate, second.error.kind()),
+        (Fate::NotStored, &TransportErrorKind::Poisoned)
+    );
     assert_eq!(line.bytes(), 0);
 }
 

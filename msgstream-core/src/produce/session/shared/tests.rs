@@ -110,8 +110,8 @@ fn what_is_in_flight_is_waited_for_and_then_comes_the_goodbye() {
     assert_eq!(goodbye.now_or_never().unwrap().stored.len(), 1);
     assert_eq!(wire.log(), ["m", "m", "base2", "bye"]);
 
-    let (_, error) = shared.submit(batch("m"), Vec::new()).now_or_never().unwrap().rest.unwrap();
-    assert_eq!(*error.kind(), TransportErrorKind::Closed);
+    let rest = shared.submit(batch("m"), Vec::new()).now_or_never().unwrap().rest.unwrap();
+    assert_eq!(*rest.error.kind(), TransportErrorKind::Closed);
     let refused = shared.ready().now_or_never().unwrap().unwrap_err();
     assert_eq!(*refused.kind(), TransportErrorKind::Closed);
     for closed in 1..3 {
@@ -126,7 +126,7 @@ fn there_is_no_goodbye_where_something_is_in_doubt() {
     let (waiting, wire) = shared(1 << 20);
     let receipt = waiting.submit(batch("m"), Vec::new());
     assert!(waiting.say_goodbye().is_none());
-    assert_eq!(receipt.now_or_never().unwrap().rest.unwrap().0, Fate::Unknown);
+    assert_eq!(receipt.now_or_never().unwrap().rest.unwrap().fate, Fate::Unknown);
     assert!(waiting.settled().now_or_never().is_some(), "nothing more will be acknowledged");
     assert_eq!(wire.log(), ["m"]);
 

@@ -1,0 +1,56 @@
+//! What is known of a channel.
+
+use std::collections::BTreeMap;
+
+use crate::record::{Incarnation, Position};
+
+/// What [`Transport::describe`] returns.
+///
+/// ```
+/// use msgstream_core::transport::{Transport, TransportExt};
+/// use msgstream_core::record::Record;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> msgstream_core::transport::Result<()> {
+/// # let broker = msgstream_mem::MemTransport::new(Default::default());
+/// # broker.create("orders").await?;
+/// broker.writer("orders").await?.submit(vec![Record::default()]).await;
+/// let info = broker.describe("orders").await?;
+/// assert!(info.first.is_some_and(|first| first < info.end));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelInfo {
+    /// Which incarnation of the channel this is; [`Incarnation::UNKNOWN`] if the broker doesn't know,
+    /// as always if the capability `incarnations` is false.
+    pub incarnation: Incarnation,
+    /// No record before this position is left; the first that is left may stand later. `None` if it
+    /// is known that no record is left.
+    pub first: Option<Position>,
+    /// The earliest position that the next record may have: greater than every record's.
+    pub end: Position,
+    /// The properties that the channel was created with.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl ChannelInfo {
+    /// Returns the description of a channel. For those who write a transport.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use msgstream_core::record::{Incarnation, Position};
+    /// use msgstream_core::transport::ChannelInfo;
+    /// let info = ChannelInfo::new(Incarnation(7), None, Position::new(0), BTreeMap::new());
+    /// assert_eq!(info.incarnation, Incarnation(7));
+    /// ```
+    #[must_use]
+    pub const fn new(
+        incarnation: Incarnation,
+        first: Option<Position>,
+        end: Position,
+        properties: BTreeMap<String, String>,
+    ) -> Self {
+        Self { incarnation, first, end, properties }
+    }
+}
