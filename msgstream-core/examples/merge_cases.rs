@@ -23,7 +23,8 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Case {
     seed: u64,
-    grid: u64,
+    #[serde(rename = "grid")]
+    interval: u64,
     channels: BTreeMap<String, Vec<Entry>>,
     packs: Vec<Pack>,
 }
@@ -75,7 +76,8 @@ struct Expected {
 #[derive(Deserialize, Debug, PartialEq)]
 struct ExpectedMark {
     resume: u64,
-    floor: Option<u64>,
+    #[serde(rename = "floor")]
+    watermark: Option<u64>,
     cut: Option<u64>,
     /// Epoch and last number of each producer at the cut; cases without sessions have none.
     #[serde(default)]
@@ -120,7 +122,7 @@ fn records(entries: &[Entry]) -> Vec<Record> {
 fn observed(pack: &MsgPack) -> Pack {
     let mark = |mark: &msgstream_core::Mark| ExpectedMark {
         resume: mark.resume.offset(),
-        floor: mark.floor.map(|t| t.0),
+        watermark: mark.watermark.map(|t| t.0),
         cut: mark.cut.map(Position::offset),
         producers: mark
             .producers
@@ -160,7 +162,8 @@ fn run(
     checkpoint: Checkpoint,
     order: Order<'_>,
 ) -> Result<Vec<MsgPack>, msgstream_core::Error> {
-    let config = MergeConfig::default().with_grid(case.grid).with_late(LatePolicy::Deliver);
+    let config =
+        MergeConfig::default().with_align_to(case.interval).with_late_policy(LatePolicy::Deliver);
     let resume_at: BTreeMap<String, u64> =
         checkpoint.channels.iter().map(|(n, m)| (n.to_string(), m.resume.offset())).collect();
     let mut merge = Merge::resume(config, checkpoint)?;

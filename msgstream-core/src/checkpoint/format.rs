@@ -73,13 +73,13 @@ mod tests {
     prop_compose! {
         fn marks()(
             words: [u64; 3],
-            floor: Option<u64>,
+            watermark: Option<u64>,
             cut: Option<[u64; 3]>,
             incarnation: Option<u128>,
         ) -> Mark {
             Mark {
                 resume: Position::from_words(words),
-                floor: floor.map(Timestamp),
+                watermark: watermark.map(Timestamp),
                 cut: cut.map(Position::from_words),
                 incarnation: incarnation.map(Incarnation),
                 ..Mark::default()

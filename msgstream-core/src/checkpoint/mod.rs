@@ -106,8 +106,9 @@ pub struct Mark {
     /// `cut`. A subscription may be acknowledged up to here, and no further. It never goes back
     /// from one checkpoint to a later one.
     pub resume: Position,
-    /// The floor just before `resume`.
-    pub floor: Option<Timestamp>,
+    /// The watermark just before `resume`.
+    #[serde(rename = "floor")]
+    pub watermark: Option<Timestamp>,
     /// The first tick at or after the frontier. Of an idle channel without one, the last record
     /// that was read, and `None` before there was any; `resume` may be just after it then. Records
     /// up to here are judged: whoever resumes takes them as they were taken before.
@@ -118,7 +119,7 @@ pub struct Mark {
     /// Where records from `resume` to `cut` were left out, as duplicates or void.
     #[serde(default, skip_serializing_if = "Vector::is_empty")]
     pub dropped: Vector<Position>,
-    /// Set on an idle channel whose ticks are behind the frontier: from this position on its floor
+    /// Set on an idle channel whose ticks are behind the frontier: from this position on its watermark
     /// is at least the checkpoint's frontier, though no tick says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raised: Option<Position>,

@@ -145,27 +145,27 @@ impl<C> ConsumerBuilder<C> {
 
     /// Sets what happens to late messages. [`LatePolicy::Error`] unless set.
     pub const fn late_policy(mut self, late: LatePolicy) -> Self {
-        self.config.late = late;
+        self.config.late_policy = late;
         self
     }
 
     /// Ends packs at multiples of a duration of 1 ms or more, instead of at every tick: for channels
     /// whose ticks don't line up. Off unless set.
     pub const fn align_to(mut self, interval: Duration) -> Self {
-        self.config.align = Some(interval);
+        self.config.align_to = Some(interval);
         self
     }
 
     /// Sets the memory for what is read ahead, in bytes. 64 MiB unless set.
     pub const fn budget_bytes(mut self, bytes: usize) -> Self {
-        self.config.budget = bytes;
+        self.config.budget_bytes = bytes;
         self
     }
 
     /// Lets a channel that is caught up and silent for so long no longer hold packs back. Off unless
     /// set: the consumer waits. Late messages must be delivered or dropped then.
     pub const fn idle_after(mut self, silence: Duration) -> Self {
-        self.config.idle = Some(silence);
+        self.config.idle_after = Some(silence);
         self
     }
 
@@ -185,7 +185,7 @@ impl<C> ConsumerBuilder<C> {
 
     /// Sets how many producers with sessions a channel may have, and how long they are remembered.
     pub const fn producer_limits(mut self, limits: ProducerLimits) -> Self {
-        self.config.producers = limits;
+        self.config.producer_limits = limits;
         self
     }
 

@@ -16,30 +16,30 @@ use crate::record::Timestamp;
 /// use msgstream_core::merge::LatePolicy;
 /// use msgstream_core::consume::ConsumerConfig;
 /// let config = ConsumerConfig::default()
-///     .with_late(LatePolicy::Deliver)
-///     .with_idle(Duration::from_secs(30))
-///     .with_budget(256 << 20);
-/// assert_eq!(config.idle, Some(Duration::from_secs(30)));
+///     .with_late_policy(LatePolicy::Deliver)
+///     .with_idle_after(Duration::from_secs(30))
+///     .with_budget_bytes(256 << 20);
+/// assert_eq!(config.idle_after, Some(Duration::from_secs(30)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsumerConfig {
     /// What happens to late records. An error unless set.
-    pub late: LatePolicy,
+    pub late_policy: LatePolicy,
     /// Packs end at multiples of this duration instead of at every tick: for channels whose ticks
     /// don't line up. Off unless set.
-    pub align: Option<Duration>,
-    /// Memory for what is read ahead, in bytes, see [`MergeConfig::budget`]. 64 MiB unless set.
-    pub budget: usize,
+    pub align_to: Option<Duration>,
+    /// Memory for what is read ahead, in bytes, see [`MergeConfig::budget_bytes`]. 64 MiB unless set.
+    pub budget_bytes: usize,
     /// How many producers with sessions a channel may have, and how long they are remembered, see
-    /// [`MergeConfig::producers`].
-    pub producers: ProducerLimits,
+    /// [`MergeConfig::producer_limits`].
+    pub producer_limits: ProducerLimits,
     /// How many records a checkpoint may hold back, see [`MergeConfig::max_span`]. 10 million
     /// unless set.
     pub max_span: u64,
     /// A channel that is caught up and silent for so long no longer holds packs back. Off unless
     /// set: the stream waits.
-    pub idle: Option<Duration>,
+    pub idle_after: Option<Duration>,
     /// A tick further ahead of the system's clock is refused. Off unless set: replaying needs no
     /// clock.
     pub max_tick_ahead: Option<Duration>,
@@ -48,7 +48,7 @@ pub struct ConsumerConfig {
     /// seconds unless set; with zero they are returned at once.
     pub retry_for: Duration,
     /// At most so many records in one read. 1,024 unless set.
-    pub batch: usize,
+    pub max_records: usize,
     /// How long one read waits at the end of a channel. 1 second unless set.
     pub wait: Duration,
 }
@@ -57,15 +57,15 @@ impl Default for ConsumerConfig {
     fn default() -> Self {
         let merge = MergeConfig::default();
         Self {
-            late: merge.late,
-            align: None,
-            budget: merge.budget,
-            producers: merge.producers,
+            late_policy: merge.late_policy,
+            align_to: None,
+            budget_bytes: merge.budget_bytes,
+            producer_limits: merge.producer_limits,
             max_span: merge.max_span,
-            idle: None,
+            idle_after: None,
             max_tick_ahead: None,
             retry_for: RETRY_FOR,
-            batch: 1024,
+            max_records: 1024,
             wait: Duration::from_secs(1),
         }
     }
@@ -74,29 +74,29 @@ impl Default for ConsumerConfig {
 impl ConsumerConfig {
     /// The same with another policy for late records.
     #[must_use]
-    pub const fn with_late(mut self, late: LatePolicy) -> Self {
-        self.late = late;
+    pub const fn with_late_policy(mut self, late: LatePolicy) -> Self {
+        self.late_policy = late;
         self
     }
 
     /// The same with packs that end at multiples of a duration of 1 ms or more.
     #[must_use]
-    pub const fn with_align(mut self, grid: Duration) -> Self {
-        self.align = Some(grid);
+    pub const fn with_align_to(mut self, interval: Duration) -> Self {
+        self.align_to = Some(interval);
         self
     }
 
     /// The same with another budget, in bytes.
     #[must_use]
-    pub const fn with_budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
+    pub const fn with_budget_bytes(mut self, bytes: usize) -> Self {
+        self.budget_bytes = bytes;
         self
     }
 
     /// The same with other limits for producers.
     #[must_use]
-    pub const fn with_producers(mut self, producers: ProducerLimits) -> Self {
-        self.producers = producers;
+    pub const fn with_producer_limits(mut self, producers: ProducerLimits) -> Self {
+        self.producer_limits = producers;
         self
     }
 
@@ -109,8 +109,8 @@ impl ConsumerConfig {
 
     /// The same with channels that may be idle. Late records must be delivered or dropped then.
     #[must_use]
-    pub const fn with_idle(mut self, after: Duration) -> Self {
-        self.idle = Some(after);
+    pub const fn with_idle_after(mut self, after: Duration) -> Self {
+        self.idle_after = Some(after);
         self
     }
 
@@ -130,8 +130,8 @@ impl ConsumerConfig {
 
     /// The same with another number of records in one read.
     #[must_use]
-    pub const fn with_batch(mut self, records: usize) -> Self {
-        self.batch = records;
+    pub const fn with_max_records(mut self, records: usize) -> Self {
+        self.max_records = records;
         self
     }
 
@@ -143,19 +143,19 @@ impl ConsumerConfig {
     }
 
     pub(super) fn merge(&self) -> Result<MergeConfig> {
-        if self.idle.is_some() && self.late == LatePolicy::Error {
+        if self.idle_after.is_some() && self.late_policy == LatePolicy::Error {
             let reason = "idle channels go with late records delivered or dropped, not refused: what an idle channel brings later may be late by no fault of its producer";
             return Err(Error::Config { reason: reason.into() });
         }
-        if let Some(grid) = self.align.filter(|grid| Timestamp::span(*grid) == 0) {
-            let reason = format!("packs can't be aligned at {grid:?}: the least is 1 ms");
+        if let Some(interval) = self.align_to.filter(|interval| Timestamp::span(*interval) == 0) {
+            let reason = format!("packs can't be aligned at {interval:?}: the least is 1 ms");
             return Err(Error::Config { reason });
         }
         Ok(MergeConfig::default()
-            .with_late(self.late)
-            .with_grid(self.align.map_or(1, Timestamp::span))
-            .with_budget(self.budget)
-            .with_producers(self.producers)
+            .with_late_policy(self.late_policy)
+            .with_align_to(self.align_to.map_or(1, Timestamp::span))
+            .with_budget_bytes(self.budget_bytes)
+            .with_producer_limits(self.producer_limits)
             .with_max_span(self.max_span))
     }
 }

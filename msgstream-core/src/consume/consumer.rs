@@ -280,7 +280,7 @@ impl<C> Consumer<C> {
     /// # Errors
     /// [`Error::Config`] for [`LatePolicy::Error`] if channels may be idle.
     pub fn set_late_policy(&mut self, late: LatePolicy) -> Result<()> {
-        self.aligned.set_late(late)
+        self.aligned.set_late_policy(late)
     }
 
     /// Sets how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`]; `None` is
@@ -301,13 +301,13 @@ impl<C> Consumer<C> {
     /// Sets the memory for what is read ahead, in bytes, after [`Error::WindowTooLarge`]; 0 is taken
     /// as 1.
     pub fn set_budget_bytes(&mut self, bytes: usize) {
-        self.aligned.set_budget(bytes);
+        self.aligned.set_budget_bytes(bytes);
     }
 
     /// Sets how many producers with sessions a channel may have and how long they are remembered,
     /// after [`Error::TooManyProducers`].
     pub fn set_producer_limits(&mut self, limits: ProducerLimits) {
-        self.aligned.set_producers(limits);
+        self.aligned.set_producer_limits(limits);
     }
 
     /// Sets how many records a checkpoint may hold back, after [`Error::SpanTooLong`].

@@ -192,8 +192,8 @@ impl Dedup {
     ) {
         let mut changes = self.head.ticked(tick);
         let (closed, silent) = (Timestamp::span(limits.closed), Timestamp::span(limits.silent));
-        let grid = (closed.min(silent) / 8).max(1);
-        if before.is_none_or(|before| before.0 / grid != tick.0 / grid) {
+        let interval = (closed.min(silent) / 8).max(1);
+        if before.is_none_or(|before| before.0 / interval != tick.0 / interval) {
             self.head.forget(&mut changes, |state| {
                 let after = if state.closed { closed } else { silent };
                 state.heard.is_some_and(|heard| tick.0 - heard.0.min(tick.0) > after)

@@ -32,7 +32,7 @@ pub enum Error {
     Encode(#[from] EncodeError),
     /// A record came after a tick that had promised that it wouldn't, and the policy is to stop.
     #[error(
-        "the record at {position} of channel `{channel}` is late: its time {ts} is not after the tick {floor} before it; set another late policy to go on, or mend the producer"
+        "the record at {position} of channel `{channel}` is late: its time {ts} is not after the tick {watermark} before it; set another late policy to go on, or mend the producer"
     )]
     Late {
         /// The channel.
@@ -42,7 +42,7 @@ pub enum Error {
         /// Its time.
         ts: Timestamp,
         /// The channel's greatest tick before it.
-        floor: Timestamp,
+        watermark: Timestamp,
     },
     /// One interval needs more memory than the budget has left, with everything given up that can
     /// be read again later.
@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// More producers with sessions wrote to a channel than are remembered.
     #[error(
-        "channel `{channel}` has a record of one producer more than the {limit} that are remembered, at {position}: close sessions that are done, or raise the limit with `set_producers`"
+        "channel `{channel}` has a record of one producer more than the {limit} that are remembered, at {position}: close sessions that are done, or raise the limit with `set_producer_limits`"
     )]
     TooManyProducers {
         /// The channel.

@@ -32,7 +32,7 @@ impl Merge {
         if channel.taken == Some(position) {
             return Ok(true);
         }
-        let max = self.config.producers.max;
+        let max = self.config.producer_limits.max;
         let judged = if record.meta.msg_type == MsgType::TIME_TICK {
             channel.dedup.tick(stamp, max)
         } else {
@@ -56,7 +56,7 @@ impl Merge {
         let Some((control, epoch)) = Control::read(record) else { return Ok(true) };
         self.counts.control += 1;
         if !channel.is_replay(record.position) {
-            let max = self.config.producers.max;
+            let max = self.config.producer_limits.max;
             let noted = channel.dedup.control(&control, epoch, max);
             noted.map_err(|TooMany| self.too_many(channel, record))?;
             self.note_missing(channel, &control.producer);
@@ -82,7 +82,7 @@ impl Merge {
         Error::TooManyProducers {
             channel: channel.name.to_string(),
             position: record.position,
-            limit: self.config.producers.max,
+            limit: self.config.producer_limits.max,
         }
     }
 }

@@ -107,7 +107,7 @@ impl Merge {
 
     pub(super) fn blocks_next(&self, channel: &Channel) -> bool {
         channel.standing == Standing::Active
-            && self.boundaries.first().is_none_or(|end| channel.floor < Some(end))
+            && self.boundaries.first().is_none_or(|end| channel.watermark < Some(end))
     }
 
     /// How much may be read of a channel now, in bytes of [`Record::footprint`]; 0 is paused.
@@ -170,7 +170,7 @@ impl Merge {
     /// # Errors
     /// [`Error::WindowTooLarge`] where the next pack needs more than the budget has left, with
     /// everything given up that can be: not what channels hold that have ended, nor what idle ones
-    /// hold after their last tick. Nothing is lost: after [`Merge::set_budget`] the stream goes on.
+    /// hold after their last tick. Nothing is lost: after [`Merge::set_budget_bytes`] the stream goes on.
     pub fn relieve(&mut self, slot: Slot) -> Result<Option<Eviction>> {
         if !self.blocks(slot) || self.wants(slot) > 0 {
             return Ok(None);
@@ -201,9 +201,9 @@ impl Merge {
     }
 
     /// Changes the budget, in bytes; 0 is taken as 1.
-    pub fn set_budget(&mut self, bytes: usize) {
+    pub fn set_budget_bytes(&mut self, bytes: usize) {
         let bytes = bytes.max(1);
-        self.config.budget = bytes;
+        self.config.budget_bytes = bytes;
         self.budget.total = bytes;
         self.budget.starving = false;
         self.budget.resize(self.slots.iter_mut().flatten());
@@ -237,7 +237,7 @@ impl Merge {
             channel.standing = Standing::Active;
             self.retouch.push(slot);
         } else {
-            self.floors.remove(channel.floor);
+            self.watermarks.remove(channel.watermark);
         }
         for tick in channel.rewind(to) {
             let boundary = self.config.boundary(tick.ts);
@@ -245,7 +245,7 @@ impl Merge {
                 self.boundaries.remove(boundary);
             }
         }
-        self.floors.add(channel.floor);
+        self.watermarks.add(channel.watermark);
         channel.account.evicted = true;
         self.budget.settle(channel);
         self.late.retain(|late| late.0.1 != slot || late.0.2.seq <= to.seq);
@@ -255,7 +255,7 @@ impl Merge {
     }
 
     /// How far the clock of an active channel is, for [`Merge::status`].
-    pub(super) fn greatest_floor(&self) -> Option<Timestamp> {
-        self.slots.iter().flatten().filter_map(|c| c.floor).max()
+    pub(super) fn greatest_watermark(&self) -> Option<Timestamp> {
+        self.slots.iter().flatten().filter_map(|c| c.watermark).max()
     }
 }

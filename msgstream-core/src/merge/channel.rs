@@ -12,7 +12,7 @@ use crate::dedup::Dedup;
 use crate::record::Timestamp;
 use crate::record::{Incarnation, Position, Record};
 
-/// A buffered record, in the order of packs. `eff` is its time, or just after its channel's floor
+/// A buffered record, in the order of packs. `eff` is its time, or just after its channel's watermark
 /// where it was late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
@@ -26,7 +26,7 @@ pub(super) struct Tick {
     pub(super) ts: Timestamp,
     pub(super) position: Position,
     pub(super) seq: Seq,
-    pub(super) floor_before: Option<Timestamp>,
+    pub(super) watermark_before: Option<Timestamp>,
     /// How many records of the channel were read with it.
     pub(super) read: u64,
 }
@@ -40,7 +40,7 @@ impl Tick {
 /// Whether a channel holds the frontier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// No pack ends after its floor.
+    /// No pack ends after its watermark.
     Active,
     /// It is silent, and packs go on without it.
     Idle,
@@ -54,28 +54,28 @@ pub(super) struct Channel {
     pub(super) source: TickSource,
     pub(super) standing: Standing,
     /// The greatest accepted tick.
-    pub(super) floor: Option<Timestamp>,
+    pub(super) watermark: Option<Timestamp>,
     /// The frontier when the channel joined; records at or before it belong to no pack.
     pub(super) joined: Option<Timestamp>,
     pub(super) chunks: Chunks,
-    /// Records at or before the floor, ready for packs.
+    /// Records at or before the watermark, ready for packs.
     sealed: VecDeque<Key>,
     /// Records since the last tick, as they came.
     open: Vec<Key>,
     /// `open` is in order, and all of it is at or before this time.
     open_sorted: bool,
     open_last: Option<Timestamp>,
-    /// Records that an earlier tick left behind: they are after the floor.
+    /// Records that an earlier tick left behind: they are after the watermark.
     early: BinaryHeap<Reverse<Key>>,
     /// Accepted ticks that are not behind the frontier.
     pub(super) ticks: VecDeque<Tick>,
     /// The first tick at or after the frontier, as of the last pack.
     pub(super) cut: Option<Tick>,
-    /// From which record on which floor was in force; the first one covers the first live record.
-    pub(super) floors: VecDeque<(Seq, Option<Timestamp>)>,
+    /// From which record on which watermark was in force; the first one covers the first live record.
+    pub(super) watermarks: VecDeque<(Seq, Option<Timestamp>)>,
     /// A record was kept under the last of them.
-    floor_used: bool,
-    /// A floor that takes effect when reading gets there, from a checkpoint.
+    watermark_used: bool,
+    /// A watermark that takes effect when reading gets there, from a checkpoint.
     pub(super) raise_ahead: Option<(Position, Timestamp)>,
     /// The last record that was judged before the checkpoint.
     pub(super) replay_to: Option<Position>,
@@ -114,16 +114,16 @@ impl Channel {
         mark: Option<&Mark>,
         frontier: Option<Timestamp>,
     ) -> Self {
-        let mut floor = mark.and_then(|m| m.floor);
+        let mut watermark = mark.and_then(|m| m.watermark);
         let mut raise_ahead = mark.and_then(|m| m.raised).zip(frontier);
         if raise_ahead.take_if(|(at, _)| mark.is_some_and(|m| *at <= m.resume)).is_some() {
-            floor = floor.max(frontier);
+            watermark = watermark.max(frontier);
         }
         Self {
             name,
             source,
             standing: Standing::Active,
-            floor,
+            watermark,
             joined: if mark.is_none() { frontier } else { None },
             chunks: Chunks::default(),
             sealed: VecDeque::new(),
@@ -133,8 +133,8 @@ impl Channel {
             early: BinaryHeap::new(),
             ticks: VecDeque::new(),
             cut: None,
-            floors: VecDeque::from([(Seq::FIRST, floor)]),
-            floor_used: false,
+            watermarks: VecDeque::from([(Seq::FIRST, watermark)]),
+            watermark_used: false,
             raise_ahead,
             replay_to: mark.and_then(|m| m.cut),
             dedup: mark
@@ -172,9 +172,9 @@ impl Channel {
         record.footprint() - size_of::<Record>()
     }
 
-    /// The time at which a record counts: its own, or just after the floor where it is late.
+    /// The time at which a record counts: its own, or just after the watermark where it is late.
     pub(super) fn effective(&self, ts: Timestamp) -> Timestamp {
-        self.floor.map_or(ts, |floor| ts.max(floor.next()))
+        self.watermark.map_or(ts, |watermark| ts.max(watermark.next()))
     }
 
     /// Whether the record at a position was judged before the checkpoint.
@@ -196,26 +196,26 @@ impl Channel {
         self.open_sorted &= self.open_last.is_none_or(|last| last <= key.eff);
         self.open_last = self.open_last.max(Some(key.eff));
         self.open.push(key);
-        self.floor_used = true;
+        self.watermark_used = true;
     }
 
-    /// Raises the floor from a place on. The caller knows that it rises.
-    pub(super) fn raise_floor(&mut self, from: Seq, floor: Timestamp) {
-        self.floor = Some(floor);
-        if !self.floor_used {
-            self.floors.pop_back();
+    /// Raises the watermark from a place on. The caller knows that it rises.
+    pub(super) fn raise_watermark(&mut self, from: Seq, watermark: Timestamp) {
+        self.watermark = Some(watermark);
+        if !self.watermark_used {
+            self.watermarks.pop_back();
         }
-        self.floors.push_back((from, Some(floor)));
-        self.floor_used = false;
+        self.watermarks.push_back((from, Some(watermark)));
+        self.watermark_used = false;
     }
 
-    /// Accepts a tick above the floor. One that isn't above the frontier ends no pack and cuts
+    /// Accepts a tick above the watermark. One that isn't above the frontier ends no pack and cuts
     /// none. Costs O(1) amortised per record on sorted data.
     pub(super) fn tick(&mut self, tick: Tick, frontier: Option<Timestamp>) {
         if Some(tick.ts) > frontier {
             self.ticks.push_back(tick);
         }
-        self.raise_floor(tick.seq.next(), tick.ts);
+        self.raise_watermark(tick.seq.next(), tick.ts);
         self.seal(tick.ts);
     }
 
@@ -224,7 +224,7 @@ impl Channel {
         for tick in self.ticks.iter_mut().rev().take_while(|tick| tick.seq >= began) {
             tick.seq = began.before();
         }
-        if let Some((from, _)) = self.floors.back_mut().filter(|(from, _)| *from > began) {
+        if let Some((from, _)) = self.watermarks.back_mut().filter(|(from, _)| *from > began) {
             *from = began;
         }
     }
@@ -252,7 +252,7 @@ impl Channel {
         }
         (self.open_sorted, self.open_last) = (true, None);
         if !sorted {
-            // What was sealed before is at or before the floor, so all of it stays in front.
+            // What was sealed before is at or before the watermark, so all of it stays in front.
             // The stable sort takes runs as they are: nearly sorted data costs little.
             let (front, back) = self.sealed.as_mut_slices();
             match from.checked_sub(front.len()) {
@@ -271,7 +271,7 @@ impl Channel {
 
     /// Takes back what was sealed without a tick, when an idle channel goes on.
     pub(super) fn unseal(&mut self) {
-        let ready = self.sealed.partition_point(|key| Some(key.eff) <= self.floor);
+        let ready = self.sealed.partition_point(|key| Some(key.eff) <= self.watermark);
         self.early.extend(self.sealed.drain(ready..).map(Reverse));
     }
 
@@ -319,14 +319,14 @@ impl Channel {
                 self.early.push(Reverse(key))
             }
         }
-        // What covers the first live record stays; the tick's own floor is in force after it.
-        while self.floors.back().is_some_and(|(from, _)| *from >= to.seq.next()) {
-            self.floors.pop_back();
+        // What covers the first live record stays; the tick's own watermark is in force after it.
+        while self.watermarks.back().is_some_and(|(from, _)| *from >= to.seq.next()) {
+            self.watermarks.pop_back();
         }
-        self.floors.push_back((to.seq.next(), Some(to.ts)));
-        self.floor_used = false;
+        self.watermarks.push_back((to.seq.next(), Some(to.ts)));
+        self.watermark_used = false;
         let kept = self.ticks.partition_point(|tick| tick.position <= to.position);
-        self.floor = Some(to.ts);
+        self.watermark = Some(to.ts);
         self.greatest = Timestamp::MIN;
         self.last_read = Some(to.position);
         self.read = to.read;

@@ -9,23 +9,23 @@ use crate::record::Timestamp;
 /// ```
 /// use msgstream_core::merge::LatePolicy;
 /// use msgstream_core::timetick::merge::MergeConfig;
-/// let config = MergeConfig::default().with_late(LatePolicy::Deliver).with_budget(16 << 20);
-/// assert_eq!(config.budget, 16 << 20);
+/// let config = MergeConfig::default().with_late_policy(LatePolicy::Deliver).with_budget_bytes(16 << 20);
+/// assert_eq!(config.budget_bytes, 16 << 20);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MergeConfig {
     /// What happens to records that come after a tick had promised that they wouldn't.
-    pub late: LatePolicy,
+    pub late_policy: LatePolicy,
     /// Packs end at multiples of this many timestamp units (see [`Timestamp::span`]) instead of at
     /// every tick. 1 is every tick.
-    pub grid: u64,
+    pub align_to: u64,
     /// The memory for what is read and not handed out yet, in bytes of
     /// [`Record::footprint`](crate::record::Record::footprint), reads in flight included. One
     /// record per channel may exceed it.
-    pub budget: usize,
+    pub budget_bytes: usize,
     /// How many producers with sessions a channel may have, and how long they are remembered.
-    pub producers: ProducerLimits,
+    pub producer_limits: ProducerLimits,
     /// How many records of a channel a checkpoint may hold back, from its mark's
     /// [`resume`](crate::checkpoint::Mark::resume) to its [`cut`](crate::checkpoint::Mark::cut). A
     /// message with a time far in the future holds `resume` back until then, and a resumed stream
@@ -38,10 +38,10 @@ impl Default for MergeConfig {
     /// Late records are an error, packs end at every tick, 64 MiB, 10 million records.
     fn default() -> Self {
         Self {
-            late: LatePolicy::Error,
-            grid: 1,
-            budget: 64 << 20,
-            producers: ProducerLimits::default(),
+            late_policy: LatePolicy::Error,
+            align_to: 1,
+            budget_bytes: 64 << 20,
+            producer_limits: ProducerLimits::default(),
             max_span: 10_000_000,
         }
     }
@@ -50,29 +50,29 @@ impl Default for MergeConfig {
 impl MergeConfig {
     /// The same with another policy for late records.
     #[must_use]
-    pub const fn with_late(mut self, late: LatePolicy) -> Self {
-        self.late = late;
+    pub const fn with_late_policy(mut self, late: LatePolicy) -> Self {
+        self.late_policy = late;
         self
     }
 
-    /// The same with packs that end at multiples of `grid` timestamp units.
+    /// The same with packs that end at multiples of `interval` timestamp units.
     #[must_use]
-    pub const fn with_grid(mut self, grid: u64) -> Self {
-        self.grid = grid;
+    pub const fn with_align_to(mut self, interval: u64) -> Self {
+        self.align_to = interval;
         self
     }
 
     /// The same with another budget, in bytes.
     #[must_use]
-    pub const fn with_budget(mut self, bytes: usize) -> Self {
-        self.budget = bytes;
+    pub const fn with_budget_bytes(mut self, bytes: usize) -> Self {
+        self.budget_bytes = bytes;
         self
     }
 
     /// The same with other limits for producers.
     #[must_use]
-    pub const fn with_producers(mut self, producers: ProducerLimits) -> Self {
-        self.producers = producers;
+    pub const fn with_producer_limits(mut self, producers: ProducerLimits) -> Self {
+        self.producer_limits = producers;
         self
     }
 
@@ -84,10 +84,10 @@ impl MergeConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        if self.grid == 0 {
-            return Err(Error::Config { reason: "the grid is 0; 1 cuts at every tick".into() });
+        if self.align_to == 0 {
+            return Err(Error::Config { reason: "the interval is 0; 1 cuts at every tick".into() });
         }
-        if self.budget == 0 {
+        if self.budget_bytes == 0 {
             return Err(Error::Config { reason: "the memory budget is 0 bytes".into() });
         }
         Ok(())
@@ -95,12 +95,12 @@ impl MergeConfig {
 
     /// The boundary that a tick stands for.
     pub(super) const fn boundary(&self, tick: Timestamp) -> Timestamp {
-        Timestamp(tick.0 - tick.0 % self.grid)
+        Timestamp(tick.0 - tick.0 % self.align_to)
     }
 
     /// The first boundary at or after a time; the time itself where none fits.
     pub(super) fn boundary_after(&self, ts: Timestamp) -> Timestamp {
-        let next = ts.0.checked_next_multiple_of(self.grid);
+        let next = ts.0.checked_next_multiple_of(self.align_to);
         // Nothing could follow a pack that ends with time.
         next.filter(|next| *next < u64::MAX).map_or(ts, Timestamp)
     }
@@ -126,13 +126,13 @@ pub enum TickSource {
     #[default]
     Written,
     /// It has none, as an ordinary topic of someone else's: they follow from the data. After each
-    /// record the channel ticks at the greatest timestamp seen so far, less a delay, cut to a grid;
+    /// record the channel ticks at the greatest timestamp seen so far, less a delay, cut to a interval;
     /// both in timestamp units, see [`Timestamp::span`]. Ticks that are written are honoured too.
     Synthetic {
         /// How far behind the greatest timestamp a record may still be in time.
         delay: u64,
         /// Ticks are multiples of this; 0 is taken as 1.
-        grid: u64,
+        interval: u64,
     },
 }
 
@@ -141,8 +141,10 @@ impl TickSource {
     pub(super) const fn derive(self, greatest: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Written => None,
-            Self::Synthetic { delay, grid } => match greatest.0.checked_sub(delay) {
-                Some(tick) => Some(Timestamp(tick - tick % if grid == 0 { 1 } else { grid })),
+            Self::Synthetic { delay, interval } => match greatest.0.checked_sub(delay) {
+                Some(tick) => {
+                    Some(Timestamp(tick - tick % if interval == 0 { 1 } else { interval }))
+                }
                 None => None,
             },
         }

@@ -22,7 +22,7 @@ impl Merge {
     /// # Errors
     /// [`Error::TickTooFar`], [`Error::TooManyProducers`]; `records` then holds the refused record
     /// and what follows it, and the rest was taken. The same call goes on after
-    /// [`Merge::ignore_tick`] or [`Merge::set_tick_limit`], [`Merge::set_producers`].
+    /// [`Merge::ignore_tick`] or [`Merge::set_tick_limit`], [`Merge::set_producer_limits`].
     pub fn push(&mut self, slot: Slot, records: &mut Vec<Record>, next: Position) -> Result<()> {
         self.begin(slot, records.first().map_or(next, |record| record.position));
         if !records.is_empty() {
@@ -148,7 +148,7 @@ impl Merge {
         let kept = Some(eff) > self.end.frontier;
         if kept {
             let key = Key { eff, seq };
-            if late && self.config.late == LatePolicy::Error {
+            if late && self.config.late_policy == LatePolicy::Error {
                 self.late.push(Reverse((eff, slot, key)));
             }
             channel.payload_bytes += Channel::payload_cost(record);
@@ -210,12 +210,12 @@ impl Merge {
     }
 
     /// Nothing follows: whatever the channel still holds belongs to packs that end with its last
-    /// tick, on the grid after it where there is one.
+    /// tick, on the interval after it where there is one.
     fn end_channel(&mut self, channel: &mut Channel, ts: Timestamp, position: Position, seq: Seq) {
         self.accept(channel, ts, position, seq);
-        self.floors.remove(channel.floor);
+        self.watermarks.remove(channel.watermark);
         channel.standing = Standing::Ended;
-        let boundary = channel.floor.map(|floor| self.config.boundary_after(floor));
+        let boundary = channel.watermark.map(|watermark| self.config.boundary_after(watermark));
         if boundary > self.end.frontier {
             channel.end_boundary = boundary;
             self.boundaries.extend(boundary);
@@ -230,38 +230,40 @@ impl Merge {
         position: Position,
         seq: Seq,
     ) -> bool {
-        let floor_before = channel.floor;
-        if Some(ts) <= floor_before {
+        let watermark_before = channel.watermark;
+        if Some(ts) <= watermark_before {
             return false;
         }
-        self.floors.remove(floor_before);
-        self.floors.add(Some(ts));
+        self.watermarks.remove(watermark_before);
+        self.watermarks.add(Some(ts));
         let boundary = self.config.boundary(ts);
         if Some(boundary) > self.end.frontier {
             self.boundaries.add(boundary);
         }
         if !channel.is_replay(position) {
-            channel.dedup.ticked(position, floor_before, ts, &self.config.producers);
+            channel.dedup.ticked(position, watermark_before, ts, &self.config.producer_limits);
         }
         let read = channel.read + 1;
-        channel.tick(Tick { ts, position, seq, floor_before, read }, self.end.frontier);
+        channel.tick(Tick { ts, position, seq, watermark_before, read }, self.end.frontier);
         true
     }
 
-    /// Raises the floor of a channel that was idle before the checkpoint, once reading is there.
+    /// Raises the watermark of a channel that was idle before the checkpoint, once reading is there.
     fn reach_raise(&mut self, channel: &mut Channel, position: Position, seq: Seq) {
         let reached = channel.raise_ahead.take_if(|(at, _)| *at <= position);
-        if let Some((_, floor)) = reached.filter(|(_, floor)| Some(*floor) > channel.floor) {
-            self.floors.remove(channel.floor);
-            self.floors.add(Some(floor));
-            channel.raise_floor(seq, floor);
-            channel.seal(floor);
+        if let Some((_, watermark)) =
+            reached.filter(|(_, watermark)| Some(*watermark) > channel.watermark)
+        {
+            self.watermarks.remove(channel.watermark);
+            self.watermarks.add(Some(watermark));
+            channel.raise_watermark(seq, watermark);
+            channel.seal(watermark);
         }
     }
 
     /// Changes how many producers a channel may have and how long they are remembered.
-    pub fn set_producers(&mut self, producers: ProducerLimits) {
-        self.config.producers = producers;
+    pub fn set_producer_limits(&mut self, producers: ProducerLimits) {
+        self.config.producer_limits = producers;
     }
 
     /// Changes how many records a checkpoint may hold back.

@@ -51,19 +51,21 @@ impl Channel {
         // What was judged before a checkpoint stays judged: its producers are those after it.
         let cut = if silent { self.last_read } else { tick }.max(self.replay_to);
         let live = self.chunks.first_live();
-        self.forget_floors(live.map(|(seq, _)| seq));
+        self.forget_watermarks(live.map(|(seq, _)| seq));
         let before = |position: &Position| silent || tick.is_some_and(|tick| *position < tick);
-        let (resume, floor) = match live.filter(|(_, position)| before(position)) {
-            Some((_, position)) => (position, self.floors.front().and_then(|(_, floor)| *floor)),
-            None if silent => (self.next?, self.floor),
-            None => self.cut.map(|tick| (tick.position, tick.floor_before))?,
+        let (resume, watermark) = match live.filter(|(_, position)| before(position)) {
+            Some((_, position)) => {
+                (position, self.watermarks.front().and_then(|(_, watermark)| *watermark))
+            }
+            None if silent => (self.next?, self.watermark),
+            None => self.cut.map(|tick| (tick.position, tick.watermark_before))?,
         };
         // An end that comes after an idle time is no tick where it is behind the frontier.
         if Some(resume) < self.resume {
             return None;
         }
         self.resume = Some(resume);
-        // Packs go on ending; the floor follows them without a new mark for each.
+        // Packs go on ending; the watermark follows them without a new mark for each.
         let raised = self.next.filter(|_| silent);
         let settle_at = if planted(Bug::StateAtResume) { Some(resume) } else { tick };
         if let Some(cut) = settle_at {
@@ -72,18 +74,18 @@ impl Channel {
         let producers = if silent { self.dedup.at_head() } else { self.dedup.at_cut() };
         let dropped = self.dedup.dropped(resume, cut.unwrap_or(resume));
         let incarnation = self.incarnation;
-        Some(Mark { resume, floor, cut, producers, dropped, raised, incarnation })
+        Some(Mark { resume, watermark, cut, producers, dropped, raised, incarnation })
     }
 
-    /// Drops the history of floors before the first live record.
-    fn forget_floors(&mut self, live: Option<Seq>) {
+    /// Drops the history of watermarks before the first live record.
+    fn forget_watermarks(&mut self, live: Option<Seq>) {
         let Some(live) = live else {
             // Only the last one can matter to a record that is read later.
-            self.floors.drain(..self.floors.len().saturating_sub(1));
+            self.watermarks.drain(..self.watermarks.len().saturating_sub(1));
             return;
         };
-        while self.floors.get(1).is_some_and(|(from, _)| *from <= live) {
-            self.floors.pop_front();
+        while self.watermarks.get(1).is_some_and(|(from, _)| *from <= live) {
+            self.watermarks.pop_front();
         }
     }
 
@@ -103,7 +105,7 @@ impl Channel {
         if first >= upto || records(first) <= max {
             return Ok(());
         }
-        // Before the cut no floor is at or after the end: what has such a time stays, and nothing
+        // Before the cut no watermark is at or after the end: what has such a time stays, and nothing
         // else does.
         let stays = |record: &Record| record.meta.timestamp > end;
         match self.chunks.find_live(first, upto, stays) {

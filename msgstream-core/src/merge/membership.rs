@@ -23,7 +23,7 @@ impl Merge {
         let frontier = self.end.frontier;
         let mark = self.end.channels.get(&name);
         let channel = Channel::new(name.clone(), source, mark, frontier);
-        self.floors.add(channel.floor);
+        self.watermarks.add(channel.watermark);
         let free = self.slots.iter().position(Option::is_none);
         let slot = free.unwrap_or_else(|| {
             self.slots.push(None);
@@ -63,7 +63,7 @@ impl Merge {
             return Checkpoint::default();
         };
         if channel.standing == Standing::Active {
-            self.floors.remove(channel.floor);
+            self.watermarks.remove(channel.watermark);
         }
         let cuts = channel.ticks.iter().map(|tick| self.config.boundary(tick.ts));
         for boundary in cuts.chain(channel.end_boundary) {
@@ -90,7 +90,7 @@ impl Merge {
     /// [`Error::Config`] with [`LatePolicy::Error`]: what an idle channel brings later may be late
     /// by no fault of its producer.
     pub fn set_idle(&mut self, slot: Slot) -> Result<bool> {
-        if self.config.late == LatePolicy::Error {
+        if self.config.late_policy == LatePolicy::Error {
             let reason = "idle channels go with late records delivered or dropped, not refused";
             return Err(Error::Config { reason: reason.into() });
         }
@@ -103,11 +103,11 @@ impl Merge {
             return Ok(false);
         }
         channel.standing = Standing::Idle;
-        // Coming back raises the floor at least as far.
+        // Coming back raises the watermark at least as far.
         channel.raise_ahead = None;
         channel.seal(crate::Timestamp::MAX);
-        let floor = channel.floor;
-        self.floors.remove(floor);
+        let watermark = channel.watermark;
+        self.watermarks.remove(watermark);
         self.counts.idled += 1;
         self.retouch.push(slot.0);
         self.queue_event(slot.0);
@@ -122,12 +122,12 @@ impl Merge {
             return;
         }
         channel.standing = Standing::Active;
-        if let Some(floor) = frontier.filter(|frontier| Some(*frontier) > channel.floor) {
-            channel.raise_floor(channel.chunks.next_seq(), floor);
+        if let Some(watermark) = frontier.filter(|frontier| Some(*frontier) > channel.watermark) {
+            channel.raise_watermark(channel.chunks.next_seq(), watermark);
         }
         channel.unseal();
-        let floor = channel.floor;
-        self.floors.add(floor);
+        let watermark = channel.watermark;
+        self.watermarks.add(watermark);
         self.counts.rejoined += 1;
         self.retouch.push(slot.0);
         self.queue_event(slot.0);

@@ -85,8 +85,8 @@ pub struct Merge {
     names: HashMap<Arc<str>, Slot>,
     /// The ends of packs to come, one for each tick above the frontier.
     boundaries: Multiset<Timestamp>,
-    /// The floors of the channels that hold the frontier.
-    floors: Multiset<Option<Timestamp>>,
+    /// The watermarks of the channels that hold the frontier.
+    watermarks: Multiset<Option<Timestamp>>,
     /// The time at which the next pack concerns a channel, for those that have something.
     events: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// Channels whose place changes with the next pack whatever comes.
@@ -103,7 +103,7 @@ impl Merge {
     /// A merge without channels, before its first pack.
     ///
     /// # Errors
-    /// [`Error::Config`] for a grid or a budget of 0.
+    /// [`Error::Config`] for a interval or a budget of 0.
     pub fn new(config: MergeConfig) -> Result<Self> {
         Self::resume(config, Checkpoint::default())
     }
@@ -121,12 +121,12 @@ impl Merge {
             slots: Vec::new(),
             names: HashMap::new(),
             boundaries: Multiset::new(),
-            floors: Multiset::new(),
+            watermarks: Multiset::new(),
             events: BinaryHeap::new(),
             retouch: Vec::new(),
             late: BinaryHeap::new(),
             tick_limit: Timestamp(u64::MAX - 1),
-            budget: Budget::new(config.budget),
+            budget: Budget::new(config.budget_bytes),
             counts: MergeCounts::default(),
             touched: Vec::new(),
         })
@@ -154,7 +154,9 @@ impl Merge {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let Some(end) = self.boundaries.first() else { return false };
-        self.floors.first().is_none_or(|floor| floor.is_some_and(|floor| floor >= end))
+        self.watermarks
+            .first()
+            .is_none_or(|watermark| watermark.is_some_and(|watermark| watermark >= end))
     }
 
     /// Forms the next pack, where every channel that holds the frontier has got that far.
@@ -163,12 +165,14 @@ impl Merge {
     /// [`Error::Late`] where the pack holds a late record and the policy is
     /// [`LatePolicy::Error`]; [`Error::SpanTooLong`] where the checkpoint after the pack would hold
     /// back more records of a channel than [`MergeConfig::max_span`]. Nothing is lost: the error
-    /// comes again until [`Merge::set_late`] or [`Merge::set_max_span`] changes that.
+    /// comes again until [`Merge::set_late_policy`] or [`Merge::set_max_span`] changes that.
     pub fn advance(&mut self) -> Result<Option<MsgPack>> {
         let Some(mut end) = self.boundaries.first().filter(|_| self.is_ready()) else {
             return Ok(None);
         };
-        if let (Some(Some(least)), true) = (self.floors.first(), planted(Bug::CutAtLeastFloor)) {
+        if let (Some(Some(least)), true) =
+            (self.watermarks.first(), planted(Bug::CutAtLeastWatermark))
+        {
             end = end.max(self.config.boundary(least));
             while self.boundaries.first() < Some(end) {
                 self.boundaries.remove_first();
@@ -222,7 +226,7 @@ impl Merge {
                 let late =
                     eff > record.meta.timestamp && record.meta.msg_type != MsgType::UNREADABLE;
                 self.counts.late += u64::from(late);
-                if late && self.config.late == LatePolicy::Drop {
+                if late && self.config.late_policy == LatePolicy::Drop {
                     self.counts.dropped_late += 1;
                     continue;
                 }
@@ -280,15 +284,15 @@ impl Merge {
             channel: channel.name.to_string(),
             position: record.position,
             ts: record.meta.timestamp,
-            // A late record counts just after the floor before it.
-            floor: Timestamp(key.eff.0.saturating_sub(1)),
+            // A late record counts just after the watermark before it.
+            watermark: Timestamp(key.eff.0.saturating_sub(1)),
         })
     }
 
     /// Sets what happens to late records, those that were read already included. Going back to
     /// [`LatePolicy::Error`] holds for those that are read from then on.
-    pub fn set_late(&mut self, late: LatePolicy) {
-        self.config.late = late;
+    pub fn set_late_policy(&mut self, late: LatePolicy) {
+        self.config.late_policy = late;
         if late != LatePolicy::Error {
             self.late.clear();
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// A sorted multiset: the boundaries to come, and the floors that hold the frontier.
+/// A sorted multiset: the boundaries to come, and the watermarks that hold the frontier.
 #[derive(Debug)]
 pub(super) struct Multiset<K>(BTreeMap<K, usize>);
 

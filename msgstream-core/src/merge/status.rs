@@ -90,7 +90,7 @@ pub struct ChannelStatus {
     /// What it is doing.
     pub state: ChannelState,
     /// Its greatest tick, `None` before the first.
-    pub floor: Option<Timestamp>,
+    pub watermark: Option<Timestamp>,
     /// How far its greatest tick is behind that of the channel that is furthest, in ms; `None`
     /// before its first tick.
     pub lag_ms: Option<u64>,
@@ -157,10 +157,10 @@ impl fmt::Display for MergeStatus {
         for c in &self.channels {
             write!(
                 f,
-                "\n{}: {}, floor {}, lag {} ms, {} messages, {} bytes, resume {}",
+                "\n{}: {}, watermark {}, lag {} ms, {} messages, {} bytes, resume {}",
                 c.channel,
                 c.state,
-                OrDash(c.floor),
+                OrDash(c.watermark),
                 OrDash(c.lag_ms),
                 c.buffered,
                 c.bytes,
@@ -181,7 +181,7 @@ impl Merge {
     /// What the merge is doing. Costs O(channels).
     #[must_use]
     pub fn status(&self) -> MergeStatus {
-        let furthest = self.greatest_floor();
+        let furthest = self.greatest_watermark();
         let mut channels: Vec<_> = self
             .slots
             .iter()
@@ -198,8 +198,8 @@ impl Merge {
                     }
                     Standing::Active => ChannelState::Ahead,
                 },
-                floor: c.floor,
-                lag_ms: c.floor.zip(furthest).map(|(f, g)| g.physical_ms() - f.physical_ms()),
+                watermark: c.watermark,
+                lag_ms: c.watermark.zip(furthest).map(|(f, g)| g.physical_ms() - f.physical_ms()),
                 buffered: c.chunks.live(),
                 bytes: c.used(),
                 resume: self.end.channels.get(&c.name).map(|mark| mark.resume),
@@ -211,7 +211,7 @@ impl Merge {
         MergeStatus {
             frontier: self.end.frontier,
             next_end: self.next_end(),
-            budget: self.config.budget,
+            budget: self.config.budget_bytes,
             bytes: channels.iter().map(|c| c.bytes).sum(),
             counts: self.counts,
             channels,

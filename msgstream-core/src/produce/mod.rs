@@ -15,7 +15,7 @@ pub use self::outcome::{PackReceipt, Produced};
 pub use self::producer::{InSession, NoSession, Producer};
 pub use self::session::{Opened, SessionConfig, SessionCounts, fence};
 pub use self::ticker::TimeTicker;
-pub use self::time_sync::{ProducerId, SyncError, TimeSync};
+pub use self::time_sync::{SyncError, TimeSync};
 use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};

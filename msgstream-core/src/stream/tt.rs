@@ -155,8 +155,8 @@ impl TtMsgStream {
     /// [`status`](Self::status) tells of it, and the log has a warning.
     ///
     /// Nothing is lost: the next call tries again, with success after
-    /// [`set_late`](Self::set_late), [`ignore_tick`](Self::ignore_tick),
-    /// [`set_budget`](Self::set_budget), [`set_producers`](Self::set_producers) or
+    /// [`set_late_policy`](Self::set_late_policy), [`ignore_tick`](Self::ignore_tick),
+    /// [`set_budget_bytes`](Self::set_budget_bytes), [`set_producer_limits`](Self::set_producer_limits) or
     /// [`set_max_span`](Self::set_max_span). [`Error::NotStarted`], [`Error::Closed`].
     ///
     /// # Cancel safety
@@ -260,8 +260,8 @@ impl TtMsgStream {
     ///
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) for [`LatePolicy::Error`] in a stream whose channels may be idle.
-    pub fn set_late(&mut self, late: LatePolicy) -> Result<()> {
-        self.aligned.set_late(late)
+    pub fn set_late_policy(&mut self, late: LatePolicy) -> Result<()> {
+        self.aligned.set_late_policy(late)
     }
 
     /// Changes how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`](crate::Error::TickTooFar);
@@ -271,14 +271,14 @@ impl TtMsgStream {
     }
 
     /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`](crate::Error::WindowTooLarge); 0 is taken as 1.
-    pub fn set_budget(&mut self, bytes: usize) {
-        self.aligned.set_budget(bytes);
+    pub fn set_budget_bytes(&mut self, bytes: usize) {
+        self.aligned.set_budget_bytes(bytes);
     }
 
     /// Changes how many producers with sessions a channel may have and how long they are
     /// remembered, after [`Error::TooManyProducers`](crate::Error::TooManyProducers).
-    pub fn set_producers(&mut self, producers: ProducerLimits) {
-        self.aligned.set_producers(producers);
+    pub fn set_producer_limits(&mut self, producers: ProducerLimits) {
+        self.aligned.set_producer_limits(producers);
     }
 
     /// Changes how many records a checkpoint may hold back, after [`Error::SpanTooLong`](crate::Error::SpanTooLong).

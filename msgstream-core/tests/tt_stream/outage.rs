@@ -31,7 +31,7 @@ async fn rig() -> (Rig, Vec<MsgPack>) {
 }
 
 fn config() -> ConsumerConfig {
-    ConsumerConfig::default().with_batch(4)
+    ConsumerConfig::default().with_max_records(4)
 }
 
 fn same(got: &[MsgPack], wanted: &[MsgPack]) {
@@ -206,7 +206,8 @@ async fn packs_that_dont_need_the_channel_come_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_cant_be_read_isnt_silent() {
     let idle = 10 * SECOND;
-    let config = ConsumerConfig::default().with_late(LatePolicy::Deliver).with_idle(idle);
+    let config =
+        ConsumerConfig::default().with_late_policy(LatePolicy::Deliver).with_idle_after(idle);
     let rig = Rig::new(&[("a", &[Msg(1), Tick(5), End(9)]), ("b", &[])]).await;
     let mut stream = consuming(rig.shared(), &["a", "b"], config).await;
     // Silent for a while, but not for long enough.

@@ -101,9 +101,9 @@ impl Aligned {
         let Some(input) = &mut self.inputs[slot.index()] else { return Ok(true) };
         let Some(reader) = input.reader.take() else { return Ok(true) };
         let mut limit =
-            Limit::default().with_records(self.config.batch).with_wait(self.config.wait);
+            Limit::default().with_records(self.config.max_records).with_wait(self.config.wait);
         limit.bytes = bytes;
-        if let (Some(idle), Some(since)) = (self.config.idle, input.silent_since) {
+        if let (Some(idle), Some(since)) = (self.config.idle_after, input.silent_since) {
             // Back in time to find that the channel is idle.
             let left = since.saturating_add(idle).saturating_sub(self.reads.polled());
             limit.wait = limit.wait.min(left.max(Duration::from_millis(1)));
@@ -182,7 +182,7 @@ impl Aligned {
             input.silent_since = None;
         }
         let idle =
-            |since| self.config.idle.is_some_and(|idle| polled.saturating_sub(since) >= idle);
+            |since| self.config.idle_after.is_some_and(|idle| polled.saturating_sub(since) >= idle);
         let silent = batch.records.is_empty() && input.silent_since.is_some_and(idle);
         if silent {
             // From here on a silence begins anew: the next reads wait as long as any.

@@ -12,11 +12,11 @@ use crate::record::Timestamp;
 impl Aligned {
     /// Sets what happens to late records, after [`Error::Late`](crate::Error::Late).
     ///
-    pub(crate) fn set_late(&mut self, late: LatePolicy) -> Result<()> {
-        let config = self.config.with_late(late);
+    pub(crate) fn set_late_policy(&mut self, late: LatePolicy) -> Result<()> {
+        let config = self.config.with_late_policy(late);
         config.merge()?;
         self.config = config;
-        self.merge.set_late(late);
+        self.merge.set_late_policy(late);
         Ok(())
     }
 
@@ -28,18 +28,18 @@ impl Aligned {
     }
 
     /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`](crate::Error::WindowTooLarge); 0 is taken as 1.
-    pub(crate) fn set_budget(&mut self, bytes: usize) {
+    pub(crate) fn set_budget_bytes(&mut self, bytes: usize) {
         let bytes = bytes.max(1);
-        self.config.budget = bytes;
-        self.merge.set_budget(bytes);
+        self.config.budget_bytes = bytes;
+        self.merge.set_budget_bytes(bytes);
         self.recheck = true;
     }
 
     /// Changes how many producers with sessions a channel may have and how long they are
     /// remembered, after [`Error::TooManyProducers`](crate::Error::TooManyProducers).
-    pub(crate) fn set_producers(&mut self, producers: ProducerLimits) {
-        self.config.producers = producers;
-        self.merge.set_producers(producers);
+    pub(crate) fn set_producer_limits(&mut self, producers: ProducerLimits) {
+        self.config.producer_limits = producers;
+        self.merge.set_producer_limits(producers);
     }
 
     /// Changes how many records a checkpoint may hold back, after [`Error::SpanTooLong`](crate::Error::SpanTooLong).

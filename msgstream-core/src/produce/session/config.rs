@@ -23,7 +23,7 @@ pub struct SessionConfig {
     pub(super) own_home: bool,
     pub(super) retry_for: Duration,
     pub(super) scan_since: Option<Timestamp>,
-    pub(super) in_flight: usize,
+    pub(super) window_bytes: usize,
 }
 
 impl SessionConfig {
@@ -39,7 +39,7 @@ impl SessionConfig {
         let producer = producer.into();
         let home = format!("{producer}.home").into();
         let retry_for = Duration::from_secs(60);
-        Self { producer, home, own_home: true, retry_for, scan_since: None, in_flight: 4 << 20 }
+        Self { producer, home, own_home: true, retry_for, scan_since: None, window_bytes: 4 << 20 }
     }
 
     /// Sets the home channel, which has to be there: always the same one. One of its own, without
@@ -58,7 +58,7 @@ impl SessionConfig {
             format!(
                 "`{id}` can't be a producer's id: it must be 1 to 64 letters, digits, `.`, `_`, `-`"
             )
-        } else if self.in_flight == 0 {
+        } else if self.window_bytes == 0 {
             "with 0 bytes in flight a session can't write: allow more".to_owned()
         } else {
             return Ok(());
@@ -97,8 +97,8 @@ impl SessionConfig {
     /// [`Record::footprint`](crate::record::Record::footprint). They are kept until they are
     /// acknowledged, to be sent again. A batch may exceed it. With 0, opening is refused.
     #[must_use]
-    pub const fn with_in_flight(mut self, bytes: usize) -> Self {
-        self.in_flight = bytes;
+    pub const fn with_window_bytes(mut self, bytes: usize) -> Self {
+        self.window_bytes = bytes;
         self
     }
 

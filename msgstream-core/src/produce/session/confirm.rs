@@ -63,7 +63,7 @@ impl Session {
     pub(crate) async fn confirm(&mut self) -> Result<()> {
         self.alive()?;
         let outcome = self.home.shared.mark().await;
-        let channel = self.home.shared.lock().line.channel().clone();
+        let channel = self.home.shared.lock().queue.channel().clone();
         let base = match (outcome.stored.first(), outcome.rest) {
             (Some(position), _) => *position,
             (None, Some((_, error))) => return Err(error.into()),

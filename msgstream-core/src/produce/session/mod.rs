@@ -80,11 +80,11 @@ mod config;
 mod confirm;
 mod counts;
 pub(crate) mod ended;
-mod line;
 pub(crate) mod open;
 mod retry;
 mod scan;
 mod shared;
+mod unacked;
 mod writer;
 
 use std::collections::BTreeMap;

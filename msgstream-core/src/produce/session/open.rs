@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout_at};
 use super::confirm::{Home, Session};
 use super::counts::Counts;
 use super::ended::is_ended;
-use super::line::Line;
 use super::retry::{Retry, deadline};
 use super::scan::Scan;
-use super::writer::{Mender, SessionWriter};
+use super::unacked::UnackedQueue;
+use super::writer::{Recovery, SessionWriter};
 use super::{Opened, SessionConfig};
 use crate::dedup::{Control, Kind};
 use crate::error::{Error, Result};
@@ -163,17 +163,23 @@ impl<'a> Opener<'a> {
 
     fn start(&self, entered: Entered, origin: &Arc<Origin>) -> (SessionWriter, Scan) {
         let Entered { channel, last, scan, writer, .. } = entered;
-        let (counts, floor) = (self.counts.clone(), scan.seen.floor());
-        let line =
-            Line::new(channel.clone(), origin.clone(), last, floor, Instant::now(), counts.clone());
-        let mender = Mender {
+        let (counts, watermark) = (self.counts.clone(), scan.seen.watermark());
+        let queue = UnackedQueue::new(
+            channel.clone(),
+            origin.clone(),
+            last,
+            watermark,
+            Instant::now(),
+            counts.clone(),
+        );
+        let recovery = Recovery {
             transport: self.transport.clone(),
             channel,
             incarnation: scan.incarnation(),
             retry_for: self.config.retry_for,
             counts,
         };
-        (SessionWriter::start(mender, line, writer, self.config.in_flight), scan)
+        (SessionWriter::start(recovery, queue, writer, self.config.window_bytes), scan)
     }
 
     /// The home channel first: the place of its fence is the epoch, so the log decides who is the
@@ -204,14 +210,14 @@ impl<'a> Opener<'a> {
         if writes {
             self.not_ended(channel, scan.seen.has_ended(), since.is_some()).await?;
         }
-        let floor = scan.seen.floor();
+        let watermark = scan.seen.watermark();
         let epoch = match begun {
             Some(begun) => Some(begun.epoch),
             None if self.writes => None,
             // Not its own place: a session that begins meanwhile is newer than those it is for.
             None => scan.seen.newest().map(just_after),
         };
-        let (fence, writer) = self.fence(channel, floor, epoch).await?;
+        let (fence, writer) = self.fence(channel, watermark, epoch).await?;
         scan.read_to(fence, self.deadline).await?;
         let prior = begun.and_then(|begun| begun.prior);
         if since.is_some() && !scan.seen.is_enough(prior) {
@@ -261,13 +267,13 @@ impl<'a> Opener<'a> {
     async fn fence(
         &self,
         channel: &str,
-        floor: Timestamp,
+        watermark: Timestamp,
         epoch: Option<Position>,
     ) -> Result<(Position, Box<dyn ChannelWriter>)> {
         let mut nonce = 0;
         let fence = || {
             nonce += 1;
-            let mut record = Record::new(Meta::new(MsgType::TIME_TICK, floor), Vec::new());
+            let mut record = Record::new(Meta::new(MsgType::TIME_TICK, watermark), Vec::new());
             let (producer, kind) = (self.config.producer.clone(), Kind::Fence { nonce });
             Control { producer, epoch, kind }.write(&mut record);
             self.append(channel, record)

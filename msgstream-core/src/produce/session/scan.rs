@@ -22,26 +22,26 @@ pub(super) struct Seen {
     newest: Option<Position>,
     /// The epoch before the newest one.
     prior: Option<Position>,
-    /// What told the number first, of the last epoch that told one.
-    told: Option<Told>,
-    /// A tick or a base of the newest epoch told a number. A message before one doesn't: where 5
+    /// What announced the number first, of the last epoch that announced one.
+    announced: Option<Announced>,
+    /// A tick or a base of the newest epoch announced a number. A message before one doesn't: where 5
     /// failed and 6 was stored, 6 isn't the last one that was taken.
     known: bool,
-    /// The number is exact, wherever reading began: before what told it first there was the epoch's
-    /// fence, or a message that it counts, or something else told another one after it. Alone it
+    /// The number is exact, wherever reading began: before what announced it first there was the epoch's
+    /// fence, or a message that it counts, or something else announced another one after it. Alone it
     /// may be a late copy. Two that were written one after the other aren't both late.
     exact: bool,
     /// The greatest number of a message that came before an earlier one, or before any was known.
     ahead: u64,
-    /// There were messages that told nothing.
+    /// There were messages that announced nothing.
     unclear: bool,
-    floor: Timestamp,
+    watermark: Timestamp,
     ends: Ends,
 }
 
-/// A tick or a base that told a number.
+/// A tick or a base that announced a number.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Announced {
     epoch: Position,
     last: u64,
     ts: Timestamp,
@@ -54,12 +54,12 @@ impl Seen {
             dedup: Dedup::default(),
             newest: None,
             prior: None,
-            told: None,
+            announced: None,
             known: false,
             exact: false,
             ahead: 0,
             unclear: false,
-            floor: Timestamp::MIN,
+            watermark: Timestamp::MIN,
             ends: Ends::default(),
         }
     }
@@ -70,8 +70,8 @@ impl Seen {
     }
 
     /// The greatest tick. The end of time is left out: nobody can follow it.
-    pub(super) const fn floor(&self) -> Timestamp {
-        self.floor
+    pub(super) const fn watermark(&self) -> Timestamp {
+        self.watermark
     }
 
     pub(super) const fn newest(&self) -> Option<Position> {
@@ -82,15 +82,15 @@ impl Seen {
         self.prior
     }
 
-    /// Whether reading from the middle on told the last number, where `prior` is the newest epoch
+    /// Whether reading from the middle on announced the last number, where `prior` is the newest epoch
     /// by the home channel. What an epoch tells that was fenced before is void; and messages ahead
     /// of the number may mean that it is a late copy of an older one.
     pub(super) fn is_enough(&self, prior: Option<Position>) -> bool {
-        let told = self.told.map(|told| told.epoch);
-        told >= prior && self.last().is_some_and(|last| self.ahead <= last)
+        let announced = self.announced.map(|announced| announced.epoch);
+        announced >= prior && self.last().is_some_and(|last| self.ahead <= last)
     }
 
-    /// Whether there were messages, and nothing that told their numbers for certain.
+    /// Whether there were messages, and nothing that announced their numbers for certain.
     pub(super) fn is_unclear(&self) -> bool {
         match self.last() {
             Some(last) => self.ahead > last && !self.exact,
@@ -108,7 +108,7 @@ impl Seen {
         let ts = record.meta.timestamp;
         self.ends.see(record);
         if tick && ts < Timestamp::MAX {
-            self.floor = self.floor.max(ts);
+            self.watermark = self.watermark.max(ts);
         }
         if let Some((control, epoch)) = Control::read(record) {
             if control.producer == self.producer && self.is_newest(epoch) {
@@ -119,7 +119,7 @@ impl Seen {
             && self.is_newest(stamp.origin.epoch)
         {
             if tick {
-                self.tell(Told { epoch: stamp.origin.epoch, last: stamp.seq, ts });
+                self.announce(Announced { epoch: stamp.origin.epoch, last: stamp.seq, ts });
                 // With one producer there can't be too many.
                 let _ = self.dedup.tick(stamp, usize::MAX);
             } else {
@@ -138,22 +138,23 @@ impl Seen {
 
     fn control(&mut self, control: &Control, epoch: Position, ts: Timestamp) {
         if let Kind::Base { last } = control.kind {
-            self.tell(Told { epoch, last, ts });
+            self.announce(Announced { epoch, last, ts });
         }
         let _ = self.dedup.control(control, epoch, usize::MAX);
     }
 
     /// Takes note of how the newest epoch's number is known, before the number itself.
-    fn tell(&mut self, told: Told) {
+    fn announce(&mut self, announced: Announced) {
         self.known = true;
-        if self.begins(told.epoch) {
-            // With the first number of an epoch, what older ones told and wrote is settled.
-            let fenced = self.state().is_some_and(|state| state.epoch == told.epoch);
-            (self.told, self.exact, self.ahead) = (Some(told), fenced, 0);
-        } else if let Some(first) = self.told.filter(|first| first.epoch == told.epoch) {
-            self.exact |= (told.last, told.ts) > (first.last, first.ts);
+        if self.begins(announced.epoch) {
+            // With the first number of an epoch, what older ones announced and wrote is settled.
+            let fenced = self.state().is_some_and(|state| state.epoch == announced.epoch);
+            (self.announced, self.exact, self.ahead) = (Some(announced), fenced, 0);
+        } else if let Some(first) = self.announced.filter(|first| first.epoch == announced.epoch) {
+            self.exact |= (announced.last, announced.ts) > (first.last, first.ts);
         } else {
-            (self.told, self.exact) = (Some(told), (1..=told.last).contains(&self.ahead));
+            (self.announced, self.exact) =
+                (Some(announced), (1..=announced.last).contains(&self.ahead));
         }
     }
 
@@ -170,7 +171,7 @@ impl Seen {
         }
     }
 
-    /// Whether an epoch is newer than what the number is of, and has told none.
+    /// Whether an epoch is newer than what the number is of, and has announced none.
     fn begins(&self, epoch: Position) -> bool {
         self.state().is_some_and(|state| state.epoch < epoch || state.fenced)
     }

@@ -1,4 +1,4 @@
-//! A channel's writer and its line, shared by the one that submits and the task that mends.
+//! A channel's writer and its queue, shared by the one that submits and the task that mends.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::line::Line;
+use super::unacked::UnackedQueue;
 use crate::record::Record;
 use crate::transport::{
     ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind,
@@ -19,11 +19,11 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Something was acknowledged, mended or ended.
     changed: Notify,
-    in_flight: usize,
+    window_bytes: usize,
 }
 
 pub(super) struct State {
-    pub(super) line: Line,
+    pub(super) queue: UnackedQueue,
     /// The writer; a failed one until there is another. `None` while [`Shared::ready`] has it.
     writer: Option<Box<dyn ChannelWriter>>,
     mode: Mode,
@@ -38,16 +38,20 @@ enum Mode {
     /// The task is to open another writer.
     Broken(TransportError),
     /// It does.
-    Mending,
+    Recovering,
     /// Nothing is taken any more, and why.
     Ended(TransportErrorKind),
 }
 
 impl Shared {
-    pub(super) fn new(line: Line, writer: Box<dyn ChannelWriter>, in_flight: usize) -> Self {
+    pub(super) fn new(
+        queue: UnackedQueue,
+        writer: Box<dyn ChannelWriter>,
+        window_bytes: usize,
+    ) -> Self {
         let (writer, mode) = (Some(writer), Mode::Open);
-        let state = State { line, writer, mode, task: None, progress: false };
-        Self { state: Mutex::new(state), changed: Notify::new(), in_flight }
+        let state = State { queue, writer, mode, task: None, progress: false };
+        Self { state: Mutex::new(state), changed: Notify::new(), window_bytes }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -57,23 +61,23 @@ impl Shared {
 
     /// Takes a batch in and sends it, where the channel is open.
     pub(super) fn submit(&self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
-        self.take(|line, reply| line.take(records, buffers, reply, Instant::now()))
+        self.take(|queue, reply| queue.take(records, buffers, reply, Instant::now()))
     }
 
     /// Writes a base: its position is after everything that was submitted before.
     pub(super) fn mark(&self) -> Receipt {
-        self.take(|line, reply| line.take_base(reply, Instant::now()))
+        self.take(|queue, reply| queue.take_base(reply, Instant::now()))
     }
 
-    fn take(&self, put: impl FnOnce(&mut Line, ReceiptSender)) -> Receipt {
+    fn take(&self, put: impl FnOnce(&mut UnackedQueue, ReceiptSender)) -> Receipt {
         let mut state = self.lock();
         if let Mode::Ended(kind) = &state.mode {
-            let error = TransportError::new("submit", kind.clone()).on(&**state.line.channel());
+            let error = TransportError::new("submit", kind.clone()).on(&**state.queue.channel());
             return Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error));
         }
         let (reply, receipt) = Receipt::pending();
-        let idle = state.line.receipt().is_none();
-        put(&mut state.line, reply);
+        let idle = state.queue.receipt().is_none();
+        put(&mut state.queue, reply);
         state.send();
         // The task waits for one receipt at a time. It needn't run for one that has come already.
         if idle && state.poll_receipts(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -115,9 +119,9 @@ impl Shared {
     /// Takes nothing more, and says goodbye where everything is acknowledged.
     pub(super) fn say_goodbye(&self) -> Option<Receipt> {
         let mut state = self.lock();
-        let State { line, writer, mode, .. } = &mut *state;
-        let open = matches!(mode, Mode::Open) && line.is_empty();
-        let receipt = open.then(|| Some(writer.as_mut()?.submit(vec![line.goodbye()])));
+        let State { queue, writer, mode, .. } = &mut *state;
+        let open = matches!(mode, Mode::Open) && queue.is_empty();
+        let receipt = open.then(|| Some(writer.as_mut()?.submit(vec![queue.goodbye()])));
         drop(state);
         let closed = TransportError::new("submit", TransportErrorKind::Closed);
         self.end(closed, TransportErrorKind::Closed);
@@ -144,7 +148,7 @@ impl Shared {
     pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<Option<TransportError>> {
         let mut state = self.lock();
         let _ = state.poll_receipts(cx);
-        let polled = match std::mem::replace(&mut state.mode, Mode::Mending) {
+        let polled = match std::mem::replace(&mut state.mode, Mode::Recovering) {
             Mode::Broken(error) => Poll::Ready(Some(error)),
             mode => {
                 let ended = matches!(mode, Mode::Ended(_));
@@ -162,7 +166,7 @@ impl Shared {
     /// whether anything was acknowledged since it was asked last.
     pub(super) fn rewind(&self) -> bool {
         let mut state = self.lock();
-        state.line.rewind(Fate::Unknown, Instant::now());
+        state.queue.rewind(Fate::Unknown, Instant::now());
         std::mem::take(&mut state.progress)
     }
 
@@ -173,11 +177,11 @@ impl Shared {
         mut writer: Box<dyn ChannelWriter>,
     ) -> Option<Box<dyn ChannelWriter>> {
         let mut state = self.lock();
-        if !matches!(state.mode, Mode::Mending) {
+        if !matches!(state.mode, Mode::Recovering) {
             return None;
         }
-        if let Some(piece) = state.line.piece() {
-            state.line.sent(writer.submit(piece));
+        if let Some(piece) = state.queue.piece() {
+            state.queue.sent(writer.submit(piece));
             return Some(writer);
         }
         state.mode = Mode::Open;
@@ -193,7 +197,7 @@ impl Shared {
         let mut state = self.lock();
         if !matches!(state.mode, Mode::Ended(_)) {
             state.mode = Mode::Ended(kind);
-            state.line.end(error);
+            state.queue.end(error);
             state.wake();
         }
         drop(state);
@@ -205,9 +209,9 @@ impl Shared {
         let mut state = self.lock();
         match &state.mode {
             Mode::Ended(kind) => {
-                Err(TransportError::new("ready", kind.clone()).on(&**state.line.channel()))
+                Err(TransportError::new("ready", kind.clone()).on(&**state.queue.channel()))
             }
-            Mode::Open if state.line.is_sent() && state.line.bytes() < self.in_flight => {
+            Mode::Open if state.queue.is_sent() && state.queue.bytes() < self.window_bytes => {
                 let writer = state.writer.take();
                 Ok(Some(Lent { shared: self, writer, failed: None }))
             }
@@ -218,7 +222,7 @@ impl Shared {
 
 impl State {
     fn is_settled(&self) -> bool {
-        self.line.is_empty() || matches!(self.mode, Mode::Ended(_))
+        self.queue.is_empty() || matches!(self.mode, Mode::Ended(_))
     }
 
     /// Sends what may be sent.
@@ -226,18 +230,18 @@ impl State {
         let Some(writer) = self.writer.as_mut().filter(|_| matches!(self.mode, Mode::Open)) else {
             return;
         };
-        while let Some(piece) = self.line.piece() {
-            self.line.sent(writer.submit(piece));
+        while let Some(piece) = self.queue.piece() {
+            self.queue.sent(writer.submit(piece));
         }
     }
 
     /// Takes note of the receipts that have come, while the channel is open.
     fn poll_receipts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while matches!(self.mode, Mode::Open)
-            && let Some(receipt) = self.line.receipt()
+            && let Some(receipt) = self.queue.receipt()
         {
             let outcome = ready!(receipt.poll_unpin(cx));
-            match self.line.settle(outcome) {
+            match self.queue.settle(outcome) {
                 Ok(()) => {
                     self.progress = true;
                     self.send();
@@ -250,7 +254,7 @@ impl State {
 
     fn broke(&mut self, fate: Fate, error: TransportError) {
         if matches!(self.mode, Mode::Open) {
-            self.line.rewind(fate, Instant::now());
+            self.queue.rewind(fate, Instant::now());
             self.mode = Mode::Broken(error);
             self.wake();
         }

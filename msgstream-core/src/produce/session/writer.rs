@@ -11,9 +11,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::counts::Counts;
-use super::line::Line;
 use super::retry::{Retry, deadline};
 use super::shared::Shared;
+use super::unacked::UnackedQueue;
 use crate::record::{Incarnation, Record};
 use crate::transport::{
     ChannelWriter, Receipt, Result, Transport, TransportError, TransportErrorKind,
@@ -37,7 +37,7 @@ enum Closing {
 }
 
 /// How a writer is opened again.
-pub(super) struct Mender {
+pub(super) struct Recovery {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) channel: Arc<str>,
     /// The life of the channel: another one has none of what was written.
@@ -49,14 +49,14 @@ pub(super) struct Mender {
 impl SessionWriter {
     /// Goes on with a writer that is open. In a tokio runtime.
     pub(super) fn start(
-        mender: Mender,
-        line: Line,
+        recovery: Recovery,
+        queue: UnackedQueue,
         writer: Box<dyn ChannelWriter>,
-        in_flight: usize,
+        window_bytes: usize,
     ) -> Self {
-        let shared = Arc::new(Shared::new(line, writer, in_flight));
-        let counts = mender.counts.clone();
-        let task = tokio::spawn(mender.run(shared.clone())).abort_handle();
+        let shared = Arc::new(Shared::new(queue, writer, window_bytes));
+        let counts = recovery.counts.clone();
+        let task = tokio::spawn(recovery.run(shared.clone())).abort_handle();
         Self { shared, closing: Closing::Open, counts, task }
     }
 
@@ -111,17 +111,17 @@ impl fmt::Debug for SessionWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
         f.debug_struct("SessionWriter")
-            .field("channel", state.line.channel())
-            .field("bytes", &state.line.bytes())
+            .field("channel", state.queue.channel())
+            .field("bytes", &state.queue.bytes())
             .finish_non_exhaustive()
     }
 }
 
-impl Mender {
+impl Recovery {
     async fn run(self, shared: Arc<Shared>) {
         let mut retry = Retry::default();
         while let Some(error) = poll_fn(|cx| shared.poll_broken(cx)).await {
-            if let Err(error) = self.mend(&shared, &mut retry, error).await {
+            if let Err(error) = self.recover(&shared, &mut retry, error).await {
                 self.counts.lock().gave_up += 1;
                 shared.end(error, TransportErrorKind::Poisoned);
                 return;
@@ -130,7 +130,7 @@ impl Mender {
     }
 
     /// Opens another writer and sends everything again that isn't acknowledged.
-    async fn mend(
+    async fn recover(
         &self,
         shared: &Shared,
         retry: &mut Retry,
@@ -141,7 +141,7 @@ impl Mender {
             if shared.rewind() {
                 *retry = Retry::default();
             }
-            let since = shared.lock().line.fails_since().unwrap_or(begin);
+            let since = shared.lock().queue.fails_since().unwrap_or(begin);
             let deadline = deadline(since, self.retry_for);
             retry.pause(error, deadline).await?;
             error = match timeout_at(deadline, self.reopen(shared)).await {

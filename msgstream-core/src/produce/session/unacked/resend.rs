@@ -9,7 +9,7 @@ use crate::record::{MsgType, Timestamp};
 
 /// The records of a batch, but for the session's stamp and what neighbours share: every message is
 /// kept, and hardly any is sent again, so there is to be little to write and to count for each.
-pub(super) struct Kept {
+pub(super) struct ResendBuffer {
     records: Vec<Rest>,
     /// The virtual channels: one for each run of neighbours that share one, by the run's first
     /// record.
@@ -40,7 +40,7 @@ enum Payload {
     Own(Bytes),
 }
 
-impl Kept {
+impl ResendBuffer {
     /// Room for so many records, whose payloads may be in these buffers.
     pub(super) fn new(records: usize, buffers: Vec<Bytes>) -> Self {
         let records = Vec::with_capacity(records);
@@ -135,12 +135,12 @@ mod tests {
     #[test]
     fn of_payloads_in_buffers_only_the_place_is_kept() {
         let buffers = ["abcd", "efg"].map(|text| Bytes::copy_from_slice(text.as_bytes()));
-        let mut kept = Kept::new(4, buffers.to_vec());
+        let mut resend = ResendBuffer::new(4, buffers.to_vec());
         let payloads = [buffers[0].slice(1..3), "own".into(), buffers[1].slice(..2), "efg".into()];
         for payload in payloads {
-            kept.push(&Record::new(Meta::default(), payload));
+            resend.push(&Record::new(Meta::default(), payload));
         }
-        let places = kept.records.iter().map(|rest| match &rest.payload {
+        let places = resend.records.iter().map(|rest| match &rest.payload {
             Payload::Shared { buffer, from, len } => Some((*buffer, *from, *len)),
             Payload::Own(_) => None,
         });

@@ -1,7 +1,7 @@
 //! What was handed over for one channel and isn't acknowledged: in order, with its numbers. No
 //! waiting and no clock of its own.
 
-mod kept;
+mod resend;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::kept::Kept;
+use self::resend::ResendBuffer;
 use super::counts::Counts;
 use crate::dedup::{Control, Kind};
 use crate::planted::{Bug, planted};
@@ -23,16 +23,16 @@ use crate::transport::{Fate, Outcome, Receipt, ReceiptSender, TransportError, Tr
 const BASE_EVERY: u64 = 100_000;
 const BASE_AFTER: Duration = Duration::from_secs(60);
 
-pub(super) struct Line {
+pub(super) struct UnackedQueue {
     channel: Arc<str>,
     origin: Arc<Origin>,
     counts: Counts,
     /// The time that control records bear: one that is no news to any reader.
-    floor: Timestamp,
+    watermark: Timestamp,
     /// The number of the last message that was handed over.
     last: u64,
-    /// The last number that a tick or a base told, and when.
-    told: (u64, Instant),
+    /// The last number that a tick or a base announced, and when.
+    announced: (u64, Instant),
     batches: VecDeque<Batch>,
     /// The first batch of which something isn't sent.
     next: usize,
@@ -46,9 +46,9 @@ pub(super) struct Line {
 
 struct Batch {
     /// All records, where they can be sent as they came: in one piece, and at once. Else they are
-    /// made again of what is kept.
+    /// made again of what is resend.
     fresh: Vec<Record>,
-    kept: Kept,
+    resend: ResendBuffer,
     /// The number of the last message before.
     before: u64,
     bytes: usize,
@@ -61,12 +61,12 @@ struct Batch {
     reply: ReceiptSender,
 }
 
-impl Line {
+impl UnackedQueue {
     pub(super) fn new(
         channel: Arc<str>,
         origin: Arc<Origin>,
         last: u64,
-        floor: Timestamp,
+        watermark: Timestamp,
         now: Instant,
         counts: Counts,
     ) -> Self {
@@ -74,9 +74,9 @@ impl Line {
             channel,
             origin,
             counts,
-            floor,
+            watermark,
             last,
-            told: (last, now),
+            announced: (last, now),
             batches: VecDeque::new(),
             next: 0,
             pieces: VecDeque::new(),
@@ -123,8 +123,9 @@ impl Line {
         reply: ReceiptSender,
         now: Instant,
     ) {
-        let (told, at) = self.told;
-        if self.last > told && (self.last - told >= BASE_EVERY || now - at >= BASE_AFTER) {
+        let (announced, at) = self.announced;
+        if self.last > announced && (self.last - announced >= BASE_EVERY || now - at >= BASE_AFTER)
+        {
             // Nobody waits for it: where it fails, so does what follows it.
             self.take_base(Receipt::pending().0, now);
         }
@@ -150,7 +151,7 @@ impl Line {
             return reply.send(Outcome::stored(Vec::new()));
         }
         let (before, mut bytes, mut ticks) = (self.last, 0, false);
-        let mut kept = Kept::new(records.len(), buffers);
+        let mut resend = ResendBuffer::new(records.len(), buffers);
         let mut whole = self.is_sent();
         for record in &mut records {
             let tick = is_tick(record);
@@ -159,16 +160,16 @@ impl Line {
             ticks |= tick;
             self.last += u64::from(!tick);
             bytes += record.footprint();
-            kept.push(record);
+            resend.push(record);
             stamp(record, &self.origin, self.last);
         }
         if ticks {
-            self.told = (self.last, now);
+            self.announced = (self.last, now);
         }
         self.bytes += bytes;
         self.batches.push_back(Batch {
             fresh: if whole { records } else { Vec::new() },
-            kept,
+            resend,
             before,
             bytes,
             sent: 0,
@@ -185,7 +186,7 @@ impl Line {
     }
 
     fn control(&self, kind: Kind) -> Record {
-        let mut record = Record::new(Meta::new(MsgType::TIME_TICK, self.floor), Vec::new());
+        let mut record = Record::new(Meta::new(MsgType::TIME_TICK, self.watermark), Vec::new());
         let Origin { producer, epoch } = &*self.origin;
         Control { producer: producer.clone(), epoch: Some(*epoch), kind }.write(&mut record);
         record
@@ -197,12 +198,12 @@ impl Line {
     pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
         let batch = loop {
             let batch = self.batches.get_mut(self.next)?;
-            if batch.sent < batch.kept.len() {
+            if batch.sent < batch.resend.len() {
                 break batch;
             }
             self.next += 1;
         };
-        if batch.kept.is_tick(batch.sent) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
+        if batch.resend.is_tick(batch.sent) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
             if !std::mem::replace(&mut self.held, true) {
                 self.counts.lock().held_back += 1;
             }
@@ -219,7 +220,7 @@ impl Line {
             counts.resent_records += piece.len() as u64;
         }
         batch.sent += piece.len();
-        if batch.sent == batch.kept.len() {
+        if batch.sent == batch.resend.len() {
             self.next += 1;
         }
         self.pieces.push_back(piece.len());
@@ -262,7 +263,7 @@ impl Line {
 
     /// Tells of the batches that are all acknowledged.
     fn finish(&mut self) {
-        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.kept.len()) {
+        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.resend.len()) {
             self.next = self.next.saturating_sub(1);
             self.bytes -= batch.bytes;
             if batch.unknown {
@@ -279,8 +280,8 @@ impl Line {
         for (n, batch) in self.batches.iter_mut().enumerate() {
             let in_flight = batch.sent > batch.stored.len();
             if planted(Bug::RetryAlone) && n > 0 && in_flight {
-                batch.stored.resize(batch.kept.len(), Position::default());
-                batch.sent = batch.kept.len();
+                batch.stored.resize(batch.resend.len(), Position::default());
+                batch.sent = batch.resend.len();
                 continue;
             }
             batch.unknown |= in_flight && (n > 0 || fate == Fate::Unknown);
@@ -313,9 +314,9 @@ impl Line {
 impl Batch {
     /// The records of the next piece, made again.
     fn again(&self, origin: &Arc<Origin>) -> Vec<Record> {
-        let first = self.before + self.kept.messages(self.sent);
-        let (mut last, mut piece) = (first, Vec::with_capacity(self.kept.len() - self.sent));
-        for mut record in self.kept.again(self.sent) {
+        let first = self.before + self.resend.messages(self.sent);
+        let (mut last, mut piece) = (first, Vec::with_capacity(self.resend.len() - self.sent));
+        for mut record in self.resend.again(self.sent) {
             let tick = is_tick(&record);
             if tick && last > first {
                 break;
