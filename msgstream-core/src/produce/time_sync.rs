@@ -134,6 +134,19 @@ impl TimeSync {
 
     /// Expires producers that were silent for too long. Returns all that have expired: they hold
     /// the tick back until they are fenced on their channels and [`TimeSync::fenced`] says so.
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # use msgstream_core::{Timestamp, produce::TimeSync};
+    /// let now = Instant::now();
+    /// let mut sync = TimeSync::new(Duration::from_secs(10));
+    /// sync.join("billing-1", now);
+    /// assert!(sync.expire(now).is_empty());
+    /// for silent in sync.expire(now + Duration::from_secs(11)) {
+    ///     // Fence it on its channels, and then:
+    ///     sync.fenced(&silent);
+    /// }
+    /// ```
     pub fn expire(&mut self, now: Instant) -> Vec<Arc<str>> {
         for progress in self.producers.values_mut() {
             progress.expired |= now.saturating_duration_since(progress.heard) > self.expire_after;
@@ -164,6 +177,14 @@ impl TimeSync {
 }
 
 /// Why [`TimeSync`] refused a producer's report.
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # use msgstream_core::{Timestamp, produce::TimeSync};
+/// let mut sync = TimeSync::new(Duration::from_secs(10));
+/// let refused = sync.report("billing-1", Timestamp(5), Instant::now()).unwrap_err();
+/// assert_eq!(refused.to_string(), "producer `billing-1` didn't join: join before writing");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {

@@ -90,7 +90,8 @@ async fn the_status_says_which_channel_is_away_since_when_and_why() {
     assert_eq!((&*outage.channel, outage.since), ("b", 10 * SECOND));
     assert!(outage.failures > 10, "{outage}");
     assert!(outage.error.contains("no leader"), "{outage}");
-    let line = format!("`b` can't be read for 10.0 s ({} tries): read of", outage.failures);
+    let line =
+        format!("channel `b` could not be read for 10.0 s ({} attempts): read of", outage.failures);
     assert!(status.to_string().contains(&line), "{status}");
     // Also once the caller was told, until it is over.
     stream.consume().await.unwrap_err();

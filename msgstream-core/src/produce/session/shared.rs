@@ -1,4 +1,5 @@
-//! A channel's writer and its queue, shared by the one that submits and the task that mends.
+//! A channel's writer and its unacknowledged queue, shared by the caller that submits and the task
+//! that recovers from failures.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,29 +18,29 @@ use crate::transport::{
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Something was acknowledged, mended or ended.
+    /// Notified when something was acknowledged, recovered or ended.
     changed: Notify,
     window_bytes: usize,
 }
 
 pub(super) struct State {
     pub(super) queue: UnackedQueue,
-    /// The writer; a failed one until there is another. `None` while [`Shared::ready`] has it.
+    /// The writer; a failed one until it is replaced. `None` while [`Shared::ready`] uses it.
     writer: Option<Box<dyn ChannelWriter>>,
     mode: Mode,
-    /// The task, to be woken.
+    /// Wakes the task.
     task: Option<Waker>,
-    /// Something was acknowledged since the task asked.
+    /// Something was acknowledged since the task last checked.
     progress: bool,
 }
 
 enum Mode {
     Open,
-    /// The task is to open another writer.
+    /// The task has to open another writer.
     Broken(TransportError),
-    /// It does.
+    /// The task is opening another writer and resending.
     Recovering,
-    /// Nothing is taken any more, and why.
+    /// Nothing is accepted any more, for this reason.
     Ended(TransportErrorKind),
 }
 
@@ -59,12 +60,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a batch in and sends it, where the channel is open.
+    /// Queues a batch, and sends it if the channel is open.
     pub(super) fn submit(&self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
         self.take(|queue, reply| queue.take(records, buffers, reply, Instant::now()))
     }
 
-    /// Writes a base: its position is after everything that was submitted before.
+    /// Writes a base. Its position is after everything that was submitted before.
     pub(super) fn mark(&self) -> Receipt {
         self.take(|queue, reply| queue.take_base(reply, Instant::now()))
     }
@@ -79,18 +80,19 @@ impl Shared {
         let idle = state.queue.receipt().is_none();
         put(&mut state.queue, reply);
         state.send();
-        // The task waits for one receipt at a time. It needn't run for one that has come already.
+        // The task waits for one receipt at a time. It needn't run for one that is complete
+        // already.
         if idle && state.poll_receipts(&mut Context::from_waker(Waker::noop())).is_pending() {
             state.wake();
         }
         receipt
     }
 
-    /// Waits until the channel takes another batch.
+    /// Waits until the channel accepts another batch.
     pub(super) async fn ready(&self) -> Result<(), TransportError> {
         loop {
             let mut changed = pin!(self.changed.notified());
-            // It hears of everything from here on, so nothing slips in between look and wait.
+            // It is notified from here on, so nothing is missed between the check and the wait.
             changed.as_mut().enable();
             let Some(mut lent) = self.lend()? else {
                 changed.await;
@@ -104,7 +106,7 @@ impl Shared {
         }
     }
 
-    /// Waits until everything is acknowledged, or nothing more will be.
+    /// Waits until everything is acknowledged, or the channel has ended.
     pub(super) async fn settled(&self) {
         loop {
             let mut changed = pin!(self.changed.notified());
@@ -116,7 +118,7 @@ impl Shared {
         }
     }
 
-    /// Takes nothing more, and says goodbye where everything is acknowledged.
+    /// Accepts nothing more, and writes a goodbye record if everything is acknowledged.
     pub(super) fn say_goodbye(&self) -> Option<Receipt> {
         let mut state = self.lock();
         let State { queue, writer, mode, .. } = &mut *state;
@@ -128,7 +130,7 @@ impl Shared {
         receipt?
     }
 
-    /// Ends the writer, once nothing more is sent.
+    /// Closes the writer, once nothing more is sent.
     pub(super) async fn close(&self) -> Result<(), TransportError> {
         let writer = self.lock().writer.take();
         let mut lent = Lent { shared: self, writer, failed: None };
@@ -138,13 +140,13 @@ impl Shared {
         }
     }
 
-    /// Whether these records could be written.
+    /// Checks whether these records could be written.
     pub(super) fn check(&self, records: &[Record]) -> Result<(), TransportError> {
-        // It is lent only to `ready` and `close`, which borrow the session's writer for themselves.
+        // It is lent only to `ready` and `close`, which borrow the session's writer exclusively.
         self.lock().writer.as_ref().map_or(Ok(()), |writer| writer.check(records))
     }
 
-    /// Waits until the writer broke; gives the error, `None` where nothing more is to be done.
+    /// Waits until the writer fails and returns its error; `None` once there is nothing more to do.
     pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<Option<TransportError>> {
         let mut state = self.lock();
         let _ = state.poll_receipts(cx);
@@ -162,16 +164,16 @@ impl Shared {
         polled
     }
 
-    /// Before another writer is tried: all that isn't acknowledged is to be sent to it. Says
-    /// whether anything was acknowledged since it was asked last.
+    /// Prepares everything that isn't acknowledged for being sent to another writer. Returns
+    /// whether anything was acknowledged since the last call.
     pub(super) fn rewind(&self) -> bool {
         let mut state = self.lock();
         state.queue.rewind(Fate::Unknown, Instant::now());
         std::mem::take(&mut state.progress)
     }
 
-    /// Sends the next piece to another writer, and gives the writer back. Where nothing is left to
-    /// send, the channel goes on with it.
+    /// Sends the next piece to another writer, and returns the writer. If nothing is left to send,
+    /// the channel continues with that writer.
     pub(super) fn resend(
         &self,
         mut writer: Box<dyn ChannelWriter>,
@@ -192,7 +194,7 @@ impl Shared {
         None
     }
 
-    /// Takes nothing more; later batches fail for this reason.
+    /// Accepts nothing more. Later batches fail for this reason.
     pub(super) fn end(&self, error: TransportError, kind: TransportErrorKind) {
         let mut state = self.lock();
         if !matches!(state.mode, Mode::Ended(_)) {
@@ -204,7 +206,7 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// The writer, where the channel takes more.
+    /// Lends the writer, if the channel accepts more.
     fn lend(&self) -> Result<Option<Lent<'_>>, TransportError> {
         let mut state = self.lock();
         match &state.mode {
@@ -235,7 +237,7 @@ impl State {
         }
     }
 
-    /// Takes note of the receipts that have come, while the channel is open.
+    /// Handles the receipts that are complete, while the channel is open.
     fn poll_receipts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while matches!(self.mode, Mode::Open)
             && let Some(receipt) = self.queue.receipt()
@@ -267,7 +269,7 @@ impl State {
     }
 }
 
-/// The writer, out of its place; it goes back when this is dropped.
+/// The writer, taken out of the state; it is put back when this is dropped.
 struct Lent<'a> {
     shared: &'a Shared,
     writer: Option<Box<dyn ChannelWriter>>,
@@ -277,7 +279,7 @@ struct Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        // Else there is another one meanwhile.
+        // Otherwise it was replaced meanwhile.
         if state.writer.is_none() {
             state.writer = self.writer.take();
             if let Some(error) = self.failed.take() {

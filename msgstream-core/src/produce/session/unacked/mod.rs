@@ -1,5 +1,5 @@
-//! What was handed over for one channel and isn't acknowledged: in order, with its numbers. No
-//! waiting and no clock of its own.
+//! The queue of one channel's unacknowledged batches, in order, with their sequence numbers. It
+//! doesn't wait, and has no clock of its own.
 
 mod resend;
 
@@ -18,8 +18,9 @@ use crate::record::{Meta, Origin, Position, Record, Stamp};
 use crate::record::{MsgType, Timestamp};
 use crate::transport::{Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind};
 
-/// After so many messages, or so long, without a tick a base tells the last number, so that a
-/// producer that doesn't tick is found in a log whose beginning is gone.
+/// After this many messages, or this long, without a tick a base announces the last sequence
+/// number, so that it is found for a producer that doesn't tick if the beginning of the log is
+/// gone.
 const BASE_EVERY: u64 = 100_000;
 const BASE_AFTER: Duration = Duration::from_secs(60);
 
@@ -27,36 +28,36 @@ pub(super) struct UnackedQueue {
     channel: Arc<str>,
     origin: Arc<Origin>,
     counts: Counts,
-    /// The time that control records bear: one that is no news to any reader.
+    /// The time of control records. No reader's watermark moves with it.
     watermark: Timestamp,
-    /// The number of the last message that was handed over.
+    /// The sequence number of the last message in the queue.
     last: u64,
-    /// The last number that a tick or a base announced, and when.
+    /// The last sequence number that a tick or a base announced, and when.
     announced: (u64, Instant),
     batches: VecDeque<Batch>,
-    /// The first batch of which something isn't sent.
+    /// The first batch that isn't sent in whole.
     next: usize,
-    /// How many records are in each piece in flight. A piece is of one batch.
+    /// How many records each piece in flight has. A piece belongs to one batch.
     pieces: VecDeque<usize>,
     receipts: VecDeque<Receipt>,
     bytes: usize,
-    /// A tick waits for what is before it.
+    /// A tick waits until everything before it is acknowledged.
     held: bool,
 }
 
 struct Batch {
-    /// All records, where they can be sent as they came: in one piece, and at once. Else they are
-    /// made again of what is resend.
+    /// All records, if they can be sent as they are: in one piece, and at once. Otherwise they are
+    /// rebuilt from the resend buffer.
     fresh: Vec<Record>,
     resend: ResendBuffer,
-    /// The number of the last message before.
+    /// The sequence number of the last message before the batch.
     before: u64,
     bytes: usize,
     sent: usize,
     stored: Vec<Position>,
-    /// An outcome of it was unknown.
+    /// The outcome of a try was unknown.
     unknown: bool,
-    /// When it failed first.
+    /// When it first failed.
     failed: Option<Instant>,
     reply: ReceiptSender,
 }
@@ -90,32 +91,32 @@ impl UnackedQueue {
         &self.channel
     }
 
-    /// How many bytes wait for their acknowledgement.
+    /// Returns how many bytes are unacknowledged.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether everything is acknowledged.
+    /// Returns whether everything is acknowledged.
     pub(super) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    /// Whether nothing waits to be sent.
+    /// Returns whether everything is sent.
     pub(super) fn is_sent(&self) -> bool {
         self.next == self.batches.len()
     }
 
-    /// Since when the first batch fails.
+    /// Returns since when the first batch has been failing.
     pub(super) fn fails_since(&self) -> Option<Instant> {
         self.batches.front()?.failed
     }
 
-    /// The first receipt that is still to come.
+    /// Returns the first receipt that is pending.
     pub(super) fn receipt(&mut self) -> Option<&mut Receipt> {
         self.receipts.front_mut()
     }
 
-    /// Takes a batch in, and a base before it where one is due. Payloads may be in the buffers.
+    /// Queues a batch, and a base before it if one is due. Payloads may be in the buffers.
     pub(super) fn take(
         &mut self,
         records: Vec<Record>,
@@ -126,13 +127,13 @@ impl UnackedQueue {
         let (announced, at) = self.announced;
         if self.last > announced && (self.last - announced >= BASE_EVERY || now - at >= BASE_AFTER)
         {
-            // Nobody waits for it: where it fails, so does what follows it.
+            // Nobody waits for it: if it fails, so does the batch that follows it.
             self.take_base(Receipt::pending().0, now);
         }
         self.put(records, buffers, reply, now);
     }
 
-    /// Takes a base in, which tells the number of the last message before it.
+    /// Queues a base, which announces the sequence number of the last message before it.
     pub(super) fn take_base(&mut self, reply: ReceiptSender, now: Instant) {
         self.counts.lock().bases_sent += 1;
         let base = self.control(Kind::Base { last: self.last });
@@ -147,7 +148,7 @@ impl UnackedQueue {
         now: Instant,
     ) {
         if records.is_empty() {
-            // No outcome will come that would tell of it.
+            // No acknowledgement would ever complete an empty batch.
             return reply.send(Outcome::stored(Vec::new()));
         }
         let (before, mut bytes, mut ticks) = (self.last, 0, false);
@@ -180,7 +181,7 @@ impl UnackedQueue {
         });
     }
 
-    /// The last record of the session here.
+    /// Returns the session's last record on this channel.
     pub(super) fn goodbye(&self) -> Record {
         self.control(Kind::Goodbye)
     }
@@ -192,9 +193,9 @@ impl UnackedQueue {
         record
     }
 
-    /// The records to send next, stamped; the caller sends them and gives [`Self::sent`] the
-    /// receipt. `None` where there is nothing, and where a tick waits: it may only follow what is
-    /// stored, for it says that it is.
+    /// Returns the records to send next, stamped. The caller sends them and passes the receipt to
+    /// [`Self::sent`]. `None` if there is nothing to send, or if a tick has to wait: it promises
+    /// that everything before it is stored.
     pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
         let batch = loop {
             let batch = self.batches.get_mut(self.next)?;
@@ -227,15 +228,15 @@ impl UnackedQueue {
         Some(piece)
     }
 
-    /// Keeps the receipt of the last piece.
+    /// Stores the receipt of the last piece.
     pub(super) fn sent(&mut self, receipt: Receipt) {
         self.receipts.push_back(receipt);
     }
 
-    /// Takes note of the outcome of the first piece in flight.
+    /// Applies the outcome of the first piece in flight.
     ///
     /// # Errors
-    /// What became of the piece's rest, and why.
+    /// The fate of the piece's rest, and why it failed.
     pub(super) fn settle(&mut self, outcome: Outcome) -> Result<(), (Fate, TransportError)> {
         self.receipts.pop_front();
         let (Some(count), Some(batch)) = (self.pieces.pop_front(), self.batches.front_mut()) else {
@@ -254,14 +255,14 @@ impl UnackedQueue {
             Some(rest) => Err(rest),
             None if complete => Ok(()),
             None => {
-                let reason = "records have no position".to_owned();
+                let reason = "the outcome has fewer positions than records".to_owned();
                 let kind = TransportErrorKind::Protocol { reason };
                 Err((Fate::Unknown, TransportError::new("submit", kind).on(&*self.channel)))
             }
         }
     }
 
-    /// Tells of the batches that are all acknowledged.
+    /// Completes the batches that are acknowledged in whole.
     fn finish(&mut self) {
         while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.resend.len()) {
             self.next = self.next.saturating_sub(1);
@@ -273,9 +274,9 @@ impl UnackedQueue {
         }
     }
 
-    /// The writer failed: all that isn't acknowledged is to be sent again, in order. What was in
-    /// flight behind the failure may be stored, too, so sending the failed batch alone would put
-    /// it behind what follows it.
+    /// Prepares for sending again everything that isn't acknowledged, in order, after the writer
+    /// failed. What was in flight after the failure may be stored, too, so sending the failed batch
+    /// alone would put it after what follows it.
     pub(super) fn rewind(&mut self, fate: Fate, now: Instant) {
         for (n, batch) in self.batches.iter_mut().enumerate() {
             let in_flight = batch.sent > batch.stored.len();
@@ -294,7 +295,7 @@ impl UnackedQueue {
         self.held = false;
     }
 
-    /// Gives up: tells of each batch what is known of it, the first one with the error.
+    /// Gives up: completes each batch with what is known of it, the first one with the error.
     pub(super) fn end(&mut self, error: TransportError) {
         self.pieces.clear();
         self.receipts.clear();
@@ -312,7 +313,7 @@ impl UnackedQueue {
 }
 
 impl Batch {
-    /// The records of the next piece, made again.
+    /// Rebuilds the records of the next piece.
     fn again(&self, origin: &Arc<Origin>) -> Vec<Record> {
         let first = self.before + self.resend.messages(self.sent);
         let (mut last, mut piece) = (first, Vec::with_capacity(self.resend.len() - self.sent));
@@ -329,7 +330,7 @@ impl Batch {
     }
 }
 
-/// Puts its number on a record. A control record says itself what it is.
+/// Stamps a record with its sequence number. A control record has its own header instead.
 #[inline]
 fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64) {
     if record.header(Stamp::HEADER).is_some() {
@@ -341,7 +342,7 @@ fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64) {
     }
 }
 
-/// Ticks and control records, which take no number.
+/// Returns whether a record is a tick or a control record, which take no sequence number.
 fn is_tick(record: &Record) -> bool {
     record.meta.msg_type == MsgType::TIME_TICK
 }
