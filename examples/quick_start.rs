@@ -2,68 +2,52 @@
 //!
 //! `cargo run --example quick_start [URL]`
 
-use msgstream::transport::TransportExt as _;
-use std::time::Duration;
-
-use msgstream::message::hash_str;
-use msgstream::message::{SerdeBody, SerdeMsg};
-use msgstream::produce::TimeTicker;
-use msgstream::transport::Start;
-use msgstream::{ConsumerConfig, MsgPack, MsgStream, MsgType, Timestamp, TtMsgStream};
+use msgstream::message::{Event, Json, hash_str};
+use msgstream::{Consumer, MsgType, Producer, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Any serde type is a message; it needs a number of its own.
 #[derive(Debug, Serialize, Deserialize)]
 struct Reading {
+    at: Timestamp,
     sensor: String,
     celsius: f64,
 }
 
-impl SerdeBody for Reading {
-    const MSG_TYPE: MsgType = MsgType(70_001);
+impl Event for Reading {
+    const TYPE: MsgType = MsgType(70_001);
+    type Codec = Json;
+    fn timestamp(&self) -> Timestamp {
+        self.at
+    }
+    fn hash_key(&self) -> u32 {
+        hash_str(&self.sensor)
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::args().nth(1).unwrap_or_else(|| "mem://".to_owned());
-    let transport = msgstream::connect(&url).await?;
+    let url = std::env::args().nth(1).unwrap_or("mem://".to_owned());
+    let broker = msgstream::connect(&url).await?;
     let channels = ["readings-0", "readings-1"];
-    for channel in channels {
-        transport.create(channel).await?;
-    }
-
-    // Write: messages go to channels by hash key; ticks promise that nothing older follows.
-    let mut producer = MsgStream::new(transport.clone());
-    producer.create_producers(&channels).await?;
-    producer.start()?;
-    let mut ticker = TimeTicker::new(Duration::from_secs(10));
+    // Each sensor's readings go to one channel. A tick promises that nothing older follows.
+    let producer = Producer::builder(broker.clone()).channels(channels).create_missing();
+    let mut producer = producer.open().await?;
     for second in 0..30 {
-        let ts = Timestamp::from_unix_millis(1_700_000_000_000 + second * 1000)?;
+        let at = Timestamp::from_unix_millis(1_700_000_000_000 + second * 1000)?;
         let sensor = format!("sensor-{}", second % 5);
-        let key = hash_str(&sensor);
-        let reading = Reading { sensor, celsius: 20.0 + second as f64 / 10.0 };
-        let message = SerdeMsg::new(ts, reading)?.with_hash_keys([key]);
-        producer.produce(MsgPack::from_iter([message])).await?;
-        if let Some(tick) = ticker.observe(ts) {
-            producer.tick(tick).await?;
+        producer.send(Reading { at, sensor, celsius: 20.0 + second as f64 / 10.0 }).await?;
+        if second % 10 == 9 {
+            producer.tick(at).await?;
         }
     }
-    if let Some(last) = ticker.finish() {
-        producer.end(last).await?;
-    }
-    producer.close().await?;
-
-    // Read: all channels as one stream. A pack has every message of its interval.
-    let mut stream = TtMsgStream::new(transport.clone(), ConsumerConfig::default())?;
-    stream.create_consumers(None, &channels, Start::Earliest).await?;
-    stream.start()?;
-    while let Some(pack) = stream.consume().await? {
-        println!("up to {} ms: {} messages", pack.end_ts.physical_ms(), pack.msgs.len());
-        for message in pack.msgs.iter().filter_map(|message| message.stored()) {
-            let reading = message.decode_as::<SerdeMsg<Reading>>()?.into_value();
-            println!("  {} {}: {} °C", message.channel, reading.sensor, reading.celsius);
+    producer.end(Timestamp::from_unix_millis(1_700_000_030_000)?).await?;
+    // Both channels as one stream: a pack has every reading of ten seconds.
+    let mut packs = Consumer::builder(broker).channels(channels).open().await?;
+    while let Some(pack) = packs.next_pack().await? {
+        println!("up to {}:", pack.end_ts);
+        for reading in pack.decode::<Reading>() {
+            println!("  {:?}", reading?.value);
         }
     }
-    println!("{}", stream.status());
     Ok(())
 }

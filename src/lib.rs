@@ -1,20 +1,97 @@
-//! One stream of typed, timestamped messages over any log broker: many channels are written by
-//! hash key, and read back as packs that are aligned in event time, the
-//! same packs on every run.
+//! One stream of typed, timestamped messages over any log broker.
 //!
-//! The broker is chosen by cargo feature and URL, and a program has no line that names it:
+//! Programs write messages to many channels, sharded by hash key, and read all of them back as packs
+//! that are aligned in event time: a pack holds exactly the messages of one interval, of every
+//! channel, and is the same on every run. The broker is chosen by cargo feature and URL.
+//!
+//! # Write
+//!
+//! A type of your own is an [`Event`]; a [`Producer`] sends it. A tick promises that nothing at or
+//! before its time follows.
 //!
 //! ```
-//! use std::collections::BTreeMap;
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # if !cfg!(feature = "mem") { return Ok(()); }
-//! let transport = msgstream::connect("mem://").await?;
-//! transport.create("orders").await?;
-//! assert_eq!(transport.list("").await?, ["orders"]);
+//! use msgstream::message::{Event, Json, hash_str};
+//! use msgstream::{MsgType, Producer, Timestamp};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Order { at: Timestamp, customer: String, cents: u64 }
+//!
+//! impl Event for Order {
+//!     const TYPE: MsgType = MsgType(70_001);
+//!     type Codec = Json;
+//!     fn timestamp(&self) -> Timestamp { self.at }
+//!     fn hash_key(&self) -> u32 { hash_str(&self.customer) }
+//! }
+//!
+//! let broker = msgstream::connect("mem://").await?;
+//! let channels = ["orders-0", "orders-1"];
+//! let mut producer =
+//!     Producer::builder(broker.clone()).channels(channels).create_missing().open().await?;
+//! producer.send(Order { at: Timestamp(7), customer: "ann".into(), cents: 250 }).await?;
+//! producer.tick(Timestamp(7)).await?;
+//! # let mut packs = msgstream::Consumer::builder(broker).channels(channels).open().await?;
+//! # let pack = packs.next_pack().await?.expect("both channels ticked");
+//! # assert_eq!(pack.decode::<Order>().count(), 1);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Read
+//!
+//! A [`Consumer`] hands out a pack once every channel has ticked.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use msgstream::message::Event;
+//! # use msgstream::transport::Transport;
+//! use msgstream::Consumer;
+//!
+//! # async fn read<Order: Event>(broker: Arc<dyn Transport>) -> Result<(), msgstream::Error> {
+//! let mut packs = Consumer::builder(broker).channels(["orders-0", "orders-1"]).open().await?;
+//! while let Some(pack) = packs.next_pack().await? {
+//!     for order in pack.decode::<Order>() {
+//!         println!("{:?}", order?.value);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Count each message once
+//!
+//! A producer in a [session](produce::session) writes again by itself what fails, and consumers take
+//! each of its messages once. A consumer with a [store](checkpoint) keeps its place together with
+//! what the packs led to, so that it goes on after a crash as if there had been none.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use msgstream::message::Event;
+//! # use msgstream::transport::Transport;
+//! use msgstream::checkpoint::FileStore;
+//! use msgstream::produce::SessionConfig;
+//! use msgstream::{Consumer, Producer};
+//!
+//! # async fn both<Order: Event>(broker: Arc<dyn Transport>) -> Result<(), msgstream::Error> {
+//! let producer = Producer::builder(broker.clone()).channels(["orders-0"]);
+//! let mut producer = producer.session(SessionConfig::new("shop-1")).open().await?;
+//! // Its own source goes on after the last message that is stored.
+//! let stored = producer.opened().last["orders-0"];
+//!
+//! let consumer = Consumer::builder(broker).channels(["orders-0"]);
+//! let (mut packs, mut total) = consumer.store(FileStore::new("total")).open_with(|| 0).await?;
+//! while let Some(pack) = packs.next_pack().await? {
+//!     total += pack.decode::<Order>().count();
+//!     packs.commit(&pack, &total).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Choose the broker
 //!
 //! | feature | URL | transport |
 //! | --- | --- | --- |
@@ -25,10 +102,21 @@
 //! | `kafka-ssl`, `kafka-dynamic` | | TLS and SCRAM, the system's librdkafka |
 //! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE]` | Pulsar |
 //! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl` and `kafka-dynamic` |
+//!
+//! # Where to read on
+//!
+//! - [`produce`], [`consume`], [`checkpoint`]: writing, reading, and going on after a crash
+//! - [`message`], [`repack`]: what is sent, and how it is split over channels
+//! - [`transport`], [`registry`]: what a broker must do; one's own transport or layer is written with
+//!   the crate `msgstream-core` and proven with `msgstream-conformance`
+//! - [`stream`], [`service`]: the same in the words of the design that this library descends from
 
 use std::sync::Arc;
 
-pub use msgstream_core::*;
+pub use msgstream_core::{
+    Consumer, Error, MsgPack, MsgType, Producer, Result, Timestamp, TsMsg, checkpoint, consume,
+    message, message::Event, produce, record, registry, repack, service, stream, transport,
+};
 #[cfg(feature = "kafka")]
 pub use msgstream_kafka as kafka;
 #[cfg(feature = "mem")]
@@ -53,10 +141,12 @@ const COMPILED_IN: &[fn(&mut Registry)] = &[
     msgstream_pulsar::register,
 ];
 
-/// The registry of the transports that are compiled in, to which a program may add its own.
+/// Returns the registry of the transports that are compiled in, to which a program may add its own.
 ///
 /// ```
 /// let registry = msgstream::registry();
+/// # #[cfg(feature = "mem")]
+/// assert!(registry.schemes().any(|scheme| scheme == "mem"));
 /// for line in registry.help() {
 ///     println!("{line}");
 /// }
@@ -70,18 +160,19 @@ pub fn registry() -> Registry {
     registry
 }
 
-/// The URL schemes that are compiled in, sorted.
+/// Connects to what the URL names.
 ///
 /// ```
-/// # #[cfg(feature = "mem")]
-/// assert!(msgstream::schemes().contains(&"mem"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # if !cfg!(feature = "mem") { return Ok(()); }
+/// use msgstream::transport::{Transport, TransportExt};
+/// let broker = msgstream::connect("mem://").await?;
+/// broker.create("orders").await?;
+/// assert_eq!(broker.list("").await?, ["orders"]);
+/// # Ok(())
+/// # }
 /// ```
-#[must_use]
-pub fn schemes() -> Vec<&'static str> {
-    registry().schemes().collect()
-}
-
-/// Connects to what the URL names.
 ///
 /// # Errors
 /// [`ConnectError`]: no URL, a scheme that isn't compiled in, a wrong address or option, or a
@@ -92,8 +183,3 @@ pub fn schemes() -> Vec<&'static str> {
 pub async fn connect(url: &str) -> Result<Arc<dyn Transport>, ConnectError> {
     registry().connect(url).await
 }
-
-/// The README's program, as a test.
-#[cfg(all(doctest, feature = "mem"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use msgstream::consume::Committer;
 use msgstream::message::SerdeMsg;
 use msgstream::transport::Start;
-use msgstream::{ConsumerConfig, MsgPack, TickSource, TtMsgStream};
+use msgstream::{MsgPack, consume::ConsumerConfig, consume::TickSource, stream::TtMsgStream};
 use tokio::time::sleep;
 
 use crate::error::{Error, Result, chain};

@@ -8,7 +8,7 @@ use msgstream::message::SerdeMsg;
 use msgstream::record::END_HEADER;
 use msgstream::record::{Position, Record, Stamp};
 use msgstream::transport::{Limit, Start, Transport};
-use msgstream::{MsgType, StoredMessage};
+use msgstream::{MsgType, message::StoredMessage};
 
 use crate::error::Result;
 use crate::journal::Number;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use msgstream::produce::PackReceipt;
 use msgstream::produce::SessionConfig;
-use msgstream::{MsgPack, MsgStream};
+use msgstream::{MsgPack, stream::MsgStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinError, yield_now};
 

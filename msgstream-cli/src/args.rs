@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use msgstream::LatePolicy;
+use msgstream::consume::LatePolicy;
 
 use crate::replay::TimeFormat;
 

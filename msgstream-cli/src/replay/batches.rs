@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use msgstream::message::Message;
-use msgstream::{TimeTicker, Timestamp};
+use msgstream::{Timestamp, produce::TimeTicker};
 use tokio::sync::mpsc::Sender;
 
 use super::row::Row;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use msgstream::record::Position;
 use msgstream::transport::{Limit, Start, Transport};
-use msgstream::{MsgPack, TtMsgStream};
+use msgstream::{MsgPack, stream::TtMsgStream};
 use tokio::sync::mpsc::Sender;
 
 use super::line::Time;

@@ -28,7 +28,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use msgstream::stream::MsgStream;
 use msgstream::transport::{Start, Transport};
-use msgstream::{ConsumerConfig, TimeTicker, TtMsgStream};
+use msgstream::{consume::ConsumerConfig, produce::TimeTicker, stream::TtMsgStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,6 +67,17 @@ pub trait CheckpointStore: fmt::Debug + Send + Sync + 'static {
     /// After a cancelled call `new` may be stored, now or a while later. Save again with the same
     /// `expected`: only one of the two takes effect, and a conflict says which.
     async fn save(&self, expected: Option<Generation>, new: &Stored) -> Result<(), StoreError>;
+}
+
+#[async_trait]
+impl<T: CheckpointStore + ?Sized> CheckpointStore for Arc<T> {
+    async fn load(&self) -> Result<Option<Stored>, StoreError> {
+        (**self).load().await
+    }
+
+    async fn save(&self, expected: Option<Generation>, new: &Stored) -> Result<(), StoreError> {
+        (**self).save(expected, new).await
+    }
 }
 
 /// What is in a store.

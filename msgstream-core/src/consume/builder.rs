@@ -85,13 +85,10 @@ impl ConsumerBuilder {
     }
 
     /// Saves checkpoints in a store, together with the program's state, with [`Consumer::commit`].
-    pub fn store(
-        self,
-        store: impl Into<Arc<dyn CheckpointStore>>,
-    ) -> ConsumerBuilder<Arc<dyn CheckpointStore>> {
+    pub fn store(self, store: impl CheckpointStore) -> ConsumerBuilder<Arc<dyn CheckpointStore>> {
         let Self { transport, channels, subscription, start, from, ticks, config, commits: ByHand } =
             self;
-        let commits = store.into();
+        let commits: Arc<dyn CheckpointStore> = Arc::new(store);
         ConsumerBuilder { transport, channels, subscription, start, from, ticks, config, commits }
     }
 

@@ -25,3 +25,4 @@ pub use self::outage::Outage;
 pub use self::poison::{PackDecoder, PoisonPolicy};
 pub use self::status::ConsumerStatus;
 pub use crate::dedup::ProducerLimits;
+pub use crate::merge::{LatePolicy, TickSource};

@@ -19,6 +19,7 @@ pub use self::producer::{InSession, NoSession, Producer};
 pub use self::session::{Opened, SessionConfig, SessionCounts, fence};
 pub use self::ticker::TimeTicker;
 pub use self::time_sync::{SyncError, TimeSync};
+pub use crate::error::{ChannelOutcome, ProduceError, Rest};
 
 use std::collections::BTreeSet;
 

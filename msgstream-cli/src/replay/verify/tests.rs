@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use msgstream::{TimeTicker, Timestamp};
+use msgstream::{Timestamp, produce::TimeTicker};
 use proptest::prelude::*;
 
 use super::compare::{Differences, rows};

@@ -1,7 +1,6 @@
 //! The whole suite on a transport of one's own: a directory with a file for each channel.
 //!
-//! `cargo run -p msgstream-conformance --example file_log` takes the arguments of a test program;
-//! `cargo test` runs it too.
+//! `cargo run --example file_log` takes the arguments of a test program; `cargo test` runs it too.
 
 mod codec;
 mod transport;
@@ -25,7 +24,7 @@ impl Harness for Files {
 
     fn minimum(&self) -> Capabilities {
         let can = Capabilities::none().with("create").with("delete").with("list");
-        can.with("seek_position").with_max_payload(1 << 20)
+        can.with("seek_position").with("binary_headers").with_max_payload(1 << 20)
     }
 
     fn invalid_names(&self) -> Vec<String> {

@@ -4,8 +4,6 @@
 //! It is small rather than fast: it reads and writes files on the runtime's threads, and its
 //! readers look for new records every few milliseconds.
 
-use msgstream_core::transport::CreateOptions;
-use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -16,10 +14,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch,
-    Receipt, Result, Start, Subscription, Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, Fate, Limit, Outcome,
+    ReadBatch, ReaderOptions, Receipt, Result, Start, Subscription, Transport, TransportError,
+    TransportErrorKind as Kind,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -159,7 +159,7 @@ impl Log {
 impl Transport for FileLog {
     fn capabilities(&self) -> Capabilities {
         let can = Capabilities::none().with("create").with("delete").with("list");
-        can.with("seek_position").with_max_payload(MAX_PAYLOAD)
+        can.with("seek_position").with("binary_headers").with_max_payload(MAX_PAYLOAD)
     }
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
@@ -229,26 +229,24 @@ impl Transport for FileLog {
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
-        match position.words() {
-            [offset, 0, 0] => Ok(offset.to_be_bytes().into()),
-            _ => Err(not_ours("encode_position", position.to_string())),
+        if position != Position::new(position.offset()) {
+            let reason = format!("{position} is no place in a file, which is one number");
+            return Err(TransportError::new("encode_position", Kind::Config { reason }));
         }
+        Ok(offset_to_bytes(position).to_vec())
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
-        let offset = bytes.try_into().map(u64::from_be_bytes);
-        offset.map(Position::new).map_err(|_| not_ours("decode_position", format!("{bytes:?}")))
+        offset_from_bytes(bytes).map_err(|error| {
+            let reason = "a place in a file is 8 bytes".to_owned();
+            TransportError::new("decode_position", Kind::Config { reason }).because(error)
+        })
     }
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         Ok(())
     }
-}
-
-fn not_ours(operation: &'static str, what: String) -> TransportError {
-    let reason = format!("{what} is not a place in a file, which is 8 bytes");
-    TransportError::new(operation, Kind::Config { reason })
 }
 
 /// Writes at once: no receipt is ever pending.
@@ -272,19 +270,9 @@ impl Writer {
     }
 }
 
-/// Small payloads, and headers of text. The files could hold any bytes, but whoever looks at one
-/// with a pager is glad.
 fn writable(records: &[Record]) -> Result<(), Kind> {
-    for record in records {
-        let (bytes, limit) = (record.payload.len(), MAX_PAYLOAD);
-        if bytes > limit {
-            return Err(Kind::TooLarge { bytes, limit });
-        }
-        for header in &record.extra {
-            header.text()?;
-        }
-    }
-    Ok(())
+    let too_large = records.iter().map(|record| record.payload.len()).find(|n| *n > MAX_PAYLOAD);
+    too_large.map_or(Ok(()), |bytes| Err(Kind::TooLarge { bytes, limit: MAX_PAYLOAD }))
 }
 
 #[async_trait]
@@ -323,17 +311,15 @@ impl Reader {
     /// What is there now, within the limit.
     fn batch(&mut self, limit: Limit) -> Result<ReadBatch> {
         let file = self.log.read_from("read", self.next)?;
-        let (mut records, mut at, mut bytes) = (Vec::new(), 0, 0);
+        let (mut records, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
         while let Some((mut record, next)) = codec::decode(&file, at) {
-            bytes += record.footprint();
-            let full = records.len() >= limit.records.max(1) || bytes > limit.bytes;
-            if full && !records.is_empty() {
-                break;
-            }
             record.position = Position::new(self.next + at as u64);
             records.push(record);
+            ends.push(next);
             at = next;
         }
+        records.truncate(limit.count(&records));
+        let at = records.len().checked_sub(1).map_or(0, |last| ends[last]);
         self.next += at as u64;
         Ok(ReadBatch::new(records, Position::new(self.next), at == file.len()))
     }
