@@ -44,8 +44,10 @@ fn prepare(
         let (transport, mut writer) = input.open(writer).await?;
         write(&mut writer, std::mem::take(&mut input.packs)).await?;
         let names: Vec<_> = input.names.iter().map(String::as_str).collect();
-        let mut stream =
-            TtMsgStream::new(transport, ConsumerConfig::default().with_budget(budget(shape)))?;
+        let mut stream = TtMsgStream::new(
+            transport,
+            ConsumerConfig::default().with_budget_bytes(budget(shape)),
+        )?;
         stream.create_consumers(None, &names, Start::Earliest).await?;
         stream.start()?;
         Ok::<_, Error>(stream)
@@ -65,7 +67,7 @@ fn prepare(
 /// The default of 64 MiB, or room for four intervals where they are larger.
 pub(crate) fn budget(shape: Shape) -> usize {
     let interval = shape.channels * MESSAGES_PER_TICK * (Record::OVERHEAD + 256 + shape.payload);
-    ConsumerConfig::default().budget.max(4 * interval)
+    ConsumerConfig::default().budget_bytes.max(4 * interval)
 }
 
 /// Checks the order of a pack, and adds its messages up.

@@ -19,7 +19,7 @@ pub(crate) fn prepare(shape: Shape, messages: usize) -> Result<Job> {
     let mut input = Input::new(shape, messages);
     let batches = runtime()?.block_on(batches(shape, &mut input))?;
     let expected = input.headers;
-    let mut merge = Merge::new(MergeConfig::default().with_budget(budget(shape)))?;
+    let mut merge = Merge::new(MergeConfig::default().with_budget_bytes(budget(shape)))?;
     let slots = input
         .names
         .iter()

@@ -37,7 +37,7 @@ async fn check(transport: &Arc<dyn Transport>, input: &Input, ticks: u64) -> Res
     for name in &input.names {
         let channel = Arc::from(name.as_str());
         let mut reader = transport.reader(name, Start::Earliest).await?;
-        let (mut floor, mut seen) = (Timestamp::MIN, 0);
+        let (mut watermark, mut seen) = (Timestamp::MIN, 0);
         loop {
             let batch = reader.read(Limit::default()).await?;
             for record in batch.records {
@@ -46,11 +46,11 @@ async fn check(transport: &Arc<dyn Transport>, input: &Input, ticks: u64) -> Res
                     continue;
                 }
                 let ts = record.meta.timestamp;
-                if ts <= floor {
+                if ts <= watermark {
                     return Err(Error::Order);
                 }
                 if record.meta.msg_type == MsgType::TIME_TICK {
-                    (floor, seen) = (ts, seen + 1);
+                    (watermark, seen) = (ts, seen + 1);
                     continue;
                 }
                 let message = StoredMessage::new(Arc::clone(&channel), record);

@@ -25,24 +25,24 @@ pub(crate) fn expected(logs: &[Log]) -> Expected {
     let mut left_out = 0;
     for log in logs {
         let mut producers = Producers::default();
-        let (mut floor, mut ended) = (None::<u64>, false);
+        let (mut watermark, mut ended) = (None::<u64>, false);
         for entry in &log.entries {
             if ended || !producers.take(entry) {
                 left_out += u64::from(matches!(entry.what, What::Message { .. }));
             } else if let What::Message { number, .. } = entry.what {
-                let eff = floor.map_or(entry.ts, |floor| entry.ts.max(floor + 1));
+                let eff = watermark.map_or(entry.ts, |watermark| entry.ts.max(watermark + 1));
                 messages.push((eff, &*log.channel, entry.position, number));
             } else if matches!(entry.what, What::Tick(_) | What::End(_)) {
-                if floor.is_none_or(|floor| entry.ts > floor) {
+                if watermark.is_none_or(|watermark| entry.ts > watermark) {
                     boundaries.insert(entry.ts);
-                    floor = Some(entry.ts);
+                    watermark = Some(entry.ts);
                 }
                 ended = matches!(entry.what, What::End(_));
             }
         }
-        match floor {
+        match watermark {
             Some(_) if ended => {}
-            Some(floor) => reached = reached.min(floor),
+            Some(watermark) => reached = reached.min(watermark),
             None => return Expected { lines: Vec::new(), left_out },
         }
     }

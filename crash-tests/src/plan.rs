@@ -158,13 +158,13 @@ mod tests {
         for numbers in [1, 7, 20, 1001] {
             let plan = Plan { prefix: "p".into(), producers: 3, channels: 2, numbers, deadline: 1 };
             for (_, producer, channel) in plan.all_channels() {
-                let mut floor = Timestamp::MIN;
+                let mut watermark = Timestamp::MIN;
                 for number in 1..=numbers {
                     let ts = plan.ts(producer, channel, number);
-                    assert!(ts > floor && ts <= plan.tick(producer, number));
-                    floor = plan.tick_after(producer, number).unwrap_or(floor);
+                    assert!(ts > watermark && ts <= plan.tick(producer, number));
+                    watermark = plan.tick_after(producer, number).unwrap_or(watermark);
                 }
-                assert!(plan.end(producer) >= floor);
+                assert!(plan.end(producer) >= watermark);
             }
         }
     }

@@ -46,8 +46,15 @@ pub(crate) enum Error {
     TooLong { path: PathBuf },
     #[error("`{}` line {line}: {reason}; mend the row, or set such rows aside with --bad-rows", path.display())]
     BadRow { path: PathBuf, line: u64, reason: String },
-    #[error("`{}` line {line} is late: its time {ts} is not after the tick {floor}, which came before it on channel `{channel}` (position {position}); raise --max-delay, or set --late deliver or --late drop", path.display())]
-    Late { path: PathBuf, line: u64, ts: Time, floor: Time, channel: String, position: Position },
+    #[error("`{}` line {line} is late: its time {ts} is not after the tick {watermark}, which came before it on channel `{channel}` (position {position}); raise --max-delay, or set --late deliver or --late drop", path.display())]
+    Late {
+        path: PathBuf,
+        line: u64,
+        ts: Time,
+        watermark: Time,
+        channel: String,
+        position: Position,
+    },
     #[error(
         "the rows up to the tick after {begin} need more than the {budget} bytes that may be buffered; choose a smaller --tick or --max-delay"
     )]

@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p msgstream-core --example merge_cases -- FILE...`
 //!
-//! A file, plain text or `.gz`, with or without sessions, has one case a line: what the channels hold, and the packs that must
-//! come out, each with its checkpoint. A case passes when the packs and the marks come out the
-//! same in several interleavings, and when resuming from each checkpoint gives the packs after it.
+//! A file, plain text or `.gz`, with or without sessions, has one case a line: what the channels
+//! hold, and the packs that must come out, each with its checkpoint. A case passes when the packs
+//! and the marks come out the same in several interleavings, and when resuming from each checkpoint
+//! gives the packs after it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -23,7 +24,8 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Case {
     seed: u64,
-    grid: u64,
+    #[serde(rename = "grid")]
+    interval: u64,
     channels: BTreeMap<String, Vec<Entry>>,
     packs: Vec<Pack>,
 }
@@ -75,7 +77,8 @@ struct Expected {
 #[derive(Deserialize, Debug, PartialEq)]
 struct ExpectedMark {
     resume: u64,
-    floor: Option<u64>,
+    #[serde(rename = "floor")]
+    watermark: Option<u64>,
     cut: Option<u64>,
     /// Epoch and last number of each producer at the cut; cases without sessions have none.
     #[serde(default)]
@@ -120,7 +123,7 @@ fn records(entries: &[Entry]) -> Vec<Record> {
 fn observed(pack: &MsgPack) -> Pack {
     let mark = |mark: &msgstream_core::Mark| ExpectedMark {
         resume: mark.resume.offset(),
-        floor: mark.floor.map(|t| t.0),
+        watermark: mark.watermark.map(|t| t.0),
         cut: mark.cut.map(Position::offset),
         producers: mark
             .producers
@@ -160,7 +163,8 @@ fn run(
     checkpoint: Checkpoint,
     order: Order<'_>,
 ) -> Result<Vec<MsgPack>, msgstream_core::Error> {
-    let config = MergeConfig::default().with_grid(case.grid).with_late(LatePolicy::Deliver);
+    let config =
+        MergeConfig::default().with_align_to(case.interval).with_late_policy(LatePolicy::Deliver);
     let resume_at: BTreeMap<String, u64> =
         checkpoint.channels.iter().map(|(n, m)| (n.to_string(), m.resume.offset())).collect();
     let mut merge = Merge::resume(config, checkpoint)?;

@@ -2,7 +2,7 @@
 //!
 //! Messages ([`message`]), the contract with a broker ([`transport`]), splitting by hash key
 //! ([`repack`]), the merge in event time ([`timetick`]) and the streams over all of it. Programs
-//! use the facade crate `msgstream`, which adds the brokers.
+//! use the facade crate `msgstream`, which adds the brokers. The words are in `docs/glossary.md`.
 
 pub mod adapter;
 pub mod checkpoint;

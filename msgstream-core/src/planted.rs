@@ -10,9 +10,9 @@ compile_error!("the feature `planted-bugs` is for tests: a release build can't h
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bug {
-    /// A pack ends at the least floor there is when the merge looks.
-    CutAtLeastFloor,
-    /// A record is late where it is behind the frontier, not behind its channel's floor.
+    /// A pack ends at the least watermark there is when the merge looks.
+    CutAtLeastWatermark,
+    /// A record is late where it is behind the frontier, not behind its channel's watermark.
     LateByFrontier,
     /// Every number above the greatest that was seen is taken.
     HighWaterDedup,
@@ -35,7 +35,7 @@ pub enum Bug {
 impl Bug {
     /// All of them.
     pub const ALL: [Self; 10] = [
-        Self::CutAtLeastFloor,
+        Self::CutAtLeastWatermark,
         Self::LateByFrontier,
         Self::HighWaterDedup,
         Self::StateAtReadHead,

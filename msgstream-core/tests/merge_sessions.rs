@@ -49,7 +49,7 @@ fn push(merge: &mut Merge, slot: Slot, from: u64, log: &[Entry]) {
 }
 
 fn config() -> MergeConfig {
-    MergeConfig::default().with_late(LatePolicy::Deliver)
+    MergeConfig::default().with_late_policy(LatePolicy::Deliver)
 }
 
 fn with_channel(config: MergeConfig, checkpoint: Checkpoint) -> (Merge, Slot) {
@@ -92,7 +92,7 @@ fn a_fenced_producers_ticks_promise_nothing() {
 #[test]
 fn one_producer_too_many_is_refused_until_there_may_be_more() {
     let limits = ProducerLimits::default().with_max(1);
-    let (mut merge, a) = with_channel(config().with_producers(limits), Checkpoint::default());
+    let (mut merge, a) = with_channel(config().with_producer_limits(limits), Checkpoint::default());
     let log = [Stamped(1, "p;1;1"), Stamped(2, "q;1;1"), Tick(5)];
     let mut batch = records(0, &log);
     let refused = merge.push(a, &mut batch, Position::new(3));
@@ -100,7 +100,7 @@ fn one_producer_too_many_is_refused_until_there_may_be_more() {
         panic!("{refused:?}")
     };
     assert_eq!((position, limit, batch.len()), (Position::new(1), 1, 2));
-    merge.set_producers(limits.with_max(2));
+    merge.set_producer_limits(limits.with_max(2));
     merge.push(a, &mut batch, Position::new(3)).unwrap();
     assert_eq!(positions(&packs(&mut merge)), [0, 1]);
     assert_eq!(merge.status().channels[0].producers, 2);
@@ -109,7 +109,7 @@ fn one_producer_too_many_is_refused_until_there_may_be_more() {
 #[test]
 fn producers_that_said_goodbye_make_room_for_others() {
     let limits = ProducerLimits::default().with_max(2).with_closed(Duration::from_millis(1));
-    let (mut merge, a) = with_channel(config().with_producers(limits), Checkpoint::default());
+    let (mut merge, a) = with_channel(config().with_producer_limits(limits), Checkpoint::default());
     let mut position = 0;
     for n in 1..100 {
         let mut batch = vec![record(position, Msg(n << 20))];
@@ -128,7 +128,7 @@ fn producers_that_said_goodbye_make_room_for_others() {
 #[test]
 fn a_message_that_is_refused_for_its_time_is_still_the_next_of_its_session() {
     let mut merge = Merge::new(config()).unwrap();
-    let topic = TickSource::Synthetic { delay: 0, grid: 1 };
+    let topic = TickSource::Synthetic { delay: 0, interval: 1 };
     let a = merge.add("a".into(), topic).unwrap();
     let mut batch =
         records(0, &[Stamped(5, "p;1;1"), Stamped(u64::MAX, "p;1;2"), Stamped(6, "p;1;3")]);
@@ -193,7 +193,7 @@ fn what_idle_channels_have_judged_is_delivered_after_any_number_of_resumes() {
 #[test]
 fn duplicates_behind_a_pinned_message_are_within_the_budget() {
     let budget = 32 << 10;
-    let (mut merge, a) = with_channel(config().with_budget(budget), Checkpoint::default());
+    let (mut merge, a) = with_channel(config().with_budget_bytes(budget), Checkpoint::default());
     push(&mut merge, a, 0, &[Msg(1 << 40), Stamped(1, "p;1;1"), Tick(1)]);
     let mut next = 3;
     let refused = loop {
@@ -210,7 +210,7 @@ fn duplicates_behind_a_pinned_message_are_within_the_budget() {
         assert!(next < 10_000, "it was to be refused");
     };
     assert!(matches!(refused, Error::WindowTooLarge { .. }), "{refused}");
-    merge.set_budget(2 * budget);
+    merge.set_budget_bytes(2 * budget);
     push(&mut merge, a, next, &[Stamped(5, "p;1;2"), Tick(next)]);
     assert_eq!(positions(&packs(&mut merge)), [next]);
 }

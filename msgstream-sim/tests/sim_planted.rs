@@ -35,7 +35,7 @@ macro_rules! finds {
 }
 
 finds! {
-    a_pack_cut_at_the_least_floor: CutAtLeastFloor,
+    a_pack_cut_at_the_least_watermark: CutAtLeastWatermark,
     lateness_by_the_frontier: LateByFrontier,
     dedup_by_a_high_water_mark: HighWaterDedup,
     dedup_state_at_the_read_head: StateAtReadHead,

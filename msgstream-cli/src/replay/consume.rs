@@ -31,9 +31,9 @@ pub(crate) async fn consume(
 /// An error of the stream in the words of the command line: the row that is late, the option that
 /// helps.
 pub(crate) async fn explain(transport: &dyn Transport, files: &[PathBuf], error: Error) -> Error {
-    let (channel, position, ts, floor) = match error {
-        Error::Stream(msgstream::Error::Late { channel, position, ts, floor }) => {
-            (channel, position, ts, floor)
+    let (channel, position, ts, watermark) = match error {
+        Error::Stream(msgstream::Error::Late { channel, position, ts, watermark }) => {
+            (channel, position, ts, watermark)
         }
         Error::Stream(msgstream::Error::WindowTooLarge { begin, budget, .. }) => {
             let begin = begin.map_or("the start".to_owned(), |begin| Time(begin).to_string());
@@ -44,10 +44,10 @@ pub(crate) async fn explain(transport: &dyn Transport, files: &[PathBuf], error:
     let place = place_of(transport, &channel, position).await;
     match place.and_then(|place| Some((files.get(place.file())?, place.line()))) {
         Some((path, line)) => {
-            let (path, ts, floor) = (path.clone(), Time(ts), Time(floor));
-            Error::Late { path, line, ts, floor, channel, position }
+            let (path, ts, watermark) = (path.clone(), Time(ts), Time(watermark));
+            Error::Late { path, line, ts, watermark, channel, position }
         }
-        None => msgstream::Error::Late { channel, position, ts, floor }.into(),
+        None => msgstream::Error::Late { channel, position, ts, watermark }.into(),
     }
 }
 

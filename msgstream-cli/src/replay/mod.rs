@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
         let mut producer = MsgStream::new(transport.clone());
         producer.create_producers(channels).await?;
         producer.start()?;
-        let config = ConsumerConfig::default().with_late(self.args.late.into());
+        let config = ConsumerConfig::default().with_late_policy(self.args.late.into());
         let mut consumer = TtMsgStream::new(transport.clone(), config)?;
         consumer.create_consumers(None, channels, Start::Earliest).await?;
         consumer.start()?;

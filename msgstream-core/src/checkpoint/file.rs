@@ -12,21 +12,21 @@ use async_trait::async_trait;
 use super::format::{decode, encode};
 use super::store::{CheckpointStore, Generation, StoreError, Stored};
 
-/// How long a save waits for another one. It takes that long only where a process was stopped in
-/// the middle of a save.
+/// How long a save waits for another one. It takes that long only if a process was stopped in the
+/// middle of a save.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A [`CheckpointStore`] in a file, for consumers on one machine.
 ///
-/// A save writes a file beside it, `NAME.tmp`, flushes it to the disk and renames it, so a reader,
-/// also one after a crash or a power cut, finds the checkpoint of before or the new one. A lock on
-/// `NAME.lock` keeps two processes from saving at once; that file stays, and must stay while a
-/// consumer runs. On a network file system this holds only as far as its locks do.
+/// A save writes to a file beside it, `NAME.tmp`, flushes it to the disk and renames it. So a
+/// reader finds either the old checkpoint or the new one, even after a crash or a power cut. A lock
+/// on `NAME.lock` keeps two processes from saving at once. That file stays, and must not be deleted
+/// while a consumer runs. On a network file system this is only as reliable as its locks.
 ///
-/// The file's permissions stay as they are. A file that isn't there yet is made with those of any new
-/// file: where others mustn't read it, make the folder private.
+/// The file's permissions are preserved. A new file gets default permissions: if others mustn't
+/// read it, make the directory private.
 ///
-/// What is in the file has a checksum: a damaged one is [`StoreError::Corrupt`], never taken for no
+/// The file has a checksum: a damaged one is [`StoreError::Corrupt`], never mistaken for a missing
 /// checkpoint.
 ///
 /// ```
@@ -36,20 +36,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// let store: Arc<dyn CheckpointStore> = Arc::new(FileStore::new("/var/lib/shop/orders.checkpoint"));
 /// ```
 ///
-/// It needs a tokio runtime, on whose threads for blocking work it uses the disk.
+/// It must be used in a tokio runtime, and accesses the disk on its threads for blocking work.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     path: PathBuf,
 }
 
 impl FileStore {
-    /// A store in the file of this path. The folder must be there.
+    /// Creates a store in the file of this path. The directory must exist.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The file.
+    /// Returns the path of the file.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// # use msgstream_core::checkpoint::FileStore;
+    /// assert_eq!(FileStore::new("orders.checkpoint").path(), Path::new("orders.checkpoint"));
+    /// ```
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -62,8 +68,8 @@ impl FileStore {
                 Err(what) => Err(StoreError::Corrupt { path: self.path.clone(), what }),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // A disk that isn't mounted is no new beginning.
-                fs::metadata(self.folder()).map_err(failed("look into", self.folder()))?;
+                // If the disk isn't mounted, that is an error, not a missing checkpoint.
+                fs::metadata(self.folder()).map_err(failed("open the directory", self.folder()))?;
                 Ok(None)
             }
             Err(error) => Err(failed("read", &self.path)(error)),
@@ -85,10 +91,10 @@ impl FileStore {
         };
         write().map_err(failed("write", &temporary))?;
         fs::rename(&temporary, &self.path).map_err(failed("replace", &self.path))?;
-        sync_folder(self.folder()).map_err(failed("flush the folder", self.folder()))
+        sync_folder(self.folder()).map_err(failed("flush the directory", self.folder()))
     }
 
-    /// Keeps others from saving, until it is dropped.
+    /// Locks the store against other savers, until the returned file is dropped.
     fn lock(&self) -> Result<File, StoreError> {
         let path = self.beside(".lock");
         let open = File::options().write(true).create(true).truncate(false).open(&path);
@@ -110,7 +116,7 @@ impl FileStore {
         }
     }
 
-    /// Who may use the file; `None` where there is none yet.
+    /// Returns the file's permissions; `None` if it doesn't exist yet.
     fn permissions(&self) -> io::Result<Option<Permissions>> {
         match fs::metadata(&self.path) {
             Ok(found) => Ok(Some(found.permissions())),
@@ -146,7 +152,7 @@ impl CheckpointStore for FileStore {
     }
 }
 
-/// Does what may wait for a disk where it keeps no other task waiting.
+/// Runs work that waits for a disk on a thread for blocking work.
 async fn blocking<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
@@ -160,8 +166,8 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Sto
     move |source| StoreError::Io { operation, path, source }
 }
 
-/// Makes a new file, which nobody may read who mustn't. What a crash left there goes; so does a link,
-/// which isn't followed.
+/// Creates a new file with these permissions from the beginning. A leftover of a crash is removed;
+/// so is a link, which isn't followed.
 fn create(path: &Path, permissions: Option<Permissions>) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -177,13 +183,13 @@ fn create(path: &Path, permissions: Option<Permissions>) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes a rename in a folder durable.
+/// Makes a rename in a directory durable.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Elsewhere folders can't be flushed; the file system's own journal keeps renames.
+/// Other systems can't flush directories; the file system's journal keeps renames.
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())

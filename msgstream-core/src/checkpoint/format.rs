@@ -1,5 +1,5 @@
-//! The bytes of a checkpoint's file: a line with the format's version, a checksum and the length of
-//! what follows; a line of JSON; and the program's state as it is.
+//! The format of a checkpoint's file: a line with the format's version, a checksum and the length
+//! of the rest; a line of JSON; and the program's state, unchanged.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub(super) fn encode(stored: &Stored) -> serde_json::Result<Vec<u8>> {
     Ok(file)
 }
 
-/// What the bytes are, or what is wrong with them.
+/// Decodes a file, or returns what is wrong with it.
 pub(super) fn decode(file: &[u8]) -> Result<Stored, String> {
     let (found, body) = after_line(file).ok_or("it has no first line")?;
     if found != head(body).as_bytes() {
@@ -49,7 +49,7 @@ fn head(body: &[u8]) -> String {
     format!("{NAME} {VERSION} {:08x} {}\n", crc32fast::hash(body), body.len())
 }
 
-/// The first line, its end included, and what follows it.
+/// Returns the first line, including its end, and the rest.
 fn after_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     Some(bytes.split_at(end + 1))
@@ -73,13 +73,13 @@ mod tests {
     prop_compose! {
         fn marks()(
             words: [u64; 3],
-            floor: Option<u64>,
+            watermark: Option<u64>,
             cut: Option<[u64; 3]>,
             incarnation: Option<u128>,
         ) -> Mark {
             Mark {
                 resume: Position::from_words(words),
-                floor: floor.map(Timestamp),
+                watermark: watermark.map(Timestamp),
                 cut: cut.map(Position::from_words),
                 incarnation: incarnation.map(Incarnation),
                 ..Mark::default()

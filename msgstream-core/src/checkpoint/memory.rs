@@ -1,4 +1,4 @@
-//! A checkpoint store that ends with its process.
+//! A checkpoint store in memory.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

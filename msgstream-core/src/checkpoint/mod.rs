@@ -1,64 +1,61 @@
-//! Where a stream stands: everything needed to go on exactly where a pack ended.
+//! Checkpoints: everything needed to continue exactly where a pack ended.
 //!
-//! A [`Checkpoint`] comes with every pack. A consumer that keeps it together with what the pack led
-//! to has each message's effect exactly once, however often it crashes:
+//! Every pack comes with a [`Checkpoint`]. A consumer that saves it together with the results of
+//! the pack processes each message exactly once, however often it crashes:
 //!
-//! 1. **Open** the store with [`Committer::open`]. That takes it over: a consumer that was believed
-//!    dead and isn't can't commit any more. It gives the last checkpoint and the program's state.
-//! 2. **Resume** the stream there, or create its consumers where there is no checkpoint yet.
-//! 3. **Consume** a pack and work it into the state.
-//! 4. **Commit** [`MsgPack::end`](crate::MsgPack::end) and the state with [`Committer::commit`]: both
-//!    are saved in one step, and once they are durable the subscriptions are acknowledged. Then the
+//! 1. **Open** the store. That takes it over: a consumer that was believed dead and isn't can't
+//!    commit any more. Opening returns the last checkpoint and the program's state.
+//! 2. **Resume** from that checkpoint, or begin at the start if there is none yet.
+//! 3. **Consume** a pack and apply it to the state.
+//! 4. **Commit** the checkpoint [`MsgPack::end`](crate::MsgPack::end) and the state: both are saved
+//!    in one step, and once they are durable the subscriptions are acknowledged. Then consume the
 //!    next pack. Not every pack needs a commit: what wasn't committed is consumed again.
 //!
-//! A crash before the save gives the pack again, to the state of before. A crash after it goes on
-//! with the next pack.
+//! After a crash before the save, the pack comes again, to the state from before it. After a crash
+//! later, the next pack follows.
 //!
 //! ```
 //! # use std::sync::Arc;
-//! use msgstream_core::checkpoint::CheckpointStore;
-//! use msgstream_core::consume::Committer;
-//! use msgstream_core::transport::{Start, Transport};
-//! use msgstream_core::{Error, TickSource, ConsumerConfig, TtMsgStream};
-//! # struct Totals(Vec<u8>);
-//! # impl Totals {
-//! #     fn read(state: &[u8]) -> Self { Self(state.to_vec()) }
-//! #     fn add(&mut self, _: &msgstream_core::MsgPack) {}
-//! #     fn write(&self) -> Vec<u8> { self.0.clone() }
-//! # }
+//! use msgstream_core::checkpoint::{CheckpointStore, MemoryStore};
+//! use msgstream_core::{Consumer, Error};
+//! # use msgstream_core::{Producer, Timestamp, transport::Transport};
 //!
-//! /// Adds up orders, and goes on where the run before ended.
-//! async fn add_up(
-//!     transport: Arc<dyn Transport>,
-//!     store: Arc<dyn CheckpointStore>,
-//! ) -> Result<Totals, Error> {
-//!     let (mut committer, stored) = Committer::open(store).await?;
-//!     let mut totals = Totals::read(&stored.state);
-//!     let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
-//!     match &stored.checkpoint {
-//!         Some(end) => stream.resume(Some("totals"), end, |_| TickSource::Written).await?,
-//!         None => stream.create_consumers(Some("totals"), &["orders"], Start::Earliest).await?,
+//! /// Counts orders, and continues where the last run ended.
+//! async fn count(broker: Arc<dyn Transport>, store: Arc<dyn CheckpointStore>) -> Result<usize, Error> {
+//!     let builder = Consumer::builder(broker).channels(["orders"]).subscription("count");
+//!     let (mut packs, mut orders) = builder.store(store).open_with(|| 0).await?;
+//!     while let Some(pack) = packs.next_pack().await? {
+//!         orders += pack.msgs.len();
+//!         packs.commit(&pack, &orders).await?;
 //!     }
-//!     stream.start()?;
-//!     while let Some(pack) = stream.consume().await? {
-//!         totals.add(&pack);
-//!         stream.commit(&mut committer, &pack.end, totals.write()).await?;
-//!     }
-//!     Ok(totals)
+//!     Ok(orders)
 //! }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+//! # let broker = Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+//! # let mut producer = Producer::builder(broker.clone()).channels(["orders"]).create_missing().open().await?;
+//! # producer.send(msgstream_core::message::TimeSyncMsg::new(Timestamp(5)).with_hash_keys([0])).await?;
+//! # producer.end(Timestamp(5)).await?;
+//! let store: Arc<dyn CheckpointStore> = Arc::new(MemoryStore::default());
+//! assert_eq!(count(broker.clone(), store.clone()).await?, 1);
+//! assert_eq!(count(broker, store).await?, 1, "the second run counts nothing again");
+//! # Ok(()) }
 //! ```
 //!
+//! [`TtMsgStream`](crate::TtMsgStream) has the same steps by hand, with a
+//! [`Committer`](crate::consume::Committer).
+//!
 //! **A subscription's cursor alone is at-least-once.** It moves after the work was done, so a crash
-//! in between repeats the work; and it says of a channel where to read on, but not which messages
-//! read from there on were part of packs before, nor which are a producer's repetitions. The cursor
-//! tells the broker what may be deleted. The checkpoint says where the stream stands.
+//! in between repeats the work. And it only says where to continue reading a channel, not which
+//! messages after that place were in earlier packs, or which are copies. The cursor tells the
+//! broker what it may delete. The checkpoint says where the consumer is.
 //!
-//! **What leaves the program** must be part of the state, or come out the same when a pack comes
-//! again: packs do, to the byte, so a file that is named after a pack's end and replaced is as good.
-//! A program with a database of its own needs no store: it keeps the checkpoint in the transaction
-//! that has what the pack led to, and calls [`TtMsgStream::ack`](crate::TtMsgStream::ack) after it.
+//! **Side effects** outside of the state must be the same when a pack comes again. Packs are, to
+//! the byte: for example, a file that is named after a pack's end may be written again. A program
+//! with a database of its own needs no store: it saves the checkpoint in the same transaction as
+//! the results of the pack, and calls [`Consumer::ack`](crate::Consumer::ack) after the
+//! transaction.
 //!
-//! A store of one's own is a few lines, see [`CheckpointStore`].
+//! A store of your own takes a few lines, see [`CheckpointStore`].
 
 mod file;
 mod format;
@@ -77,10 +74,10 @@ use crate::dedup::ProducerState;
 use crate::record::Timestamp;
 use crate::record::{Incarnation, Position};
 
-/// Where a [`TtMsgStream`](crate::TtMsgStream) stands after a pack.
+/// Where a [`Consumer`](crate::Consumer) is after a pack.
 ///
-/// It is a value: cheap to clone, and serialisable, so that it can be stored together with what
-/// the packs led to. Resuming from it gives the packs that would have followed.
+/// It is a value: cheap to clone, and serialisable, so that it can be saved together with the
+/// results of the packs. Resuming from it returns the packs that would have followed.
 ///
 /// ```
 /// use msgstream_core::checkpoint::Checkpoint;
@@ -93,36 +90,44 @@ use crate::record::{Incarnation, Position};
 pub struct Checkpoint {
     /// The end of the last pack; `None` before the first.
     pub frontier: Option<Timestamp>,
-    /// One mark per channel. A persistent map: a pack shares what it didn't change with the packs
-    /// before and after it.
+    /// One mark per channel. The map is persistent: checkpoints share what didn't change between
+    /// them.
     pub channels: OrdMap<Arc<str>, Mark>,
 }
 
-/// Where one channel stands in a [`Checkpoint`].
+/// Where one channel is in a [`Checkpoint`].
+///
+/// ```
+/// use msgstream_core::checkpoint::Mark;
+/// let mark: Mark = serde_json::from_str(r#"{"resume":[7,0,0],"floor":5,"cut":[9,0,0]}"#)?;
+/// assert_eq!(mark.watermark, Some(msgstream_core::Timestamp(5)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Mark {
-    /// Where reading goes on: the first record before `cut` that belongs to a later pack, else
-    /// `cut`. A subscription may be acknowledged up to here, and no further. It never goes back
-    /// from one checkpoint to a later one.
+    /// Where reading continues: the first record before `cut` that belongs to a later pack, or
+    /// `cut` if there is none. A subscription may be acknowledged up to here, and no further. It
+    /// never goes back from one checkpoint to a later one.
     pub resume: Position,
-    /// The floor just before `resume`.
-    pub floor: Option<Timestamp>,
-    /// The first tick at or after the frontier. Of an idle channel without one, the last record
-    /// that was read, and `None` before there was any; `resume` may be just after it then. Records
-    /// up to here are judged: whoever resumes takes them as they were taken before.
+    /// The channel's watermark just before `resume`. It is stored as `floor`.
+    #[serde(rename = "floor")]
+    pub watermark: Option<Timestamp>,
+    /// The first tick at or after the frontier. For an idle channel without one, the last record
+    /// that was read, `None` before there was any; then `resume` may be just after it. Up to here
+    /// it is decided which records are duplicates or void, and a resumed consumer decides the same.
     pub cut: Option<Position>,
-    /// Where the channel's producers stand at `cut`.
+    /// The state of the channel's producers at `cut`.
     #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
     pub producers: OrdMap<Arc<str>, ProducerState>,
-    /// Where records from `resume` to `cut` were left out, as duplicates or void.
+    /// The positions from `resume` to `cut` of records that were dropped as duplicates or void.
     #[serde(default, skip_serializing_if = "Vector::is_empty")]
     pub dropped: Vector<Position>,
-    /// Set on an idle channel whose ticks are behind the frontier: from this position on its floor
-    /// is at least the checkpoint's frontier, though no tick says so.
+    /// Set for an idle channel whose ticks are behind the frontier: from this position on its
+    /// watermark is at least the checkpoint's frontier, although no tick raised it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raised: Option<Position>,
-    /// The life of the channel that the positions belong to, where it is known.
+    /// The incarnation of the channel that the positions belong to, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Incarnation>,
 }

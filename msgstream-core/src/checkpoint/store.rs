@@ -1,4 +1,4 @@
-//! Where a checkpoint is kept: [`CheckpointStore`].
+//! Where checkpoints are saved: [`CheckpointStore`].
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,14 +13,40 @@ use serde::{Deserialize, Serialize};
 
 use super::Checkpoint;
 
-/// Keeps the newest checkpoint of one consumer, and decides between two that both believe to be
+/// Stores the newest checkpoint of one consumer, and decides between two processes that both act as
 /// that consumer: a register with compare-and-set.
 ///
-/// Programs hand a store to a [`Committer`](super::Committer). What a store of one's own needs is
-/// a database that sets a row if it still has the generation that was expected.
+/// Programs pass a store to [`ConsumerBuilder::store`](crate::consume::ConsumerBuilder::store) or
+/// to a [`Committer`](crate::consume::Committer). A store of your own needs a database that can set
+/// a row only if it still has the expected generation:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use msgstream_core::checkpoint::{CheckpointStore, Generation, StoreError, Stored};
+///
+/// #[derive(Debug, Default)]
+/// struct Row(Mutex<Option<Stored>>);
+///
+/// #[async_trait::async_trait]
+/// impl CheckpointStore for Row {
+///     async fn load(&self) -> Result<Option<Stored>, StoreError> {
+///         Ok(self.0.lock().unwrap().clone())
+///     }
+///
+///     async fn save(&self, expected: Option<Generation>, new: &Stored) -> Result<(), StoreError> {
+///         let mut row = self.0.lock().unwrap();
+///         let found = row.as_ref().map(|stored| stored.generation);
+///         if found != expected {
+///             return Err(StoreError::Conflict { expected, found });
+///         }
+///         *row = Some(new.clone());
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait CheckpointStore: fmt::Debug + Send + Sync + 'static {
-    /// What was saved last; `None` only where it is certain that nothing is there.
+    /// Returns what was saved last; `None` only if it is certain that nothing is there.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], [`StoreError::Io`], [`StoreError::Other`].
@@ -29,17 +55,17 @@ pub trait CheckpointStore: fmt::Debug + Send + Sync + 'static {
     /// Cancelling has no effect.
     async fn load(&self) -> Result<Option<Stored>, StoreError>;
 
-    /// Puts `new` in the place of what has the generation `expected`, or of nothing. In one step:
-    /// of two savers that expect the same, one gets [`StoreError::Conflict`]. Ok means that it is
+    /// Replaces what has the generation `expected`, or nothing, by `new`, in one step: of two
+    /// savers that expect the same, one gets [`StoreError::Conflict`]. `Ok` means that it is
     /// durable.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where something else is there: `new` is not stored. After every
-    /// other error it may be.
+    /// [`StoreError::Conflict`] if something else is there: `new` is not stored. After every other
+    /// error it may be stored.
     ///
     /// # Cancel safety
     /// After a cancelled call `new` may be stored, now or a while later. Save again with the same
-    /// `expected`: only one of the two takes effect, and a conflict tells which.
+    /// `expected`: only one of the two takes effect, and a conflict says which.
     async fn save(&self, expected: Option<Generation>, new: &Stored) -> Result<(), StoreError>;
 }
 
@@ -54,27 +80,33 @@ impl<T: CheckpointStore + ?Sized> CheckpointStore for Arc<T> {
     }
 }
 
-/// What a store keeps.
+/// What is in a store.
+///
+/// ```
+/// use msgstream_core::checkpoint::{Generation, Stored};
+/// let stored = Stored::new(Generation::claim(None), None, "the state".into());
+/// assert_eq!(stored.state, "the state");
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
-    /// Which save it is.
+    /// The save that it comes from.
     pub generation: Generation,
-    /// Where the stream stands; `None` where a consumer has begun that hasn't committed yet.
+    /// The checkpoint; `None` if a consumer has opened the store and not committed yet.
     pub checkpoint: Option<Checkpoint>,
-    /// What the packs up to there led to, in the program's own bytes; or nothing.
+    /// The program's state after the packs up to the checkpoint, in its own encoding. May be empty.
     pub state: Bytes,
 }
 
 impl Stored {
-    /// A checkpoint, and the state that goes with it.
+    /// Returns a value with these parts.
     #[must_use]
     pub const fn new(generation: Generation, checkpoint: Option<Checkpoint>, state: Bytes) -> Self {
         Self { generation, checkpoint, state }
     }
 }
 
-/// Without the state, which is the program's own affair.
+/// Omits the state, which only the program can interpret.
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stored")
@@ -85,7 +117,7 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// Which save of a store is meant: no two are equal, not even after the store was emptied.
+/// Identifies a save of a store. No two are equal, not even after the store was emptied.
 ///
 /// ```
 /// use msgstream_core::checkpoint::Generation;
@@ -98,26 +130,40 @@ impl fmt::Debug for Stored {
 pub struct Generation {
     /// Grows by one with each save.
     pub number: u64,
-    /// Who saved: a number that each consumer draws when it starts.
+    /// Who saved: a random number that each consumer draws when it starts.
     pub owner: u64,
 }
 
 impl Generation {
-    /// The one after `found`, or the first, of a new owner.
+    /// Returns the generation after `found`, or the first one, of a new owner.
+    ///
+    /// ```
+    /// # use msgstream_core::checkpoint::Generation;
+    /// let found = Generation::from_parts(7, 0xabcd);
+    /// let claimed = Generation::claim(Some(found));
+    /// assert_eq!(claimed.number, 8);
+    /// assert_ne!(claimed.owner, found.owner);
+    /// ```
     #[must_use]
     pub fn claim(found: Option<Self>) -> Self {
-        // The one source of random numbers in the standard library.
+        // The only source of random numbers in the standard library.
         let owner = RandomState::new().hash_one(std::process::id());
         Self { owner, ..found.unwrap_or_default() }.next()
     }
 
-    /// The next one of the same owner.
+    /// Returns the next generation of the same owner.
     #[must_use]
     pub const fn next(self) -> Self {
         Self { number: self.number.wrapping_add(1), owner: self.owner }
     }
 
-    /// These numbers, as a store of one's own has kept them.
+    /// Returns the generation with these numbers, for a store of your own.
+    ///
+    /// ```
+    /// # use msgstream_core::checkpoint::Generation;
+    /// let found = Generation::from_parts(7, 0xabcd);
+    /// assert_eq!(found.next().number, 8);
+    /// ```
     #[must_use]
     pub const fn from_parts(number: u64, owner: u64) -> Self {
         Self { number, owner }
@@ -130,26 +176,26 @@ impl fmt::Display for Generation {
     }
 }
 
-/// Why a store failed.
+/// An error of a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Somebody else saved in the meantime, or emptied the store.
+    /// Another consumer saved meanwhile, or the store was emptied.
     #[error(
-        "the checkpoint was not saved: the store has {}, and {} was expected; load again",
+        "the checkpoint was not saved: the store has {}, but {} was expected; load again",
         Is(*found),
         Is(*expected)
     )]
     Conflict {
-        /// What the caller had seen last; `None` is nothing.
+        /// The generation that the caller expected; `None` is nothing.
         expected: Option<Generation>,
-        /// What is there; `None` is nothing.
+        /// The generation that is there; `None` is nothing.
         found: Option<Generation>,
     },
-    /// Something is there that can't be read as a checkpoint. Starting without one would repeat
-    /// everything, so that is for a person to decide.
+    /// What is in the store can't be read as a checkpoint. Starting without one would repeat
+    /// everything, so a person has to decide.
     #[error(
-        "the checkpoint in {} is corrupt: {what}; restore it from a copy, or remove it to start anew",
+        "the checkpoint in {} is corrupt: {what}; restore it from a copy, or remove it to start from the beginning",
         path.display()
     )]
     Corrupt {
@@ -158,22 +204,22 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
-    /// A file can't be used. A save may have taken effect all the same.
-    #[error("can't {operation} {}", path.display())]
+    /// A file operation failed. A save may have taken effect nevertheless.
+    #[error("the checkpoint store can't {operation} {}; check that the directory is there and writable", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
-        /// On which file or folder.
+        /// The file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A store that is not of this library failed. A save may have taken effect all the same.
-    #[error("the checkpoint store failed")]
+    /// A store that is not part of this library failed. A save may have taken effect nevertheless.
+    #[error("the checkpoint store failed; try again once it works")]
     Other(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-/// A generation, or none, in an error's text.
+/// Displays a generation, or `nothing`, in an error's text.
 pub(super) struct Is(pub(super) Option<Generation>);
 
 impl fmt::Display for Is {

@@ -1,4 +1,4 @@
-//! The consuming side of a stream: readers, subscriptions, packs.
+//! Batches of single channels, without a merge: what a [`MsgStream`](crate::MsgStream) consumes.
 
 use crate::transport::ReaderOptions;
 use crate::transport::TransportExt as _;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::fan_in::{FanIn, Read};
 use super::open::{Begin, Cursor, Opened, open};
-use super::outage::{Outage, Tries, ride_out};
+use super::outage::{Outage, Tries, with_retries};
 use crate::checkpoint::{Checkpoint, Mark};
 use crate::error::{Error, Result};
 use crate::message::{Message, MsgPack, StoredMessage};
@@ -46,7 +46,7 @@ impl Batches {
         Ok(consumer)
     }
 
-    /// The next batch of any channel; `None` once every channel has ended.
+    /// Returns the next batch of any channel; `None` once every channel has ended.
     pub(crate) async fn consume(&mut self, retry_for: Duration) -> Result<Option<MsgPack>> {
         loop {
             let Some(Read { channel, reader, batch }) = self.reads.next().await else {
@@ -84,7 +84,7 @@ impl Batches {
             let cursor = self.channel(channel)?.1.cursor.as_ref();
             let cursor =
                 cursor.ok_or_else(|| Error::NoSubscription { channel: channel.to_string() })?;
-            ride_out(retry_for, channel, || cursor.ack(mark.resume)).await?;
+            with_retries(retry_for, channel, || cursor.ack(mark.resume)).await?;
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Batches {
     ) -> Result<()> {
         let channel = self.channel(channel)?.0.clone();
         let open = || transport.reader(&channel, start);
-        let reader = ride_out(retry_for, &channel, open).await?;
+        let reader = with_retries(retry_for, &channel, open).await?;
         self.replace(channel, reader);
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Batches {
                     ReaderOptions::new(start).with_incarnation(mark.incarnation),
                 )
             };
-            readers.push((ride_out(retry_for, &channel, open).await?, channel));
+            readers.push((with_retries(retry_for, &channel, open).await?, channel));
         }
         for (reader, channel) in readers {
             self.replace(channel, reader);

@@ -16,10 +16,27 @@ use crate::error::{Error, Result};
 use crate::merge::{LatePolicy, TickSource};
 use crate::transport::{Start, Transport};
 
-/// Says where a channel's ticks come from.
+/// Returns where a channel's ticks come from.
 pub(super) type Ticks = Box<dyn Fn(&str) -> TickSource + Send + Sync>;
 
-/// Opens a [`Consumer`], see there.
+/// Configures and opens a [`Consumer`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # use msgstream_core::transport::TransportExt;
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # broker.create("orders-0").await?;
+/// use msgstream_core::{Consumer, LatePolicy};
+/// let consumer = Consumer::builder(broker)
+///     .channels(["orders-0"])
+///     .subscription("billing")
+///     .late_policy(LatePolicy::Deliver)
+///     .open()
+///     .await?;
+/// assert_eq!(consumer.status().merge.channels.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `open`"]
 pub struct ConsumerBuilder<C = ByHand> {
     transport: Arc<dyn Transport>,
@@ -46,19 +63,28 @@ impl ConsumerBuilder {
         }
     }
 
-    /// Goes on from a checkpoint: the next pack is the one that followed it. `None` begins anew, as
-    /// the first run of a program does.
+    /// Resumes from a checkpoint: the first pack is the one after it. With `None` the consumer
+    /// begins at [`start`](Self::start), as in the first run of a program.
     ///
-    /// The channels are those of [`channels`](Self::channels) where any are given: those that the
-    /// checkpoint doesn't have join, and the others of the checkpoint are left out. Else they are the
-    /// checkpoint's.
+    /// If [`channels`](Self::channels) are set, only those are read: channels that the checkpoint
+    /// doesn't have join. Otherwise the checkpoint's channels are read.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::transport::TransportExt;
+    /// # broker.create("orders-0").await?;
+    /// use msgstream_core::Consumer;
+    /// let checkpoint = Consumer::builder(broker.clone()).channels(["orders-0"]).open().await?.checkpoint();
+    /// let consumer = Consumer::builder(broker).channels(["orders-0"]).resume(checkpoint).open().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn resume(mut self, checkpoint: impl Into<Option<Checkpoint>>) -> Self {
         self.from = checkpoint.into();
         self
     }
 
-    /// Keeps checkpoints in a store, together with a state: the crash-safe loop of
-    /// [`Consumer::commit`].
+    /// Saves checkpoints in a store, together with the program's state, with [`Consumer::commit`].
     pub fn store(self, store: impl CheckpointStore) -> ConsumerBuilder<Arc<dyn CheckpointStore>> {
         let Self { transport, channels, subscription, start, from, ticks, config, commits: ByHand } =
             self;
@@ -70,9 +96,9 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     /// [`Error::Config`] for no channel, one named twice, or a configuration that contradicts
-    /// itself. [`Error::Transport`], such as for a channel that isn't there, and with a checkpoint
-    /// for one that was deleted and created again, or whose records are gone; temporary errors are
-    /// tried again for [`retry_for`](Self::retry_for).
+    /// itself. [`Error::Transport`], such as for a channel that doesn't exist, and with a
+    /// checkpoint for one that was deleted and created again, or whose records were deleted;
+    /// temporary errors are retried for [`retry_for`](Self::retry_for).
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call. New subscriptions may be there.
@@ -83,16 +109,33 @@ impl ConsumerBuilder {
 }
 
 impl ConsumerBuilder<Arc<dyn CheckpointStore>> {
-    /// Opens the consumer where the store's checkpoint says, and returns the state that was saved
-    /// with it: `initial()` where nothing was saved yet. From now on no consumer that opened the store
+    /// Opens the consumer at the store's checkpoint, and returns the state that was saved with it,
+    /// or `initial()` if nothing was saved yet. From now on no consumer that opened the store
     /// before can commit.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # use std::sync::Arc;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::transport::TransportExt;
+    /// # broker.create("orders-0").await?;
+    /// use msgstream_core::Consumer;
+    /// use msgstream_core::checkpoint::{CheckpointStore, MemoryStore};
+    ///
+    /// let store: Arc<dyn CheckpointStore> = Arc::new(MemoryStore::default());
+    /// let builder = Consumer::builder(broker).channels(["orders-0"]);
+    /// let (consumer, total) = builder.store(store).open_with(|| 0_u64).await?;
+    /// assert_eq!(total, 0);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`ConsumerBuilder::open`]. [`Error::Store`] if the store fails, and
     /// [`Error::State`] if its state can't be read as an `S`.
     ///
     /// # Cancel safety
-    /// Nothing stays open after a cancelled call. The store may be taken from the consumer before.
+    /// Nothing stays open after a cancelled call. The store may be taken over from an earlier
+    /// consumer.
     pub async fn open_with<S: Serialize + DeserializeOwned>(
         mut self,
         initial: impl FnOnce() -> S,
@@ -113,80 +156,161 @@ impl ConsumerBuilder<Arc<dyn CheckpointStore>> {
 
 impl<C> ConsumerBuilder<C> {
     /// Sets the channels to read.
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).channels((0..4).map(|n| format!("orders-{n}")));
+    /// ```
     pub fn channels<N: Into<String>>(mut self, channels: impl IntoIterator<Item = N>) -> Self {
         self.channels = channels.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets where channels begin. [`Start::Earliest`] unless set.
+    /// Sets where reading begins. [`Start::Earliest`] unless set.
     ///
-    /// It counts for channels that no checkpoint has and whose subscription was never acknowledged.
+    /// It applies to channels that aren't in the checkpoint and whose subscription was never
+    /// acknowledged.
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer, transport::Start};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).start(Start::Latest);
+    /// ```
     pub const fn start(mut self, start: Start) -> Self {
         self.start = start;
         self
     }
 
-    /// Names a subscription: the broker's durable cursor on each channel, created if it is missing.
-    /// Channels begin where it was acknowledged. The broker may delete what is before it.
+    /// Sets the subscription: the broker's durable cursor on each channel, created if it is
+    /// missing. Reading begins where it was acknowledged. The broker may delete what is before it.
+    ///
+    /// ```
+    /// # use msgstream_core::Consumer;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).channels(["orders-0"]).subscription("billing");
+    /// ```
     pub fn subscription(mut self, name: impl Into<String>) -> Self {
         self.subscription = Some(name.into());
         self
     }
 
-    /// Says where the ticks of each channel come from. [`TickSource::Written`] unless set: its
-    /// producers tick.
+    /// Sets where the time ticks of each channel come from. [`TickSource::Written`] unless set: its
+    /// producers write them.
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer, TickSource};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).ticks(|channel| {
+    ///     match channel.starts_with("ticked-") {
+    ///         true => TickSource::Written,
+    ///         false => TickSource::Synthetic { delay: 1_000, interval: 100 },
+    ///     }
+    /// });
+    /// ```
     pub fn ticks(mut self, ticks: impl Fn(&str) -> TickSource + Send + Sync + 'static) -> Self {
         self.ticks = Box::new(ticks);
         self
     }
 
-    /// Sets what happens to late messages. [`LatePolicy::Error`] unless set.
+    /// Sets how late messages are handled. [`LatePolicy::Error`] unless set.
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer, LatePolicy};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).late_policy(LatePolicy::Drop);
+    /// ```
     pub const fn late_policy(mut self, late: LatePolicy) -> Self {
-        self.config.late = late;
+        self.config.late_policy = late;
         self
     }
 
-    /// Ends packs at multiples of a duration of 1 ms or more, instead of at every tick: for channels
-    /// whose ticks don't line up. Off unless set.
+    /// Ends packs at multiples of an interval of 1 ms or more, instead of at every tick: for
+    /// channels whose ticks don't line up. Every tick unless set.
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).align_to(std::time::Duration::from_secs(1));
+    /// ```
     pub const fn align_to(mut self, interval: Duration) -> Self {
-        self.config.align = Some(interval);
+        self.config.align_to = Some(interval);
         self
     }
 
     /// Sets the memory for what is read ahead, in bytes. 64 MiB unless set.
+    ///
+    /// ```
+    /// # use msgstream_core::Consumer;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).budget_bytes(256 << 20);
+    /// ```
     pub const fn budget_bytes(mut self, bytes: usize) -> Self {
-        self.config.budget = bytes;
+        self.config.budget_bytes = bytes;
         self
     }
 
-    /// Lets a channel that is caught up and silent for so long no longer hold packs back. Off unless
-    /// set: the consumer waits. Late messages must be delivered or dropped then.
+    /// Makes a channel idle once it is caught up and silent for this long: packs no longer wait for
+    /// it. Unless set, they do. Late messages must be delivered or dropped then.
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer, LatePolicy};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker)
+    ///     .idle_after(std::time::Duration::from_secs(30))
+    ///     .late_policy(LatePolicy::Deliver);
+    /// ```
     pub const fn idle_after(mut self, silence: Duration) -> Self {
-        self.config.idle = Some(silence);
+        self.config.idle_after = Some(silence);
         self
     }
 
-    /// Refuses ticks that are further ahead of the system's clock. Off unless set: replaying needs no
-    /// clock.
+    /// Refuses ticks that are further ahead of the system's clock than this. Unless set, any tick
+    /// is accepted, and no clock is read.
+    ///
+    /// ```
+    /// # use msgstream_core::Consumer;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).max_tick_ahead(std::time::Duration::from_secs(60));
+    /// ```
     pub const fn max_tick_ahead(mut self, ahead: Duration) -> Self {
         self.config.max_tick_ahead = Some(ahead);
         self
     }
 
-    /// Sets for how long temporary errors of a channel are tried again before they are returned. 60
+    /// Sets for how long temporary errors of a channel are retried before they are returned. 60
     /// seconds unless set; with zero they are returned at once.
+    ///
+    /// ```
+    /// # use msgstream_core::Consumer;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).retry_for(std::time::Duration::from_secs(5));
+    /// ```
     pub const fn retry_for(mut self, time: Duration) -> Self {
         self.config.retry_for = time;
         self
     }
 
-    /// Sets how many producers with sessions a channel may have, and how long they are remembered.
+    /// Sets how many producers with sessions a channel may have, and for how long they are
+    /// remembered.
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer, consume::ProducerLimits};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).producer_limits(ProducerLimits::default().with_max(100));
+    /// ```
     pub const fn producer_limits(mut self, limits: ProducerLimits) -> Self {
-        self.config.producers = limits;
+        self.config.producer_limits = limits;
         self
     }
 
-    /// Sets all that a [`ConsumerConfig`] has, at once.
+    /// Sets everything that is in a [`ConsumerConfig`].
+    ///
+    /// ```
+    /// # use msgstream_core::{Consumer, ConsumerConfig};
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let consumer = Consumer::builder(broker).config(ConsumerConfig::default().with_max_records(64));
+    /// ```
     pub const fn config(mut self, config: ConsumerConfig) -> Self {
         self.config = config;
         self
@@ -213,7 +337,9 @@ impl<C> ConsumerBuilder<C> {
         }
         aligned.add(subscription, &joining, self.start, &self.ticks).await?;
         if aligned.is_empty() {
-            return Err(Error::Config { reason: "there must be one channel at least".to_owned() });
+            return Err(Error::Config {
+                reason: "no channel is named: name at least one".to_owned(),
+            });
         }
         aligned.begin();
         let subscription = self.subscription;

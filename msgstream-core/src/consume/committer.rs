@@ -1,4 +1,4 @@
-//! Save, then acknowledge: [`Committer`].
+//! Saving checkpoints: [`Committer`].
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use bytes::Bytes;
 use crate::checkpoint::{Checkpoint, CheckpointStore, Generation, StoreError, Stored};
 use crate::error::{Error, Result};
 
-/// How often a consumer that starts tries to take over from one that saves all the time.
+/// How often a consumer that starts tries to take over from one that saves continually.
 const CLAIMS: usize = 100;
 
-/// The only one that may commit to a store: saves checkpoints, and acknowledges them once they are
-/// durable. See [the module](super) for the loop around it.
+/// Saves checkpoints to a store as its only owner. See [`checkpoint`](crate::checkpoint) for the
+/// loop around it.
 ///
-/// The last to open a store has it. Whoever had it before gets [`Error::TakenOver`] from its next
-/// commit, which changes nothing.
+/// The last one to open a store owns it. The next save of the owner before fails with
+/// [`Error::TakenOver`] and changes nothing.
 #[derive(Debug)]
 pub struct Committer {
     store: Arc<dyn CheckpointStore>,
-    /// The newest of this consumer's own generations that is known to be stored.
+    /// This consumer's newest generation that is known to be stored.
     held: Generation,
     counts: CommitCounts,
 }
 
-/// What a [`Committer`] did.
+/// What a [`Committer`] has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommitCounts {
@@ -31,20 +31,20 @@ pub struct CommitCounts {
     pub commits: u64,
     /// Commits that were refused because another consumer took over.
     pub refused: u64,
-    /// Saves that were cancelled or failed, and turned out to be stored all the same.
+    /// Saves that were cancelled or failed, and turned out to be stored nevertheless.
     pub resolved: u64,
 }
 
 impl Committer {
-    /// Takes over a store, also an empty one, and gives what is in it. From now on no consumer that
-    /// opened it before can commit.
+    /// Takes over a store, which may be empty, and returns what is in it. From now on no consumer
+    /// that opened it before can commit.
     ///
     /// # Errors
-    /// [`Error::Store`]. Where other consumers commit or start all the time, it is
+    /// [`Error::Store`]. If other consumers commit or start continually, it has
     /// [`StoreError::Conflict`]: stop them, or try again.
     ///
     /// # Cancel safety
-    /// After a cancelled call the store may be taken from the consumer before. Open it again.
+    /// After a cancelled call the store may be taken over from an earlier consumer. Open it again.
     pub async fn open(store: Arc<dyn CheckpointStore>) -> Result<(Self, Stored)> {
         let mut tries = 0;
         loop {
@@ -64,14 +64,29 @@ impl Committer {
         }
     }
 
-    /// Saves where a stream stands after a pack, [`MsgPack::end`](crate::MsgPack::end), together
-    /// with what the packs led to. `state` is the program's own, as [`Committer::open`] returns it;
-    /// it takes the place of the one before, and may be empty. Acknowledge the checkpoint after it.
+    /// Saves the checkpoint after a pack, [`MsgPack::end`](crate::MsgPack::end), together with the
+    /// program's state, which [`Committer::open`] returns. Both replace what was saved before; the
+    /// state may be empty. Acknowledge the checkpoint after this call.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # use std::sync::Arc;
+    /// # use msgstream_core::checkpoint::{Checkpoint, MemoryStore};
+    /// # use msgstream_core::consume::Committer;
+    /// let store = Arc::new(MemoryStore::default());
+    /// let (mut committer, _) = Committer::open(store.clone()).await?;
+    /// committer.save(&Checkpoint::default(), "the state").await?;
+    /// assert_eq!(committer.counts().commits, 1);
+    ///
+    /// let (_committer, stored) = Committer::open(store).await?;
+    /// assert_eq!(stored.state, "the state");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::TakenOver`]: another consumer goes on, so stop. [`Error::Store`]: whether the
-    /// checkpoint is saved is not known; save again, this checkpoint or a later one, and that call
-    /// finds out. Saving is tried once.
+    /// [`Error::TakenOver`] if another consumer opened the store: stop. [`Error::Store`] if it
+    /// isn't known whether the checkpoint is saved: save again, this checkpoint or a later one, and
+    /// that call finds out. This call tries once.
     ///
     /// # Cancel safety
     /// After a cancelled call the checkpoint may be saved or not; the next call finds out.
@@ -79,7 +94,7 @@ impl Committer {
         self.put(Stored::new(self.held, Some(checkpoint.clone()), state.into())).await
     }
 
-    /// What was done so far.
+    /// Returns how many saves there were so far.
     #[must_use]
     pub const fn counts(&self) -> CommitCounts {
         self.counts
@@ -98,8 +113,8 @@ impl Committer {
                 Err(StoreError::Conflict { found, .. }) if found != Some(self.held) => found,
                 Err(error) => return Err(error.into()),
             };
-            // A save that was cancelled or failed, and took effect all the same: this one goes on
-            // top of it. Should it take effect only later, then it is the one with the conflict.
+            // An earlier save was cancelled or failed, and took effect nevertheless: this one goes
+            // on top of it. If it takes effect only later, it has the conflict.
             if let Some(own) = found.filter(|found| found.owner == self.held.owner) {
                 self.held = own;
                 self.counts.resolved += 1;

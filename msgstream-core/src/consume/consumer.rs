@@ -21,62 +21,69 @@ use crate::message::MsgPack;
 use crate::record::Position;
 use crate::transport::{Start, Transport};
 
-/// Reads many channels as one stream of packs that are aligned in event time: a pack holds exactly
-/// the messages of one interval, of every channel, and is the same on every run. An open consumer
-/// works: there is nothing to start. See [`merge`](crate::merge) for the rules.
+/// Reads many channels as one stream of packs that are aligned in event time.
+///
+/// A pack holds exactly the messages of one interval, of every channel, and is the same in every
+/// run. See [`merge`](crate::merge) for the rules.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use msgstream_core::message::InsertMsg;
-/// use msgstream_core::transport::Transport;
-/// use msgstream_core::{Consumer, Error};
+/// # use msgstream_core::{Producer, Timestamp};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # let broker = Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # let orders = || Producer::builder(broker.clone()).channels(["orders-0"]).create_missing().open();
+/// # let order = msgstream_core::message::TimeSyncMsg::new(Timestamp(5)).with_hash_keys([0]);
+/// # let mut producer = orders().await?;
+/// # producer.send(order).await?;
+/// # producer.end(Timestamp(9)).await?;
+/// use msgstream_core::Consumer;
 ///
-/// async fn count(broker: Arc<dyn Transport>) -> Result<usize, Error> {
-///     let mut packs =
-///         Consumer::builder(broker).channels(["rows-0", "rows-1"]).subscription("count").open().await?;
-///     let mut rows = 0;
-///     while let Some(pack) = packs.next_pack().await? {
-///         for insert in pack.decode::<InsertMsg>() {
-///             rows += insert?.value.body().rows();
-///         }
-///         packs.ack(&pack.end).await?;
-///     }
-///     Ok(rows)
+/// let mut packs = Consumer::builder(broker).channels(["orders-0"]).subscription("count").open().await?;
+/// let mut orders = 0;
+/// while let Some(pack) = packs.next_pack().await? {
+///     orders += pack.msgs.len();
+///     packs.ack(&pack.end).await?;
 /// }
+/// assert_eq!(orders, 1);
+/// # Ok(()) }
 /// ```
 ///
 /// # Exactly once
 ///
-/// With a [store](ConsumerBuilder::store) the consumer keeps its place together with what the packs
-/// led to. A crash before a commit gives the pack again, to the state of before; a crash after it
-/// goes on with the next pack.
+/// With a [store](ConsumerBuilder::store) the consumer saves its place together with the state that
+/// the packs led to. After a crash before a commit, the pack comes again, to the state from before
+/// it; after a crash later, the next pack follows.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use msgstream_core::checkpoint::CheckpointStore;
-/// # use msgstream_core::message::InsertMsg;
-/// # use msgstream_core::transport::Transport;
-/// # use msgstream_core::{Consumer, Error};
+/// # use msgstream_core::{Producer, Timestamp};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # let broker = Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # let orders = || Producer::builder(broker.clone()).channels(["orders-0"]).create_missing().open();
+/// # let order = msgstream_core::message::TimeSyncMsg::new(Timestamp(5)).with_hash_keys([0]);
+/// # let mut producer = orders().await?;
+/// # producer.send(order).await?;
+/// # producer.end(Timestamp(9)).await?;
+/// use msgstream_core::Consumer;
+/// use msgstream_core::checkpoint::{CheckpointStore, MemoryStore};
 ///
-/// async fn total(broker: Arc<dyn Transport>, store: Arc<dyn CheckpointStore>) -> Result<usize, Error> {
-///     let (mut packs, mut rows) =
-///         Consumer::builder(broker).channels(["rows-0"]).store(store).open_with(|| 0).await?;
-///     while let Some(pack) = packs.next_pack().await? {
-///         for insert in pack.decode::<InsertMsg>() {
-///             rows += insert?.value.body().rows();
-///         }
-///         packs.commit(&pack, &rows).await?;
-///     }
-///     Ok(rows)
+/// let store: Arc<dyn CheckpointStore> = Arc::new(MemoryStore::default());
+/// let (mut packs, mut orders) =
+///     Consumer::builder(broker).channels(["orders-0"]).store(store).open_with(|| 0).await?;
+/// while let Some(pack) = packs.next_pack().await? {
+///     orders += pack.msgs.len();
+///     packs.commit(&pack, &orders).await?;
 /// }
+/// assert_eq!(orders, 1);
+/// # Ok(()) }
 /// ```
 ///
-/// A program with a database of its own saves [`MsgPack::end`] in the transaction that has what the
-/// pack led to, [resumes](ConsumerBuilder::resume) from it, and calls [`ack`](Consumer::ack) after
-/// the transaction.
+/// A program with a database of its own saves [`MsgPack::end`] in the same transaction as the
+/// results of the pack, [resumes](ConsumerBuilder::resume) from it, and calls
+/// [`ack`](Consumer::ack) after the transaction.
 ///
-/// A consumer with a store acknowledges by committing alone, for what is acknowledged before it is
-/// saved may be lost:
+/// A consumer with a store has no `ack`, since what is acknowledged before it is saved may be lost.
+/// Committing acknowledges:
 ///
 /// ```compile_fail,E0599
 /// # use msgstream_core::consume::Saved;
@@ -92,11 +99,13 @@ pub struct Consumer<C = ByHand> {
     commits: C,
 }
 
-/// A [`Consumer`] whose checkpoints the program keeps, or nobody.
+/// The state of a [`Consumer`] without a store: the program saves checkpoints itself, or not at
+/// all.
 #[derive(Clone, Copy, Debug)]
 pub struct ByHand;
 
-/// A [`Consumer`] that keeps checkpoints in a store, together with a state of this type.
+/// The state of a [`Consumer`] that saves checkpoints in a store, together with a value of type
+/// `S`.
 pub struct Saved<S> {
     committer: Committer,
     state: PhantomData<fn(S)>,
@@ -120,12 +129,12 @@ impl Consumer {
         ConsumerBuilder::new(transport)
     }
 
-    /// Moves the subscription's cursors to a checkpoint, which must be durable by then: what is
-    /// before it may be deleted. Channels that are no longer read are passed over, and without a
-    /// subscription nothing is done. A cursor alone gives at-least-once.
+    /// Moves the subscription's cursors to a checkpoint. Save the checkpoint first: the broker may
+    /// delete what is before a cursor. Channels that are no longer read are skipped. Without a
+    /// subscription this does nothing. A cursor alone is at-least-once.
     ///
     /// # Errors
-    /// [`Error::Transport`], temporary ones after they were tried again for
+    /// [`Error::Transport`]; a temporary error after it was retried for
     /// [`retry_for`](ConsumerBuilder::retry_for).
     ///
     /// # Cancel safety
@@ -134,36 +143,52 @@ impl Consumer {
         self.aligned.ack(checkpoint).await
     }
 
-    /// Goes to a checkpoint: its channels, at their marks, take the place of those that are read.
-    /// [`MsgPack::start`] gives a pack again, [`MsgPack::end`] what follows it.
+    /// Moves to a checkpoint: its channels, at their marks, replace those that are read. Seeking to
+    /// [`MsgPack::start`] repeats a pack, to [`MsgPack::end`] continues after it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::{Consumer, Producer, Timestamp};
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders"]).create_missing().open().await?;
+    /// # producer.end(Timestamp(5)).await?;
+    /// let mut packs = Consumer::builder(broker).channels(["orders"]).open().await?;
+    /// let pack = packs.next_pack().await?.expect("the end of the channel");
+    /// packs.seek(&pack.start).await?;
+    /// let again = packs.next_pack().await?.expect("the same pack");
+    /// assert_eq!(again.end_ts, pack.end_ts);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Config`] for a checkpoint without channels. [`Error::Transport`], among them a
-    /// channel that was deleted and created again, or whose records are gone; temporary ones after
-    /// they were tried again for [`retry_for`](ConsumerBuilder::retry_for). The consumer is where it
-    /// was then.
+    /// [`Error::Config`] for a checkpoint without channels. [`Error::Transport`], also for a
+    /// channel that was deleted and created again, or whose records were deleted; a temporary error
+    /// after it was retried for [`retry_for`](ConsumerBuilder::retry_for). The consumer hasn't
+    /// moved then.
     ///
     /// # Cancel safety
-    /// After a cancelled call the consumer is where it was. New subscriptions may be there.
+    /// After a cancelled call the consumer hasn't moved. Subscriptions may have been created.
     pub async fn seek(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         if checkpoint.channels.is_empty() {
-            return Err(Error::Config { reason: "the checkpoint has no channels".to_owned() });
+            return Err(Error::Config {
+                reason: "the checkpoint has no channels: seek to one of a pack".to_owned(),
+            });
         }
         self.aligned.resume(self.subscription.as_deref(), checkpoint, &self.ticks).await
     }
 }
 
 impl<S: Serialize> Consumer<Saved<S>> {
-    /// Saves where the consumer stands after a pack, together with what the packs led to, in one
-    /// step. Once that is durable, moves the subscription's cursors up to it. Not every pack needs a
-    /// commit: what wasn't committed is consumed again.
+    /// Saves the checkpoint after a pack together with the program's state, in one step. Once both
+    /// are durable, moves the subscription's cursors there. Not every pack needs a commit: after a
+    /// crash, what wasn't committed is consumed again.
     ///
     /// # Errors
-    /// [`Error::TakenOver`]: another consumer goes on, so stop. [`Error::Store`]: whether the
-    /// checkpoint is saved is not known; commit again, this pack or a later one, and that call finds
-    /// out. [`Error::State`] for a state that JSON can't hold: nothing was saved. [`Error::Transport`]
-    /// comes from acknowledging: the checkpoint is saved, and the next commit moves the cursors as
-    /// well.
+    /// [`Error::TakenOver`] if another consumer opened the store: stop. [`Error::Store`] if it
+    /// isn't known whether the checkpoint is saved: commit again, this pack or a later one, and
+    /// that call finds out. [`Error::State`] for a state that JSON can't hold: nothing was saved.
+    /// [`Error::Transport`] if acknowledging failed: the checkpoint is saved, and the next commit
+    /// moves the cursors.
     ///
     /// # Cancel safety
     /// After a cancelled call the checkpoint may be saved or not; the next commit finds out. No
@@ -177,7 +202,7 @@ impl<S: Serialize> Consumer<Saved<S>> {
         self.aligned.ack(&pack.end).await
     }
 
-    /// Returns what was committed so far.
+    /// Returns how many commits there were so far.
     #[must_use]
     pub const fn commit_counts(&self) -> CommitCounts {
         self.commits.committer.counts()
@@ -194,29 +219,42 @@ impl<C> Consumer<C> {
         Self { aligned, subscription, ticks, commits }
     }
 
-    /// Returns the next pack; `None` once every channel has ended and all of it was handed out.
+    /// Returns the next pack; `None` once every channel has ended and all packs were returned.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::{Consumer, Producer, Timestamp};
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders"]).create_missing().open().await?;
+    /// # producer.end(Timestamp(5)).await?;
+    /// let mut packs = Consumer::builder(broker).channels(["orders"]).open().await?;
+    /// while let Some(pack) = packs.next_pack().await? {
+    ///     println!("{} messages up to {}", pack.msgs.len(), pack.end_ts);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Late`], [`Error::TickTooFar`], [`Error::WindowTooLarge`],
     /// [`Error::TooManyProducers`], [`Error::SpanTooLong`], and [`Error::Transport`] of one
-    /// channel: one that time can't mend at once, a temporary one after it was tried again for
-    /// [`retry_for`](ConsumerBuilder::retry_for) while the other channels were read. Until then
-    /// [`status`](Self::status) tells of it, and the log has a warning.
+    /// channel: a permanent error at once, a temporary one after it was retried for
+    /// [`retry_for`](ConsumerBuilder::retry_for) while the other channels were read. Meanwhile it
+    /// is in [`status`](Self::status), and a warning is logged.
     ///
-    /// Nothing is lost: the next call tries again, with success after
+    /// Nothing is lost: the next call tries again, and succeeds after
     /// [`set_late_policy`](Self::set_late_policy), [`ignore_tick`](Self::ignore_tick),
     /// [`set_budget_bytes`](Self::set_budget_bytes),
     /// [`set_producer_limits`](Self::set_producer_limits) or [`set_max_span`](Self::set_max_span).
     ///
     /// # Cancel safety
-    /// Cancelling loses nothing, and the time for which a channel was tried stays counted. Time in
-    /// which nobody polls doesn't count.
+    /// Cancelling loses nothing, and the time for which a channel was retried stays counted. Time
+    /// in which nobody polls doesn't count.
     pub async fn next_pack(&mut self) -> Result<Option<MsgPack>> {
         self.aligned.next_pack().await
     }
 
     /// Returns the packs as a [`Stream`](futures::Stream). It ends with the last pack or after an
-    /// error; dropping it loses nothing, and another goes on.
+    /// error. Dropping it loses nothing: another one continues.
     ///
     /// ```
     /// # use msgstream_core::{Consumer, Error};
@@ -235,21 +273,36 @@ impl<C> Consumer<C> {
         .boxed()
     }
 
-    /// Adds a channel: from the next pack on, packs hold its messages. Those at or before the last
-    /// pack's end belong to none; they are counted as "before join".
+    /// Adds a channel: from the next pack on, packs hold its messages. Messages at or before the
+    /// end of the last pack are in no pack, and counted as "before join".
     ///
     /// # Errors
     /// [`Error::Config`] for a channel that is read already, [`Error::Transport`].
     ///
     /// # Cancel safety
-    /// After a cancelled call the channel was not added. A new subscription may be there.
+    /// After a cancelled call the channel was not added. Its subscription may have been created.
     pub async fn add_channel(&mut self, channel: &str, start: Start) -> Result<()> {
         let subscription = self.subscription.as_deref();
         self.aligned.add(subscription, &[channel], start, &self.ticks).await
     }
 
-    /// Takes a channel out: the next pack has nothing of it. Returns a checkpoint of this one
-    /// channel, from which another consumer can go on.
+    /// Removes a channel: the next pack has nothing of it. Returns a checkpoint of this one
+    /// channel, from which another consumer can continue.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::{Consumer, transport::TransportExt};
+    /// # broker.create("orders-0").await?;
+    /// # broker.create("orders-1").await?;
+    /// # let mut packs = Consumer::builder(broker).channels(["orders-0"]).open().await?;
+    ///
+    /// use msgstream_core::transport::Start;
+    /// packs.add_channel("orders-1", Start::Earliest).await?;
+    /// let checkpoint = packs.remove_channel("orders-1")?;
+    /// assert_eq!(packs.status().merge.channels.len(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotConsumed`].
@@ -258,39 +311,53 @@ impl<C> Consumer<C> {
     }
 
     /// Returns what the consumer is doing. Costs O(channels).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::{Consumer, transport::TransportExt};
+    /// # broker.create("orders-0").await?;
+    /// # broker.create("orders-1").await?;
+    /// # let mut packs = Consumer::builder(broker).channels(["orders-0"]).open().await?;
+    ///
+    /// for channel in packs.status().merge.blocking() {
+    ///     println!("the next pack waits for a tick on {}", channel.channel);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn status(&self) -> ConsumerStatus {
         self.aligned.status()
     }
 
-    /// Returns what is read and not handed out, in bytes. Costs O(1).
+    /// Returns the bytes that are read and not returned yet. Costs O(1).
     #[must_use]
     pub const fn buffered_bytes(&self) -> usize {
         self.aligned.buffered_bytes()
     }
 
-    /// Returns where the consumer stands after the last pack.
+    /// Returns the checkpoint after the last pack.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         self.aligned.checkpoint()
     }
 
-    /// Sets what happens to late messages, after [`Error::Late`].
+    /// Sets how late messages are handled, for example after [`Error::Late`].
     ///
     /// # Errors
     /// [`Error::Config`] for [`LatePolicy::Error`] if channels may be idle.
     pub fn set_late_policy(&mut self, late: LatePolicy) -> Result<()> {
-        self.aligned.set_late(late)
+        self.aligned.set_late_policy(late)
     }
 
-    /// Sets how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`]; `None` is
-    /// any.
+    /// Sets how far a tick may be ahead of the system's clock, for example after
+    /// [`Error::TickTooFar`]. `None` accepts any tick.
     pub fn set_max_tick_ahead(&mut self, ahead: Option<Duration>) {
         self.aligned.set_max_tick_ahead(ahead);
     }
 
-    /// Makes the tick at this position do nothing, after [`Error::TickTooFar`]. A consumer that
-    /// resumes from before it must be told again.
+    /// Ignores the tick at this position, after [`Error::TickTooFar`]. Call this again on a
+    /// consumer that resumes from before it.
     ///
     /// # Errors
     /// [`Error::NotConsumed`].
@@ -298,19 +365,20 @@ impl<C> Consumer<C> {
         self.aligned.ignore_tick(channel, position)
     }
 
-    /// Sets the memory for what is read ahead, in bytes, after [`Error::WindowTooLarge`]; 0 is taken
-    /// as 1.
+    /// Sets the memory for what is read ahead, in bytes, for example after
+    /// [`Error::WindowTooLarge`]. 0 counts as 1.
     pub fn set_budget_bytes(&mut self, bytes: usize) {
-        self.aligned.set_budget(bytes);
+        self.aligned.set_budget_bytes(bytes);
     }
 
-    /// Sets how many producers with sessions a channel may have and how long they are remembered,
-    /// after [`Error::TooManyProducers`].
+    /// Sets how many producers with sessions a channel may have, and for how long they are
+    /// remembered, for example after [`Error::TooManyProducers`].
     pub fn set_producer_limits(&mut self, limits: ProducerLimits) {
-        self.aligned.set_producers(limits);
+        self.aligned.set_producer_limits(limits);
     }
 
-    /// Sets how many records a checkpoint may hold back, after [`Error::SpanTooLong`].
+    /// Sets how many records of a channel a checkpoint may hold back, for example after
+    /// [`Error::SpanTooLong`].
     pub fn set_max_span(&mut self, records: u64) {
         self.aligned.set_max_span(records);
     }

@@ -1,4 +1,4 @@
-//! Records that can't be decoded, in a form that a channel takes.
+//! Records that can't be decoded, in a form that another channel accepts.
 
 use std::error::Error as StdError;
 use std::fmt::Write;
@@ -13,22 +13,22 @@ use crate::record::MsgType;
 use crate::record::{Header, Position, Record};
 use crate::transport::TransportErrorKind as Kind;
 
-/// The longest reason that is written, in bytes: one may quote what can't be read.
+/// The longest reason that is written, in bytes: a reason may quote what can't be read.
 const REASON: usize = 1024;
 
-/// What the headers of dead letters begin with.
+/// The prefix of the headers of dead letters.
 const OURS: &str = "ms-dead-";
 
-/// A dead letter that is still to be fitted to its channel.
+/// A dead letter before it is fitted to its channel.
 #[derive(Debug)]
 pub(super) struct DeadLetter {
     /// The record, without a session and without what is in `packed`.
     record: Record,
-    /// Headers in the form in which every channel takes them.
+    /// Headers in a form that every channel accepts.
     packed: Option<String>,
     /// Where it comes from.
     about: Vec<Header>,
-    /// What was cut, with the bytes that it had.
+    /// What was cut, and how many bytes it had.
     cut: Vec<(&'static str, usize)>,
 }
 
@@ -49,7 +49,7 @@ impl DeadLetter {
             let stamp = text(&stamp.to_string(), REASON);
             about.push(Header::new(PackDecoder::SESSION_HEADER, stamp));
         }
-        // It would be a tick of the channel of dead letters, or its end.
+        // Otherwise it would be a tick of the channel of dead letters, or its end.
         if record.meta.msg_type == MsgType::TIME_TICK {
             about.push(Header::new(PackDecoder::TYPE_HEADER, record.meta.msg_type.to_string()));
             record.meta.msg_type = MsgType::UNREADABLE;
@@ -62,7 +62,7 @@ impl DeadLetter {
         letter
     }
 
-    /// The record, changed as little as it takes for the channel to take it.
+    /// Returns the record, changed as little as necessary for the channel to accept it.
     pub(super) fn fit(mut self, check: impl Fn(&Record) -> Result<()>) -> Result<Record> {
         loop {
             let record = self.written();
@@ -93,7 +93,7 @@ impl DeadLetter {
         record
     }
 
-    /// Writes the headers in another form; false where that was done before.
+    /// Converts the headers to the packed form. Returns false if they are in it already.
     fn pack(&mut self) -> bool {
         if self.packed.is_some() {
             return false;
@@ -108,7 +108,7 @@ impl DeadLetter {
         true
     }
 
-    /// Cuts so many bytes, at least one, of what is largest; false where nothing is left to cut.
+    /// Cuts this many bytes, at least one, off the largest part. Returns false if nothing is left.
     fn shrink(&mut self, bytes: usize) -> bool {
         let payload = self.record.payload.len();
         let headers = match &self.packed {
@@ -138,7 +138,7 @@ impl DeadLetter {
     }
 }
 
-/// What is wrong, with all its causes.
+/// Returns an error's text, with all its sources.
 fn reason(why: &DecodeError) -> String {
     let mut reason = why.to_string();
     let mut cause = why.source();
@@ -150,7 +150,8 @@ fn reason(why: &DecodeError) -> String {
     reason
 }
 
-/// A text as a header of every channel: without control characters, and not over so many bytes.
+/// Returns a text as a header that every channel accepts: without control characters, and not
+/// longer than `most` bytes.
 fn text(text: &str, most: usize) -> String {
     let mut written = String::new();
     for letter in text.trim().chars() {

@@ -1,4 +1,4 @@
-//! Many readers, read together.
+//! Reads many channels concurrently.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,9 +15,9 @@ use crate::transport::{ChannelReader, Limit, ReadBatch, Result};
 
 /// Reads many channels in turn, each in its own order.
 ///
-/// A read in progress owns its reader, so a dropped [`FanIn::next`] drops no read. Only the reads
-/// that were woken are polled, in the order in which they were; a channel that gave a batch goes
-/// to the end of the line.
+/// A read in progress owns its reader, so dropping [`FanIn::next`] drops no read. Only reads that
+/// were woken are polled, in the order in which they were; a channel that returned a batch goes to
+/// the end of the queue.
 pub(super) struct FanIn {
     reads: FuturesUnordered<Abortable<BoxFuture<'static, Read>>>,
     handles: HashMap<Arc<str>, AbortHandle>,
@@ -42,7 +42,7 @@ impl FanIn {
         }
     }
 
-    /// Reads a channel after a pause, in place of an earlier reader of it.
+    /// Reads a channel after a pause. An earlier reader of it is dropped.
     pub(super) fn read(
         &mut self,
         channel: Arc<str>,
@@ -64,8 +64,8 @@ impl FanIn {
         self.reads.push(Abortable::new(read.boxed(), registration));
     }
 
-    /// The next read that is done; `None` where no channel is left. The channel isn't read further
-    /// before [`FanIn::read`] is called again.
+    /// Returns the next read that is done; `None` if no channel is left. The channel isn't read
+    /// further until [`FanIn::read`] is called again.
     pub(super) async fn next(&mut self) -> Option<Read> {
         let _running = self.clock.run();
         loop {
@@ -76,7 +76,7 @@ impl FanIn {
         }
     }
 
-    /// How long reads were waited for so far.
+    /// Returns for how long reads were polled so far.
     pub(super) const fn polled(&self) -> Duration {
         self.clock.now()
     }

@@ -1,4 +1,7 @@
 //! Reading: many channels as one stream of packs.
+//!
+//! [`Consumer`] is where to begin; [`merge`](crate::merge) has the rules by which packs are formed,
+//! and [`checkpoint`](crate::checkpoint) how a program processes each message exactly once.
 
 pub(crate) mod aligned;
 pub(crate) mod batches;

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::outage::ride_out;
+use super::outage::with_retries;
 use crate::checkpoint::Mark;
 use crate::error::{Error, Result};
 use crate::transport::{AT_A_TIME, ChannelReader, Start, Subscription, Transport};
 
-/// A channel's subscription, where it has one.
+/// A channel's subscription, if it has one.
 pub(crate) type Cursor = Option<Arc<dyn Subscription>>;
 
-/// Where a channel's reader begins.
+/// Where reading a channel begins.
 #[derive(Clone, Copy)]
 pub(crate) enum Begin<'a> {
-    /// At the subscription's acknowledged position where it has one, else here.
+    /// At the subscription's acknowledged position if it has one, otherwise here.
     CursorOr(Start),
-    /// At the mark of a checkpoint, of the same life of the channel.
+    /// At the mark of a checkpoint, in the same incarnation of the channel.
     Mark(&'a Mark),
 }
 
@@ -30,8 +30,8 @@ pub(crate) struct Opened {
     pub(crate) cursor: Cursor,
 }
 
-/// Opens channels, in their order. Subscriptions are made where they aren't there yet. Temporary
-/// errors are tried again for `retry_for`, at each step.
+/// Opens channels and returns them in their order. Missing subscriptions are created. Temporary
+/// errors are retried for `retry_for`, at each step.
 pub(crate) async fn open(
     transport: &dyn Transport,
     subscription: Option<&str>,
@@ -54,7 +54,7 @@ async fn open_one(
 ) -> Result<Opened, Error> {
     let cursor = match subscription {
         Some(name) => {
-            Some(ride_out(retry_for, channel, || transport.subscription(channel, name)).await?)
+            Some(with_retries(retry_for, channel, || transport.subscription(channel, name)).await?)
         }
         None => None,
     };
@@ -62,11 +62,11 @@ async fn open_one(
         (Begin::Mark(mark), _) => (Start::At(mark.resume), mark.incarnation),
         (Begin::CursorOr(start), None) => (start, None),
         (Begin::CursorOr(start), Some(cursor)) => {
-            let acked = ride_out(retry_for, channel, || cursor.acked()).await?;
+            let acked = with_retries(retry_for, channel, || cursor.acked()).await?;
             (acked.map_or(start, Start::At), None)
         }
     };
-    let reader = ride_out(retry_for, channel, || {
+    let reader = with_retries(retry_for, channel, || {
         transport.reader_with(channel, ReaderOptions::new(start).with_incarnation(incarnation))
     })
     .await?;

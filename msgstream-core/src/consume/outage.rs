@@ -1,4 +1,4 @@
-//! Riding out what passes with time: a channel that can't be reached for a while.
+//! Retrying temporary errors: a channel that can't be reached for a while.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,45 +9,57 @@ use tokio::time::{Instant, sleep};
 use crate::adapter::Backoff;
 use crate::transport::{Result, TransportError};
 
-/// For how long temporary errors are tried again, unless set.
+/// For how long temporary errors are retried, unless set.
 pub(crate) const RETRY_FOR: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A channel that can't be read at the moment, and is tried again.
+/// A channel that can't be read at the moment and is being retried.
+///
+/// ```
+/// # use msgstream_core::Consumer;
+/// # fn report(consumer: &Consumer) {
+/// for outage in consumer.status().outages {
+///     eprintln!("{outage}");
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outage {
     /// The channel.
     pub channel: Arc<str>,
-    /// How long ago it began.
+    /// For how long it couldn't be read.
     pub since: Duration,
-    /// How many tries have failed.
+    /// How many attempts have failed.
     pub failures: u32,
-    /// What the last one failed with.
+    /// The error of the last attempt.
     pub error: String,
 }
 
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { channel, since, failures, error } = self;
-        let tries = if *failures == 1 { "try" } else { "tries" };
+        let attempts = if *failures == 1 { "attempt" } else { "attempts" };
         let since = since.as_secs_f64();
-        write!(f, "`{channel}` can't be read for {since:.1} s ({failures} {tries}): {error}")
+        write!(
+            f,
+            "channel `{channel}` could not be read for {since:.1} s ({failures} {attempts}): {error}"
+        )
     }
 }
 
-/// The tries of one channel: which errors are ridden out, for how long, and with which pauses.
+/// The attempts on one channel: which errors are retried, for how long, and with which pauses.
 #[derive(Debug)]
 pub(crate) struct Tries {
     backoff: Backoff,
     trouble: Option<Trouble>,
 }
 
-/// From a first failure to the next success.
+/// What is known from a first failure until the next success.
 #[derive(Debug)]
 struct Trouble {
     began: Instant,
-    /// Since when it is ridden out, on the caller's clock. From anew once the caller was told.
+    /// Since when it is retried, on the caller's clock. It starts anew once the error was returned.
     tried_since: Option<Duration>,
     failures: u32,
     error: String,
@@ -62,14 +74,19 @@ impl Tries {
     pub(crate) fn succeeded(&mut self, channel: &str) {
         if let Some(Trouble { began, failures, .. }) = self.trouble.take() {
             self.backoff.reset();
-            tracing::info!(channel, failures, "the channel is back after {:?}", began.elapsed());
+            tracing::info!(
+                channel,
+                failures,
+                "the channel can be read again after {:?}",
+                began.elapsed()
+            );
         }
     }
 
     /// Returns how long to wait before the next try.
     ///
     /// # Errors
-    /// The error, if time can't help or it was tried for `limit`, on the clock that says `now`.
+    /// The error, if it is permanent or was retried for `limit`, on the clock that shows `now`.
     pub(crate) fn failed(
         &mut self,
         channel: &str,
@@ -80,7 +97,7 @@ impl Tries {
         if !error.is_temporary() {
             if self.trouble.take().is_some() {
                 self.backoff.reset();
-                tracing::warn!(channel, %error, "the channel was away, and now fails for good");
+                tracing::warn!(channel, %error, "the channel failed temporarily, and now fails permanently");
             }
             return Err(error);
         }
@@ -88,9 +105,9 @@ impl Tries {
             return Err(error);
         }
         if self.trouble.is_none() {
-            tracing::warn!(channel, %error, "the channel is away; it is tried again for {limit:?}");
+            tracing::warn!(channel, %error, "the channel can't be read; retrying for {limit:?}");
         } else {
-            tracing::debug!(channel, %error, "the channel is still away");
+            tracing::debug!(channel, %error, "the channel still can't be read");
         }
         let trouble = self.trouble.get_or_insert_with(Trouble::new);
         trouble.failures = trouble.failures.saturating_add(1);
@@ -104,19 +121,19 @@ impl Tries {
         trouble.tried_since = None;
         self.backoff.reset();
         if !std::mem::replace(&mut trouble.gave_up, true) {
-            tracing::warn!(channel, %error, "the channel stays away: the caller gets the error");
+            tracing::warn!(channel, %error, "the channel can't be read; returning the error");
         }
         Err(error)
     }
 
-    /// There is no need to try now: that time doesn't count.
+    /// Stops the clock: the channel isn't tried at the moment.
     pub(crate) fn rest(&mut self) {
         if let Some(trouble) = &mut self.trouble {
             trouble.tried_since = None;
         }
     }
 
-    /// What there is to say about a channel in trouble.
+    /// Returns the channel's outage, if it has one.
     pub(crate) fn outage(&self, channel: &Arc<str>) -> Option<Outage> {
         let Trouble { began, failures, error, .. } = self.trouble.as_ref()?;
         let (channel, error) = (channel.clone(), error.clone());
@@ -136,9 +153,9 @@ impl Trouble {
     }
 }
 
-/// Tries an operation on a channel again while it fails with what passes, for this long from its
+/// Retries an operation on a channel while it fails with temporary errors, for this long from its
 /// first failure on.
-pub(crate) async fn ride_out<T, F>(
+pub(crate) async fn with_retries<T, F>(
     retry_for: Duration,
     channel: &str,
     mut operation: impl FnMut() -> F,

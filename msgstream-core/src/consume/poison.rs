@@ -1,4 +1,4 @@
-//! Decoding packs, and what to do with records that can't be decoded.
+//! Decodes packs, and handles records that can't be decoded.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use crate::message::{Decoded, Message, MsgPack};
 use crate::produce::writers::Writers;
 use crate::transport::Transport;
 
-/// What happens to a record that can't be decoded: its type is unknown, or its payload is
-/// truncated or corrupt.
+/// How a record is handled that can't be decoded: its type is unknown, or its payload is truncated
+/// or corrupt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoisonPolicy {
     /// Decoding stops with an error that names the channel and the position.
     #[default]
     Stop,
-    /// The record is left out and counted.
+    /// The record is skipped and counted.
     Skip,
-    /// The record is written to the channel of this name, and counted. What can be decoded is
-    /// given out once that is stored.
+    /// The record is written to the channel of this name, as a dead letter, and counted. Messages
+    /// that can be decoded are returned once the dead letters are stored.
     ///
-    /// It is written as it came, with its bytes and headers, and with three headers more:
+    /// A dead letter has the record's bytes and headers, and three more headers:
     /// [`PackDecoder::CHANNEL_HEADER`], [`PackDecoder::POSITION_HEADER`] and
     /// [`PackDecoder::REASON_HEADER`]. A session's stamp, which is void on another channel, is in
     /// [`PackDecoder::SESSION_HEADER`].
     ///
-    /// Whatever the record is, the channel takes it. Where it doesn't take its headers, or readers
-    /// would take them for something else, they are in [`PackDecoder::HEADERS_HEADER`]. What is too
-    /// large for the channel is cut, and [`PackDecoder::CUT_HEADER`] says how large it was. A tick's
-    /// type is in [`PackDecoder::TYPE_HEADER`], and the letter has none: it promises nothing about
-    /// this channel, and doesn't end it.
+    /// Every record fits. If the channel doesn't accept its headers, or readers would misunderstand
+    /// them, they are in [`PackDecoder::HEADERS_HEADER`]. What is too large for the channel is cut,
+    /// and [`PackDecoder::CUT_HEADER`] has its original size. The type of a tick is in
+    /// [`PackDecoder::TYPE_HEADER`] instead: the dead letter promises nothing about its channel,
+    /// and doesn't end it.
     DeadLetter(String),
 }
 
@@ -39,17 +39,22 @@ pub enum PoisonPolicy {
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use msgstream_core::message::{MsgPack, TimeTickMsg};
 /// use msgstream_core::consume::{PackDecoder, PoisonPolicy};
-/// use msgstream_core::transport::Transport;
-/// use msgstream_core::{Error, UnmarshalDispatcher};
+/// use msgstream_core::message::{MsgPack, TimeTickMsg};
+/// use msgstream_core::transport::{Transport, TransportExt};
+/// use msgstream_core::{Timestamp, UnmarshalDispatcher};
 ///
-/// async fn ticks(transport: Arc<dyn Transport>, pack: &MsgPack) -> Result<usize, Error> {
-///     let policy = PoisonPolicy::DeadLetter("poison".to_owned());
-///     let mut decoder = PackDecoder::new(transport, UnmarshalDispatcher::new(), policy).await?;
-///     let decoded = decoder.decode(pack).await?;
-///     Ok(decoded.iter().filter(|(_, m)| m.downcast_ref::<TimeTickMsg>().is_some()).count())
-/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = msgstream_mem::MemTransport::new(Default::default());
+/// broker.create("poison").await?;
+/// let policy = PoisonPolicy::DeadLetter("poison".to_owned());
+/// let mut decoder = PackDecoder::new(Arc::new(broker), UnmarshalDispatcher::new(), policy).await?;
+///
+/// let pack = MsgPack::of(TimeTickMsg::new(Timestamp(5)))?;
+/// let decoded = decoder.decode(&pack).await?;
+/// assert!(decoded[0].1.downcast_ref::<TimeTickMsg>().is_some());
+/// assert_eq!(decoder.poisoned(), 0);
+/// # Ok(()) }
 /// ```
 #[derive(Debug)]
 pub struct PackDecoder {
@@ -62,30 +67,31 @@ pub struct PackDecoder {
 }
 
 impl PackDecoder {
-    /// The header of a dead letter that names the channel it was read from.
+    /// The header of a dead letter with the channel that it was read from.
     pub const CHANNEL_HEADER: &str = "ms-dead-channel";
     /// The header of a dead letter with the position that it was read from.
     pub const POSITION_HEADER: &str = "ms-dead-position";
-    /// The header of a dead letter that says why it couldn't be decoded.
+    /// The header of a dead letter with the reason why it couldn't be decoded.
     pub const REASON_HEADER: &str = "ms-dead-reason";
 
-    /// The header of a dead letter with the stamp of the session that wrote it, where one did.
+    /// The header of a dead letter with the stamp of the session that wrote it, if one did.
     pub const SESSION_HEADER: &str = "ms-dead-session";
-    /// The header of a dead letter with the headers of the record, where the channel doesn't take
-    /// them as they are: `NAME=VALUE&NAME=VALUE`, encoded as forms of web pages are
+    /// The header of a dead letter with the headers of the record, if the channel doesn't accept
+    /// them as they are: `NAME=VALUE&NAME=VALUE`, encoded as a web form
     /// (`application/x-www-form-urlencoded`).
     pub const HEADERS_HEADER: &str = "ms-dead-headers";
-    /// The header of a dead letter of which something was cut: what, and how many bytes it had, such
-    /// as `payload: 1048576`, with a comma between several.
+    /// The header of a dead letter that was cut: which parts, and how many bytes they had, such as
+    /// `payload: 1048576`, separated by commas.
     pub const CUT_HEADER: &str = "ms-dead-cut";
-    /// The header of a dead letter with the number of the type that the record had, where the letter
-    /// has another.
+    /// The header of a dead letter with the number of the record's type, if the letter has another
+    /// type.
     pub const TYPE_HEADER: &str = "ms-dead-type";
 
-    /// A decoder. The channel for dead letters must be there.
+    /// Creates a decoder. The channel for dead letters must exist.
     ///
     /// # Errors
-    /// [`Error::Transport`] where the channel for dead letters can't be written to.
+    /// [`Error::Transport`](crate::Error::Transport) if the channel for dead letters can't be
+    /// written to.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
@@ -103,18 +109,19 @@ impl PackDecoder {
         Ok(Self { transport, dispatcher, policy, dead_letters, poisoned: 0 })
     }
 
-    /// How many records were skipped or written as dead letters so far.
+    /// Returns how many records were skipped or written as dead letters so far.
     #[must_use]
     pub const fn poisoned(&self) -> u64 {
         self.poisoned
     }
 
-    /// Decodes a pack: its messages that can be decoded, in order, each with its value.
+    /// Decodes a pack. Returns its messages that can be decoded, in order, each with its value.
     ///
     /// # Errors
-    /// [`Error::Decode`] under [`PoisonPolicy::Stop`]; [`Error::Produce`] or [`Error::Transport`]
-    /// where a dead letter isn't stored. The same pack may be decoded again; dead letters of the
-    /// first try may then be there twice.
+    /// [`Error::Decode`](crate::Error::Decode) under [`PoisonPolicy::Stop`];
+    /// [`Error::Produce`](crate::Error::Produce) or [`Error::Transport`](crate::Error::Transport)
+    /// if a dead letter isn't stored. The same pack may be decoded again; dead letters of the first
+    /// try may then be stored twice.
     ///
     /// # Cancel safety
     /// After a cancelled call dead letters may or may not be stored, and are not counted.
@@ -151,7 +158,7 @@ impl PackDecoder {
     /// Writes dead letters and waits until they are stored.
     async fn bury(&mut self, letters: Vec<DeadLetter>) -> Result<()> {
         let PoisonPolicy::DeadLetter(channel) = &self.policy else { return Ok(()) };
-        // Out of its place while it writes: after a failure the next try opens a new one.
+        // Taken out while it writes, so that the next try after a failure opens a new one.
         let mut producer = match self.dead_letters.take() {
             Some(producer) => producer,
             None => Writers::open(&*self.transport, &[channel]).await?,

@@ -1,10 +1,10 @@
-//! A clock for what is only done while somebody waits for it.
+//! A clock that only runs while a future is polled.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long something was waited for: a clock that stands still while nobody polls.
+/// Measures for how long something was awaited. It stands still while nobody polls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PolledClock {
     polled: Duration,
@@ -15,7 +15,7 @@ impl PolledClock {
         self.polled
     }
 
-    /// Lets it run until what is returned is dropped, also where the wait was cancelled.
+    /// Runs the clock until the returned guard is dropped, also if the wait was cancelled.
     pub(crate) fn run(&mut self) -> Running<'_> {
         Running { since: Instant::now(), polled: &mut self.polled }
     }

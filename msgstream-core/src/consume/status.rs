@@ -1,4 +1,4 @@
-//! What a time-aligned stream is doing, as a value.
+//! The status of a consumer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,17 +7,29 @@ use std::time::Duration;
 use super::Outage;
 use crate::merge::MergeStatus;
 
-/// What a [`TtMsgStream`](super::TtMsgStream) is doing, to print or to export.
+/// What a [`Consumer`](crate::Consumer) is doing, to print or to export.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # use msgstream_core::{Consumer, transport::TransportExt};
+/// # broker.create("orders-0").await?;
+/// let consumer = Consumer::builder(broker).channels(["orders-0"]).open().await?;
+/// let status = consumer.status();
+/// assert_eq!(&*status.blocking[0].0, "orders-0");
+/// println!("{status}");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsumerStatus {
-    /// The merge: frontier, memory, and each channel.
+    /// The merge: its frontier, its memory, and each channel.
     pub merge: MergeStatus,
-    /// The channels that the next pack waits for, and how long ago each last brought a record.
+    /// The channels that the next pack waits for, and how long ago each last had a record.
     pub blocking: Vec<(Arc<str>, Duration)>,
-    /// The channels that can't be read at the moment and are tried again, by name.
+    /// The channels that can't be read at the moment and are being retried, by name.
     pub outages: Vec<Outage>,
-    /// How long ago the last pack was handed out, or the stream was made.
+    /// How long ago the last pack was returned, or the consumer was opened.
     pub since_pack: Duration,
 }
 
@@ -27,7 +39,7 @@ impl fmt::Display for ConsumerStatus {
         if !self.blocking.is_empty() {
             write!(
                 f,
-                "\nno pack for {:.1} s; waiting for a tick of",
+                "\nno pack for {:.1} s; waiting for a time tick on",
                 self.since_pack.as_secs_f64()
             )?;
         }

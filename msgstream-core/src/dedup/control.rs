@@ -1,4 +1,4 @@
-//! What a session writes beside messages and ticks.
+//! Control records: what a session writes beside messages and ticks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,33 +8,33 @@ use crate::record::MsgType;
 use crate::record::is_producer_id;
 use crate::record::{Header, Position, Record, Stamp, StampError};
 
-/// A control record. For any reader it is a time tick that repeats an old one, which is harmless;
-/// in the header of sessions it says what it is.
+/// A control record. For a reader that doesn't know sessions it is a time tick that repeats an old
+/// one, which has no effect. The header of sessions has its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Control {
     pub(crate) producer: Arc<str>,
-    /// `None` on the fence that begins an epoch on the home channel: its own position is it.
+    /// `None` on the fence that begins an epoch on the home channel: the epoch is its own position.
     pub(crate) epoch: Option<Position>,
     pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Records of earlier epochs that follow are void. The nonce tells its writer which one it is.
+    /// Records of earlier epochs that follow are void. The nonce distinguishes several tries.
     Fence { nonce: u64 },
-    /// The number of the last message that was accepted before the fence.
+    /// The sequence number of the last message that was accepted.
     Base { last: u64 },
-    /// Everything of the producer is acknowledged, and nothing of it follows.
+    /// The session was closed: everything is acknowledged, and nothing follows.
     Goodbye,
 }
 
 impl Control {
-    /// Says it in a record's headers.
+    /// Writes itself to a record's headers.
     pub(crate) fn write(&self, record: &mut Record) {
         record.extra.push(Header::new(Stamp::HEADER, self.to_string()));
     }
 
-    /// What a record says, where it is a control record, and the epoch that it speaks of.
+    /// Reads a control record and its epoch; `None` if the record is none.
     pub(crate) fn read(record: &Record) -> Option<(Self, Position)> {
         if record.extra.is_empty() || record.meta.msg_type != MsgType::TIME_TICK {
             return None;

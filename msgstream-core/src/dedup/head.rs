@@ -1,4 +1,4 @@
-//! Where producers stand at the place up to which a channel was read.
+//! The states of producers where reading is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::dedup::ProducerState;
 use crate::record::Origin;
 use crate::record::Timestamp;
 
-/// The producers at the place up to which a channel was read.
+/// The states of producers where reading is.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     entries: Vec<Entry>,
     index: BTreeMap<Arc<str>, usize>,
-    /// The one that was found last: mostly it is the next one, too.
+    /// The one that was found last, which mostly is the next one, too.
     found: Option<(Arc<Origin>, usize)>,
     /// Those that changed since the last tick.
     changed: Vec<usize>,
@@ -38,7 +38,7 @@ impl Head {
         head
     }
 
-    /// A producer's place, until some are forgotten.
+    /// Returns a producer's index, valid until producers are forgotten.
     #[inline]
     pub(super) fn find(&mut self, origin: &Arc<Origin>) -> Option<usize> {
         if let Some((found, at)) = &self.found
@@ -59,7 +59,7 @@ impl Head {
         &self.entries[at].state
     }
 
-    /// To change it: then it must be touched, too.
+    /// Returns the state to change. The caller must also touch the producer.
     #[inline]
     pub(super) fn state_mut(&mut self, at: usize) -> &mut ProducerState {
         &mut self.entries[at].state
@@ -85,7 +85,7 @@ impl Head {
         Ok(())
     }
 
-    /// Notes that a producer was heard of.
+    /// Notes that a producer changed.
     #[inline]
     pub(super) fn touch(&mut self, at: usize) {
         if !std::mem::replace(&mut self.entries[at].changed, true) {
@@ -93,13 +93,13 @@ impl Head {
         }
     }
 
-    /// Those that changed since the last tick.
+    /// Returns the producers that changed since the last tick.
     pub(super) fn changed(&self) -> impl Iterator<Item = (Arc<str>, ProducerState)> {
         let entries = self.changed.iter().map(|at| &self.entries[*at]);
         entries.map(|entry| (entry.producer.clone(), entry.state))
     }
 
-    /// What changed since the last tick, now that there is another one.
+    /// Returns the changes since the last tick, and starts anew after this one.
     pub(super) fn ticked(&mut self, tick: Timestamp) -> Vec<Change> {
         let changed = self.changed.drain(..).map(|at| {
             let entry = &mut self.entries[at];
@@ -109,7 +109,7 @@ impl Head {
         changed.collect()
     }
 
-    /// Forgets stale producers. Right after a tick: nothing has changed since.
+    /// Forgets stale producers. Must be called right after a tick, when nothing has changed since.
     pub(super) fn forget(
         &mut self,
         changes: &mut Vec<Change>,

@@ -1,5 +1,5 @@
-//! Which stamped records of one channel are taken: each number of a producer once, in order, from
-//! its newest epoch.
+//! Deduplication: each sequence number of a producer is accepted once on a channel, in order, from
+//! the producer's newest epoch.
 
 mod control;
 mod head;
@@ -17,46 +17,45 @@ use crate::planted::{Bug, planted};
 use crate::record::Timestamp;
 use crate::record::{Position, Stamp};
 
-/// What is to be done with a record.
+/// Whether a record is accepted, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,
-    /// It was taken already.
+    /// It was accepted before.
     Duplicate,
-    /// One before it is missing. It comes again, after the missing one.
+    /// An earlier one is missing. This one comes again, after the missing one.
     Gap,
-    /// It is of an epoch that isn't the newest.
+    /// Its epoch isn't the newest.
     Fenced,
 }
 
-/// A producer more than there may be.
+/// There are more producers than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany;
 
-/// The state of a producer after a change; `None` where it was forgotten.
+/// The state of a producer after a change; `None` if it was forgotten.
 type Change = (Arc<str>, Option<ProducerState>);
 
-/// What is known of the producers of one channel: at the place up to which it was read, and at the
-/// cut of the last pack.
+/// The states of the producers of one channel: where reading is, and at the cut of the last pack.
 ///
-/// Both are kept, because a checkpoint must have the state at the cut. In between there is a
-/// history of changes, one entry for each tick that something changed before.
+/// Both are needed, because a checkpoint has the state at the cut. In between there is a history of
+/// changes, with one entry for each tick before which something changed.
 #[derive(Debug, Default)]
 pub(crate) struct Dedup {
     head: Head,
     base: OrdMap<Arc<str>, ProducerState>,
-    /// What leads from the base to the last tick that was read.
+    /// The changes from the base to the last tick that was read.
     history: VecDeque<(Position, Box<[Change]>)>,
-    /// How many changes there are in the history.
+    /// How many changes the history has.
     changes: usize,
-    /// Where records were left out that may be read again, in order.
+    /// The positions of dropped records that may be read again, in order.
     dropped: Vector<Position>,
-    /// Messages that their producer knows to be stored, and that didn't come.
+    /// How many messages their producer knows to be stored, but didn't appear.
     missing: u64,
 }
 
 impl Dedup {
-    /// Goes on from the state at a cut.
+    /// Resumes from the state at a cut.
     pub(crate) fn resume(
         producers: OrdMap<Arc<str>, ProducerState>,
         dropped: Vector<Position>,
@@ -78,13 +77,13 @@ impl Dedup {
             return Ok(Verdict::Fenced);
         }
         if stamp.origin.epoch > state.epoch {
-            // Its fence and its base are before the place where reading began, so all that was
-            // taken of the producer was void.
+            // Its fence and its base are before where reading began, so everything accepted from
+            // the producer so far was void.
             *state = ProducerState { last: stamp.seq, ..ProducerState::new(stamp.origin.epoch) };
             self.head.touch(at);
             return Ok(Verdict::Accepted);
         }
-        // A greatest number seen would not do: of 5 and 6, 6 may be stored first, and 5 sent again.
+        // The greatest number is not enough: of 5 and 6, 6 may be stored first, and 5 sent again.
         if stamp.seq.checked_sub(1) != Some(state.last)
             && !(planted(Bug::HighWaterDedup) && stamp.seq > state.last)
         {
@@ -95,12 +94,12 @@ impl Dedup {
         Ok(Verdict::Accepted)
     }
 
-    /// Judges a tick by its stamp. It tells what the producer knows to be stored.
+    /// Judges a tick by its stamp, which has the last number that the producer knows to be stored.
     pub(crate) fn tick(&mut self, stamp: &Stamp, max: usize) -> Result<Verdict, TooMany> {
         self.learn(&stamp.origin.producer, stamp.origin.epoch, stamp.seq, max)
     }
 
-    /// Takes note of a control record.
+    /// Applies a control record.
     pub(crate) fn control(
         &mut self,
         control: &Control,
@@ -137,7 +136,7 @@ impl Dedup {
         Ok(())
     }
 
-    /// A producer says how far its messages are stored.
+    /// Applies the last number that a producer knows to be stored.
     fn learn(
         &mut self,
         producer: &Arc<str>,
@@ -154,10 +153,10 @@ impl Dedup {
         if epoch < state.epoch {
             return Ok(Verdict::Fenced);
         }
-        // A base stands before all else that an epoch writes on a channel, and tells the number
-        // that a reader of the whole log has there. Of what this one took before, some may have
-        // been void: it didn't see a fence, or began to read behind one. Later, a number that is
-        // less is that of a late copy.
+        // A base is before everything else that an epoch writes on a channel, and has the number
+        // that a reader of the whole log knows there. This reader may have accepted void messages
+        // before: it missed a fence, or began to read after one. Later, a lesser number is a late
+        // copy's.
         let first = epoch > state.epoch || state.fenced;
         if epoch == state.epoch && !state.fresh {
             self.missing = self.missing.saturating_add(last.saturating_sub(state.last));
@@ -171,18 +170,18 @@ impl Dedup {
         Ok(Verdict::Accepted)
     }
 
-    /// Notes that the record at a position was left out.
+    /// Notes that the record at a position was dropped.
     pub(crate) fn leave_out(&mut self, position: Position) {
         self.dropped.push_back(position);
     }
 
-    /// Whether the record at a position was left out.
+    /// Returns whether the record at a position was dropped.
     pub(crate) fn left_out(&self, position: Position) -> bool {
         self.dropped.binary_search(&position).is_ok()
     }
 
-    /// A tick was accepted: what changed before it is one entry of the history. Producers that
-    /// were silent for too long are forgotten, at ticks that depend on the channel alone.
+    /// Adds the changes before an accepted tick to the history. Producers that were silent for too
+    /// long are forgotten, at ticks that depend on the channel alone.
     pub(crate) fn ticked(
         &mut self,
         position: Position,
@@ -192,8 +191,8 @@ impl Dedup {
     ) {
         let mut changes = self.head.ticked(tick);
         let (closed, silent) = (Timestamp::span(limits.closed), Timestamp::span(limits.silent));
-        let grid = (closed.min(silent) / 8).max(1);
-        if before.is_none_or(|before| before.0 / grid != tick.0 / grid) {
+        let interval = (closed.min(silent) / 8).max(1);
+        if before.is_none_or(|before| before.0 / interval != tick.0 / interval) {
             self.head.forget(&mut changes, |state| {
                 let after = if state.closed { closed } else { silent };
                 state.heard.is_some_and(|heard| tick.0 - heard.0.min(tick.0) > after)
@@ -205,7 +204,7 @@ impl Dedup {
         }
     }
 
-    /// Moves the base on to a cut.
+    /// Advances the base to a cut.
     pub(crate) fn settle(&mut self, cut: Position) {
         while let Some((_, changes)) = self.history.pop_front_if(|(at, _)| *at <= cut) {
             self.changes -= changes.len();
@@ -213,19 +212,19 @@ impl Dedup {
         }
     }
 
-    /// The producers at the cut.
+    /// Returns the producers at the cut.
     pub(crate) fn at_cut(&self) -> OrdMap<Arc<str>, ProducerState> {
         if planted(Bug::StateAtReadHead) { self.at_head() } else { self.base.clone() }
     }
 
-    /// The producers at the place up to which the channel was read.
+    /// Returns the producers where reading is.
     pub(crate) fn at_head(&self) -> OrdMap<Arc<str>, ProducerState> {
         let mut producers = self.at_tick();
         producers.extend(self.head.changed());
         producers
     }
 
-    /// The producers at the last tick that was read.
+    /// Returns the producers at the last tick that was read.
     fn at_tick(&self) -> OrdMap<Arc<str>, ProducerState> {
         let mut producers = self.base.clone();
         for (_, changes) in &self.history {
@@ -234,7 +233,7 @@ impl Dedup {
         producers
     }
 
-    /// Where records were left out from a position up to another one. What is before is forgotten.
+    /// Returns the positions of dropped records in a range, and forgets those before it.
     pub(crate) fn dropped(&mut self, from: Position, upto: Position) -> Vector<Position> {
         while self.dropped.front().is_some_and(|at| *at < from) {
             self.dropped.pop_front();
@@ -246,7 +245,7 @@ impl Dedup {
     }
 
     /// Goes back to a tick, to judge again what follows it. What was judged before a checkpoint
-    /// stays judged.
+    /// isn't judged again.
     pub(crate) fn rewind(&mut self, tick: Position, replay_to: Option<Position>) {
         while let Some((_, changes)) = self.history.pop_back_if(|(at, _)| *at > tick) {
             self.changes -= changes.len();
@@ -258,24 +257,24 @@ impl Dedup {
         self.head = Head::new(&self.at_tick());
     }
 
-    /// What the memory of changes and of left out records takes, in bytes.
+    /// Returns the bytes that the history and the positions of dropped records take.
     pub(crate) fn bytes(&self) -> usize {
         self.history.len() * size_of::<(Position, Box<[Change]>)>()
             + self.changes * size_of::<Change>()
             + self.dropped.len() * size_of::<Position>()
     }
 
-    /// How many producers are remembered.
+    /// Returns how many producers are remembered.
     pub(crate) const fn producers(&self) -> usize {
         self.head.len()
     }
 
-    /// How many messages didn't come that their producers know to be stored, since it was asked.
+    /// Returns how many messages were found missing since the last call.
     pub(crate) const fn take_missing(&mut self) -> u64 {
         std::mem::replace(&mut self.missing, 0)
     }
 
-    /// Where a producer stands.
+    /// Returns the state of a producer.
     pub(crate) fn state(&self, producer: &str) -> Option<ProducerState> {
         Some(*self.head.state(self.head.find_name(producer)?))
     }

@@ -1,4 +1,4 @@
-//! What consumers remember of producers, and for how long.
+//! What consumers remember about producers, and for how long.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use crate::record::Position;
 use crate::record::Timestamp;
 
-/// Where a producer stands on one channel.
+/// The state of a producer on one channel, in a [`Mark`](crate::checkpoint::Mark).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProducerState {
     /// Its newest epoch.
     pub epoch: Position,
-    /// The number of its last message that was taken.
+    /// The sequence number of its last message that was accepted.
     pub last: u64,
-    /// It was fenced before anything else was heard of it, so `last` is only a guess until it
-    /// says more.
+    /// It was fenced before anything else of it was read, so `last` isn't known until it writes
+    /// more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
-    /// A fence began its epoch, and the epoch hasn't told a number yet: the first one that it
-    /// tells is exact, also where it is less than `last`, which may have counted void messages.
+    /// A fence began its epoch, and no number of that epoch was read yet. The first one is exact,
+    /// even if it is less than `last`, which may have counted void messages.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fenced: bool,
-    /// It said goodbye.
+    /// Its session was closed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
-    /// The first tick after it was last heard of; `None` before that tick.
+    /// The first tick after its last record; `None` before that tick.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard: Option<Timestamp>,
 }
@@ -37,10 +37,11 @@ impl ProducerState {
     }
 }
 
-/// How many producers a channel may have, and for how long one is remembered that is silent.
+/// How many producers with sessions a channel may have, and for how long a silent one is
+/// remembered.
 ///
-/// Both times are event time and must be longer than any producer goes on trying to send a record:
-/// what is sent again after its producer was forgotten is delivered again.
+/// Both durations are in event time, and must be longer than any producer keeps sending a record
+/// again: what is sent again after its producer was forgotten is delivered twice.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,11 +52,11 @@ impl ProducerState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProducerLimits {
-    /// The most producers that are remembered on one channel. One more is an error.
+    /// The most producers of one channel. One more is an error.
     pub max: usize,
-    /// How long a producer is remembered that said goodbye.
+    /// For how long a producer is remembered after its session was closed.
     pub closed: Duration,
-    /// How long any other is remembered that is silent.
+    /// For how long any other silent producer is remembered.
     pub silent: Duration,
 }
 
@@ -68,21 +69,26 @@ impl Default for ProducerLimits {
 }
 
 impl ProducerLimits {
-    /// The same with another greatest number of producers.
+    /// Sets the most producers of one channel.
+    ///
+    /// ```
+    /// # use msgstream_core::dedup::ProducerLimits;
+    /// assert_eq!(ProducerLimits::default().with_max(100).max, 100);
+    /// ```
     #[must_use]
     pub const fn with_max(mut self, max: usize) -> Self {
         self.max = max;
         self
     }
 
-    /// The same with another memory for producers that said goodbye.
+    /// Sets for how long a producer is remembered after its session was closed.
     #[must_use]
     pub const fn with_closed(mut self, closed: Duration) -> Self {
         self.closed = closed;
         self
     }
 
-    /// The same with another memory for silent producers.
+    /// Sets for how long any other silent producer is remembered.
     #[must_use]
     pub const fn with_silent(mut self, silent: Duration) -> Self {
         self.silent = silent;

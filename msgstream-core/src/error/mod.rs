@@ -55,7 +55,7 @@ pub enum Error {
     Encode(#[from] EncodeError),
     /// A record is late: it isn't after its channel's watermark. The policy is to stop then.
     #[error(
-        "the record at {position} of channel `{channel}` is late: its time {ts} is not after the time tick {floor} before it: set another late policy to go on, or mend the producer"
+        "the record at {position} of channel `{channel}` is late: its time {ts} is not after the time tick {watermark} before it: set another late policy to go on, or mend the producer"
     )]
     Late {
         /// The channel.
@@ -65,7 +65,7 @@ pub enum Error {
         /// Its time.
         ts: Timestamp,
         /// The channel's watermark: its greatest time tick before the record.
-        floor: Timestamp,
+        watermark: Timestamp,
     },
     /// An interval needs more memory than the budget has left, though everything that can be read
     /// again later was evicted.
@@ -96,7 +96,7 @@ pub enum Error {
     },
     /// More producers with sessions wrote to a channel than a consumer remembers.
     #[error(
-        "channel `{channel}` has records of more than {limit} producers, the first one too many at {position}: close sessions that are done, or raise the limit with `set_producers`"
+        "channel `{channel}` has records of more than {limit} producers, the first one too many at {position}: close sessions that are done, or raise the limit with `set_producer_limits`"
     )]
     TooManyProducers {
         /// The channel.

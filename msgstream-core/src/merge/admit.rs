@@ -1,4 +1,4 @@
-//! Which records of sessions are taken.
+//! Decides which records of sessions are accepted.
 
 use super::Merge;
 use super::channel::Channel;
@@ -9,7 +9,7 @@ use crate::record::MsgType;
 use crate::record::{Record, Stamp};
 
 impl Merge {
-    /// Whether a record is taken: all are that no session stamped, and of the others each once.
+    /// Returns whether a record is accepted: all without a stamp are, and each of the others once.
     #[inline]
     pub(super) fn admit(&mut self, channel: &mut Channel, record: &Record) -> Result<bool> {
         match &record.meta.stamp {
@@ -32,7 +32,7 @@ impl Merge {
         if channel.taken == Some(position) {
             return Ok(true);
         }
-        let max = self.config.producers.max;
+        let max = self.config.producer_limits.max;
         let judged = if record.meta.msg_type == MsgType::TIME_TICK {
             channel.dedup.tick(stamp, max)
         } else {
@@ -56,7 +56,7 @@ impl Merge {
         let Some((control, epoch)) = Control::read(record) else { return Ok(true) };
         self.counts.control += 1;
         if !channel.is_replay(record.position) {
-            let max = self.config.producers.max;
+            let max = self.config.producer_limits.max;
             let noted = channel.dedup.control(&control, epoch, max);
             noted.map_err(|TooMany| self.too_many(channel, record))?;
             self.note_missing(channel, &control.producer);
@@ -64,7 +64,7 @@ impl Merge {
         Ok(false)
     }
 
-    /// What a producer knows to be stored and what isn't there was lost by the broker.
+    /// Counts messages that their producer knows to be stored and that aren't in the channel.
     fn note_missing(&mut self, channel: &mut Channel, producer: &str) {
         let missing = channel.dedup.take_missing();
         if missing > 0 {
@@ -82,7 +82,7 @@ impl Merge {
         Error::TooManyProducers {
             channel: channel.name.to_string(),
             position: record.position,
-            limit: self.config.producers.max,
+            limit: self.config.producer_limits.max,
         }
     }
 }

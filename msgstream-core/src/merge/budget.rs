@@ -1,9 +1,9 @@
-//! How much of a channel may be read ahead.
+//! How much of each channel may be read ahead.
 //!
 //! A quarter of the budget is a reserve for channels that hold the frontier; the rest is divided
 //! into equal shares. A channel ahead of the frontier gets its share and no more. One that holds
-//! the frontier gets more where there is room; where there is none, what others have read ahead
-//! is given up and read again later.
+//! the frontier gets more if there is room. If there is none, records that others have read ahead
+//! are evicted and read again later.
 
 use super::channel::{Channel, Standing};
 use super::{Merge, Slot};
@@ -15,26 +15,26 @@ use crate::record::{Position, Record};
 pub(super) struct Budget {
     total: usize,
     channels: usize,
-    /// What is buffered or may come with reads in flight, in bytes.
+    /// The bytes that are buffered or may come with reads in flight.
     held: usize,
-    /// What reads in flight may bring, in bytes.
+    /// The bytes that reads in flight may bring.
     granted: usize,
-    /// As much of that as comes back: idle channels are read all the time.
+    /// The part of that which becomes free again: idle channels are read all the time.
     lent: usize,
-    /// What is left of all shares, in bytes.
+    /// The bytes that are left of all shares.
     unspent: usize,
-    /// A channel that holds the frontier was refused: no more reading ahead until the next pack.
+    /// A channel that holds the frontier was refused: nothing is read ahead until the next pack.
     starving: bool,
 }
 
-/// What one channel counts for in the [`Budget`].
+/// The part of one channel in the [`Budget`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Account {
     held: usize,
     granted: usize,
     lent: usize,
     unspent: usize,
-    /// Its records were given up; it waits for the frontier.
+    /// Its records were evicted; it waits for the frontier.
     evicted: bool,
 }
 
@@ -47,12 +47,12 @@ impl Budget {
         (self.total - self.total / 4) / self.channels.max(1)
     }
 
-    /// Less than this isn't worth a read.
+    /// Returns the least number of bytes that is worth a read.
     fn least(&self) -> usize {
         (self.share() / 8).clamp(Record::OVERHEAD, 4096)
     }
 
-    /// Counts a channel anew.
+    /// Updates the counts of a channel.
     pub(super) fn settle(&mut self, channel: &mut Channel) {
         let held = channel.used() + channel.granted;
         let open = channel.standing != Standing::Ended;
@@ -70,7 +70,7 @@ impl Budget {
         self.unspent = self.unspent - old.unspent + now.unspent;
     }
 
-    /// Counts all channels anew, whose number changed.
+    /// Updates the counts of all channels after their number changed.
     pub(super) fn resize<'a>(&mut self, channels: impl Iterator<Item = &'a mut Channel>) {
         let channels: Vec<_> = channels.collect();
         *self = Self { starving: self.starving, ..Self::new(self.total) };
@@ -86,19 +86,20 @@ impl Budget {
     }
 }
 
-/// A channel whose records were given up for want of memory. Its reader must go back, and what it
+/// A channel whose records were evicted for lack of memory. Its reader must go back, and what it
 /// reads meanwhile must not be pushed.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Eviction {
     /// The channel.
     pub slot: Slot,
-    /// Reading goes on after this position.
+    /// Reading continues after this position.
     pub after: Position,
 }
 
 impl Merge {
-    /// Whether a channel holds back the next pack. Before anything is known of the next pack,
+    /// Returns whether a channel holds back the next pack. While nothing is known of the next pack,
     /// every channel does.
     #[must_use]
     pub fn blocks(&self, slot: Slot) -> bool {
@@ -107,10 +108,11 @@ impl Merge {
 
     pub(super) fn blocks_next(&self, channel: &Channel) -> bool {
         channel.standing == Standing::Active
-            && self.boundaries.first().is_none_or(|end| channel.floor < Some(end))
+            && self.boundaries.first().is_none_or(|end| channel.watermark < Some(end))
     }
 
-    /// How much may be read of a channel now, in bytes of [`Record::footprint`]; 0 is paused.
+    /// Returns how much of a channel may be read now, in bytes of [`Record::footprint`]; 0 if
+    /// paused.
     #[must_use]
     pub fn wants(&self, slot: Slot) -> usize {
         let Some(channel) = self.channel(slot) else { return 0 };
@@ -120,9 +122,9 @@ impl Merge {
         let budget = &self.budget;
         let own = channel.account.unspent;
         if channel.standing == Standing::Idle {
-            // Its next record makes it hold the frontier, and where no pack may come before that,
-            // nothing else makes room for it: it gets the least there is, whatever others hold.
-            // More would be kept from those that packs wait for.
+            // Its next record makes it hold the frontier, and if no pack may come before that,
+            // nothing else makes room for it: it gets the least, whatever others hold. More would
+            // be taken from those that packs wait for.
             return budget.least();
         }
         let room = match (self.blocks_next(channel), budget.starving) {
@@ -137,7 +139,7 @@ impl Merge {
         if room < budget.least() { 0 } else { room }
     }
 
-    /// Sets aside what [`Merge::wants`] allows, for a read of so many bytes; 0 is no read.
+    /// Reserves what [`Merge::wants`] allows, and returns it: the bytes to read. 0 is no read.
     pub fn reserve(&mut self, slot: Slot) -> usize {
         let bytes = self.wants(slot);
         let paused = |c: &Channel| c.standing != Standing::Ended && !self.blocks_next(c);
@@ -154,7 +156,7 @@ impl Merge {
         bytes
     }
 
-    /// Ends a reservation: the read is over, and what it brought is pushed next.
+    /// Ends a reservation: the read is done, and its records are pushed next.
     pub fn release(&mut self, slot: Slot) {
         let Self { slots, budget, .. } = self;
         if let Some(channel) = slots.get_mut(slot.0).and_then(Option::as_mut) {
@@ -163,14 +165,15 @@ impl Merge {
         }
     }
 
-    /// Makes room for a channel that holds the frontier and has none. Where it gives an eviction,
-    /// the driver sends that channel's reader back and asks again; where it gives none, there is
-    /// room now, or there will be when reads in flight are over.
+    /// Makes room for a channel that holds the frontier and has none. If an eviction is returned,
+    /// the driver moves that channel's reader back and asks again. If none is, there is room now,
+    /// or there will be when reads in flight are done.
     ///
     /// # Errors
-    /// [`Error::WindowTooLarge`] where the next pack needs more than the budget has left, with
-    /// everything given up that can be: not what channels hold that have ended, nor what idle ones
-    /// hold after their last tick. Nothing is lost: after [`Merge::set_budget`] the stream goes on.
+    /// [`Error::WindowTooLarge`] if the next pack needs more than the budget has left, with
+    /// everything evicted that can be: not what channels hold that have ended, nor what idle ones
+    /// hold after their last tick. Nothing is lost: after [`Merge::set_budget_bytes`] the merge
+    /// continues.
     pub fn relieve(&mut self, slot: Slot) -> Result<Option<Eviction>> {
         if !self.blocks(slot) || self.wants(slot) > 0 {
             return Ok(None);
@@ -194,27 +197,27 @@ impl Merge {
         })
     }
 
-    /// What is buffered, in bytes. Costs O(1).
+    /// Returns the buffered bytes. Costs O(1).
     #[must_use]
     pub const fn buffered_bytes(&self) -> usize {
         self.budget.held - self.budget.granted
     }
 
-    /// Changes the budget, in bytes; 0 is taken as 1.
-    pub fn set_budget(&mut self, bytes: usize) {
+    /// Sets the budget, in bytes; 0 counts as 1.
+    pub fn set_budget_bytes(&mut self, bytes: usize) {
         let bytes = bytes.max(1);
-        self.config.budget = bytes;
+        self.config.budget_bytes = bytes;
         self.budget.total = bytes;
         self.budget.starving = false;
         self.budget.resize(self.slots.iter_mut().flatten());
     }
 
-    /// A pack was formed: reading ahead goes on.
+    /// Allows reading ahead again after a pack was formed.
     pub(super) const fn fed(&mut self) {
         self.budget.starving = false;
     }
 
-    /// Gives up what the largest of the channels ahead of the frontier holds after the next pack.
+    /// Evicts what the largest of the channels ahead of the frontier holds after the next pack.
     fn evict(&mut self) -> Option<Eviction> {
         let end = self.boundaries.first()?;
         let (slot, to) = self
@@ -237,7 +240,7 @@ impl Merge {
             channel.standing = Standing::Active;
             self.retouch.push(slot);
         } else {
-            self.floors.remove(channel.floor);
+            self.watermarks.remove(channel.watermark);
         }
         for tick in channel.rewind(to) {
             let boundary = self.config.boundary(tick.ts);
@@ -245,7 +248,7 @@ impl Merge {
                 self.boundaries.remove(boundary);
             }
         }
-        self.floors.add(channel.floor);
+        self.watermarks.add(channel.watermark);
         channel.account.evicted = true;
         self.budget.settle(channel);
         self.late.retain(|late| late.0.1 != slot || late.0.2.seq <= to.seq);
@@ -254,8 +257,8 @@ impl Merge {
         Some(Eviction { slot: Slot(slot), after: to.position })
     }
 
-    /// How far the clock of an active channel is, for [`Merge::status`].
-    pub(super) fn greatest_floor(&self) -> Option<Timestamp> {
-        self.slots.iter().flatten().filter_map(|c| c.floor).max()
+    /// Returns the greatest watermark, for [`Merge::status`].
+    pub(super) fn greatest_watermark(&self) -> Option<Timestamp> {
+        self.slots.iter().flatten().filter_map(|c| c.watermark).max()
     }
 }

@@ -1,4 +1,4 @@
-//! One channel of a merge: what was read of it, and what its ticks promise.
+//! One channel of a merge: its buffered records and its ticks.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -12,8 +12,8 @@ use crate::dedup::Dedup;
 use crate::record::Timestamp;
 use crate::record::{Incarnation, Position, Record};
 
-/// A buffered record, in the order of packs. `eff` is its time, or just after its channel's floor
-/// where it was late.
+/// A buffered record, in the order of packs. `eff` is its time, or just after its channel's
+/// watermark if it was late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) eff: Timestamp,
@@ -26,23 +26,23 @@ pub(super) struct Tick {
     pub(super) ts: Timestamp,
     pub(super) position: Position,
     pub(super) seq: Seq,
-    pub(super) floor_before: Option<Timestamp>,
-    /// How many records of the channel were read with it.
+    pub(super) watermark_before: Option<Timestamp>,
+    /// How many records of the channel were read up to and including it.
     pub(super) read: u64,
 }
 
 impl Tick {
-    /// The bytes that a tick counts beside its record's place, in the queues of its channel and
-    /// among the boundaries: with its place, as much as a record without a payload.
+    /// The bytes that a tick takes beside its record's slot, in the queues of its channel and among
+    /// the boundaries: with the slot, as much as a record without a payload.
     const COST: usize = Record::OVERHEAD - size_of::<Record>();
 }
 
 /// Whether a channel holds the frontier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// No pack ends after its floor.
+    /// No pack ends after its watermark: it holds the frontier.
     Active,
-    /// It is silent, and packs go on without it.
+    /// It is silent, and packs continue without it.
     Idle,
     /// Its end record was read.
     Ended,
@@ -54,45 +54,45 @@ pub(super) struct Channel {
     pub(super) source: TickSource,
     pub(super) standing: Standing,
     /// The greatest accepted tick.
-    pub(super) floor: Option<Timestamp>,
+    pub(super) watermark: Option<Timestamp>,
     /// The frontier when the channel joined; records at or before it belong to no pack.
     pub(super) joined: Option<Timestamp>,
     pub(super) chunks: Chunks,
-    /// Records at or before the floor, ready for packs.
+    /// Records at or before the watermark, ready for packs.
     sealed: VecDeque<Key>,
     /// Records since the last tick, as they came.
     open: Vec<Key>,
-    /// `open` is in order, and all of it is at or before this time.
+    /// Whether `open` is in order, and the greatest time in it.
     open_sorted: bool,
     open_last: Option<Timestamp>,
-    /// Records that an earlier tick left behind: they are after the floor.
+    /// Records after the watermark that were read before the last tick.
     early: BinaryHeap<Reverse<Key>>,
     /// Accepted ticks that are not behind the frontier.
     pub(super) ticks: VecDeque<Tick>,
     /// The first tick at or after the frontier, as of the last pack.
     pub(super) cut: Option<Tick>,
-    /// From which record on which floor was in force; the first one covers the first live record.
-    pub(super) floors: VecDeque<(Seq, Option<Timestamp>)>,
-    /// A record was kept under the last of them.
-    floor_used: bool,
-    /// A floor that takes effect when reading gets there, from a checkpoint.
+    /// From which record on which watermark applied; the first one covers the first live record.
+    pub(super) watermarks: VecDeque<(Seq, Option<Timestamp>)>,
+    /// A record was kept while the last of them applied.
+    watermark_used: bool,
+    /// From a checkpoint, a watermark that applies once reading gets to a position.
     pub(super) raise_ahead: Option<(Position, Timestamp)>,
     /// The last record that was judged before the checkpoint.
     pub(super) replay_to: Option<Position>,
-    /// Which stamped records are taken.
+    /// Decides which stamped records are accepted.
     pub(super) dedup: Dedup,
-    /// How many records were read; those that were given up don't count until they are read again.
+    /// How many records were read; evicted ones don't count until they are read again.
     pub(super) read: u64,
     /// `resume` of the last mark.
     pub(super) resume: Option<Position>,
-    /// A record that dedup took and that was refused after all: it comes again.
+    /// A record that was accepted by dedup and then refused: it comes again.
     pub(super) taken: Option<Position>,
-    /// The greatest timestamp seen, for ticks that follow from the data.
+    /// The greatest timestamp read, for ticks that are derived from the data.
     pub(super) greatest: Timestamp,
-    /// The end of the pack that holds the channel's last records, once its end was read.
+    /// The end of the pack with the channel's last records, once its end was read.
     pub(super) end_boundary: Option<Timestamp>,
     pub(super) last_read: Option<Position>,
-    /// Where reading goes on.
+    /// Where reading continues.
     pub(super) next: Option<Position>,
     pub(super) incarnation: Option<Incarnation>,
     pub(super) ignored_ticks: BTreeSet<Position>,
@@ -107,23 +107,24 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// A channel that joins, or that goes on at its mark of a checkpoint with this frontier.
+    /// Creates a channel that joins, or that resumes at its mark of a checkpoint with this
+    /// frontier.
     pub(super) fn new(
         name: Arc<str>,
         source: TickSource,
         mark: Option<&Mark>,
         frontier: Option<Timestamp>,
     ) -> Self {
-        let mut floor = mark.and_then(|m| m.floor);
+        let mut watermark = mark.and_then(|m| m.watermark);
         let mut raise_ahead = mark.and_then(|m| m.raised).zip(frontier);
         if raise_ahead.take_if(|(at, _)| mark.is_some_and(|m| *at <= m.resume)).is_some() {
-            floor = floor.max(frontier);
+            watermark = watermark.max(frontier);
         }
         Self {
             name,
             source,
             standing: Standing::Active,
-            floor,
+            watermark,
             joined: if mark.is_none() { frontier } else { None },
             chunks: Chunks::default(),
             sealed: VecDeque::new(),
@@ -133,8 +134,8 @@ impl Channel {
             early: BinaryHeap::new(),
             ticks: VecDeque::new(),
             cut: None,
-            floors: VecDeque::from([(Seq::FIRST, floor)]),
-            floor_used: false,
+            watermarks: VecDeque::from([(Seq::FIRST, watermark)]),
+            watermark_used: false,
             raise_ahead,
             replay_to: mark.and_then(|m| m.cut),
             dedup: mark
@@ -157,7 +158,7 @@ impl Channel {
         }
     }
 
-    /// What the channel holds of the budget, in bytes.
+    /// Returns the bytes of the budget that the channel holds.
     pub(super) fn used(&self) -> usize {
         let ticks = match self.source {
             TickSource::Written => self.ticks.len(),
@@ -167,27 +168,28 @@ impl Channel {
         self.payload_bytes + self.chunks.slot_bytes() + ticks * Tick::COST + self.dedup.bytes()
     }
 
-    /// The bytes that a live record counts beside its place.
+    /// Returns the bytes that a live record takes beside its slot.
     pub(super) fn payload_cost(record: &Record) -> usize {
         record.footprint() - size_of::<Record>()
     }
 
-    /// The time at which a record counts: its own, or just after the floor where it is late.
+    /// Returns the time at which a record counts: its own, or just after the watermark if it is
+    /// late.
     pub(super) fn effective(&self, ts: Timestamp) -> Timestamp {
-        self.floor.map_or(ts, |floor| ts.max(floor.next()))
+        self.watermark.map_or(ts, |watermark| ts.max(watermark.next()))
     }
 
-    /// Whether the record at a position was judged before the checkpoint.
+    /// Returns whether the record at a position was judged before the checkpoint.
     pub(super) fn is_replay(&self, position: Position) -> bool {
         Some(position) <= self.replay_to
     }
 
-    /// Whether what is read next was judged before the checkpoint.
+    /// Returns whether the next record was judged before the checkpoint.
     pub(super) fn is_replaying(&self) -> bool {
         self.next <= self.replay_to
     }
 
-    /// Whether a record that dedup took was refused and has not come again.
+    /// Returns whether a record that dedup accepted was refused and has not come again.
     pub(super) fn owes_refused(&self) -> bool {
         self.taken > self.last_read
     }
@@ -196,40 +198,40 @@ impl Channel {
         self.open_sorted &= self.open_last.is_none_or(|last| last <= key.eff);
         self.open_last = self.open_last.max(Some(key.eff));
         self.open.push(key);
-        self.floor_used = true;
+        self.watermark_used = true;
     }
 
-    /// Raises the floor from a place on. The caller knows that it rises.
-    pub(super) fn raise_floor(&mut self, from: Seq, floor: Timestamp) {
-        self.floor = Some(floor);
-        if !self.floor_used {
-            self.floors.pop_back();
+    /// Raises the watermark from a record on. The caller has checked that it rises.
+    pub(super) fn raise_watermark(&mut self, from: Seq, watermark: Timestamp) {
+        self.watermark = Some(watermark);
+        if !self.watermark_used {
+            self.watermarks.pop_back();
         }
-        self.floors.push_back((from, Some(floor)));
-        self.floor_used = false;
+        self.watermarks.push_back((from, Some(watermark)));
+        self.watermark_used = false;
     }
 
-    /// Accepts a tick above the floor. One that isn't above the frontier ends no pack and cuts
-    /// none. Costs O(1) amortised per record on sorted data.
+    /// Applies a tick above the watermark. One that isn't above the frontier ends no pack. Costs
+    /// O(1) amortised per record on sorted data.
     pub(super) fn tick(&mut self, tick: Tick, frontier: Option<Timestamp>) {
         if Some(tick.ts) > frontier {
             self.ticks.push_back(tick);
         }
-        self.raise_floor(tick.seq.next(), tick.ts);
+        self.raise_watermark(tick.seq.next(), tick.ts);
         self.seal(tick.ts);
     }
 
-    /// Nothing of a batch is kept: its ticks stand just before what is read next.
+    /// Moves the ticks of a batch of which no record is kept to just before the next record.
     pub(super) fn forget_batch(&mut self, began: Seq) {
         for tick in self.ticks.iter_mut().rev().take_while(|tick| tick.seq >= began) {
             tick.seq = began.before();
         }
-        if let Some((from, _)) = self.floors.back_mut().filter(|(from, _)| *from > began) {
+        if let Some((from, _)) = self.watermarks.back_mut().filter(|(from, _)| *from > began) {
             *from = began;
         }
     }
 
-    /// Makes everything at or before a time ready for packs. Nothing else at or before it follows.
+    /// Makes everything at or before a time ready for packs: nothing else at or before it follows.
     pub(super) fn seal(&mut self, upto: Timestamp) {
         let from = self.sealed.len();
         while self.early.peek().is_some_and(|Reverse(key)| key.eff <= upto) {
@@ -252,7 +254,7 @@ impl Channel {
         }
         (self.open_sorted, self.open_last) = (true, None);
         if !sorted {
-            // What was sealed before is at or before the floor, so all of it stays in front.
+            // What was sealed before is at or before the watermark, so all of it stays in front.
             // The stable sort takes runs as they are: nearly sorted data costs little.
             let (front, back) = self.sealed.as_mut_slices();
             match from.checked_sub(front.len()) {
@@ -263,30 +265,30 @@ impl Channel {
         }
     }
 
-    /// The greatest time of what is not ready for packs.
+    /// Returns the greatest time of the records that are not ready for packs.
     pub(super) fn last_unsealed(&self) -> Option<Timestamp> {
         // The heap is asked once in a channel's life, at its end.
         self.early.iter().map(|Reverse(key)| key.eff).max().max(self.open_last)
     }
 
-    /// Takes back what was sealed without a tick, when an idle channel goes on.
+    /// Undoes the sealing beyond the watermark when an idle channel continues.
     pub(super) fn unseal(&mut self) {
-        let ready = self.sealed.partition_point(|key| Some(key.eff) <= self.floor);
+        let ready = self.sealed.partition_point(|key| Some(key.eff) <= self.watermark);
         self.early.extend(self.sealed.drain(ready..).map(Reverse));
     }
 
-    /// What the channel would no longer hold after going back to a place, in bytes at most.
+    /// Returns the bytes, at most, that going back to a tick would free.
     pub(super) fn bytes_after(&self, to: &Tick) -> usize {
         let kept = self.ticks.partition_point(|tick| tick.position <= to.position);
         self.chunks.bytes_after(to.seq) + (self.ticks.len() - kept) * Tick::COST
     }
 
-    /// How many records are ready at or before a time.
+    /// Returns how many records are ready at or before a time.
     pub(super) fn ready(&self, end: Timestamp) -> usize {
         self.sealed.partition_point(|key| key.eff <= end)
     }
 
-    /// Takes the next record that is ready at or before a time, and the time at which it counts.
+    /// Takes the next record that is ready at or before a time, with the time at which it counts.
     #[inline]
     pub(super) fn take_until(&mut self, end: Timestamp) -> Option<(Timestamp, Record)> {
         let key = self.sealed.pop_front_if(|key| key.eff <= end)?;
@@ -295,7 +297,7 @@ impl Channel {
         Some((key.eff, record))
     }
 
-    /// The earliest time at which a pack concerns this channel.
+    /// Returns the earliest time at which a pack concerns this channel.
     pub(super) fn next_event(&self) -> Option<Timestamp> {
         let ready = self.sealed.front().map(|key| key.eff);
         let tick = self.ticks.front().map(|tick| tick.ts);
@@ -319,14 +321,14 @@ impl Channel {
                 self.early.push(Reverse(key))
             }
         }
-        // What covers the first live record stays; the tick's own floor is in force after it.
-        while self.floors.back().is_some_and(|(from, _)| *from >= to.seq.next()) {
-            self.floors.pop_back();
+        // What covers the first live record stays; after the tick its own watermark applies.
+        while self.watermarks.back().is_some_and(|(from, _)| *from >= to.seq.next()) {
+            self.watermarks.pop_back();
         }
-        self.floors.push_back((to.seq.next(), Some(to.ts)));
-        self.floor_used = false;
+        self.watermarks.push_back((to.seq.next(), Some(to.ts)));
+        self.watermark_used = false;
         let kept = self.ticks.partition_point(|tick| tick.position <= to.position);
-        self.floor = Some(to.ts);
+        self.watermark = Some(to.ts);
         self.greatest = Timestamp::MIN;
         self.last_read = Some(to.position);
         self.read = to.read;

@@ -1,11 +1,11 @@
-//! The records of one channel that are buffered, in the order in which they were read.
+//! The buffered records of one channel, in the order in which they were read.
 
 use std::collections::VecDeque;
 use std::mem;
 
 use crate::record::{Meta, Position, Record};
 
-/// The place of a record among all that were read of its channel. It grows along the channel.
+/// The number of a record among all that were read of its channel, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seq(u64);
 
@@ -34,8 +34,9 @@ impl Seq {
     }
 }
 
-/// Batches are kept as they came, so that a record moves once: out of here, into its pack. A
-/// record that was taken leaves a tombstone, and a batch goes when nothing before it is live.
+/// Batches stay as they were read, so that a record is moved once: from here into its pack. A
+/// record that was taken leaves a tombstone, and a batch is dropped when nothing up to its end is
+/// live.
 #[derive(Debug)]
 pub(super) struct Chunks {
     chunks: VecDeque<Chunk>,
@@ -57,7 +58,7 @@ struct Chunk {
 
 impl Default for Chunks {
     fn default() -> Self {
-        // Not from 0: a place before the first record is needed, too.
+        // Not from 0: a number before the first record is needed, too.
         Self { chunks: VecDeque::new(), first: 1, scanned: 0, live: 0, slots: 0 }
     }
 }
@@ -66,25 +67,25 @@ impl Chunks {
     /// The most records in one batch.
     pub(super) const MAX_BATCH: usize = 1 << Seq::INDEX_BITS;
 
-    /// How many records are buffered.
+    /// Returns how many records are buffered.
     pub(super) const fn live(&self) -> usize {
         self.live
     }
 
-    /// What the places of records cost, taken or not, in bytes.
+    /// Returns the bytes of the slots of records, taken or not.
     pub(super) const fn slot_bytes(&self) -> usize {
         self.slots * size_of::<Record>()
     }
 
-    /// The place that the first record of the next batch gets.
+    /// Returns the number that the first record of the next batch gets.
     pub(super) fn next_seq(&self) -> Seq {
         Seq::new(self.first + self.chunks.len() as u64, 0)
     }
 
-    /// Appends a batch of at most [`Self::MAX_BATCH`] records, tombstones among them; so many
-    /// were read before it.
+    /// Appends a batch of at most [`Self::MAX_BATCH`] records, including tombstones, of which
+    /// `live` are live. `read` records of the channel were read before it.
     pub(super) fn push(&mut self, mut records: Vec<Record>, live: usize, read: u64) {
-        // Places that nothing counts; a few are cheaper to keep than to move all for.
+        // The budget doesn't count unused capacity. A little is cheaper to keep than to move all.
         if records.capacity() - records.len() > records.len() / 8 {
             records.shrink_to_fit();
         }
@@ -106,7 +107,7 @@ impl Chunks {
         let chunk = self.chunks.get_mut(chunk)?;
         let record = bury(chunk.records.get_mut(seq.index())?);
         if seq == Seq::new(self.first, self.scanned) {
-            // In order, as mostly: no need to come back and look.
+            // Mostly records are taken in order; then there is no need to search for the next one.
             self.scanned += 1;
         }
         chunk.live -= 1;
@@ -118,7 +119,7 @@ impl Chunks {
         Some(record)
     }
 
-    /// The first record that is live. O(1) amortised over all records.
+    /// Returns the first live record. O(1) amortised over all records.
     pub(super) fn first_live(&mut self) -> Option<(Seq, Position)> {
         self.drop_dead_front();
         let chunk = self.chunks.front()?;
@@ -131,14 +132,14 @@ impl Chunks {
         None
     }
 
-    /// How many records were read before the one at a place.
+    /// Returns how many records were read before a record.
     pub(super) fn read_before(&self, seq: Seq) -> u64 {
         let chunk = seq.chunk().checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         let read = chunk.and_then(|at| self.chunks.get(at)).map_or(0, |chunk| chunk.read);
         read + seq.index() as u64
     }
 
-    /// The first live record from a place on, and before another one, of which something holds.
+    /// Returns the first live record in a range that satisfies a predicate.
     pub(super) fn find_live(
         &self,
         from: Seq,
@@ -158,7 +159,7 @@ impl Chunks {
             .map(|(seq, record)| (seq, record.position))
     }
 
-    /// The bytes of live records after a place.
+    /// Returns the bytes of live records after a record.
     pub(super) fn bytes_after(&self, seq: Seq) -> usize {
         let from = usize::try_from(seq.chunk().saturating_sub(self.first)).unwrap_or(usize::MAX);
         let skip = if seq.chunk() < self.first { 0 } else { seq.index() + 1 };
@@ -168,7 +169,7 @@ impl Chunks {
         live.filter(|r| r.position != Position::MAX).map(Record::footprint).sum()
     }
 
-    /// Forgets everything after a place; calls `dropped` for each live record that goes.
+    /// Drops everything after a record, and calls `dropped` for each live record.
     pub(super) fn truncate(&mut self, after: Seq, mut dropped: impl FnMut(&Record)) {
         while let Some(last) =
             self.first.checked_add(self.chunks.len() as u64).and_then(|n| n.checked_sub(1))
@@ -209,7 +210,7 @@ impl Chunks {
     }
 }
 
-/// Takes a record out of a batch and leaves a tombstone, which holds no memory of its own.
+/// Takes a record out of a batch and leaves a tombstone, which owns no memory.
 #[inline]
 pub(super) fn bury(record: &mut Record) -> Record {
     Record {

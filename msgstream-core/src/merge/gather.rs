@@ -1,13 +1,13 @@
-//! The messages of a pack, from the order of channels to the order of time.
+//! Sorts the messages of a pack from the order of channels to the order of time.
 
 use crate::message::Message;
 use crate::record::Timestamp;
 
-/// Messages of one channel after the other, each channel's in its order.
+/// The messages of one channel after the other, each channel's in its order.
 ///
-/// A record is moved out of its channel first, along with its neighbours, and then to its place in
-/// the pack. To move it only once would be to jump between the channels for every message, and
-/// through a few pointers each time: with many channels that costs more.
+/// A record is first moved out of its channel, together with its neighbours, and then to its place
+/// in the pack. Moving it only once would mean switching between channels for every message,
+/// through a few pointers each time, which costs more with many channels.
 #[derive(Debug)]
 pub(super) struct Gather {
     msgs: Vec<Message>,
@@ -20,13 +20,13 @@ impl Gather {
         Self { msgs: Vec::with_capacity(msgs), order: Vec::with_capacity(msgs) }
     }
 
-    /// Adds a message that counts at a time.
+    /// Adds a message that counts at this time.
     pub(super) fn push(&mut self, eff: Timestamp, msg: Message) {
         self.order.push((eff, self.msgs.len()));
         self.msgs.push(msg);
     }
 
-    /// The messages by time; those of equal times as they were added.
+    /// Returns the messages by time; those of equal times in the order in which they were added.
     pub(super) fn sorted(mut self) -> Vec<Message> {
         self.order.sort_by_key(|(eff, _)| *eff);
         // In place, one cycle of the permutation after the other: the message for `to` stands at

@@ -1,4 +1,4 @@
-//! Records and ticks on their way in.
+//! Takes in records and ticks.
 
 use std::cmp::Reverse;
 use std::mem;
@@ -15,14 +15,14 @@ use crate::record::{MsgType, Timestamp};
 use crate::record::{Position, Record};
 
 impl Merge {
-    /// Takes what was read of a channel: the records, in order, and where reading goes on. An
-    /// empty batch is good for the latter. With a record, a channel that was idle holds the
+    /// Takes what was read of a channel: the records, in order, and where reading continues. An
+    /// empty batch only updates the latter. With a record, a channel that was idle holds the
     /// frontier again.
     ///
     /// # Errors
-    /// [`Error::TickTooFar`], [`Error::TooManyProducers`]; `records` then holds the refused record
-    /// and what follows it, and the rest was taken. The same call goes on after
-    /// [`Merge::ignore_tick`] or [`Merge::set_tick_limit`], [`Merge::set_producers`].
+    /// [`Error::TickTooFar`], [`Error::TooManyProducers`]; `records` then has the refused record
+    /// and what follows it, and the rest was taken. The same call succeeds after
+    /// [`Merge::ignore_tick`] or [`Merge::set_tick_limit`], [`Merge::set_producer_limits`].
     pub fn push(&mut self, slot: Slot, records: &mut Vec<Record>, next: Position) -> Result<()> {
         self.begin(slot, records.first().map_or(next, |record| record.position));
         if !records.is_empty() {
@@ -43,8 +43,8 @@ impl Merge {
         Ok(())
     }
 
-    /// Where a channel begins is known with its first read: going back to before the next pack
-    /// means there.
+    /// Sets a new channel's mark to where its first read began: going back to before the next pack
+    /// goes there.
     fn begin(&mut self, slot: Slot, resume: Position) {
         let Some(channel) = self.channel(slot) else { return };
         if channel.next.is_none() && !self.end.channels.contains_key(&channel.name) {
@@ -94,7 +94,7 @@ impl Merge {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Takes a record in; says whether it is kept.
+    /// Takes in a record. Returns whether it is kept.
     fn read(
         &mut self,
         channel: &mut Channel,
@@ -120,7 +120,7 @@ impl Merge {
         Ok(kept)
     }
 
-    /// Takes a message in; says whether it is kept. Refuses one that would make its channel tick
+    /// Takes in a message. Returns whether it is kept. Refuses one that would make its channel tick
     /// too far ahead.
     fn read_message(
         &mut self,
@@ -148,13 +148,13 @@ impl Merge {
         let kept = Some(eff) > self.end.frontier;
         if kept {
             let key = Key { eff, seq };
-            if late && self.config.late == LatePolicy::Error {
+            if late && self.config.late_policy == LatePolicy::Error {
                 self.late.push(Reverse((eff, slot, key)));
             }
             channel.payload_bytes += Channel::payload_cost(record);
             channel.hold(key);
         } else {
-            // A pack that was handed out holds it already, or the channel wasn't a member then.
+            // An earlier pack has it, or the channel wasn't a member then.
             *(if channel.joined.is_some() {
                 &mut self.counts.before_join
             } else {
@@ -172,7 +172,7 @@ impl Merge {
         let (mut ts, position) = (record.meta.timestamp, record.position);
         let ends = !record.extra.is_empty() && record.header(END_HEADER).is_some();
         if ends {
-            // Nothing follows: it ticks at the last of what the channel still holds.
+            // Nothing follows: it ticks at the last record that the channel still holds.
             ts = channel.last_unsealed().map_or(ts, |last| last.max(ts));
         }
         let too_far = ts > self.tick_limit;
@@ -209,20 +209,20 @@ impl Merge {
         Err(Error::TickTooFar { channel, position, tick, limit })
     }
 
-    /// Nothing follows: whatever the channel still holds belongs to packs that end with its last
-    /// tick, on the grid after it where there is one.
+    /// Ends a channel: what it still holds belongs to packs up to its last tick, rounded up to the
+    /// interval if one is set.
     fn end_channel(&mut self, channel: &mut Channel, ts: Timestamp, position: Position, seq: Seq) {
         self.accept(channel, ts, position, seq);
-        self.floors.remove(channel.floor);
+        self.watermarks.remove(channel.watermark);
         channel.standing = Standing::Ended;
-        let boundary = channel.floor.map(|floor| self.config.boundary_after(floor));
+        let boundary = channel.watermark.map(|watermark| self.config.boundary_after(watermark));
         if boundary > self.end.frontier {
             channel.end_boundary = boundary;
             self.boundaries.extend(boundary);
         }
     }
 
-    /// Takes a tick in, unless it repeats or goes back, which is harmless.
+    /// Applies a tick, unless it repeats or goes back, which has no effect.
     fn accept(
         &mut self,
         channel: &mut Channel,
@@ -230,55 +230,57 @@ impl Merge {
         position: Position,
         seq: Seq,
     ) -> bool {
-        let floor_before = channel.floor;
-        if Some(ts) <= floor_before {
+        let watermark_before = channel.watermark;
+        if Some(ts) <= watermark_before {
             return false;
         }
-        self.floors.remove(floor_before);
-        self.floors.add(Some(ts));
+        self.watermarks.remove(watermark_before);
+        self.watermarks.add(Some(ts));
         let boundary = self.config.boundary(ts);
         if Some(boundary) > self.end.frontier {
             self.boundaries.add(boundary);
         }
         if !channel.is_replay(position) {
-            channel.dedup.ticked(position, floor_before, ts, &self.config.producers);
+            channel.dedup.ticked(position, watermark_before, ts, &self.config.producer_limits);
         }
         let read = channel.read + 1;
-        channel.tick(Tick { ts, position, seq, floor_before, read }, self.end.frontier);
+        channel.tick(Tick { ts, position, seq, watermark_before, read }, self.end.frontier);
         true
     }
 
-    /// Raises the floor of a channel that was idle before the checkpoint, once reading is there.
+    /// Raises the watermark of a channel that was idle before the checkpoint, once reading gets
+    /// there.
     fn reach_raise(&mut self, channel: &mut Channel, position: Position, seq: Seq) {
         let reached = channel.raise_ahead.take_if(|(at, _)| *at <= position);
-        if let Some((_, floor)) = reached.filter(|(_, floor)| Some(*floor) > channel.floor) {
-            self.floors.remove(channel.floor);
-            self.floors.add(Some(floor));
-            channel.raise_floor(seq, floor);
-            channel.seal(floor);
+        if let Some((_, watermark)) =
+            reached.filter(|(_, watermark)| Some(*watermark) > channel.watermark)
+        {
+            self.watermarks.remove(channel.watermark);
+            self.watermarks.add(Some(watermark));
+            channel.raise_watermark(seq, watermark);
+            channel.seal(watermark);
         }
     }
 
-    /// Changes how many producers a channel may have and how long they are remembered.
-    pub fn set_producers(&mut self, producers: ProducerLimits) {
-        self.config.producers = producers;
+    /// Sets how many producers a channel may have, and for how long they are remembered.
+    pub fn set_producer_limits(&mut self, producers: ProducerLimits) {
+        self.config.producer_limits = producers;
     }
 
-    /// Changes how many records a checkpoint may hold back.
+    /// Sets how many records of a channel a checkpoint may hold back.
     pub fn set_max_span(&mut self, records: u64) {
         self.config.max_span = records;
     }
 
-    /// The greatest time that a tick may have from now on; what is past it is refused. Whoever
-    /// reads live channels sets it to the clock plus a bound, so that one wrong tick doesn't stop
-    /// a channel for good. The end of a channel ticks at the last of its messages and is held to
-    /// the same bound. [`Timestamp::MAX`] is always past it.
+    /// Sets the greatest time that a tick may have from now on; a greater one is refused. For live
+    /// channels this is the clock plus a bound, so that one wrong tick doesn't stop a channel for
+    /// good. The end of a channel ticks at its last message and has the same bound.
+    /// [`Timestamp::MAX`] is always refused.
     pub fn set_tick_limit(&mut self, limit: Timestamp) {
         self.tick_limit = limit.min(Timestamp(u64::MAX - 1));
     }
 
-    /// Repairs a channel with a tick that was refused: the tick at this position does nothing, and
-    /// where it is the channel's end, the channel doesn't end there.
+    /// Ignores a tick that was refused. If it is the channel's end, the channel doesn't end there.
     pub fn ignore_tick(&mut self, slot: Slot, position: Position) {
         if let Some(channel) = self.channel_mut(slot) {
             channel.ignored_ticks.insert(position);

@@ -1,4 +1,4 @@
-//! Where a channel stands after a pack: its mark in the checkpoint.
+//! The mark of a channel in the checkpoint after a pack.
 
 use super::Merge;
 use super::channel::{Channel, Standing};
@@ -10,7 +10,7 @@ use crate::record::Timestamp;
 use crate::record::{Position, Record};
 
 impl Merge {
-    /// Refuses a pack after which a channel that it concerns would hold back too much.
+    /// Refuses a pack if a channel that it concerns would hold back too many records after it.
     pub(super) fn refuse_long_spans(&mut self, end: Timestamp) -> Result<()> {
         let max = self.config.max_span;
         let Self { slots, touched, retouch, .. } = self;
@@ -31,7 +31,7 @@ impl Merge {
 }
 
 impl Channel {
-    /// Moves the ticks on to the end of a pack, and `cut` with them.
+    /// Advances the ticks, and `cut` with them, to the end of a pack.
     pub(super) fn cut_at(&mut self, end: Timestamp) {
         // Without a tick that far, as at a channel's end, its last one stays the cut.
         while let Some(tick) = self.ticks.pop_front_if(|tick| tick.ts < end) {
@@ -43,27 +43,29 @@ impl Channel {
         self.ticks.pop_front_if(|tick| tick.ts == end);
     }
 
-    /// Where the channel stands after a pack with this end; `None` where that didn't change, or
-    /// nothing is known of it yet.
+    /// Returns the channel's mark after a pack with this end; `None` if it didn't change, or isn't
+    /// known yet.
     pub(super) fn mark(&mut self, end: Timestamp) -> Option<Mark> {
         let silent = self.is_silent_at(end);
         let tick = self.cut.map(|tick| tick.position);
-        // What was judged before a checkpoint stays judged: its producers are those after it.
+        // What was judged before a checkpoint isn't judged again: its producers are those after it.
         let cut = if silent { self.last_read } else { tick }.max(self.replay_to);
         let live = self.chunks.first_live();
-        self.forget_floors(live.map(|(seq, _)| seq));
+        self.forget_watermarks(live.map(|(seq, _)| seq));
         let before = |position: &Position| silent || tick.is_some_and(|tick| *position < tick);
-        let (resume, floor) = match live.filter(|(_, position)| before(position)) {
-            Some((_, position)) => (position, self.floors.front().and_then(|(_, floor)| *floor)),
-            None if silent => (self.next?, self.floor),
-            None => self.cut.map(|tick| (tick.position, tick.floor_before))?,
+        let (resume, watermark) = match live.filter(|(_, position)| before(position)) {
+            Some((_, position)) => {
+                (position, self.watermarks.front().and_then(|(_, watermark)| *watermark))
+            }
+            None if silent => (self.next?, self.watermark),
+            None => self.cut.map(|tick| (tick.position, tick.watermark_before))?,
         };
-        // An end that comes after an idle time is no tick where it is behind the frontier.
+        // An end after an idle time doesn't count as a tick if it is behind the frontier.
         if Some(resume) < self.resume {
             return None;
         }
         self.resume = Some(resume);
-        // Packs go on ending; the floor follows them without a new mark for each.
+        // Packs continue; the watermark follows them without a new mark for each.
         let raised = self.next.filter(|_| silent);
         let settle_at = if planted(Bug::StateAtResume) { Some(resume) } else { tick };
         if let Some(cut) = settle_at {
@@ -72,23 +74,23 @@ impl Channel {
         let producers = if silent { self.dedup.at_head() } else { self.dedup.at_cut() };
         let dropped = self.dedup.dropped(resume, cut.unwrap_or(resume));
         let incarnation = self.incarnation;
-        Some(Mark { resume, floor, cut, producers, dropped, raised, incarnation })
+        Some(Mark { resume, watermark, cut, producers, dropped, raised, incarnation })
     }
 
-    /// Drops the history of floors before the first live record.
-    fn forget_floors(&mut self, live: Option<Seq>) {
+    /// Drops watermarks that applied only before the first live record.
+    fn forget_watermarks(&mut self, live: Option<Seq>) {
         let Some(live) = live else {
             // Only the last one can matter to a record that is read later.
-            self.floors.drain(..self.floors.len().saturating_sub(1));
+            self.watermarks.drain(..self.watermarks.len().saturating_sub(1));
             return;
         };
-        while self.floors.get(1).is_some_and(|(from, _)| *from <= live) {
-            self.floors.pop_front();
+        while self.watermarks.get(1).is_some_and(|(from, _)| *from <= live) {
+            self.watermarks.pop_front();
         }
     }
 
-    /// Refuses a pack with this end where the mark after it would hold back too many records:
-    /// those from its `resume` to its `cut`.
+    /// Refuses a pack with this end if the mark after it would hold back too many records: those
+    /// from its `resume` to its `cut`.
     pub(super) fn check_span(&mut self, end: Timestamp, max: u64) -> Result<()> {
         let Some((first, _)) = self.chunks.first_live() else { return Ok(()) };
         let (upto, read) = if self.is_silent_at(end) {
@@ -99,12 +101,12 @@ impl Channel {
             (cut.seq, cut.read)
         };
         let records = |from| read.saturating_sub(self.chunks.read_before(from));
-        // Nearly always there are not so many, whatever the pack takes of them.
+        // Nearly always there are fewer, whatever the pack takes of them.
         if first >= upto || records(first) <= max {
             return Ok(());
         }
-        // Before the cut no floor is at or after the end: what has such a time stays, and nothing
-        // else does.
+        // Before the cut no watermark is at or after the end: what has such a time stays, and
+        // nothing else does.
         let stays = |record: &Record| record.meta.timestamp > end;
         match self.chunks.find_live(first, upto, stays) {
             Some((seq, resume)) if records(seq) > max => {
@@ -115,8 +117,8 @@ impl Channel {
         }
     }
 
-    /// Whether the channel is idle and no tick of it is at or after the end of a pack: nothing but
-    /// the place up to which it was read says where it stands then.
+    /// Returns whether the channel is idle and no tick of it is at or after the end of a pack. Its
+    /// mark is then where reading is.
     fn is_silent_at(&self, end: Timestamp) -> bool {
         let ticked = self.ticks.back().or(self.cut.as_ref()).is_some_and(|tick| tick.ts >= end);
         self.standing == Standing::Idle && !ticked

@@ -1,4 +1,4 @@
-//! Channels that come, go, and fall silent.
+//! Adds and removes channels, and makes them idle.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,20 +10,22 @@ use crate::error::{Error, Result};
 use crate::record::{Incarnation, Position};
 
 impl Merge {
-    /// Adds a channel, from the end of the last pack on. Where the checkpoint that the merge
-    /// resumed from has a mark of it, the channel goes on there; else it joins, and its records
-    /// at or before the frontier belong to no pack: they are counted as "before join".
+    /// Adds a channel, from the end of the last pack on. If the checkpoint that the merge resumed
+    /// from has a mark of it, the channel resumes there. Otherwise it joins, and its records at or
+    /// before the frontier are in no pack, and counted as "before join".
     ///
     /// # Errors
-    /// [`Error::Config`] for a channel that is there already.
+    /// [`Error::Config`] for a channel that was added before.
     pub fn add(&mut self, name: Arc<str>, source: TickSource) -> Result<Slot> {
         if self.slot(&name).is_some() {
-            return Err(Error::Config { reason: format!("channel `{name}` is there already") });
+            return Err(Error::Config {
+                reason: format!("channel `{name}` was added before: add it once"),
+            });
         }
         let frontier = self.end.frontier;
         let mark = self.end.channels.get(&name);
         let channel = Channel::new(name.clone(), source, mark, frontier);
-        self.floors.add(channel.floor);
+        self.watermarks.add(channel.watermark);
         let free = self.slots.iter().position(Option::is_none);
         let slot = free.unwrap_or_else(|| {
             self.slots.push(None);
@@ -36,34 +38,34 @@ impl Merge {
         Ok(Slot(slot))
     }
 
-    /// The slot of a channel.
+    /// Returns the slot of a channel.
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {
         self.names.get(name).copied()
     }
 
-    /// The name of a channel.
+    /// Returns the name of a channel.
     #[must_use]
     pub fn name(&self, slot: Slot) -> Option<&Arc<str>> {
         self.channel(slot).map(|c| &c.name)
     }
 
-    /// Says which life of a channel is read, for the checkpoints.
+    /// Sets which incarnation of a channel is read, for the checkpoints.
     pub fn set_incarnation(&mut self, slot: Slot, incarnation: Incarnation) {
         if let Some(channel) = self.channel_mut(slot) {
             channel.incarnation = Some(incarnation);
         }
     }
 
-    /// Takes a channel out, from the end of the last pack on: the next pack has nothing of it.
-    /// Gives a checkpoint of this one channel, from which it can go on elsewhere; without a mark
-    /// where it wasn't read yet.
+    /// Removes a channel, from the end of the last pack on: the next pack has nothing of it.
+    /// Returns a checkpoint of this one channel, from which it can be resumed elsewhere; without a
+    /// mark if it wasn't read yet.
     pub fn remove(&mut self, slot: Slot) -> Checkpoint {
         let Some(channel) = self.slots.get_mut(slot.0).and_then(Option::take) else {
             return Checkpoint::default();
         };
         if channel.standing == Standing::Active {
-            self.floors.remove(channel.floor);
+            self.watermarks.remove(channel.watermark);
         }
         let cuts = channel.ticks.iter().map(|tick| self.config.boundary(tick.ts));
         for boundary in cuts.chain(channel.end_boundary) {
@@ -79,19 +81,19 @@ impl Merge {
         Checkpoint { frontier: self.end.frontier, channels }
     }
 
-    /// Lets packs go on without a channel that is caught up and has been silent. Says whether it
-    /// did: a channel that wasn't read yet, that ended, that has not caught up with its checkpoint,
-    /// or of which a record was refused can't be idle.
+    /// Makes a channel idle that is caught up and has been silent: packs continue without it.
+    /// Returns whether it is idle now. A channel that wasn't read yet, that ended, that has not
+    /// caught up with its checkpoint, or of which a record was refused can't be idle.
     ///
     /// With idle channels every message is still delivered exactly once, but where packs end is
     /// no longer a function of the contents alone.
     ///
     /// # Errors
     /// [`Error::Config`] with [`LatePolicy::Error`]: what an idle channel brings later may be late
-    /// by no fault of its producer.
+    /// through no fault of its producer.
     pub fn set_idle(&mut self, slot: Slot) -> Result<bool> {
-        if self.config.late == LatePolicy::Error {
-            let reason = "idle channels go with late records delivered or dropped, not refused";
+        if self.config.late_policy == LatePolicy::Error {
+            let reason = "idle channels need a late policy that delivers or drops";
             return Err(Error::Config { reason: reason.into() });
         }
         let Some(channel) = self.channel_mut(slot) else { return Ok(false) };
@@ -103,11 +105,11 @@ impl Merge {
             return Ok(false);
         }
         channel.standing = Standing::Idle;
-        // Coming back raises the floor at least as far.
+        // When it continues, its watermark is raised at least as far.
         channel.raise_ahead = None;
         channel.seal(crate::Timestamp::MAX);
-        let floor = channel.floor;
-        self.floors.remove(floor);
+        let watermark = channel.watermark;
+        self.watermarks.remove(watermark);
         self.counts.idled += 1;
         self.retouch.push(slot.0);
         self.queue_event(slot.0);
@@ -122,31 +124,31 @@ impl Merge {
             return;
         }
         channel.standing = Standing::Active;
-        if let Some(floor) = frontier.filter(|frontier| Some(*frontier) > channel.floor) {
-            channel.raise_floor(channel.chunks.next_seq(), floor);
+        if let Some(watermark) = frontier.filter(|frontier| Some(*frontier) > channel.watermark) {
+            channel.raise_watermark(channel.chunks.next_seq(), watermark);
         }
         channel.unseal();
-        let floor = channel.floor;
-        self.floors.add(floor);
+        let watermark = channel.watermark;
+        self.watermarks.add(watermark);
         self.counts.rejoined += 1;
         self.retouch.push(slot.0);
         self.queue_event(slot.0);
     }
 
-    /// Whether every channel has ended and all of it was handed out.
+    /// Returns whether every channel has ended and all packs were formed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.boundaries.first().is_none()
             && self.slots.iter().flatten().all(|c| c.standing == Standing::Ended)
     }
 
-    /// Whether the end of a channel was read: nothing of it is left to read.
+    /// Returns whether the end of a channel was read: nothing of it is left to read.
     #[must_use]
     pub fn is_ended(&self, slot: Slot) -> bool {
         self.channel(slot).is_some_and(|c| c.standing == Standing::Ended)
     }
 
-    /// Where reading a channel goes on: `None` before anything is known of it.
+    /// Returns where reading a channel continues; `None` before its first read.
     #[must_use]
     pub fn next_position(&self, slot: Slot) -> Option<Position> {
         self.channel(slot)?.next

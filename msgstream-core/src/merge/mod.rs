@@ -1,36 +1,41 @@
-//! The time-tick merge: a pure state machine, with no I/O and no clock.
+//! The rules by which packs are formed from many channels: the time-tick merge.
 //!
-//! Many channels come in, each one a log of records and time ticks; packs come out. A tick `t` on
-//! a channel promises that nothing at or before `t` follows there. The packs are a function of
-//! the channels' contents alone, whatever the order in which channels are read:
+//! Each channel is a log of records and time ticks. A tick `t` promises that nothing at or before
+//! `t` follows on that channel; a channel's greatest tick so far is its *watermark*. The packs are
+//! a function of the channels' contents alone, whatever the order in which channels are read:
 //!
-//! - Packs end at the ticks of all channels together, one after the other; a pack that ends at `T`
-//!   is formed once every channel has ticked at `T` or later. An empty pack is progress, too.
-//! - A record counts at `eff`: its own time, or just after its channel's greatest tick before it
-//!   where it is late. The pack `(F, T]` holds the records with `F < eff <= T`, in the order of
-//!   (`eff`, channel name, position).
+//! - Packs end at the ticks of all channels together, one after the other; with `align_to`, at
+//!   multiples of that interval. A pack that ends at `T` is formed once every channel's watermark
+//!   is `T` or later. An empty pack is progress, too. The end of the last pack is the *frontier*.
+//! - A record counts at its own time, or just after its channel's watermark if it is late: that
+//!   time is its `eff`. The pack `(F, T]` holds the records with `F < eff <= T`, ordered by (`eff`,
+//!   channel name, position).
 //!
-//! A tick costs O(log channels). A record costs O(1) amortised where a channel's times are
-//! nearly sorted, O(log n) where they are not.
+//! A channel that is silent holds packs back, unless channels may be
+//! [idle](crate::consume::ConsumerBuilder::idle_after): then packs continue without it. A tick
+//! costs O(log channels). A record costs O(1) amortised if a channel's times are nearly sorted,
+//! O(log n) if they aren't.
 //!
 //! ```
-//! use msgstream_core::merge::{Merge, MergeConfig};
-//! use msgstream_core::merge::TickSource;
-//! use msgstream_core::record::{Meta, Position, Record};
-//! use msgstream_core::{MsgType, Timestamp};
+//! # use std::sync::Arc;
+//! use msgstream_core::{Consumer, Producer, Timestamp};
+//! # use msgstream_core::message::TimeSyncMsg;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+//! # let broker = Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+//! # let order = |ts, channel: u32| TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([channel]);
+//! let channels = ["orders-0", "orders-1"];
+//! let mut producer =
+//!     Producer::builder(broker.clone()).channels(channels).create_missing().open().await?;
+//! producer.send(order(3, 0)).await?;
+//! producer.send(order(2, 1)).await?;
+//! producer.tick(Timestamp(5)).await?;
 //!
-//! let mut merge = Merge::new(MergeConfig::default())?;
-//! let slot = merge.add("orders".into(), TickSource::Written)?;
-//! let record = |n, msg_type, ts| {
-//!     let mut record = Record::new(Meta::new(msg_type, Timestamp(ts)), vec![]);
-//!     record.position = Position::new(n);
-//!     record
-//! };
-//! let mut batch = vec![record(0, MsgType::INSERT, 3), record(1, MsgType::TIME_TICK, 5)];
-//! merge.push(slot, &mut batch, Position::new(2))?;
-//! let pack = merge.advance()?.expect("the only channel ticked");
-//! assert_eq!((pack.end_ts, pack.msgs.len()), (Timestamp(5), 1));
-//! # Ok::<(), msgstream_core::Error>(())
+//! let mut packs = Consumer::builder(broker).channels(channels).open().await?;
+//! let pack = packs.next_pack().await?.expect("both channels have ticked");
+//! assert_eq!(pack.end_ts, Timestamp(5));
+//! let orders: Vec<_> = pack.msgs.iter().map(|m| (m.end_ts().0, m.channel())).collect();
+//! assert_eq!(orders, [(2, Some("orders-1")), (3, Some("orders-0"))]);
+//! # Ok(()) }
 //! ```
 
 mod admit;
@@ -63,35 +68,59 @@ use crate::message::{Message, MsgPack, StoredMessage};
 use crate::planted::{Bug, planted};
 use crate::record::{MsgType, Timestamp};
 
+// The engine is public for the tests, examples and benchmarks of this repository. It is not part of
+// the API, and may change in any release.
+
 /// A channel's number in a [`Merge`], from [`Merge::add`] until [`Merge::remove`].
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(usize);
 
 impl Slot {
-    /// The number; small and dense, good for an index.
+    /// Returns the number, which is small and dense, so that it can be an index.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0
     }
 }
 
-/// The merge. See the [module](self) for its rules.
+/// The merge: a pure state machine, with no I/O and no clock. See the [module](self) for its rules.
+///
+/// ```
+/// use msgstream_core::merge::{Merge, MergeConfig, TickSource};
+/// use msgstream_core::record::{Meta, Position, Record};
+/// use msgstream_core::{MsgType, Timestamp};
+///
+/// let mut merge = Merge::new(MergeConfig::default())?;
+/// let slot = merge.add("orders".into(), TickSource::Written)?;
+/// let record = |n, msg_type, ts| {
+///     let mut record = Record::new(Meta::new(msg_type, Timestamp(ts)), vec![]);
+///     record.position = Position::new(n);
+///     record
+/// };
+/// let mut batch = vec![record(0, MsgType::INSERT, 3), record(1, MsgType::TIME_TICK, 5)];
+/// merge.push(slot, &mut batch, Position::new(2))?;
+/// let pack = merge.advance()?.expect("the only channel ticked");
+/// assert_eq!((pack.end_ts, pack.msgs.len()), (Timestamp(5), 1));
+/// # Ok::<(), msgstream_core::Error>(())
+/// ```
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Merge {
     config: MergeConfig,
-    /// Where every channel stands after the last pack.
+    /// The checkpoint after the last pack.
     end: Checkpoint,
     slots: Vec<Option<Channel>>,
     names: HashMap<Arc<str>, Slot>,
     /// The ends of packs to come, one for each tick above the frontier.
     boundaries: Multiset<Timestamp>,
-    /// The floors of the channels that hold the frontier.
-    floors: Multiset<Option<Timestamp>>,
-    /// The time at which the next pack concerns a channel, for those that have something.
+    /// The watermarks of the channels that hold the frontier.
+    watermarks: Multiset<Option<Timestamp>>,
+    /// For each channel that has something, the earliest time at which a pack concerns it.
     events: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    /// Channels whose place changes with the next pack whatever comes.
+    /// Channels whose mark changes with the next pack in any case.
     retouch: Vec<usize>,
-    /// Late records that the next packs hold, under [`LatePolicy::Error`].
+    /// Late records of the next packs, under [`LatePolicy::Error`].
     late: BinaryHeap<Reverse<(Timestamp, usize, channel::Key)>>,
     tick_limit: Timestamp,
     budget: Budget,
@@ -100,16 +129,17 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// A merge without channels, before its first pack.
+    /// Creates a merge without channels, before its first pack.
     ///
     /// # Errors
-    /// [`Error::Config`] for a grid or a budget of 0.
+    /// [`Error::Config`] for an interval or a budget of 0.
     pub fn new(config: MergeConfig) -> Result<Self> {
         Self::resume(config, Checkpoint::default())
     }
 
-    /// A merge that goes on after a pack. Each channel of the checkpoint must be added and read
-    /// from its mark's `resume`; a channel that the checkpoint doesn't have joins at the frontier.
+    /// Creates a merge that continues after a pack. Each channel of the checkpoint must be added
+    /// and read from its mark's `resume`. A channel that the checkpoint doesn't have joins at the
+    /// frontier.
     ///
     /// # Errors
     /// As [`Merge::new`].
@@ -121,54 +151,58 @@ impl Merge {
             slots: Vec::new(),
             names: HashMap::new(),
             boundaries: Multiset::new(),
-            floors: Multiset::new(),
+            watermarks: Multiset::new(),
             events: BinaryHeap::new(),
             retouch: Vec::new(),
             late: BinaryHeap::new(),
             tick_limit: Timestamp(u64::MAX - 1),
-            budget: Budget::new(config.budget),
+            budget: Budget::new(config.budget_bytes),
             counts: MergeCounts::default(),
             touched: Vec::new(),
         })
     }
 
-    /// The end of the last pack, `None` before the first.
+    /// Returns the end of the last pack, `None` before the first.
     #[must_use]
     pub const fn frontier(&self) -> Option<Timestamp> {
         self.end.frontier
     }
 
-    /// Where every channel stands after the last pack. Cheap: it shares what didn't change.
+    /// Returns the checkpoint after the last pack. Cheap: checkpoints share what didn't change.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         self.end.clone()
     }
 
-    /// The end of the next pack, as far as is known.
+    /// Returns the end of the next pack, as far as it is known.
     #[must_use]
     pub fn next_end(&self) -> Option<Timestamp> {
         self.boundaries.first()
     }
 
-    /// Whether the next pack can be formed.
+    /// Returns whether the next pack can be formed.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let Some(end) = self.boundaries.first() else { return false };
-        self.floors.first().is_none_or(|floor| floor.is_some_and(|floor| floor >= end))
+        self.watermarks
+            .first()
+            .is_none_or(|watermark| watermark.is_some_and(|watermark| watermark >= end))
     }
 
-    /// Forms the next pack, where every channel that holds the frontier has got that far.
+    /// Forms the next pack, if every channel that holds the frontier has ticked that far.
     ///
     /// # Errors
-    /// [`Error::Late`] where the pack holds a late record and the policy is
-    /// [`LatePolicy::Error`]; [`Error::SpanTooLong`] where the checkpoint after the pack would hold
-    /// back more records of a channel than [`MergeConfig::max_span`]. Nothing is lost: the error
-    /// comes again until [`Merge::set_late`] or [`Merge::set_max_span`] changes that.
+    /// [`Error::Late`] if the pack has a late record and the policy is [`LatePolicy::Error`];
+    /// [`Error::SpanTooLong`] if the checkpoint after the pack would hold back more records of a
+    /// channel than [`MergeConfig::max_span`]. Nothing is lost: the error repeats until
+    /// [`Merge::set_late_policy`] or [`Merge::set_max_span`] changes that.
     pub fn advance(&mut self) -> Result<Option<MsgPack>> {
         let Some(mut end) = self.boundaries.first().filter(|_| self.is_ready()) else {
             return Ok(None);
         };
-        if let (Some(Some(least)), true) = (self.floors.first(), planted(Bug::CutAtLeastFloor)) {
+        if let (Some(Some(least)), true) =
+            (self.watermarks.first(), planted(Bug::CutAtLeastWatermark))
+        {
             end = end.max(self.config.boundary(least));
             while self.boundaries.first() < Some(end) {
                 self.boundaries.remove_first();
@@ -193,7 +227,7 @@ impl Merge {
         let mut due = std::mem::take(&mut self.retouch);
         while let Some(Reverse((at, slot))) = self.events.peek().copied().filter(|e| e.0.0 <= end) {
             self.events.pop();
-            // An entry that the channel doesn't know any more was overtaken by an eviction.
+            // An eviction made entries obsolete that the channel no longer has.
             if let Some(channel) = self.slots[slot].as_mut().filter(|c| c.event == Some(at)) {
                 channel.event = None;
                 due.push(slot);
@@ -211,7 +245,7 @@ impl Merge {
         self.touched.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
     }
 
-    /// Moves the messages of a pack out, in its order.
+    /// Takes the messages of a pack, in its order.
     fn take_msgs(&mut self, end: Timestamp) -> Vec<Message> {
         let ready = |slot: &usize| self.slots[*slot].as_ref().map_or(0, |c| c.ready(end));
         let mut msgs = Gather::with_capacity(self.touched.iter().map(ready).sum());
@@ -222,7 +256,7 @@ impl Merge {
                 let late =
                     eff > record.meta.timestamp && record.meta.msg_type != MsgType::UNREADABLE;
                 self.counts.late += u64::from(late);
-                if late && self.config.late == LatePolicy::Drop {
+                if late && self.config.late_policy == LatePolicy::Drop {
                     self.counts.dropped_late += 1;
                     continue;
                 }
@@ -235,7 +269,7 @@ impl Merge {
         msgs.sorted()
     }
 
-    /// Moves the touched channels' places on to the end of a pack.
+    /// Advances the marks of the touched channels to the end of a pack.
     fn settle_touched(&mut self, end: Timestamp) {
         for slot in std::mem::take(&mut self.touched) {
             let Some(channel) = &mut self.slots[slot] else { continue };
@@ -280,15 +314,15 @@ impl Merge {
             channel: channel.name.to_string(),
             position: record.position,
             ts: record.meta.timestamp,
-            // A late record counts just after the floor before it.
-            floor: Timestamp(key.eff.0.saturating_sub(1)),
+            // A late record counts just after the watermark before it.
+            watermark: Timestamp(key.eff.0.saturating_sub(1)),
         })
     }
 
-    /// Sets what happens to late records, those that were read already included. Going back to
-    /// [`LatePolicy::Error`] holds for those that are read from then on.
-    pub fn set_late(&mut self, late: LatePolicy) {
-        self.config.late = late;
+    /// Sets how late records are handled, including those that were read already. Going back to
+    /// [`LatePolicy::Error`] applies to records that are read from then on.
+    pub fn set_late_policy(&mut self, late: LatePolicy) {
+        self.config.late_policy = late;
         if late != LatePolicy::Error {
             self.late.clear();
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// A sorted multiset: the boundaries to come, and the floors that hold the frontier.
+/// A sorted multiset, for the boundaries to come and for the watermarks that hold the frontier.
 #[derive(Debug)]
 pub(super) struct Multiset<K>(BTreeMap<K, usize>);
 
@@ -30,7 +30,7 @@ impl<K: Ord + Copy> Multiset<K> {
         }
     }
 
-    /// Removes the least value, however often it is there.
+    /// Removes the least value with all its copies.
     pub(super) fn remove_first(&mut self) {
         self.0.pop_first();
     }

@@ -1,4 +1,4 @@
-//! What a merge is doing, as a value.
+//! The status of a merge.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,62 +8,78 @@ use super::channel::Standing;
 use crate::record::Position;
 use crate::record::Timestamp;
 
-/// What a [`Merge`] has done so far.
+/// What the merge of a [`Consumer`](crate::Consumer) has done so far.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # use msgstream_core::{Consumer, transport::TransportExt};
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # broker.create("orders").await?;
+/// # let consumer = Consumer::builder(broker).channels(["orders"]).open().await?;
+/// let counts = consumer.status().merge.counts;
+/// assert_eq!((counts.packs, counts.late), (0, 0));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MergeCounts {
-    /// Packs formed, empty ones included.
+    /// Packs that were formed, including empty ones.
     pub packs: u64,
     /// Messages in packs.
     pub delivered: u64,
-    /// Records that came after a tick had promised that they wouldn't, and whose pack was formed.
+    /// Late records whose pack was formed.
     pub late: u64,
-    /// Late records that were left out.
+    /// Late records that were dropped.
     pub dropped_late: u64,
-    /// Records from before their channel joined, left out.
+    /// Records from before their channel joined, which are in no pack.
     pub before_join: u64,
-    /// Records read again after a resume, which earlier packs hold.
+    /// Records of earlier packs that were read again after a resume.
     pub replayed: u64,
-    /// Ticks that repeated or went back, which is harmless.
+    /// Ticks that repeated or went back, which has no effect.
     pub repeated_ticks: u64,
-    /// Ticks left out on request.
+    /// Ticks that were ignored on request.
     pub ignored_ticks: u64,
-    /// Records after their channel's end, left out.
+    /// Records after their channel's end, which are in no pack.
     pub after_end: u64,
-    /// Records of sessions that were there already, left out.
+    /// Records of sessions that were dropped as duplicates.
     pub duplicates: u64,
-    /// Records of sessions that came before an earlier one, left out; they come again after it.
+    /// Records of sessions that were dropped because an earlier one was missing; they come again.
     pub gaps: u64,
-    /// Records of sessions from an epoch that isn't the newest, left out.
+    /// Records of sessions that were dropped because their epoch isn't the newest.
     pub fenced: u64,
     /// Control records of sessions.
     pub control: u64,
-    /// Messages that their producer knows to be stored and that were not in the channel: lost by
-    /// the broker, or gone before the channel was read.
+    /// Messages that their producer knows to be stored and that were not in the channel: the broker
+    /// lost them, or deleted them before the channel was read.
     pub missing: u64,
     /// Times that a channel became idle.
     pub idled: u64,
-    /// Times that an idle channel came back.
+    /// Times that an idle channel continued.
     pub rejoined: u64,
-    /// Times that a channel's records were given up for want of memory, to be read again.
+    /// Times that a channel's records were evicted for lack of memory, to be read again.
     pub evictions: u64,
     /// Times that one interval alone exceeded the budget.
     pub refused_windows: u64,
-    /// Times that a channel was ahead and got no more to read.
+    /// Times that a channel was paused because it was too far ahead.
     pub paused: u64,
 }
 
-/// What a channel of a [`Merge`] is doing.
+/// The state of a channel in a [`MergeStatus`].
+///
+/// ```
+/// # use msgstream_core::merge::ChannelState;
+/// assert_eq!(ChannelState::Blocking.to_string(), "blocking");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChannelState {
-    /// The next pack waits for its tick.
+    /// The next pack waits for a tick on it.
     Blocking,
     /// It is ahead of the next pack.
     Ahead,
-    /// It is ahead, and holds all that it may until packs are formed.
+    /// It is ahead, and is not read until packs are formed.
     Paused,
-    /// It is silent, and packs go on without it.
+    /// It is silent, and packs continue without it.
     Idle,
     /// Its end was read.
     Ended,
@@ -81,51 +97,76 @@ impl fmt::Display for ChannelState {
     }
 }
 
-/// One channel of a [`MergeStatus`].
+/// The status of one channel in a [`MergeStatus`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # use msgstream_core::{Consumer, transport::TransportExt};
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # broker.create("orders").await?;
+/// # let consumer = Consumer::builder(broker).channels(["orders"]).open().await?;
+/// let status = consumer.status();
+/// let channel = &status.merge.channels[0];
+/// assert_eq!((&*channel.channel, channel.watermark), ("orders", None));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelStatus {
     /// The channel.
     pub channel: Arc<str>,
-    /// What it is doing.
+    /// Its state.
     pub state: ChannelState,
     /// Its greatest tick, `None` before the first.
-    pub floor: Option<Timestamp>,
-    /// How far its greatest tick is behind that of the channel that is furthest, in ms; `None`
-    /// before its first tick.
+    pub watermark: Option<Timestamp>,
+    /// How far its watermark is behind the greatest watermark of all channels, in ms; `None` before
+    /// its first tick.
     pub lag_ms: Option<u64>,
-    /// Messages that are read and not handed out.
+    /// Messages that are read and in no pack yet.
     pub buffered: usize,
-    /// What they cost, in bytes.
+    /// Their size, in bytes.
     pub bytes: usize,
-    /// Where a stream that resumed now would read on; `None` before the first pack.
+    /// Where a consumer that resumed now would continue reading; `None` before the first pack.
     pub resume: Option<Position>,
-    /// Where reading goes on.
+    /// Where reading continues.
     pub next: Option<Position>,
     /// How many producers with sessions are remembered.
     pub producers: usize,
 }
 
-/// What a [`Merge`] is doing. Printed, it is a line for the merge and one for each channel.
+/// The status of the merge of a [`Consumer`](crate::Consumer). It is displayed as one line for the
+/// merge and one for each channel.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # use msgstream_core::{Consumer, transport::TransportExt};
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # broker.create("orders").await?;
+/// # let consumer = Consumer::builder(broker).channels(["orders"]).open().await?;
+/// let status = consumer.status().merge;
+/// assert_eq!(status.blocking().count(), 1, "the first pack waits for a tick on `orders`");
+/// println!("{status}");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MergeStatus {
     /// The end of the last pack.
     pub frontier: Option<Timestamp>,
-    /// The end of the next one, as far as is known.
+    /// The end of the next one, as far as it is known.
     pub next_end: Option<Timestamp>,
     /// The memory budget, in bytes.
     pub budget: usize,
-    /// What is buffered, in bytes.
+    /// The buffered bytes.
     pub bytes: usize,
-    /// What was done so far.
+    /// What the merge has done so far.
     pub counts: MergeCounts,
     /// The channels, by name.
     pub channels: Vec<ChannelStatus>,
 }
 
 impl MergeStatus {
-    /// The channels that the next pack waits for.
+    /// Returns the channels that the next pack waits for.
     pub fn blocking(&self) -> impl Iterator<Item = &ChannelStatus> {
         self.channels.iter().filter(|c| c.state == ChannelState::Blocking)
     }
@@ -146,7 +187,7 @@ impl fmt::Display for MergeStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "frontier {} next {} buffered {} of {} bytes, {} packs, {} messages",
+            "frontier {}, next pack ends at {}, {} of {} bytes buffered, {} packs, {} messages",
             OrDash(self.frontier),
             OrDash(self.next_end),
             self.bytes,
@@ -157,10 +198,10 @@ impl fmt::Display for MergeStatus {
         for c in &self.channels {
             write!(
                 f,
-                "\n{}: {}, floor {}, lag {} ms, {} messages, {} bytes, resume {}",
+                "\n{}: {}, watermark {}, lag {} ms, {} messages, {} bytes, resumes at {}",
                 c.channel,
                 c.state,
-                OrDash(c.floor),
+                OrDash(c.watermark),
                 OrDash(c.lag_ms),
                 c.buffered,
                 c.bytes,
@@ -172,16 +213,16 @@ impl fmt::Display for MergeStatus {
 }
 
 impl Merge {
-    /// What the merge has done so far.
+    /// Returns what the merge has done so far.
     #[must_use]
     pub const fn counts(&self) -> &MergeCounts {
         &self.counts
     }
 
-    /// What the merge is doing. Costs O(channels).
+    /// Returns what the merge is doing. Costs O(channels).
     #[must_use]
     pub fn status(&self) -> MergeStatus {
-        let furthest = self.greatest_floor();
+        let furthest = self.greatest_watermark();
         let mut channels: Vec<_> = self
             .slots
             .iter()
@@ -198,8 +239,8 @@ impl Merge {
                     }
                     Standing::Active => ChannelState::Ahead,
                 },
-                floor: c.floor,
-                lag_ms: c.floor.zip(furthest).map(|(f, g)| g.physical_ms() - f.physical_ms()),
+                watermark: c.watermark,
+                lag_ms: c.watermark.zip(furthest).map(|(f, g)| g.physical_ms() - f.physical_ms()),
                 buffered: c.chunks.live(),
                 bytes: c.used(),
                 resume: self.end.channels.get(&c.name).map(|mark| mark.resume),
@@ -211,7 +252,7 @@ impl Merge {
         MergeStatus {
             frontier: self.end.frontier,
             next_end: self.next_end(),
-            budget: self.config.budget,
+            budget: self.config.budget_bytes,
             bytes: channels.iter().map(|c| c.bytes).sum(),
             counts: self.counts,
             channels,

@@ -13,7 +13,20 @@ use crate::error::Result;
 use crate::repack::{ByHashKey, Repack};
 use crate::transport::{AT_A_TIME, Transport};
 
-/// Opens a [`Producer`], see there.
+/// Configures and opens a [`Producer`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// use msgstream_core::Producer;
+/// let producer = Producer::builder(broker)
+///     .channels(["orders-0", "orders-1"])
+///     .create_missing()
+///     .open()
+///     .await?;
+/// producer.close().await
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `open`"]
 pub struct ProducerBuilder<S = NoSession> {
     transport: Arc<dyn Transport>,
@@ -29,8 +42,23 @@ impl ProducerBuilder {
         Self { transport, channels: Vec::new(), repack, create_missing: false, session: NoSession }
     }
 
-    /// Sets the session: what fails is written again, and consumers take each message once. See
-    /// [`session`](super::session).
+    /// Opens the producer in a session: it sends again what failed, and consumers deliver each
+    /// message once. See [`session`](super::session).
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// use msgstream_core::produce::SessionConfig;
+    /// let producer = Producer::builder(broker)
+    ///     .channels(["orders-0"])
+    ///     .create_missing()
+    ///     .session(SessionConfig::new("billing-3"))
+    ///     .open()
+    ///     .await?;
+    /// assert_eq!(&*producer.opened().producer, "billing-3");
+    /// # Ok(()) }
+    /// ```
     pub fn session(self, session: SessionConfig) -> ProducerBuilder<SessionConfig> {
         let Self { transport, channels, repack, create_missing, session: NoSession } = self;
         ProducerBuilder { transport, channels, repack, create_missing, session }
@@ -41,9 +69,10 @@ impl ProducerBuilder {
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) for no channel or one named twice,
     /// [`Error::Ended`](crate::Error::Ended) for a channel that has ended, and
-    /// [`Error::Transport`](crate::Error::Transport), such as for a channel that isn't there.
+    /// [`Error::Transport`](crate::Error::Transport), such as for a channel that doesn't exist.
     ///
-    /// An end is found among the last 64 records; who may not read doesn't find it.
+    /// The end of a channel is looked for among its last 64 records. It isn't found without the
+    /// permission to read.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call. Channels may have been created.
@@ -56,20 +85,19 @@ impl ProducerBuilder {
 }
 
 impl ProducerBuilder<SessionConfig> {
-    /// Opens a producer on the channels, in a session. An earlier session of the same producer id can't
-    /// write any more. The program goes on with what follows
-    /// [`Opened::last`](super::Opened::last) in its own source.
+    /// Opens a producer on the channels, in a session. Earlier sessions of the same producer id are
+    /// fenced. The program continues with what follows [`Opened::last`](super::Opened::last) in its
+    /// own source.
     ///
     /// # Errors
     /// [`Error::Fenced`](crate::Error::Fenced) if a newer session was opened meanwhile,
     /// [`Error::NumbersLost`](crate::Error::NumbersLost),
-    /// [`Error::NumbersSpent`](crate::Error::NumbersSpent),
-    /// [`Error::Ended`](crate::Error::Ended) for a channel that has ended (with
-    /// [`scan_since`](SessionConfig::with_scan_since) it is found among the last 64 records),
-    /// [`Error::Config`](crate::Error::Config) for no channel, one named twice, an id that can't be
-    /// one, or outside of a tokio runtime, and [`Error::Transport`](crate::Error::Transport), such
-    /// as for a channel that isn't there, or that fails for
-    /// [`retry_for`](SessionConfig::with_retry_for).
+    /// [`Error::NumbersSpent`](crate::Error::NumbersSpent), [`Error::Ended`](crate::Error::Ended)
+    /// for a channel that has ended (with [`scan_since`](SessionConfig::with_scan_since) the end is
+    /// looked for among the last 64 records), [`Error::Config`](crate::Error::Config) for no
+    /// channel, one named twice, an invalid producer id, or outside of a tokio runtime, and
+    /// [`Error::Transport`](crate::Error::Transport), such as for a channel that doesn't exist, or
+    /// that fails for longer than [`retry_for`](SessionConfig::with_retry_for).
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call. Channels may have been created, and an earlier
@@ -85,19 +113,43 @@ impl ProducerBuilder<SessionConfig> {
 }
 
 impl<S> ProducerBuilder<S> {
-    /// Sets the channels to write to. Their order is what a repack's indexes count by.
+    /// Sets the channels to write to. A repack names them by their index in this order.
+    ///
+    /// ```
+    /// # use msgstream_core::Producer;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let producer = Producer::builder(broker).channels((0..4).map(|n| format!("orders-{n}")));
+    /// ```
     pub fn channels<C: Into<String>>(mut self, channels: impl IntoIterator<Item = C>) -> Self {
         self.channels = channels.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Creates the channels that aren't there. Unless set, all of them have to be there.
+    /// Creates channels that don't exist. Unless this is set, opening fails if one doesn't.
     pub const fn create_missing(mut self) -> Self {
         self.create_missing = true;
         self
     }
 
-    /// Sets what splits packs over the channels. [`ByHashKey`] unless set.
+    /// Sets how packs are split over the channels. [`ByHashKey`] unless set.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// use msgstream_core::MsgPack;
+    /// use msgstream_core::message::Message;
+    /// use msgstream_core::repack::{HashKeys, RepackError, Repacked};
+    ///
+    /// let to_last = |msgs: Vec<Message>, _: &HashKeys, channels: usize| {
+    ///     Ok::<Repacked, RepackError>([(channels - 1, MsgPack::new(msgs))].into())
+    /// };
+    /// let builder = Producer::builder(broker).channels(["a", "b"]).create_missing();
+    /// let mut producer = builder.repack(to_last).open().await?;
+    /// assert_eq!(producer.send(order(5)).await?.positions("b").len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn repack(mut self, repack: impl Repack + 'static) -> Self {
         self.repack = Box::new(repack);
         self

@@ -1,4 +1,4 @@
-//! Messages to records.
+//! Encodes messages to records.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use crate::message::{Message, TsMsg};
 use crate::record::{Meta, Record, Stamp};
 
-/// The payloads of a batch share buffers of at most this size, in bytes; a larger payload has one
-/// of its own. A payload that is kept keeps its whole buffer, so buffers stay small.
+/// The payloads of a batch share buffers of at most this size, in bytes; a larger payload has a
+/// buffer of its own. A payload keeps its whole buffer alive, so buffers stay small.
 const ARENA: usize = 64 << 10;
 
 /// Messages that were encoded for one channel.
@@ -18,7 +18,7 @@ pub(super) struct Encoded {
     pub(super) buffers: Vec<Bytes>,
 }
 
-/// Records whose payloads share nothing that is known.
+/// Converts records whose payloads may share no buffers.
 impl From<Vec<Record>> for Encoded {
     fn from(records: Vec<Record>) -> Self {
         Self { records, buffers: Vec::new() }
@@ -41,7 +41,7 @@ pub(super) fn encode(msgs: &[Message], stamp: Option<&Stamp>) -> Encoded {
     Encoded { records, buffers }
 }
 
-/// What a message needs in a buffer; a record brings its payload along.
+/// Returns the bytes that a message needs in a buffer. A stored record already has its payload.
 fn encoded_len(msg: &Message) -> usize {
     match msg {
         Message::Typed(m) => m.encoded_len(),
@@ -49,7 +49,7 @@ fn encoded_len(msg: &Message) -> usize {
     }
 }
 
-/// How many messages share the next buffer, and its size: at least one message.
+/// Returns how many messages share the next buffer, at least one, and the buffer's size.
 fn arena(lens: &[usize]) -> (usize, usize) {
     let mut total = lens[0];
     let mut count = 1;
@@ -98,7 +98,7 @@ fn encode_arena(
     arena
 }
 
-/// The metadata of a message. Neighbours of equal virtual channel share the name.
+/// Returns the metadata of a message. Neighbours with an equal virtual channel share its name.
 fn meta(msg: &dyn TsMsg, last: &mut Option<Arc<str>>) -> Meta {
     let vchannel = msg.vchannel();
     if last.as_deref().unwrap_or_default() != vchannel {
@@ -111,8 +111,8 @@ fn meta(msg: &dyn TsMsg, last: &mut Option<Arc<str>>) -> Meta {
     meta
 }
 
-/// A record that was read, to be written to another channel: the same bytes and headers, but for
-/// what a session wrote there, which is void on another channel.
+/// Returns a record that was read, for writing to another channel: the same bytes and headers,
+/// without what a session added, which is void on another channel.
 pub(super) fn passed_on(record: &Record) -> Record {
     let mut record = record.clone();
     record.meta.stamp = None;

@@ -1,4 +1,4 @@
-//! What became of what was produced.
+//! The outcome of producing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,18 +12,30 @@ use crate::error::{ChannelOutcome, Error, ProduceError, Result};
 use crate::record::Position;
 use crate::transport::Receipt;
 
-/// Every record of a pack is stored.
+/// The outcome of a pack of which every record is stored.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Produced {
-    /// One outcome for each channel that got messages, in the order of the channels' indexes;
-    /// none has a rest.
+    /// One outcome for each channel that messages were written to, in the order of the channels'
+    /// indexes. None has a rest.
     pub channels: Arc<[ChannelOutcome]>,
 }
 
 impl Produced {
-    /// The positions of the records in a channel, in the order of the pack; none where the
-    /// channel got none.
+    /// Returns the positions of the pack's records in a channel, in the order of the pack. Empty if
+    /// none was written there.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// let produced = producer.send(order(5)).await?;
+    /// assert_eq!(produced.positions("orders-0").len(), 1);
+    /// assert!(produced.positions("orders-1").is_empty());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn positions(&self, channel: &str) -> &[Position] {
         let outcome = self.channels.iter().find(|c| &*c.channel == channel);
@@ -31,11 +43,24 @@ impl Produced {
     }
 }
 
-/// A future of what became of a pack that was handed to the writers. Dropping it cancels nothing;
-/// clones of it tell the same.
+/// A future of the outcome of a pack that was submitted. Dropping it cancels nothing, and all
+/// clones of it complete with the same outcome.
+///
+/// ```
+/// # use msgstream_core::{Producer, Timestamp};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+/// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+/// let receipt = producer.submit(order(5))?;
+/// let copy = receipt.clone();
+/// assert_eq!(receipt.await?.channels.len(), 1);
+/// assert_eq!(copy.await?.channels.len(), 1);
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
-/// [`Error::Produce`] with each channel's outcome, where not everything is stored.
+/// [`Error::Produce`] with each channel's outcome, if not everything is stored.
 #[derive(Clone, Debug)]
 #[must_use = "the receipt says whether the pack is stored"]
 pub struct PackReceipt(Shared<BoxFuture<'static, Arc<[ChannelOutcome]>>>);

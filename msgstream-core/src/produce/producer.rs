@@ -13,35 +13,45 @@ use crate::record::Timestamp;
 use crate::repack::Repack;
 use crate::transport::Transport;
 
-/// Writes messages to many channels. An open producer works: there is nothing to start.
+/// Writes messages to many channels.
 ///
-/// Messages are split over the channels by hash key, unless the builder has another
-/// [`Repack`]. A tick promises that nothing at or before its time follows; consumers hand out a
-/// pack once every channel has ticked.
+/// Messages are split over the channels by hash key, unless the builder sets another [`Repack`].
+/// A time tick promises that nothing at or before its time follows; consumers return a pack once
+/// every channel has ticked.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use msgstream_core::message::Event;
-/// use msgstream_core::transport::Transport;
-/// use msgstream_core::{Error, Producer};
+/// use msgstream_core::message::{Event, Json, hash_str};
+/// use msgstream_core::{MsgType, Producer, Timestamp};
+/// use msgstream_mem::{MemConfig, MemTransport};
+/// use serde::{Deserialize, Serialize};
 ///
-/// async fn copy<E: Event>(broker: Arc<dyn Transport>, events: Vec<E>) -> Result<(), Error> {
-///     let mut producer =
-///         Producer::builder(broker).channels(["orders-0", "orders-1"]).create_missing().open().await?;
-///     for event in events {
-///         let ts = event.timestamp();
-///         producer.send(event).await?;
-///         producer.tick(ts).await?;
-///     }
-///     producer.close().await
+/// #[derive(Debug, Serialize, Deserialize)]
+/// struct Order { customer: String, cents: u64, at: Timestamp }
+///
+/// impl Event for Order {
+///     const TYPE: MsgType = MsgType(70_001);
+///     type Codec = Json;
+///     fn timestamp(&self) -> Timestamp { self.at }
+///     fn hash_key(&self) -> u32 { hash_str(&self.customer) }
 /// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), msgstream_core::Error> {
+/// let broker = Arc::new(MemTransport::new(MemConfig::default()));
+/// let mut producer =
+///     Producer::builder(broker).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+/// producer.send(Order { customer: "ann".to_owned(), cents: 250, at: Timestamp(7) }).await?;
+/// producer.tick(Timestamp(7)).await?;
+/// producer.close().await
+/// # }
 /// ```
 ///
-/// After [`Error::Produce`](crate::Error::Produce) the channels that failed take nothing more:
-/// open another producer. In a [session](ProducerBuilder::session) the producer writes again by
-/// itself what fails, and [`confirm`](Producer::confirm) is there.
+/// After [`Error::Produce`](crate::Error::Produce) the channels that failed accept nothing more:
+/// open another producer. In a [session](ProducerBuilder::session) the producer itself sends again
+/// what failed, and [`confirm`](Producer::confirm) is available.
 ///
-/// What needs a session can't be called without one:
+/// What needs a session doesn't compile without one:
 ///
 /// ```compile_fail,E0599
 /// # async fn f(mut producer: msgstream_core::Producer) -> Result<(), msgstream_core::Error> {
@@ -49,7 +59,7 @@ use crate::transport::Transport;
 /// # }
 /// ```
 ///
-/// Nor can anything be sent after the end or the close:
+/// Neither does sending after [`end`](Producer::end) or [`close`](Producer::close):
 ///
 /// ```compile_fail,E0382
 /// # async fn f(mut producer: msgstream_core::Producer) -> Result<(), msgstream_core::Error> {
@@ -88,6 +98,17 @@ impl<S> Producer<S> {
 
     /// Sends an event, a message, several, or a pack, and waits until all of it is stored.
     ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// let produced = producer.send(order(5)).await?;
+    /// assert_eq!(produced.positions("orders-0").len(), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Produce`](crate::Error::Produce) if not all of it is stored, with each channel's
     /// outcome. With any other error nothing was sent: [`Error::Encode`](crate::Error::Encode),
@@ -104,7 +125,7 @@ impl<S> Producer<S> {
         self.writers.produce(pack, &*self.repack).await
     }
 
-    /// Waits until all writers take another pack: what is in flight is bounded.
+    /// Waits until all writers accept another pack: what is in flight is bounded.
     ///
     /// # Errors
     /// [`Error::Transport`](crate::Error::Transport) if a writer failed before,
@@ -116,9 +137,26 @@ impl<S> Producer<S> {
         self.writers.ready().await
     }
 
-    /// Hands messages to the writers. The receipt says what became of them; more may be submitted
-    /// before it comes. Call [`ready`](Self::ready) first: without it messages over the bound are
-    /// taken all the same.
+    /// Hands messages to the writers without waiting. Returns a receipt, a future of the outcome;
+    /// more may be submitted before it completes. Call [`ready`](Self::ready) first: without it the
+    /// bound on what is in flight isn't kept.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// let mut receipts = Vec::new();
+    /// for ts in 1..=3 {
+    ///     producer.ready().await?;
+    ///     receipts.push(producer.submit(order(ts))?);
+    /// }
+    /// for receipt in receipts {
+    ///     receipt.await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Nothing was sent: [`Error::Encode`](crate::Error::Encode),
@@ -130,10 +168,22 @@ impl<S> Producer<S> {
         self.writers.submit(pack, &*self.repack)
     }
 
-    /// Sends every message of a pack to every channel, and waits until all are stored. It is not
-    /// atomic: the outcome is each channel's own.
+    /// Sends every message of a pack to every channel, and waits until all are stored. This isn't
+    /// atomic: each channel has an outcome of its own.
     ///
-    /// A pack that was consumed goes on as the bytes it came as.
+    /// Messages of a pack that was consumed are written unchanged, byte for byte.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// use msgstream_core::MsgPack;
+    /// let produced = producer.broadcast(&MsgPack::of(order(5))?).await?;
+    /// assert_eq!(produced.channels.len(), 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -145,9 +195,19 @@ impl<S> Producer<S> {
         self.writers.broadcast(pack).await
     }
 
-    /// Promises on every channel that nothing at or before `ts` follows: writes a time tick once
-    /// everything submitted so far is stored. A tick that repeats or goes back changes nothing for
-    /// consumers.
+    /// Writes a time tick to every channel once everything submitted so far is stored. It promises
+    /// that nothing at or before `ts` follows. Consumers ignore a tick that repeats or goes back.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// producer.send(order(5)).await?;
+    /// producer.tick(Timestamp(5)).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Produce`](crate::Error::Produce) if a pack before it is not all stored, and then no
@@ -162,9 +222,21 @@ impl<S> Producer<S> {
 
     /// Waits until everything submitted is stored.
     ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// let receipt = producer.submit(order(5))?;
+    /// producer.flush().await?;
+    /// assert_eq!(receipt.await?.positions("orders-0").len(), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
-    /// [`Error::Produce`](crate::Error::Produce) for the first pack that was not all stored, also if
-    /// its own receipt said so already.
+    /// [`Error::Produce`](crate::Error::Produce) for the first pack that was not all stored, also
+    /// if its own receipt said so already.
     ///
     /// # Cancel safety
     /// Cancelling has no effect.
@@ -172,12 +244,23 @@ impl<S> Producer<S> {
         self.writers.settle().await
     }
 
-    /// Ends every channel for good, and closes the producer: like [`tick`](Self::tick), and a promise
-    /// that nothing at all follows. The end is a record in the channel. Everything submitted before
-    /// is stored on all channels before the first one is ended.
+    /// Ends every channel for good, and closes the producer. The end is a record: a
+    /// [`tick`](Self::tick) that also promises that nothing at all follows. Everything submitted
+    /// before is stored on all channels before the first one is ended.
     ///
-    /// If it fails, open a producer on the channels that haven't [`Ended`](crate::Error::Ended), and
-    /// end those.
+    /// If this fails, open a producer on the channels that haven't [`Ended`](crate::Error::Ended),
+    /// and end those.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// producer.end(Timestamp(9)).await?;
+    /// let again = Producer::builder(broker).channels(["orders-0"]).open().await;
+    /// assert!(matches!(again, Err(msgstream_core::Error::Ended { .. })));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`tick`](Self::tick) and [`close`](Self::close).
@@ -189,11 +272,23 @@ impl<S> Producer<S> {
         self.close().await
     }
 
-    /// Waits until everything submitted is stored, and closes the producer. The transport stays open.
+    /// Waits until everything submitted is stored, and closes the producer. The transport stays
+    /// open.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// producer.send(order(5)).await?;
+    /// producer.close().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`flush`](Self::flush), and [`Error::Transport`](crate::Error::Transport) if a writer can't
-    /// be closed.
+    /// As [`flush`](Self::flush), and [`Error::Transport`](crate::Error::Transport) if a writer
+    /// can't be closed.
     ///
     /// # Cancel safety
     /// The producer is closed after a cancelled call, and what was submitted may be stored or not:
@@ -204,27 +299,54 @@ impl<S> Producer<S> {
 }
 
 impl Producer<InSession> {
-    /// Returns what opening the session found: its epoch, and the number of the last message of this
-    /// producer on each channel.
+    /// Returns what opening the session found: its epoch, and the sequence number of this
+    /// producer's last message on each channel.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().session(msgstream_core::produce::SessionConfig::new("billing-3")).open().await?;
+    /// producer.send(order(5)).await?;
+    /// producer.close().await?;
+    ///
+    /// let again = msgstream_core::produce::SessionConfig::new("billing-3");
+    /// let producer = Producer::builder(broker).channels(["orders-0"]).session(again).open().await?;
+    /// assert_eq!(producer.opened().last["orders-0"], 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub const fn opened(&self) -> &Opened {
         &self.session.opened
     }
 
-    /// Returns what the session did so far.
+    /// Returns what the session has done so far.
     #[must_use]
     pub fn counts(&self) -> SessionCounts {
         self.session.counts.get()
     }
 
     /// Makes sure that everything that was acknowledged before the call counts: that no newer
-    /// session of the producer had begun. A program that is to forget what it wrote confirms first.
+    /// session of the producer had begun. A program confirms before it forgets what it wrote.
     ///
-    /// It writes one record to the home channel and reads up to it.
+    /// This writes one record to the home channel and reads up to it.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().session(msgstream_core::produce::SessionConfig::new("billing-3")).open().await?;
+    /// producer.send(order(5)).await?;
+    /// producer.confirm().await?;
+    /// assert_eq!(producer.counts().confirmed, 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Fenced`](crate::Error::Fenced) if a newer session began: what was acknowledged since
-    /// the last successful call may be void, and the producer sends nothing more.
+    /// [`Error::Fenced`](crate::Error::Fenced) if a newer session began: what was acknowledged
+    /// since the last successful call may be void, and the producer sends nothing more.
     /// [`Error::Transport`](crate::Error::Transport) if the home channel fails.
     ///
     /// # Cancel safety

@@ -1,16 +1,15 @@
-//! Ticks of a lone producer.
+//! Time ticks of a single producer.
 
 use std::time::Duration;
 
 use crate::record::Timestamp;
 
-/// Says when a producer that is the only one on its channels may write which tick.
+/// Decides which time tick is due, for a producer that is the only one on its channels.
 ///
-/// Ticks are multiples of an interval, more than a fixed delay behind the greatest time seen: of
-/// the messages, or of a clock. So a message exactly as late as the delay is still in time, and
-/// without a delay, messages of one time may follow each other. The tick that is due is written with
-/// [`MsgStream::tick`](crate::stream::MsgStream::tick), which waits until the messages before it
-/// are stored.
+/// Ticks are multiples of an interval, more than a fixed delay behind the greatest time observed,
+/// of messages or of a clock. So a message exactly as late as the delay is still in time, and
+/// without a delay, messages of one time may follow each other. Write the tick that is due with
+/// [`Producer::tick`](crate::Producer::tick), which waits until the messages before it are stored.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,14 +32,25 @@ pub struct TimeTicker {
 }
 
 impl TimeTicker {
-    /// Ticks at multiples of an interval in whole milliseconds; less than 1 ms is taken as 1 ms.
+    /// Creates a ticker that ticks at multiples of an interval, in whole milliseconds. An interval
+    /// below 1 ms counts as 1 ms.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
         let interval = Timestamp::span(interval.max(Duration::from_millis(1)));
         Self { interval, delay: 0, greatest: None, last: None }
     }
 
-    /// Ticks so far behind the greatest time seen: how late a message may be.
+    /// Sets how far ticks stay behind the greatest time observed: how late a message may be.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use msgstream_core::{Timestamp, produce::TimeTicker};
+    ///
+    /// let mut ticker = TimeTicker::new(Duration::from_secs(1)).with_delay(Duration::from_secs(5));
+    /// let now = Timestamp::from_unix_millis(60_000)?;
+    /// assert_eq!(ticker.observe(now), Some(Timestamp::from_unix_millis(54_000)?));
+    /// # Ok::<(), msgstream_core::TimestampError>(())
+    /// ```
     #[must_use]
     pub fn with_delay(mut self, delay: Duration) -> Self {
         self.delay = Timestamp::span(delay);
@@ -48,14 +58,24 @@ impl TimeTicker {
     }
 
     /// Starts above the last tick on the channel, so that no tick goes back after a restart.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use msgstream_core::{Timestamp, produce::TimeTicker};
+    ///
+    /// let last = Timestamp::from_unix_millis(60_000)?;
+    /// let mut ticker = TimeTicker::new(Duration::from_secs(1)).starting_after(last);
+    /// assert_eq!(ticker.observe(Timestamp::from_unix_millis(59_000)?), None);
+    /// # Ok::<(), msgstream_core::TimestampError>(())
+    /// ```
     #[must_use]
     pub const fn starting_after(mut self, last: Timestamp) -> Self {
         self.last = Some(last);
         self
     }
 
-    /// Takes note of a time, of a message that was produced or of a clock; gives the tick that is
-    /// due now.
+    /// Observes the time of a message that was produced, or of a clock. Returns the tick that is
+    /// due now, if one is.
     pub fn observe(&mut self, ts: Timestamp) -> Option<Timestamp> {
         let greatest = self.greatest.map_or(ts, |greatest| greatest.max(ts));
         self.greatest = Some(greatest);
@@ -63,24 +83,45 @@ impl TimeTicker {
         self.moves_to(Timestamp(behind - behind % self.interval))
     }
 
-    /// The tick behind everything, at a producer's end: the greatest time seen, where one was.
+    /// Returns the tick after everything observed, for a producer that ends: the greatest time
+    /// observed, if the last tick is before it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use msgstream_core::{Timestamp, produce::TimeTicker};
+    ///
+    /// let mut ticker = TimeTicker::new(Duration::from_secs(1));
+    /// ticker.observe(Timestamp(7));
+    /// assert_eq!(ticker.finish(), Some(Timestamp(7)));
+    /// assert_eq!(ticker.last(), Some(Timestamp(7)));
+    /// ```
     pub fn finish(&mut self) -> Option<Timestamp> {
         self.moves_to(self.greatest?)
     }
 
     fn moves_to(&mut self, tick: Timestamp) -> Option<Timestamp> {
-        // A tick at the end of time is refused by every reader.
+        // Every reader refuses a tick at the end of time.
         let tick = tick.min(Timestamp(u64::MAX - 1));
         (Some(tick) > self.last).then(|| *self.last.insert(tick))
     }
 
-    /// The last tick, `None` before the first.
+    /// Returns the last tick, `None` before the first.
     #[must_use]
     pub const fn last(&self) -> Option<Timestamp> {
         self.last
     }
 
-    /// Whether a message of this time comes after the tick that promised that it wouldn't.
+    /// Returns whether a message of this time would be late: at or before the last tick.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use msgstream_core::{Timestamp, produce::TimeTicker};
+    ///
+    /// let mut ticker = TimeTicker::new(Duration::from_secs(1));
+    /// ticker.observe(Timestamp(7));
+    /// ticker.finish();
+    /// assert!(ticker.is_late(Timestamp(7)) && !ticker.is_late(Timestamp(8)));
+    /// ```
     #[must_use]
     pub fn is_late(&self, ts: Timestamp) -> bool {
         self.last.is_some_and(|last| ts <= last)

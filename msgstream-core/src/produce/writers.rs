@@ -1,4 +1,4 @@
-//! The producing side of a stream: writers, and what is in flight on them.
+//! The writers of a producer, and what is in flight on them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ type Batch = (usize, Encoded);
 #[derive(Debug)]
 pub(crate) struct Writers {
     channels: Vec<Channel>,
-    /// Receipts in the order of submission, from the first that isn't known to have come.
+    /// Receipts in the order of submission, from the first that isn't known to be complete.
     in_flight: VecDeque<PackReceipt>,
     /// The first failure; the writers of its channels are poisoned.
     failed: Option<ProduceError>,
@@ -36,7 +36,7 @@ pub(crate) struct Writers {
 struct Channel {
     name: Arc<str>,
     writer: Writer,
-    /// An end was handed over.
+    /// An end was submitted.
     ended: bool,
 }
 
@@ -94,7 +94,7 @@ impl Writers {
         Ok(Self::new(channels, None))
     }
 
-    /// Opens a session on channels; it writes again what fails.
+    /// Opens a session on channels.
     pub(crate) async fn with_session(
         transport: &Arc<dyn Transport>,
         config: SessionConfig,
@@ -111,13 +111,13 @@ impl Writers {
         Self { channels, in_flight: VecDeque::new(), failed: None, session }
     }
 
-    /// Makes sure that what was acknowledged counts.
+    /// Checks that what was acknowledged counts.
     pub(crate) async fn confirm(&mut self) -> Result<()> {
         let none = Error::NoSession { operation: "confirm" };
         self.session.as_mut().ok_or(none)?.confirm().await
     }
 
-    /// Waits until every writer takes another batch.
+    /// Waits until every writer accepts another batch.
     pub(crate) async fn ready(&mut self) -> Result<()> {
         self.alive()?;
         for channel in &mut self.channels {
@@ -146,7 +146,7 @@ impl Writers {
         self.send(batches).await
     }
 
-    /// Writes a tick to every channel once all that was submitted is stored; with `end`, as the
+    /// Writes a tick to every channel once everything submitted is stored; with `end`, as the
     /// channels' last record.
     pub(crate) async fn tick(&mut self, ts: Timestamp, end: bool) -> Result<Produced> {
         let mut records = encode(&[TimeTickMsg::new(ts).into()], self.stamp().as_ref()).records;
@@ -168,12 +168,12 @@ impl Writers {
         self.send(vec![(channel, records.into())]).await
     }
 
-    /// Refuses what the writer of a channel, by its index, wouldn't take.
+    /// Checks that the writer of a channel, by its index, accepts a record.
     pub(crate) fn takes(&self, channel: usize, record: &Record) -> Result<()> {
         self.check(channel, std::slice::from_ref(record))
     }
 
-    /// Waits for all receipts and ends the writers.
+    /// Waits for all receipts and closes the writers.
     pub(crate) async fn close(&mut self) -> Result<()> {
         let mut result = self.settle().await;
         let closing: Vec<_> = self.channels.iter_mut().map(|c| c.writer.as_mut().close()).collect();
@@ -188,7 +188,7 @@ impl Writers {
         result
     }
 
-    /// Gives each message its channel, and encodes it. Nothing is sent yet.
+    /// Assigns each message to a channel and encodes it. Nothing is sent yet.
     fn split(&self, pack: MsgPack, repack: &dyn Repack) -> Result<Vec<Batch>> {
         self.alive()?;
         let keys = HashKeys::of_messages(&pack.msgs);
@@ -212,7 +212,7 @@ impl Writers {
         Ok(batches)
     }
 
-    /// Every record to every channel.
+    /// Returns a batch of all records for every channel.
     fn to_all(&self, records: &[Record]) -> Result<Vec<Batch>> {
         self.alive()?;
         no_last_tick(records)?;
@@ -224,17 +224,18 @@ impl Writers {
             .collect()
     }
 
-    /// What the session puts on its records.
+    /// Returns the session's stamp, if there is a session.
     fn stamp(&self) -> Option<Stamp> {
         self.session.as_ref().map(Session::stamp)
     }
 
-    /// A session that was fenced takes nothing more.
+    /// Fails if the session was fenced.
     fn alive(&self) -> Result<()> {
         self.session.as_ref().map_or(Ok(()), Session::alive)
     }
 
-    /// Refuses, before anything is sent, what a reader wouldn't get or the writer wouldn't take.
+    /// Refuses, before anything is sent, what readers wouldn't deliver or the writer wouldn't
+    /// accept.
     fn check(&self, channel: usize, records: &[Record]) -> Result<()> {
         let Channel { name, writer, ended } = &self.channels[channel];
         let after_end = records.split_last().is_some_and(|(_, before)| before.iter().any(is_end));
@@ -250,7 +251,7 @@ impl Writers {
         }
         let receipts = batches.into_iter().map(|(channel, batch)| {
             let Channel { name, writer, ended } = &mut self.channels[channel];
-            // A copied end is one, too.
+            // A copy of an end ends the channel, too.
             *ended |= batch.records.last().is_some_and(is_end);
             (name.clone(), batch.records.len(), writer.submit(batch))
         });
@@ -259,7 +260,7 @@ impl Writers {
         receipt
     }
 
-    /// Waits for all receipts, whether or not anybody else does.
+    /// Waits for all receipts, whether or not the caller awaits them.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         while let Some(receipt) = self.in_flight.front() {
             let outcome = receipt.clone().await;
@@ -268,7 +269,7 @@ impl Writers {
         self.failed.clone().map_or(Ok(()), |error| Err(Error::Produce(error)))
     }
 
-    /// Takes note of the outcome of what is first in flight.
+    /// Applies the outcome of what is first in flight.
     fn note(&mut self, outcome: Result<Produced>) {
         self.in_flight.pop_front();
         if let Err(Error::Produce(error)) = outcome {
@@ -277,8 +278,8 @@ impl Writers {
     }
 }
 
-/// Whether a channel has ended. Who may write and not read can't look, nor where a reader can't
-/// begin near the end.
+/// Returns whether a channel has ended; false if it can't be read, or a reader can't begin near the
+/// end.
 async fn has_ended(transport: &dyn Transport, channel: &str) -> Result<bool> {
     match is_ended(transport, channel).await {
         Err(error)
@@ -287,7 +288,7 @@ async fn has_ended(transport: &dyn Transport, channel: &str) -> Result<bool> {
                 TransportErrorKind::Denied { .. } | TransportErrorKind::Unsupported { .. }
             ) =>
         {
-            tracing::debug!(channel, %error, "can't read, so an end isn't found");
+            tracing::debug!(channel, %error, "the channel can't be read, so its end can't be detected");
             Ok(false)
         }
         ended => Ok(ended?),

@@ -1,4 +1,4 @@
-//! [`TtMsgStream`]: the time-tick merge, made empty, filled and started.
+//! [`TtMsgStream`]: the time-tick merge, created empty, filled and started.
 
 use std::time::Duration;
 
@@ -19,23 +19,28 @@ use std::sync::Arc;
 
 use super::State;
 
-/// Reads many channels as one stream of packs that are aligned in event time: a pack holds exactly
-/// the messages of one interval, of every channel. See [`merge`](super::merge) for the rules.
+/// Reads many channels as one stream of packs that are aligned in event time.
+///
+/// A pack holds exactly the messages of one interval, of every channel. See [`merge`](crate::merge)
+/// for the rules.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use msgstream_core::{Error, ConsumerConfig, TtMsgStream, transport::{Start, Transport}};
+/// use msgstream_core::transport::Start;
+/// use msgstream_core::{ConsumerConfig, Error, Producer, Timestamp, TtMsgStream};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let transport = Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # let mut producer = Producer::builder(transport.clone()).channels(["orders"]).create_missing().open().await?;
+/// # producer.end(Timestamp(5)).await?;
 ///
-/// async fn print(transport: Arc<dyn Transport>) -> Result<(), Error> {
-///     let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
-///     stream.create_consumers(None, &["orders-0", "orders-1"], Start::Earliest).await?;
-///     stream.start()?;
-///     while let Some(pack) = stream.consume().await? {
-///         println!("up to {}: {} messages", pack.end_ts, pack.msgs.len());
-///     }
-///     stream.close();
-///     Ok(())
+/// let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
+/// stream.create_consumers(None, &["orders"], Start::Earliest).await?;
+/// stream.start()?;
+/// while let Some(pack) = stream.consume().await? {
+///     println!("up to {}: {} messages", pack.end_ts, pack.msgs.len());
 /// }
+/// stream.close();
+/// # Ok(()) }
 /// ```
 #[derive(Debug)]
 pub struct TtMsgStream {
@@ -44,26 +49,37 @@ pub struct TtMsgStream {
 }
 
 impl TtMsgStream {
-    /// A stream without channels.
+    /// Creates a stream without channels.
     ///
     /// # Errors
-    /// [`Error::Config`] where the configuration contradicts itself.
+    /// [`Error::Config`] if the configuration contradicts itself.
     pub fn new(transport: Arc<dyn Transport>, config: ConsumerConfig) -> Result<Self> {
         Ok(Self { aligned: Aligned::new(transport, config)?, state: State::New })
     }
 
     /// Opens readers on channels whose producers tick, beside those that the stream has.
     ///
-    /// With a subscription each starts at its acknowledged position, and at `start` where nothing
-    /// was acknowledged; without one, at `start`.
+    /// With a subscription, each starts at the acknowledged position, or at `start` if nothing was
+    /// acknowledged yet. Without one, each starts at `start`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # use msgstream_core::{ConsumerConfig, TtMsgStream, transport::{Start, TransportExt}};
+    /// # let transport = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # transport.create("orders").await?;
+    /// # let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
+    /// stream.create_consumers(Some("billing"), &["orders"], Start::Earliest).await?;
+    /// stream.start()?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Config`] for a channel that the stream has or that is named twice,
-    /// [`Error::Transport`], temporary ones after they were tried again for
+    /// [`Error::Transport`], a temporary error after it was retried for
     /// [`retry_for`](ConsumerConfig::retry_for), [`Error::Closed`]. No channel was added then.
     ///
     /// # Cancel safety
-    /// After a cancelled call no channel was added. New subscriptions may be there.
+    /// After a cancelled call no channel was added. Subscriptions may have been created.
     pub async fn create_consumers(
         &mut self,
         subscription: Option<&str>,
@@ -74,15 +90,27 @@ impl TtMsgStream {
         self.aligned.add(subscription, channels, start, |_| TickSource::Written).await
     }
 
-    /// Adds a channel, before the start or while the stream runs: from the next pack on, packs
-    /// hold its messages. Those at or before the last pack's end belong to none; they are counted
-    /// as "before join".
+    /// Adds a channel, before the start or while the stream runs: from the next pack on, packs hold
+    /// its messages. Messages at or before the end of the last pack are in no pack, and counted as
+    /// "before join".
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # use msgstream_core::{ConsumerConfig, TtMsgStream, transport::{Start, TransportExt}};
+    /// # let transport = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # transport.create("orders").await?;
+    /// # let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
+    /// # use msgstream_core::TickSource;
+    /// stream.add_channel(None, "orders", Start::Earliest, TickSource::Written).await?;
+    /// let checkpoint = stream.remove_channel("orders")?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`TtMsgStream::create_consumers`].
     ///
     /// # Cancel safety
-    /// After a cancelled call the channel was not added. A new subscription may be there.
+    /// After a cancelled call the channel was not added. Its subscription may have been created.
     pub async fn add_channel(
         &mut self,
         subscription: Option<&str>,
@@ -94,8 +122,8 @@ impl TtMsgStream {
         self.aligned.add(subscription, &[channel], start, |_| ticks).await
     }
 
-    /// Takes a channel out: the next pack has nothing of it. Gives a checkpoint of this one
-    /// channel, from which another stream can go on.
+    /// Removes a channel: the next pack has nothing of it. Returns a checkpoint of this one
+    /// channel, from which another stream can continue.
     ///
     /// # Errors
     /// [`Error::NotConsumed`], [`Error::Closed`].
@@ -104,20 +132,38 @@ impl TtMsgStream {
         self.aligned.remove(channel)
     }
 
-    /// Goes to a checkpoint, before the start or while the stream runs: its channels, at their
-    /// marks, take the place of those that the stream has. The next packs are those that followed
-    /// the checkpoint. [`MsgPack::start`] gives a pack again, [`MsgPack::end`] what follows it.
+    /// Moves to a checkpoint, before the start or while the stream runs: its channels, at their
+    /// marks, replace those that the stream has. The next packs are those that followed the
+    /// checkpoint. Resuming from [`MsgPack::start`] repeats a pack, from [`MsgPack::end`] continues
+    /// after it.
     ///
-    /// `ticks` says where a channel's ticks come from: what it was when the checkpoint was made.
+    /// `ticks` returns where a channel's ticks come from: the same as when the checkpoint was made.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # use msgstream_core::{ConsumerConfig, Producer, TickSource, Timestamp, TtMsgStream, transport::Start};
+    /// # let transport = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let mut producer = Producer::builder(transport.clone()).channels(["orders"]).create_missing().open().await?;
+    /// # producer.end(Timestamp(5)).await?;
+    /// # let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
+    /// # stream.create_consumers(Some("totals"), &["orders"], Start::Earliest).await?;
+    /// # stream.start()?;
+    ///
+    /// let pack = stream.consume().await?.expect("the end of the channel");
+    /// stream.resume(Some("totals"), &pack.start, |_| TickSource::Written).await?;
+    /// let again = stream.consume().await?.expect("the same pack");
+    /// assert_eq!(again.end_ts, pack.end_ts);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Transport`], among them a channel that was deleted and created again, or whose
-    /// records are gone; temporary ones after they were tried again for
+    /// [`Error::Transport`], also for a channel that was deleted and created again, or whose
+    /// records were deleted; a temporary error after it was retried for
     /// [`retry_for`](ConsumerConfig::retry_for). [`Error::NoChannels`] for a checkpoint without
-    /// channels; [`Error::Closed`]. The stream is where it was then.
+    /// channels; [`Error::Closed`]. The stream hasn't moved then.
     ///
     /// # Cancel safety
-    /// After a cancelled call the stream is where it was. New subscriptions may be there.
+    /// After a cancelled call the stream hasn't moved. Subscriptions may have been created.
     pub async fn resume(
         &mut self,
         subscription: Option<&str>,
@@ -131,7 +177,7 @@ impl TtMsgStream {
         self.aligned.resume(subscription, checkpoint, ticks).await
     }
 
-    /// Starts the stream. Starting twice is harmless.
+    /// Starts the stream. Starting again has no effect.
     ///
     /// # Errors
     /// [`Error::NoChannels`], [`Error::Closed`].
@@ -145,23 +191,24 @@ impl TtMsgStream {
         Ok(())
     }
 
-    /// The next pack; `None` once every channel has ended and all of it was handed out.
+    /// Returns the next pack; `None` once every channel has ended and all packs were returned.
     ///
     /// # Errors
     /// [`Error::Late`], [`Error::TickTooFar`], [`Error::WindowTooLarge`],
     /// [`Error::TooManyProducers`], [`Error::SpanTooLong`], and [`Error::Transport`] of one
-    /// channel: one that time can't mend at once, a temporary one after it was tried again for
-    /// [`retry_for`](ConsumerConfig::retry_for) while the other channels were read. Until then
-    /// [`status`](Self::status) tells of it, and the log has a warning.
+    /// channel: a permanent error at once, a temporary one after it was retried for
+    /// [`retry_for`](ConsumerConfig::retry_for) while the other channels were read. Meanwhile it is
+    /// in [`status`](Self::status), and a warning is logged.
     ///
-    /// Nothing is lost: the next call tries again, with success after
-    /// [`set_late`](Self::set_late), [`ignore_tick`](Self::ignore_tick),
-    /// [`set_budget`](Self::set_budget), [`set_producers`](Self::set_producers) or
-    /// [`set_max_span`](Self::set_max_span). [`Error::NotStarted`], [`Error::Closed`].
+    /// Nothing is lost: the next call tries again, and succeeds after
+    /// [`set_late_policy`](Self::set_late_policy), [`ignore_tick`](Self::ignore_tick),
+    /// [`set_budget_bytes`](Self::set_budget_bytes),
+    /// [`set_producer_limits`](Self::set_producer_limits) or [`set_max_span`](Self::set_max_span).
+    /// [`Error::NotStarted`], [`Error::Closed`].
     ///
     /// # Cancel safety
-    /// Cancelling loses nothing, and the time for which a channel was tried stays counted. Time in
-    /// which nobody polls doesn't count.
+    /// Cancelling loses nothing, and the time for which a channel was retried stays counted. Time
+    /// in which nobody polls doesn't count.
     pub async fn consume(&mut self) -> Result<Option<MsgPack>> {
         self.not_closed("consume")?;
         if self.state == State::New {
@@ -170,8 +217,8 @@ impl TtMsgStream {
         self.aligned.next_pack().await
     }
 
-    /// The packs as a [`Stream`](futures::Stream). It ends with the stream's end or after an
-    /// error; dropping it loses nothing, and another goes on.
+    /// Returns the packs as a [`Stream`](futures::Stream). It ends with the last pack or after an
+    /// error. Dropping it loses nothing: another one continues.
     ///
     /// ```
     /// # use msgstream_core::{Error, TtMsgStream};
@@ -187,31 +234,31 @@ impl TtMsgStream {
         .boxed()
     }
 
-    /// What the stream is doing. Costs O(channels).
+    /// Returns what the stream is doing. Costs O(channels).
     #[must_use]
     pub fn status(&self) -> ConsumerStatus {
         self.aligned.status()
     }
 
-    /// What is read and not handed out, in bytes. Costs O(1).
+    /// Returns the bytes that are read and not returned yet. Costs O(1).
     #[must_use]
     pub const fn buffered_bytes(&self) -> usize {
         self.aligned.buffered_bytes()
     }
 
-    /// Where the stream stands after the last pack.
+    /// Returns the checkpoint after the last pack.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         self.aligned.checkpoint()
     }
 
-    /// Moves the subscriptions' cursors to a checkpoint, which must be durable by then: what is
-    /// before it may be deleted. Channels of the checkpoint that the stream no longer has are
-    /// passed over. A cursor alone gives at-least-once.
+    /// Moves the subscriptions' cursors to a checkpoint. Save the checkpoint first: the broker may
+    /// delete what is before a cursor. Channels that the stream no longer has are skipped. A cursor
+    /// alone is at-least-once.
     ///
     /// # Errors
-    /// [`Error::NoSubscription`], [`Error::Closed`], and [`Error::Transport`], temporary ones after
-    /// they were tried again for [`retry_for`](ConsumerConfig::retry_for).
+    /// [`Error::NoSubscription`], [`Error::Closed`], and [`Error::Transport`], a temporary error
+    /// after it was retried for [`retry_for`](ConsumerConfig::retry_for).
     ///
     /// # Cancel safety
     /// After a cancelled call some of the cursors have moved.
@@ -223,7 +270,7 @@ impl TtMsgStream {
         self.aligned.ack(checkpoint).await
     }
 
-    /// Ends the stream. Closing twice is harmless. The transport stays open.
+    /// Closes the stream. Closing again has no effect. The transport stays open.
     pub fn close(&mut self) {
         self.state = State::Closed;
         self.aligned.stop();
@@ -233,14 +280,34 @@ impl TtMsgStream {
         if self.state == State::Closed { Err(Error::Closed { operation }) } else { Ok(()) }
     }
 
-    /// Saves where the stream stands after a pack, [`MsgPack::end`], together with what the packs led
-    /// to. Once that is durable, moves the subscriptions' cursors up to it; channels without a
-    /// subscription have none to move. `state` is the program's own, as [`Committer::open`] returns
-    /// it; it takes the place of the one before, and may be empty.
+    /// Saves the checkpoint after a pack, [`MsgPack::end`], together with the program's state,
+    /// which [`Committer::open`] returns. Once both are durable, moves the cursors of the channels
+    /// that have a subscription. The state may be empty.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # use msgstream_core::{ConsumerConfig, Producer, TickSource, Timestamp, TtMsgStream, transport::Start};
+    /// # let transport = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let mut producer = Producer::builder(transport.clone()).channels(["orders"]).create_missing().open().await?;
+    /// # producer.end(Timestamp(5)).await?;
+    /// # let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
+    /// # stream.create_consumers(Some("totals"), &["orders"], Start::Earliest).await?;
+    /// # stream.start()?;
+    ///
+    /// use msgstream_core::checkpoint::MemoryStore;
+    /// use msgstream_core::consume::Committer;
+    ///
+    /// let store = std::sync::Arc::new(MemoryStore::default());
+    /// let (mut committer, _stored) = Committer::open(store).await?;
+    /// while let Some(pack) = stream.consume().await? {
+    ///     stream.commit(&mut committer, &pack.end, "the state").await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`Committer::save`]. [`Error::Transport`] and [`Error::Closed`] come from acknowledging:
-    /// the checkpoint is saved, and the next commit moves the cursors as well.
+    /// As [`Committer::save`]. [`Error::Transport`] and [`Error::Closed`] if acknowledging failed:
+    /// the checkpoint is saved, and the next commit moves the cursors.
     ///
     /// # Cancel safety
     /// After a cancelled call the checkpoint may be saved or not; the next commit finds out. No
@@ -256,41 +323,43 @@ impl TtMsgStream {
         self.aligned.ack(checkpoint).await
     }
 
-    /// Sets what happens to late records, after [`Error::Late`](crate::Error::Late).
+    /// Sets how late records are handled, for example after [`Error::Late`].
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for [`LatePolicy::Error`] in a stream whose channels may be idle.
-    pub fn set_late(&mut self, late: LatePolicy) -> Result<()> {
-        self.aligned.set_late(late)
+    /// [`Error::Config`] for [`LatePolicy::Error`] if channels may be idle.
+    pub fn set_late_policy(&mut self, late: LatePolicy) -> Result<()> {
+        self.aligned.set_late_policy(late)
     }
 
-    /// Changes how far a tick may be ahead of the system's clock, after [`Error::TickTooFar`](crate::Error::TickTooFar);
-    /// `None` is any.
+    /// Sets how far a tick may be ahead of the system's clock, for example after
+    /// [`Error::TickTooFar`]. `None` accepts any tick.
     pub fn set_max_tick_ahead(&mut self, ahead: Option<Duration>) {
         self.aligned.set_max_tick_ahead(ahead);
     }
 
-    /// Changes the memory budget, in bytes, after [`Error::WindowTooLarge`](crate::Error::WindowTooLarge); 0 is taken as 1.
-    pub fn set_budget(&mut self, bytes: usize) {
-        self.aligned.set_budget(bytes);
+    /// Sets the memory for what is read ahead, in bytes, for example after
+    /// [`Error::WindowTooLarge`]. 0 counts as 1.
+    pub fn set_budget_bytes(&mut self, bytes: usize) {
+        self.aligned.set_budget_bytes(bytes);
     }
 
-    /// Changes how many producers with sessions a channel may have and how long they are
-    /// remembered, after [`Error::TooManyProducers`](crate::Error::TooManyProducers).
-    pub fn set_producers(&mut self, producers: ProducerLimits) {
-        self.aligned.set_producers(producers);
+    /// Sets how many producers with sessions a channel may have, and for how long they are
+    /// remembered, for example after [`Error::TooManyProducers`].
+    pub fn set_producer_limits(&mut self, producers: ProducerLimits) {
+        self.aligned.set_producer_limits(producers);
     }
 
-    /// Changes how many records a checkpoint may hold back, after [`Error::SpanTooLong`](crate::Error::SpanTooLong).
+    /// Sets how many records of a channel a checkpoint may hold back, for example after
+    /// [`Error::SpanTooLong`].
     pub fn set_max_span(&mut self, records: u64) {
         self.aligned.set_max_span(records);
     }
 
-    /// Repairs a channel after [`Error::TickTooFar`](crate::Error::TickTooFar): the tick at this position does nothing. A
-    /// stream that resumes from before it must be told again.
+    /// Ignores the tick at this position, after [`Error::TickTooFar`]. Call this again on a stream
+    /// that resumes from before it.
     ///
     /// # Errors
-    /// [`Error::NotConsumed`](crate::Error::NotConsumed).
+    /// [`Error::NotConsumed`].
     pub fn ignore_tick(&mut self, channel: &str, position: Position) -> Result<()> {
         self.aligned.ignore_tick(channel, position)
     }

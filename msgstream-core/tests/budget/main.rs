@@ -37,7 +37,7 @@ fn consume_all(scripts: BTreeMap<String, Script>) -> MergeCounts {
     HEAP.reset_peak_usage();
     let baseline = HEAP.current_usage();
     let counts = runtime.block_on(async {
-        let config = ConsumerConfig::default().with_budget(BUDGET);
+        let config = ConsumerConfig::default().with_budget_bytes(BUDGET);
         let mut stream = TtMsgStream::new(transport, config).unwrap();
         stream.create_consumers(None, &names, Start::Earliest).await.unwrap();
         stream.start().unwrap();

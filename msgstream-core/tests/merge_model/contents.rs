@@ -32,7 +32,7 @@ pub(crate) enum Entry {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Contents {
-    pub(crate) grid: u64,
+    pub(crate) interval: u64,
     pub(crate) late: LatePolicy,
     pub(crate) limits: ProducerLimits,
     pub(crate) channels: Vec<(TickSource, Vec<Entry>)>,
@@ -55,7 +55,7 @@ fn record(position: u64, entry: &Entry) -> Record {
         Entry::Message(ts, tag) => (MsgType::INSERT, ts, tag),
         Entry::Tick(ts, tag) => (MsgType::TIME_TICK, ts, tag),
         Entry::End(ts) => (MsgType::TIME_TICK, ts, None),
-        // Above any floor: it must do nothing for all that.
+        // Above any watermark: it must do nothing for all that.
         Entry::Fence(..) | Entry::Base(..) | Entry::Bye(..) => (MsgType::TIME_TICK, 500_000, None),
     };
     let payload = if msg_type == MsgType::INSERT { vec![7; PAYLOAD] } else { Vec::new() };
@@ -190,12 +190,13 @@ pub(crate) fn entries(ends: bool) -> impl Strategy<Value = Vec<Entry>> {
 pub(crate) fn contents() -> impl Strategy<Value = Contents> {
     let source = prop_oneof![
         3 => Just(TickSource::Written),
-        1 => (0u64..20, 1u64..8).prop_map(|(delay, grid)| TickSource::Synthetic { delay, grid }),
+        1 => (0u64..20, 1u64..8).prop_map(|(delay, interval)| TickSource::Synthetic { delay, interval }),
     ];
     let late = prop_oneof![Just(LatePolicy::Deliver), Just(LatePolicy::Drop)];
-    let grid = prop_oneof![3 => Just(1u64), 1 => 2u64..10];
-    (grid, late, limits(), prop::collection::vec((source, entries(true)), 1..5))
-        .prop_map(|(grid, late, limits, channels)| Contents { grid, late, limits, channels })
+    let interval = prop_oneof![3 => Just(1u64), 1 => 2u64..10];
+    (interval, late, limits(), prop::collection::vec((source, entries(true)), 1..5)).prop_map(
+        |(interval, late, limits, channels)| Contents { interval, late, limits, channels },
+    )
 }
 
 /// Producers that are remembered for good, or for no time at all.

@@ -43,8 +43,8 @@ pub(crate) struct Channel<'a> {
     begun: bool,
     pub(crate) idle: bool,
     ended: bool,
-    floor: Option<u64>,
-    /// A floor that holds from a position on.
+    watermark: Option<u64>,
+    /// A watermark that holds from a position on.
     raised: Option<(u64, u64)>,
     /// Accepted ticks: time and position.
     ticks: Vec<(u64, u64)>,
@@ -64,7 +64,7 @@ impl<'a> Model<'a> {
             begun: false,
             idle: false,
             ended: false,
-            floor: None,
+            watermark: None,
             raised: None,
             ticks: Vec::new(),
             held: Vec::new(),
@@ -85,7 +85,7 @@ impl<'a> Model<'a> {
                 next: resume,
                 idle: false,
                 ended: false,
-                floor: before.map(|(ts, _)| *ts).max(),
+                watermark: before.map(|(ts, _)| *ts).max(),
                 raised: raised.zip(frontier),
                 held: Vec::new(),
                 ..channel.clone()
@@ -99,14 +99,14 @@ impl<'a> Model<'a> {
     }
 
     pub(crate) fn read(&mut self, index: usize, many: usize) {
-        let cut = |t: u64| t - t % self.contents.grid;
+        let cut = |t: u64| t - t % self.contents.interval;
         let channel = &mut self.channels[index];
         channel.begun = true;
         // Where it begins is known with its first read.
         channel.place.get_or_insert((channel.next, None, None));
         let end = (channel.next + many as u64).min(channel.log.len() as u64);
         if channel.next < end && std::mem::take(&mut channel.idle) {
-            channel.floor = channel.floor.max(self.frontier);
+            channel.watermark = channel.watermark.max(self.frontier);
         }
         for position in channel.next..end {
             channel.raise();
@@ -116,7 +116,7 @@ impl<'a> Model<'a> {
             }
             let tick = match channel.log[position as usize] {
                 Entry::Message(ts, _) => {
-                    let eff = channel.floor.map_or(ts, |floor| ts.max(floor + 1));
+                    let eff = channel.watermark.map_or(ts, |watermark| ts.max(watermark + 1));
                     if !channel.delivered.contains(&position) {
                         channel.held.push((eff, position, ts));
                     }
@@ -126,18 +126,18 @@ impl<'a> Model<'a> {
                 Entry::End(ts) => {
                     channel.ended = true;
                     let ahead = channel.held.iter().map(|held| held.0);
-                    let last = ahead.filter(|eff| Some(*eff) > channel.floor).max();
+                    let last = ahead.filter(|eff| Some(*eff) > channel.watermark).max();
                     last.unwrap_or(ts).max(ts)
                 }
                 Entry::Fence(..) | Entry::Base(_) | Entry::Bye(..) => continue,
             };
-            if Some(tick) > channel.floor {
-                channel.floor = Some(tick);
+            if Some(tick) > channel.watermark {
+                channel.watermark = Some(tick);
                 channel.ticks.push((tick, position));
                 self.boundaries.insert(cut(tick));
             }
-            if let (true, Some(floor)) = (channel.ended, channel.floor) {
-                self.boundaries.insert(floor.next_multiple_of(self.contents.grid));
+            if let (true, Some(watermark)) = (channel.ended, channel.watermark) {
+                self.boundaries.insert(watermark.next_multiple_of(self.contents.interval));
             }
         }
         let frontier = self.frontier;
@@ -162,7 +162,7 @@ impl<'a> Model<'a> {
     pub(crate) fn advance(&mut self) -> Option<OutPack> {
         let end = *self.boundaries.first()?;
         let holding = self.channels.iter().filter(|c| !c.idle && !c.ended);
-        if holding.into_iter().any(|c| c.floor < Some(end)) {
+        if holding.into_iter().any(|c| c.watermark < Some(end)) {
             return None;
         }
         self.boundaries.pop_first();
@@ -202,8 +202,8 @@ fn place(checkpoint: &Checkpoint, index: usize) -> Option<Place> {
 
 impl Channel<'_> {
     fn raise(&mut self) {
-        if let Some((_, floor)) = self.raised.take_if(|(at, _)| *at <= self.next) {
-            self.floor = self.floor.max(Some(floor));
+        if let Some((_, watermark)) = self.raised.take_if(|(at, _)| *at <= self.next) {
+            self.watermark = self.watermark.max(Some(watermark));
         }
     }
 

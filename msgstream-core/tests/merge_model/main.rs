@@ -49,10 +49,10 @@ fn run(
     choices: &Choices,
 ) -> Vec<MsgPack> {
     let config = MergeConfig::default()
-        .with_grid(contents.grid)
-        .with_late(contents.late)
-        .with_producers(contents.limits)
-        .with_budget(budget);
+        .with_align_to(contents.interval)
+        .with_late_policy(contents.late)
+        .with_producer_limits(contents.limits)
+        .with_budget_bytes(budget);
     let marks = checkpoint.channels.clone();
     let mut merge = Merge::resume(config, checkpoint).unwrap();
     let mut inputs: Vec<Input> = (0..contents.channels.len())
@@ -90,7 +90,7 @@ fn run(
                 Err(Error::WindowTooLarge { budget: told, .. }) => {
                     assert_eq!(told, budget);
                     budget *= 2;
-                    merge.set_budget(budget);
+                    merge.set_budget_bytes(budget);
                 }
                 Err(error) => panic!("{error}"),
             }
@@ -127,11 +127,11 @@ fn give_up(merge: &mut Merge, inputs: &mut [Input], many: Option<&usize>, budget
     let slots: Vec<_> = inputs.iter().map(|input| input.slot).collect();
     let Some(blocking) = slots.into_iter().find(|slot| merge.blocks(*slot)) else { return };
     for _ in 0..many.copied().unwrap_or(0) {
-        merge.set_budget(1);
+        merge.set_budget_bytes(1);
         if let Ok(Some(eviction)) = merge.relieve(blocking) {
             go_back(inputs, eviction);
         }
-        merge.set_budget(budget);
+        merge.set_budget_bytes(budget);
     }
 }
 

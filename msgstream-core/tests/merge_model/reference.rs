@@ -15,16 +15,16 @@ pub(crate) type OutPack = (Option<u64>, u64, Vec<Out>);
 pub(crate) fn reference(contents: &Contents) -> Vec<OutPack> {
     let mut boundaries = BTreeSet::new();
     let mut messages = Vec::new();
-    let mut floors = Vec::new();
-    let cut = |t: u64| t - t % contents.grid;
+    let mut watermarks = Vec::new();
+    let cut = |t: u64| t - t % contents.interval;
     for (index, (source, log)) in contents.channels.iter().enumerate() {
-        let (mut floor, mut greatest, mut held) = (None::<u64>, 0, Vec::new());
+        let (mut watermark, mut greatest, mut held) = (None::<u64>, 0, Vec::new());
         let mut ended = false;
         let mut producers = Producers::new(contents.limits);
-        let mut accept = |producers: &mut Producers, floor: &mut Option<u64>, t: u64| {
-            if floor.is_none_or(|f| t > f) {
-                producers.ticked(*floor, t);
-                *floor = Some(t);
+        let mut accept = |producers: &mut Producers, watermark: &mut Option<u64>, t: u64| {
+            if watermark.is_none_or(|f| t > f) {
+                producers.ticked(*watermark, t);
+                *watermark = Some(t);
                 boundaries.insert(cut(t));
             }
         };
@@ -34,31 +34,31 @@ pub(crate) fn reference(contents: &Contents) -> Vec<OutPack> {
             }
             match *entry {
                 Entry::Message(ts, _) => {
-                    let eff = floor.map_or(ts, |f| ts.max(f + 1));
+                    let eff = watermark.map_or(ts, |f| ts.max(f + 1));
                     held.push(eff);
                     messages.push((eff, Contents::name(index), position, ts));
                     greatest = greatest.max(ts);
-                    if let TickSource::Synthetic { delay, grid } = *source
+                    if let TickSource::Synthetic { delay, interval } = *source
                         && let Some(behind) = greatest.checked_sub(delay)
                     {
-                        accept(&mut producers, &mut floor, behind - behind % grid);
+                        accept(&mut producers, &mut watermark, behind - behind % interval);
                     }
                 }
-                Entry::Tick(t, _) => accept(&mut producers, &mut floor, t),
+                Entry::Tick(t, _) => accept(&mut producers, &mut watermark, t),
                 Entry::End(t) => {
-                    let above = |f: &u64| floor.is_none_or(|floor| *f > floor);
+                    let above = |f: &u64| watermark.is_none_or(|watermark| *f > watermark);
                     let last = held.iter().copied().filter(above).max().unwrap_or(t).max(t);
-                    accept(&mut producers, &mut floor, last);
-                    boundaries.insert(floor.unwrap().next_multiple_of(contents.grid));
+                    accept(&mut producers, &mut watermark, last);
+                    boundaries.insert(watermark.unwrap().next_multiple_of(contents.interval));
                     ended = true;
                     break;
                 }
                 Entry::Fence(..) | Entry::Base(_) | Entry::Bye(..) => {}
             }
         }
-        floors.push(if ended { Some(u64::MAX) } else { floor });
+        watermarks.push(if ended { Some(u64::MAX) } else { watermark });
     }
-    let Some(reached) = floors.iter().min().copied().flatten() else { return Vec::new() };
+    let Some(reached) = watermarks.iter().min().copied().flatten() else { return Vec::new() };
     messages.sort();
     let mut packs = Vec::new();
     let mut begin = None;
@@ -191,8 +191,8 @@ impl Producers {
         }
         let (closed, silent) =
             (Timestamp::span(self.limits.closed), Timestamp::span(self.limits.silent));
-        let grid = (closed.min(silent) / 8).max(1);
-        if before.is_none_or(|before| before / grid != tick / grid) {
+        let interval = (closed.min(silent) / 8).max(1);
+        if before.is_none_or(|before| before / interval != tick / interval) {
             self.known.retain(|_, k| tick - k.heard <= if k.closed { closed } else { silent });
         }
     }

@@ -52,12 +52,9 @@ fn silent_contents() -> impl Strategy<Value = Contents> {
         (TickSource::Written, log)
     });
     let late = prop_oneof![3 => Just(LatePolicy::Deliver), 1 => Just(LatePolicy::Drop)];
-    let grid = prop_oneof![3 => Just(1u64), 1 => 2u64..10];
-    (grid, late, prop::collection::vec(log, 1..5)).prop_map(|(grid, late, channels)| Contents {
-        grid,
-        late,
-        limits: ProducerLimits::default(),
-        channels,
+    let interval = prop_oneof![3 => Just(1u64), 1 => 2u64..10];
+    (interval, late, prop::collection::vec(log, 1..5)).prop_map(|(interval, late, channels)| {
+        Contents { interval, late, limits: ProducerLimits::default(), channels }
     })
 }
 
@@ -78,9 +75,9 @@ struct Run {
 impl Run {
     fn new(contents: &Contents, budget: usize) -> Self {
         let config = MergeConfig::default()
-            .with_grid(contents.grid)
-            .with_late(contents.late)
-            .with_budget(budget);
+            .with_align_to(contents.interval)
+            .with_late_policy(contents.late)
+            .with_budget_bytes(budget);
         let logs: Vec<_> = (0..contents.channels.len()).map(|c| contents.records(c)).collect();
         let closes = |log: &Vec<Record>| log.last().unwrap().meta.timestamp.0 == CLOSING;
         let upto = logs.iter().map(|log| log.len() - usize::from(closes(log))).collect();
@@ -162,7 +159,7 @@ impl Run {
         self.merge.release(slot);
         self.push(channel, batch);
         let slack = self.inputs.len() * (Record::OVERHEAD + PAYLOAD);
-        let (held, budget) = (self.merge.buffered_bytes(), self.config.budget);
+        let (held, budget) = (self.merge.buffered_bytes(), self.config.budget_bytes);
         assert!(held <= budget + slack, "{held} bytes of {budget}");
     }
 
@@ -178,8 +175,8 @@ impl Run {
             }
             Ok(None) => {}
             Err(Error::WindowTooLarge { .. }) => {
-                self.config.budget *= 2;
-                self.merge.set_budget(self.config.budget);
+                self.config.budget_bytes *= 2;
+                self.merge.set_budget_bytes(self.config.budget_bytes);
             }
             Err(error) => panic!("{error}"),
         }
@@ -188,13 +185,13 @@ impl Run {
     fn evict(&mut self) {
         let slots: Vec<_> = self.inputs.iter().map(|input| input.0).collect();
         if let Some(blocking) = slots.into_iter().find(|slot| self.merge.blocks(*slot)) {
-            let budget = self.config.budget;
-            self.merge.set_budget(1);
+            let budget = self.config.budget_bytes;
+            self.merge.set_budget_bytes(1);
             if self.merge.next_end().is_some() {
                 self.relieve(blocking);
             }
-            self.config.budget = budget;
-            self.merge.set_budget(budget);
+            self.config.budget_bytes = budget;
+            self.merge.set_budget_bytes(budget);
         }
     }
 

@@ -58,7 +58,7 @@ fn an_end_that_is_too_far_waits_for_its_time() {
 #[test]
 fn no_grid_makes_a_pack_end_with_time() {
     // 5 divides the greatest timestamp.
-    let mut merge = Merge::resume(config().with_grid(5), Checkpoint::default()).unwrap();
+    let mut merge = Merge::resume(config().with_align_to(5), Checkpoint::default()).unwrap();
     let a = merge.add("a".into(), TickSource::Written).unwrap();
     merge.push(a, &mut vec![end(0, u64::MAX - 3)], Position::new(1)).unwrap();
     let ends: Vec<_> = packs(&mut merge).iter().map(|pack| pack.end_ts.0).collect();

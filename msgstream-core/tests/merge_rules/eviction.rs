@@ -10,9 +10,9 @@ use crate::{Entry, TICK, hold, merge, packs, push, with_channels};
 
 /// Gives up what one channel that is ahead holds.
 fn evict(merge: &mut Merge, blocking: Slot) -> Eviction {
-    merge.set_budget(1);
+    merge.set_budget_bytes(1);
     let eviction = merge.relieve(blocking).unwrap().unwrap();
-    merge.set_budget(1 << 20);
+    merge.set_budget_bytes(1 << 20);
     eviction
 }
 
@@ -141,10 +141,11 @@ fn checkpoints_are_the_same_after_records_were_given_up_and_read_again() {
         let log = [&head[..], &[Msg(14), Msg(30), Tick(17), Tick(40)]].concat();
         let [wanted, got] = [false, true].map(|give_up| merged(&log, give_up));
         assert_eq!(format!("{got:#?}"), format!("{wanted:#?}"));
-        let floor = |pack: &MsgPack| pack.end.channels["b"].floor.map(|floor| floor.0);
+        let watermark =
+            |pack: &MsgPack| pack.end.channels["b"].watermark.map(|watermark| watermark.0);
         let late = |pack: &MsgPack| pack.msgs.iter().filter(|message| message.is_late()).count();
         let seen: Vec<_> =
-            got.iter().map(|pack| (pack.end_ts.0, floor(pack), late(pack))).collect();
+            got.iter().map(|pack| (pack.end_ts.0, watermark(pack), late(pack))).collect();
         let of_30 = if before == 30 { 5 } else { 15 };
         let at_10_and_15 = if before == 30 { [5, 5] } else { [5, 10] };
         let [at_10, at_15] = at_10_and_15.map(Some);

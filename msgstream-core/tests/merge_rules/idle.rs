@@ -161,16 +161,16 @@ fn room_that_idle_channels_keep_for_their_reads_is_not_waited_for() {
     push(&mut merge, a, 1, &[Tick(7)]);
     merge.release(a);
     push(&mut merge, c, 2, &[Tick(7)]);
-    merge.set_budget(100_000);
+    merge.set_budget_bytes(100_000);
     assert!(merge.reserve(a) > 0);
-    merge.set_budget(64_000);
+    merge.set_budget_bytes(64_000);
     assert_eq!(merge.relieve(c).unwrap(), None);
 }
 
 fn evict(merge: &mut Merge, blocking: Slot) -> Eviction {
-    merge.set_budget(1);
+    merge.set_budget_bytes(1);
     let eviction = merge.relieve(blocking).unwrap().unwrap();
-    merge.set_budget(1 << 20);
+    merge.set_budget_bytes(1 << 20);
     eviction
 }
 

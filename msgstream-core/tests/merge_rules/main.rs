@@ -78,12 +78,12 @@ fn count(packs: &[MsgPack]) -> usize {
 }
 
 fn config() -> MergeConfig {
-    MergeConfig::default().with_late(LatePolicy::Deliver)
+    MergeConfig::default().with_late_policy(LatePolicy::Deliver)
 }
 
 /// A merge with this budget, and channels `a`, `b` and so on.
 fn merge<const N: usize>(budget: usize) -> (Merge, [Slot; N]) {
-    let mut merge = Merge::new(config().with_budget(budget)).unwrap();
+    let mut merge = Merge::new(config().with_budget_bytes(budget)).unwrap();
     let mut names = 'a'..;
     let slots = std::array::from_fn(|_| {
         let name = names.next().unwrap().to_string();
@@ -101,7 +101,7 @@ fn with_channels(checkpoint: Checkpoint) -> (Merge, Slot, Slot) {
 
 #[test]
 fn the_history_of_a_joiner_costs_no_memory() {
-    let mut merge = Merge::new(config().with_budget(1 << 20)).unwrap();
+    let mut merge = Merge::new(config().with_budget_bytes(1 << 20)).unwrap();
     let a = merge.add("a".into(), TickSource::Written).unwrap();
     push(&mut merge, a, 0, &[Tick(1_000_000)]);
     packs(&mut merge);
@@ -115,7 +115,7 @@ fn the_history_of_a_joiner_costs_no_memory() {
 
 #[test]
 fn ticks_behind_a_message_from_the_far_future_cost_no_memory() {
-    let mut merge = Merge::new(config().with_budget(1 << 20)).unwrap();
+    let mut merge = Merge::new(config().with_budget_bytes(1 << 20)).unwrap();
     let a = merge.add("a".into(), TickSource::Written).unwrap();
     push(&mut merge, a, 0, &[Msg(1 << 40), Tick(1)]);
     for n in 2..50_000 {
@@ -130,7 +130,7 @@ fn ticks_behind_a_message_from_the_far_future_cost_no_memory() {
 #[test]
 fn one_time_too_far_ahead_doesnt_make_the_rest_of_a_tickless_topic_late() {
     let mut merge = Merge::new(config()).unwrap();
-    let topic = TickSource::Synthetic { delay: 0, grid: 1 };
+    let topic = TickSource::Synthetic { delay: 0, interval: 1 };
     let a = merge.add("a".into(), topic).unwrap();
     let mut batch = records(0, &[Msg(5), Msg(u64::MAX), Msg(6), Msg(7)]);
     let refused = merge.push(a, &mut batch, Position::new(4));
@@ -164,10 +164,12 @@ fn a_late_record_stops_the_stream_in_place_of_its_pack_and_not_before() {
     assert_eq!(merge.advance().unwrap().unwrap().end_ts, Timestamp(5));
     for _ in 0..2 {
         let refused = merge.advance();
-        let Err(Error::Late { position, ts, floor, .. }) = refused else { panic!("{refused:?}") };
-        assert_eq!((position, ts, floor), (Position::new(2), Timestamp(3), Timestamp(5)));
+        let Err(Error::Late { position, ts, watermark, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((position, ts, watermark), (Position::new(2), Timestamp(3), Timestamp(5)));
     }
-    merge.set_late(LatePolicy::Deliver);
+    merge.set_late_policy(LatePolicy::Deliver);
     let pack = merge.advance().unwrap().unwrap();
     let late: Vec<_> = pack.msgs.iter().map(|m| (m.end_ts().0, m.is_late())).collect();
     assert_eq!(late, [(3, true), (8, false)]);
@@ -176,7 +178,8 @@ fn a_late_record_stops_the_stream_in_place_of_its_pack_and_not_before() {
 #[test]
 fn what_was_done_is_counted() {
     for late in [LatePolicy::Deliver, LatePolicy::Drop] {
-        let mut merge = Merge::resume(config().with_late(late), Checkpoint::default()).unwrap();
+        let mut merge =
+            Merge::resume(config().with_late_policy(late), Checkpoint::default()).unwrap();
         let a = merge.add("a".into(), TickSource::Written).unwrap();
         let log = [Msg(3), Tick(5), Msg(4), Msg(5), Msg(6), Tick(8), Msg(7), Tick(9), Msg(12)];
         push(&mut merge, a, 0, &log);
@@ -205,7 +208,7 @@ fn where_a_channel_begins_is_known_with_its_first_read_and_its_life() {
 
 #[test]
 fn a_tick_at_the_limit_counts_and_one_beyond_it_is_refused() {
-    let synthetic = TickSource::Synthetic { delay: 1, grid: 1 };
+    let synthetic = TickSource::Synthetic { delay: 1, interval: 1 };
     for (source, at, beyond) in
         [(TickSource::Written, Tick(100), Tick(101)), (synthetic, Msg(101), Msg(102))]
     {

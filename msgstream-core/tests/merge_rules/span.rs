@@ -132,9 +132,9 @@ fn what_is_read_again_counts_once() {
     assert_eq!(packs(&mut merge).len(), 1);
     for _ in 0..9 {
         push(&mut merge, b, 3, &[Msg(12), Msg(13)]);
-        merge.set_budget(1);
+        merge.set_budget_bytes(1);
         assert!(merge.relieve(a).unwrap().is_some());
-        merge.set_budget(1 << 20);
+        merge.set_budget_bytes(1 << 20);
     }
     push(&mut merge, b, 3, &[Msg(12), Msg(12), Msg(12), Msg(12), Tick(20), Tick(30)]);
     push(&mut merge, a, 1, &[Tick(20), Tick(30)]);
@@ -145,7 +145,7 @@ fn what_is_read_again_counts_once() {
 
 #[test]
 fn a_late_policy_doesnt_hide_a_span() {
-    let config = MergeConfig::default().with_late(LatePolicy::Error).with_max_span(20);
+    let config = MergeConfig::default().with_late_policy(LatePolicy::Error).with_max_span(20);
     let (packs, refused) = formed(&mut resumed(config, Checkpoint::default(), &pinned(50)));
     assert_eq!(packs.len(), 10);
     assert!(matches!(refused, Some(Error::SpanTooLong { .. })), "{refused:?}");

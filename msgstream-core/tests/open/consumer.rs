@@ -46,7 +46,7 @@ async fn channels_may_tick_from_their_own_data() {
     }
     let ticks = |channel: &str| {
         assert_eq!(channel, "a");
-        TickSource::Synthetic { delay: 0, grid: 1 }
+        TickSource::Synthetic { delay: 0, interval: 1 }
     };
     let mut consumer = Consumer::builder(broker).channels(["a"]).ticks(ticks).open().await.unwrap();
     assert_eq!(apples(&next(&mut consumer).await), [(10, "a".to_owned())]);

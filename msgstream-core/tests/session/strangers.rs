@@ -68,9 +68,9 @@ async fn a_number_that_no_program_comes_to_is_refused() {
 
 #[tokio::test]
 async fn so_much_that_is_in_flight_must_be_something() {
-    let none = config().with_in_flight(0);
+    let none = config().with_window_bytes(0);
     assert!(matches!(open(&flaky().await.arc(), none).await, Err(Error::Config { .. })));
-    let (mut stream, _) = open(&flaky().await.arc(), config().with_in_flight(1)).await.unwrap();
+    let (mut stream, _) = open(&flaky().await.arc(), config().with_window_bytes(1)).await.unwrap();
     stream.produce(pack(1..=9)).await.unwrap();
     stream.produce(pack(1..=9)).await.unwrap();
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::produce::{ProducerId, TimeSync};
+use msgstream_core::produce::TimeSync;
 use msgstream_core::produce::{SessionConfig, fence};
 use msgstream_core::transport::Transport;
 use msgstream_core::{MsgStream, Timestamp};
@@ -26,7 +26,7 @@ fn of(name: &str) -> SessionConfig {
 async fn a_producer_that_expires_is_fenced_and_the_tick_moves() {
     let flaky = flaky().await;
     let transport = flaky.arc();
-    let (a, b) = (ProducerId(1), ProducerId(2));
+    let (a, b) = ("p1", "p2");
     let (mut first, mut second) = (join(&transport, "p1").await, join(&transport, "p2").await);
     let mut ticks = join(&transport, "sync").await;
     let mut sync = TimeSync::new(Duration::from_secs(10));
@@ -45,7 +45,7 @@ async fn a_producer_that_expires_is_fenced_and_the_tick_moves() {
     tokio::time::advance(Duration::from_secs(11)).await;
     first.produce(pack([11, 12])).await.unwrap();
     sync.report(a, Timestamp(20), now()).unwrap();
-    assert_eq!(sync.expire(now()), [b]);
+    assert_eq!(sync.expire(now()), [b.into()]);
     assert_eq!(sync.tick(), None, "it might still write");
     let stood = fence(&transport, of("p2"), &AB).await.unwrap();
     assert_eq!((stood.last["a"], stood.last["b"]), (1, 1));

@@ -178,7 +178,7 @@ async fn the_broker_may_store_what_was_sent_again_much_later() {
 #[tokio::test]
 async fn what_is_in_flight_is_bounded() {
     let flaky = flaky().await;
-    let small = config().with_in_flight(1000);
+    let small = config().with_window_bytes(1000);
     let (mut stream, _) = open(&flaky.arc(), small).await.unwrap();
     flaky.hold.send_replace(true);
     let mut receipts = Vec::new();

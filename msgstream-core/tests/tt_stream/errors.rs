@@ -41,7 +41,7 @@ async fn an_error_of_a_reader_names_its_channel_and_the_next_call_goes_on() {
 #[tokio::test]
 async fn many_errors_lose_and_repeat_nothing() {
     let rig = rig().await;
-    let config = at_once().with_batch(3);
+    let config = at_once().with_max_records(3);
     let wanted = times(&to_end(&mut consuming(rig.shared(), &["a", "b"], config).await).await);
     let mut stream = consuming(rig.shared(), &["a", "b"], config).await;
     let (mut packs, mut errors) = (Vec::new(), 0);

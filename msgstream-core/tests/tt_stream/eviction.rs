@@ -33,8 +33,10 @@ async fn rig() -> (Rig, Vec<MsgPack>) {
 async fn ahead(rig: &Rig, fast: usize) -> (TtMsgStream, Arc<Semaphore>, Arc<Semaphore>) {
     let (fast_gate, slow_gate) = (rig.gate("fast"), rig.gate("slow"));
     fast_gate.add_permits(fast);
-    let config =
-        ConsumerConfig::default().with_budget(BUDGET).with_batch(20).with_retry_for(Duration::ZERO);
+    let config = ConsumerConfig::default()
+        .with_budget_bytes(BUDGET)
+        .with_max_records(20)
+        .with_retry_for(Duration::ZERO);
     let mut stream = consuming(rig.shared(), &["fast", "slow"], config).await;
     let done = |stream: &TtMsgStream| {
         let status = stream.status();

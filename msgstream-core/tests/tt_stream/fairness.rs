@@ -21,7 +21,7 @@ async fn channels_are_read_while_one_is_slow() {
     let log = log(50);
     let rig = Rig::new(&[("a", &log), ("b", &log), ("slow", &log)]).await;
     let gate = rig.gate("slow");
-    let config = ConsumerConfig::default().with_batch(10);
+    let config = ConsumerConfig::default().with_max_records(10);
     let mut stream = consuming(rig.shared(), &["slow", "a", "b"], config).await;
     no_pack_yet(&mut stream).await;
     let status = stream.status();
@@ -45,7 +45,8 @@ async fn channels_that_always_have_something_take_turns() {
     let names = ["a", "b", "c", "d", "e"];
     let logs: Vec<_> = names.iter().map(|name| (*name, &*log)).collect();
     let rig = Rig::new(&logs).await;
-    let mut stream = consuming(rig.shared(), &names, ConsumerConfig::default().with_batch(1)).await;
+    let mut stream =
+        consuming(rig.shared(), &names, ConsumerConfig::default().with_max_records(1)).await;
     assert_eq!(to_end(&mut stream).await.len(), 101);
     let reads = rig.plan().reads.clone();
     for name in names {

@@ -15,7 +15,7 @@ use crate::{consuming, no_pack_yet, once, to_end};
 const IDLE: Duration = Duration::from_secs(10);
 
 fn idling() -> ConsumerConfig {
-    ConsumerConfig::default().with_late(LatePolicy::Deliver).with_idle(IDLE)
+    ConsumerConfig::default().with_late_policy(LatePolicy::Deliver).with_idle_after(IDLE)
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,7 @@ async fn a_channel_that_is_paused_isnt_silent() {
     ahead.push(End(1001));
     let rig = Rig::new(&[("ahead", &ahead), ("behind", &[Msg(1), End(1001)])]).await;
     let gate = rig.gate("behind");
-    let config = idling().with_budget(40 * (Record::OVERHEAD + 100));
+    let config = idling().with_budget_bytes(40 * (Record::OVERHEAD + 100));
     let mut stream = consuming(rig.shared(), &["ahead", "behind"], config).await;
     assert!(timeout(20 * IDLE, stream.consume()).await.is_err());
     let status = stream.status();
@@ -76,7 +76,7 @@ async fn an_idle_channel_is_read_however_much_it_holds() {
     // So much that there is little room left, without a tick.
     let messages: Vec<Entry> = (0..74).map(|n| Msg(100 + n)).collect();
     let rig = Rig::new(&[("a", &messages)]).await;
-    let config = idling().with_budget(100 * (Record::OVERHEAD + 100));
+    let config = idling().with_budget_bytes(100 * (Record::OVERHEAD + 100));
     let mut stream = consuming(rig.shared(), &["a"], config).await;
     assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
     assert_eq!(stream.status().merge.channels[0].state, ChannelState::Idle);
@@ -104,9 +104,9 @@ async fn an_idle_channel_is_read_even_where_the_budget_is_used_up() {
     let messages: Vec<Entry> = (0..50).map(|n| Msg(100 + n)).collect();
     let rig = Rig::new(&[("a", &messages)]).await;
     let cost = Record::OVERHEAD + 100;
-    let mut stream = consuming(rig.shared(), &["a"], idling().with_budget(100 * cost)).await;
+    let mut stream = consuming(rig.shared(), &["a"], idling().with_budget_bytes(100 * cost)).await;
     assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
-    stream.set_budget(40 * cost);
+    stream.set_budget_bytes(40 * cost);
     assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
     write(&rig, "a", &[Tick(500)]).await;
     assert_eq!(stream.consume().await.unwrap().unwrap().msgs.len(), 50);
@@ -119,12 +119,12 @@ async fn a_budget_that_is_too_small_is_told_while_several_channels_are_idle() {
     log.push(Tick(500));
     let silent: &[Entry] = &[Tick(5)];
     let rig = Rig::new(&[("a", silent), ("b", silent), ("c", silent), ("full", &log)]).await;
-    let config = idling().with_budget(40 * (Record::OVERHEAD + 100));
+    let config = idling().with_budget_bytes(40 * (Record::OVERHEAD + 100));
     let mut stream = consuming(rig.shared(), &["a", "b", "c", "full"], config).await;
     assert_eq!(stream.consume().await.unwrap().unwrap().end_ts.0, 5);
     let refused = timeout(20 * IDLE, stream.consume()).await.expect("it is told");
     assert!(matches!(refused, Err(Error::WindowTooLarge { .. })), "{refused:?}");
-    stream.set_budget(400 * (Record::OVERHEAD + 100));
+    stream.set_budget_bytes(400 * (Record::OVERHEAD + 100));
     let pack = timeout(20 * IDLE, stream.consume()).await.unwrap().unwrap().unwrap();
     assert_eq!((pack.end_ts.0, pack.msgs.len()), (500, 100));
 }
@@ -132,7 +132,7 @@ async fn a_budget_that_is_too_small_is_told_while_several_channels_are_idle() {
 #[tokio::test(start_paused = true)]
 async fn a_silence_of_any_length_may_be_asked_for() {
     let rig = Rig::new(&[("a", &[Msg(1), Tick(5)])]).await;
-    let mut stream = consuming(rig.shared(), &["a"], idling().with_idle(Duration::MAX)).await;
+    let mut stream = consuming(rig.shared(), &["a"], idling().with_idle_after(Duration::MAX)).await;
     stream.consume().await.unwrap();
     assert!(timeout(5 * IDLE, stream.consume()).await.is_err());
 }
@@ -141,7 +141,7 @@ async fn a_silence_of_any_length_may_be_asked_for() {
 async fn late_records_cant_become_errors_where_channels_may_be_idle() {
     let rig = Rig::new(&[("a", &[Msg(1), Tick(5)])]).await;
     let mut stream = consuming(rig.shared(), &["a"], idling()).await;
-    let refused = stream.set_late(LatePolicy::Error);
+    let refused = stream.set_late_policy(LatePolicy::Error);
     assert!(matches!(refused, Err(Error::Config { .. })), "{refused:?}");
     assert_eq!(stream.consume().await.unwrap().unwrap().msgs.len(), 1);
 }

@@ -47,9 +47,11 @@ async fn channels_that_cant_be_added_are_named() {
 async fn configurations_that_contradict_themselves_are_refused() {
     let rig = rig().await;
     for config in [
-        ConsumerConfig::default().with_budget(0),
-        ConsumerConfig::default().with_align(std::time::Duration::ZERO),
-        ConsumerConfig::default().with_idle(std::time::Duration::ZERO).with_late(LatePolicy::Error),
+        ConsumerConfig::default().with_budget_bytes(0),
+        ConsumerConfig::default().with_align_to(std::time::Duration::ZERO),
+        ConsumerConfig::default()
+            .with_idle_after(std::time::Duration::ZERO)
+            .with_late_policy(LatePolicy::Error),
     ] {
         let refused = TtMsgStream::new(rig.shared(), config);
         assert!(matches!(refused, Err(Error::Config { .. })), "{refused:?}");
@@ -117,7 +119,7 @@ async fn resuming_drops_the_reads_in_flight() {
     let rig = rig().await;
     let config = ConsumerConfig::default();
     let packs = to_end(&mut consuming(rig.shared(), &["a", "b"], config).await).await;
-    let mut stream = consuming(rig.shared(), &["a", "b"], config.with_batch(2)).await;
+    let mut stream = consuming(rig.shared(), &["a", "b"], config.with_max_records(2)).await;
     stream.consume().await.unwrap().unwrap();
     let gate = rig.gate("b");
     no_pack_yet(&mut stream).await;

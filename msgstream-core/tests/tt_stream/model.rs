@@ -110,7 +110,7 @@ impl Run {
     fn note(&mut self, pack: Result<Option<MsgPack>, Error>) {
         match pack {
             Ok(pack) => self.packs.extend(pack),
-            Err(Error::WindowTooLarge { .. }) => self.stream.set_budget(PLENTY),
+            Err(Error::WindowTooLarge { .. }) => self.stream.set_budget_bytes(PLENTY),
             Err(error) => panic!("{error}"),
         }
     }
@@ -168,9 +168,9 @@ async fn check(case: Case) -> (Vec<Same>, Vec<Same>) {
     rig.plan().failures = case.failures.into();
     let transport = rig.shared();
     let config = ConsumerConfig::default()
-        .with_late(case.late)
-        .with_batch(case.batch)
-        .with_budget(case.budget)
+        .with_late_policy(case.late)
+        .with_max_records(case.batch)
+        .with_budget_bytes(case.budget)
         .with_retry_for(Duration::MAX);
     let stream = consuming(transport.clone(), &NAMES, config).await;
     let mut run = Run { transport, config, stream, packs: Vec::new() };
@@ -188,7 +188,7 @@ async fn check(case: Case) -> (Vec<Same>, Vec<Same>) {
         run.note(pack);
     }
     rig.plan().failures.clear();
-    let whole = ConsumerConfig::default().with_late(case.late);
+    let whole = ConsumerConfig::default().with_late_policy(case.late);
     let mut stream = consuming(run.transport, &NAMES, whole).await;
     let mut at_once = Vec::new();
     while at_once.last().is_none_or(|pack: &MsgPack| pack.end_ts.0 < LAST) {

@@ -31,7 +31,7 @@ async fn rig() -> (Rig, Vec<MsgPack>) {
 }
 
 fn config() -> ConsumerConfig {
-    ConsumerConfig::default().with_batch(4)
+    ConsumerConfig::default().with_max_records(4)
 }
 
 fn same(got: &[MsgPack], wanted: &[MsgPack]) {
@@ -90,7 +90,8 @@ async fn the_status_says_which_channel_is_away_since_when_and_why() {
     assert_eq!((&*outage.channel, outage.since), ("b", 10 * SECOND));
     assert!(outage.failures > 10, "{outage}");
     assert!(outage.error.contains("no leader"), "{outage}");
-    let line = format!("`b` can't be read for 10.0 s ({} tries): read of", outage.failures);
+    let line =
+        format!("channel `b` could not be read for 10.0 s ({} attempts): read of", outage.failures);
     assert!(status.to_string().contains(&line), "{status}");
     // Also once the caller was told, until it is over.
     stream.consume().await.unwrap_err();
@@ -206,7 +207,8 @@ async fn packs_that_dont_need_the_channel_come_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_cant_be_read_isnt_silent() {
     let idle = 10 * SECOND;
-    let config = ConsumerConfig::default().with_late(LatePolicy::Deliver).with_idle(idle);
+    let config =
+        ConsumerConfig::default().with_late_policy(LatePolicy::Deliver).with_idle_after(idle);
     let rig = Rig::new(&[("a", &[Msg(1), Tick(5), End(9)]), ("b", &[])]).await;
     let mut stream = consuming(rig.shared(), &["a", "b"], config).await;
     // Silent for a while, but not for long enough.

@@ -85,7 +85,7 @@ impl Consumer<'_> {
         stream.start()?;
         let passed = |channel: &String| world.sim.cursor(channel, SUBSCRIPTION).is_some();
         self.life.stray = checkpoint.is_none() && world.plan.channels.iter().any(passed);
-        let mut budget = world.plan.consumer.budget;
+        let mut budget = world.plan.consumer.budget_bytes;
         let mut joins = Joins::new(&world.plan, checkpoint.as_ref());
         loop {
             match joins.join(&world.plan, &mut stream, Some(SUBSCRIPTION)).await {
@@ -131,7 +131,7 @@ impl Consumer<'_> {
                 }
                 Err(Error::WindowTooLarge { .. }) => {
                     budget *= 2;
-                    stream.set_budget(budget);
+                    stream.set_budget_bytes(budget);
                 }
                 Err(Error::TickTooFar { channel, position, .. }) => {
                     stream.ignore_tick(&channel, position)?;

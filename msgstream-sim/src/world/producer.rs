@@ -66,7 +66,7 @@ async fn produce(
     let config = SessionConfig::new(&*plan.id)
         .with_home(&*plan.home)
         .with_retry_for(retry_for)
-        .with_in_flight(rng.range(1..20_000) as usize);
+        .with_window_bytes(rng.range(1..20_000) as usize);
     let mut channels: Vec<_> = plan.channels.iter().map(String::as_str).collect();
     let (before, opened) = loop {
         if channels.is_empty() {

@@ -19,7 +19,7 @@ pub(crate) const ALL: &[Scenario] = list!["streams::idle":
 
 // Short, so that the scenarios are: how long it takes is never asserted.
 fn idling() -> ConsumerConfig {
-    delivering().with_idle(Duration::from_millis(50)).with_wait(Duration::from_millis(50))
+    delivering().with_idle_after(Duration::from_millis(50)).with_wait(Duration::from_millis(50))
 }
 
 /// A channel that is silent for long enough no longer holds packs back, and is counted.
@@ -80,7 +80,7 @@ pub async fn idleness_with_late_as_an_error_is_refused(
     _: &dyn Transport,
     harness: &dyn Harness,
 ) -> Verdict {
-    let config = ConsumerConfig::default().with_idle(Duration::from_secs(1));
+    let config = ConsumerConfig::default().with_idle_after(Duration::from_secs(1));
     let refused = TtMsgStream::new(harness.open().await?, config);
     ensure!(matches!(refused, Err(Error::Config { .. })), "the stream is {refused:?}");
     Ok(())

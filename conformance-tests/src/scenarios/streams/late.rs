@@ -41,15 +41,15 @@ pub async fn late_is_an_error_until_the_policy_changes(
     ensure_eq!(times(&first), expected([(5, &[1])]), "the pack before the late message");
     for _ in 0..3 {
         match stream.consume().await {
-            Err(Error::Late { channel, position, ts, floor }) => {
+            Err(Error::Late { channel, position, ts, watermark }) => {
                 let wanted = (stage.channels[0].clone(), positions[3], Timestamp(3), Timestamp(5));
-                ensure_eq!((channel, position, ts, floor), wanted, "the late message");
+                ensure_eq!((channel, position, ts, watermark), wanted, "the late message");
             }
             Err(error) => return Err(error.into()),
             Ok(pack) => return Err(Failure::new(format!("no error, but {pack:?}"))),
         }
     }
-    stream.set_late(LatePolicy::Deliver)?;
+    stream.set_late_policy(LatePolicy::Deliver)?;
     let rest = take(&mut stream, 2).await?;
     ensure_eq!(times(&rest), expected([(10, &[3, 7]), (15, &[12])]), "the packs after that");
     ensure_eq!(late(&rest[0]), [3], "what is flagged");
@@ -76,7 +76,7 @@ pub async fn late_messages_are_dropped_and_counted(
     _: &dyn Transport,
     harness: &dyn Harness,
 ) -> Verdict {
-    let config = ConsumerConfig::default().with_late(LatePolicy::Drop);
+    let config = ConsumerConfig::default().with_late_policy(LatePolicy::Drop);
     let mut stream = stage(harness).await?.consumer(config).await?;
     let packs = take(&mut stream, 3).await?;
     let wanted: [(u64, &[u64]); _] = [(5, &[1]), (10, &[6, 7]), (15, &[12])];

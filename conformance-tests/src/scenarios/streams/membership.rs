@@ -55,7 +55,7 @@ pub async fn a_silent_channel_is_waited_for_and_named(
     let mut stream = stage.consumer(quick()).await?;
     let packs = take(&mut stream, 1).await?;
     ensure_eq!(times(&packs), expected([(5, &[1, 2])]), "the pack before the silence");
-    let ahead = |floor: u64| move |c: &&_| is_at(c, floor);
+    let ahead = |watermark: u64| move |c: &&_| is_at(c, watermark);
     waits_until(&mut stream, |s| s.merge.channels.iter().filter(ahead(15)).count() == 2).await?;
     let status = stream.status();
     let named: Vec<_> = status.blocking.iter().map(|(name, _)| &**name).collect();
@@ -67,8 +67,8 @@ pub async fn a_silent_channel_is_waited_for_and_named(
     Ok(())
 }
 
-fn is_at(channel: &msgstream_core::merge::ChannelStatus, floor: u64) -> bool {
-    channel.floor.is_some_and(|f| f.0 == floor)
+fn is_at(channel: &msgstream_core::merge::ChannelStatus, watermark: u64) -> bool {
+    channel.watermark.is_some_and(|f| f.0 == watermark)
 }
 
 /// A channel that is added is in the packs from the next on; what it has from before is in none,

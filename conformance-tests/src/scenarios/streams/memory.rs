@@ -38,7 +38,8 @@ pub async fn a_fast_channel_waits_for_a_slow_one(
     }
     fast.push(End(2000));
     stage.write(0, &fast).await?;
-    let config = ConsumerConfig::default().with_budget(BUDGET).with_wait(Duration::from_millis(10));
+    let config =
+        ConsumerConfig::default().with_budget_bytes(BUDGET).with_wait(Duration::from_millis(10));
     let mut stream = stage.consumer(config).await?;
     waits_until(&mut stream, |s| s.merge.channels.iter().any(is_paused)).await?;
     let slow: Vec<_> = (1..=100).flat_map(|n| [Msg(n * 10 - 5), Tick(n * 10)]).collect();
@@ -78,7 +79,8 @@ pub async fn a_large_window_makes_room_by_reading_again(
     };
     // Small windows, and such that don't fit beside what was read of the others.
     stage.write(0, &log(10, 5)).await?;
-    let config = ConsumerConfig::default().with_budget(BUDGET).with_wait(Duration::from_millis(10));
+    let config =
+        ConsumerConfig::default().with_budget_bytes(BUDGET).with_wait(Duration::from_millis(10));
     let mut stream = stage.consumer(config).await?;
     waits_until(&mut stream, |s| s.merge.channels.iter().any(is_paused)).await?;
     stage.write(1, &log(200, 140)).await?;
@@ -106,7 +108,7 @@ pub async fn a_window_over_the_budget_is_refused_and_nothing_is_lost(
     stage.write(0, &[Msg(1), Tick(5)]).await?;
     stage.write(0, &window).await?;
     stage.write(0, &[End(1000)]).await?;
-    let mut stream = stage.consumer(ConsumerConfig::default().with_budget(BUDGET)).await?;
+    let mut stream = stage.consumer(ConsumerConfig::default().with_budget_bytes(BUDGET)).await?;
     let mut packs = Vec::new();
     let mut refused = 0;
     while refused < 3 {
@@ -122,7 +124,7 @@ pub async fn a_window_over_the_budget_is_refused_and_nothing_is_lost(
         }
     }
     ensure_eq!(packs.len(), 1, "the packs before the large one");
-    stream.set_budget(1 << 20);
+    stream.set_budget_bytes(1 << 20);
     packs.extend(next(&mut stream).await?);
     ensure_eq!(ids(&packs), (0..501).collect::<Vec<_>>(), "the messages");
     match next(&mut stream).await? {

@@ -71,7 +71,7 @@ pub async fn ticks_need_not_line_up(_: &dyn Transport, harness: &dyn Harness) ->
         [(1, &[1, 1]), (2, &[2, 2]), (3, &[3, 3]), (4, &[4]), (5, &[5])];
     ensure_eq!(times(&packs), expected(wanted), "the packs");
     waits_until(&mut stream, |status| {
-        status.merge.channels.iter().any(|c| c.floor.is_some_and(|floor| floor.0 == 6))
+        status.merge.channels.iter().any(|c| c.watermark.is_some_and(|watermark| watermark.0 == 6))
     })
     .await?;
     stage.write(0, &[Tick(7)]).await?;
@@ -144,7 +144,7 @@ pub async fn the_order_of_writing_changes_nothing(
     }
     let beforehand = first.all(ConsumerConfig::default()).await?;
     let second = Stage::new(harness, logs.len()).await?;
-    let mut stream = second.consumer(ConsumerConfig::default().with_batch(2)).await?;
+    let mut stream = second.consumer(ConsumerConfig::default().with_max_records(2)).await?;
     let longest = logs.iter().map(Vec::len).max().unwrap_or_default();
     let writing = async {
         for n in 0..longest {
@@ -175,7 +175,7 @@ pub async fn the_size_of_reads_changes_nothing(
     let stage = written(harness).await?;
     let packs = stage.all(ConsumerConfig::default()).await?;
     for batch in [1, 2, 7] {
-        let again = stage.all(ConsumerConfig::default().with_batch(batch)).await?;
+        let again = stage.all(ConsumerConfig::default().with_max_records(batch)).await?;
         same(&again, &packs, &format!("packs of reads of {batch}"))?;
     }
     Ok(())
@@ -189,7 +189,7 @@ pub async fn cancelling_consume_at_every_poll_changes_nothing(
     let stage = written(harness).await?;
     let packs = stage.all(ConsumerConfig::default()).await?;
     for polls in 1..4 {
-        let mut stream = stage.consumer(ConsumerConfig::default().with_batch(polls)).await?;
+        let mut stream = stage.consumer(ConsumerConfig::default().with_max_records(polls)).await?;
         let mut again = Vec::new();
         loop {
             match cancelled_after(polls, next(&mut stream)).await {
@@ -208,7 +208,7 @@ pub async fn cancelling_consume_at_every_poll_changes_nothing(
 pub async fn two_readers_get_identical_packs(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = written(harness).await?;
     let other = harness.open().await?;
-    let mut second = TtMsgStream::new(other, ConsumerConfig::default().with_batch(3))?;
+    let mut second = TtMsgStream::new(other, ConsumerConfig::default().with_max_records(3))?;
     second.create_consumers(None, &stage.names(), Start::Earliest).await?;
     second.start()?;
     let mut first = stage.consumer(ConsumerConfig::default()).await?;
@@ -241,11 +241,11 @@ pub async fn a_grid_aligns_ticks(_: &dyn Transport, harness: &dyn Harness) -> Ve
         ],
     )
     .await?;
-    let config = ConsumerConfig::default().with_align(Duration::from_millis(10));
+    let config = ConsumerConfig::default().with_align_to(Duration::from_millis(10));
     let packs = take(&mut stage.consumer(config).await?, 3).await?;
     let (first, second) = ([ms(2), ms(4), ms(9), ms(10)], [ms(11), ms(20)]);
     let wanted = expected([(0, &[]), (ms(10), &first), (ms(20), &second)]);
-    ensure_eq!(times(&packs), wanted, "the packs on a grid of 10 ms");
+    ensure_eq!(times(&packs), wanted, "the packs on a interval of 10 ms");
     Ok(())
 }
 
@@ -260,7 +260,7 @@ pub async fn a_channel_without_ticks_gets_them_from_its_data(
     )
     .await?;
     let mut stream = TtMsgStream::new(stage.transport.clone(), ConsumerConfig::default())?;
-    let synthetic = TickSource::Synthetic { delay: 3, grid: 5 };
+    let synthetic = TickSource::Synthetic { delay: 3, interval: 5 };
     stream.add_channel(None, &stage.channels[0], Start::Earliest, synthetic).await?;
     stream.create_consumers(None, &[&stage.channels[1]], Start::Earliest).await?;
     stream.start()?;

@@ -231,5 +231,5 @@ pub(super) fn same(got: &[MsgPack], wanted: &[MsgPack], what: &str) -> Verdict {
 
 /// What happens to late records, where they are no error.
 pub(super) fn delivering() -> ConsumerConfig {
-    ConsumerConfig::default().with_late(LatePolicy::Deliver)
+    ConsumerConfig::default().with_late_policy(LatePolicy::Deliver)
 }

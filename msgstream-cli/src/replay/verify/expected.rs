@@ -69,11 +69,11 @@ impl Expected {
                 continue;
             };
             let ms = row.ts.physical_ms();
-            let floor = ticks.last;
+            let watermark = ticks.last;
             if let Some(tick) = ticks.after(ms) {
                 this.ticks.push(at(tick));
             }
-            let late = floor.is_some_and(|floor| ms <= floor);
+            let late = watermark.is_some_and(|watermark| ms <= watermark);
             this.late += u64::from(late);
             if late && rule.drop_late {
                 this.dropped += 1;
@@ -82,7 +82,7 @@ impl Expected {
             this.rows.push(ExpectedRow {
                 hash: hash_row(row.columns.iter().map(String::as_str).zip(row.fields.iter())),
                 ts: row.ts,
-                eff: floor.filter(|_| late).map_or(row.ts, |floor| at(floor).next()),
+                eff: watermark.filter(|_| late).map_or(row.ts, |watermark| at(watermark).next()),
                 channel: (hash_str(row.key) as usize % channels) as u32,
                 place: row.place,
             });

@@ -1,4 +1,4 @@
-//! Reading, merging, waiting: what goes on until there is a pack.
+//! Reads and merges until there is a pack.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use crate::planted::{Bug, planted};
 use crate::record::{Timestamp, TimestampError};
 use crate::transport::{Limit, ReadBatch, TransportError};
 
-/// How long the stream waits before it says in the log what it waits for.
+/// After how long without a pack a warning is logged.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Aligned {
@@ -31,12 +31,12 @@ impl Aligned {
             match self.reads.next().await {
                 Some(Event::Read(done)) => self.take(done)?,
                 Some(Event::Rested { slot, generation }) => {
-                    // Or else the channel was removed.
+                    // Otherwise the channel was removed.
                     if self.input(slot, generation).is_some() {
                         self.park(slot);
                     }
                 }
-                // Nothing can be read because of what was refused: that is tried again.
+                // Nothing can be read because records were refused: those are tried again.
                 None => {
                     self.recheck = true;
                     tokio::task::yield_now().await;
@@ -45,7 +45,7 @@ impl Aligned {
         }
     }
 
-    /// Reads every channel that may be read.
+    /// Starts a read on every channel that may be read.
     fn start_reads(&mut self) -> Result<()> {
         let mut index = if std::mem::take(&mut self.recheck) { 0 } else { self.checked };
         self.checked = 0;
@@ -60,7 +60,7 @@ impl Aligned {
         Ok(())
     }
 
-    /// Reads a channel if it may be read; says whether it no longer waits for that.
+    /// Starts a read on a channel if it may be read. Returns whether it no longer waits for that.
     fn start_read(&mut self, slot: Slot) -> Result<bool> {
         let Some(input) = &mut self.inputs[slot.index()] else { return Ok(true) };
         if input.refused.is_some() {
@@ -69,15 +69,16 @@ impl Aligned {
         let mut bytes = self.merge.reserve(slot);
         while bytes == 0 {
             if !self.merge.blocks(slot) {
-                // Paused: neither silence counts nor the time of an outage.
+                // Paused: neither the time of a silence nor that of an outage counts.
                 if let Some(input) = &mut self.inputs[slot.index()] {
                     input.silent_since = None;
                     input.tries.rest();
                 }
                 return Ok(false);
             }
-            // One that packs wait for only waits for its turn, and a read will tell whether
-            // something came meanwhile. Were its silence forgotten, it might never be idle.
+            // A channel that packs wait for only waits for its turn, and a read will find out
+            // whether something came meanwhile. If its silence was forgotten, it might never become
+            // idle.
             match self.merge.relieve(slot) {
                 Ok(Some(eviction)) => {
                     let Some(evicted) = &mut self.inputs[eviction.slot.index()] else { continue };
@@ -93,7 +94,7 @@ impl Aligned {
             }
             bytes = self.merge.reserve(slot);
             if bytes == 0 && self.reads.in_flight() > 0 {
-                // There will be room when reads in flight are over.
+                // There will be room when reads in flight are done.
                 self.recheck = true;
                 return Ok(false);
             }
@@ -101,10 +102,10 @@ impl Aligned {
         let Some(input) = &mut self.inputs[slot.index()] else { return Ok(true) };
         let Some(reader) = input.reader.take() else { return Ok(true) };
         let mut limit =
-            Limit::default().with_records(self.config.batch).with_wait(self.config.wait);
+            Limit::default().with_records(self.config.max_records).with_wait(self.config.wait);
         limit.bytes = bytes;
-        if let (Some(idle), Some(since)) = (self.config.idle, input.silent_since) {
-            // Back in time to find that the channel is idle.
+        if let (Some(idle), Some(since)) = (self.config.idle_after, input.silent_since) {
+            // Returns in time to find that the channel is idle.
             let left = since.saturating_add(idle).saturating_sub(self.reads.polled());
             limit.wait = limit.wait.min(left.max(Duration::from_millis(1)));
         }
@@ -113,10 +114,10 @@ impl Aligned {
         Ok(true)
     }
 
-    /// Takes what a read brought.
+    /// Handles a read that is done.
     fn take(&mut self, done: Done) -> Result<()> {
         let slot = done.slot;
-        // A read of a channel that was removed.
+        // There is no input if the channel was removed.
         let Some(input) = self.input(slot, done.generation) else { return Ok(()) };
         input.reader = Some(done.reader);
         let discard = std::mem::take(&mut input.discard);
@@ -143,14 +144,14 @@ impl Aligned {
         }
     }
 
-    /// Reads the channel again after a pause, if time can help and there is some left.
+    /// Reads the channel again after a pause, if the error is temporary and there is time left.
     fn failed(&mut self, slot: Slot, error: TransportError) -> Result<()> {
         let (now, limit) = (self.reads.polled(), self.config.retry_for);
         let (Some(input), Some(name)) = (&mut self.inputs[slot.index()], self.merge.name(slot))
         else {
             return Ok(());
         };
-        // It isn't known to be caught up.
+        // It is no longer known to be caught up.
         input.silent_since = None;
         match input.tries.failed(name, error, now, limit) {
             Ok(pause) => {
@@ -182,10 +183,10 @@ impl Aligned {
             input.silent_since = None;
         }
         let idle =
-            |since| self.config.idle.is_some_and(|idle| polled.saturating_sub(since) >= idle);
+            |since| self.config.idle_after.is_some_and(|idle| polled.saturating_sub(since) >= idle);
         let silent = batch.records.is_empty() && input.silent_since.is_some_and(idle);
         if silent {
-            // From here on a silence begins anew: the next reads wait as long as any.
+            // From here on a new silence begins: the next reads wait as long as any other.
             input.silent_since = None;
         }
         if let Some(ahead) = self.config.max_tick_ahead {
@@ -204,7 +205,7 @@ impl Aligned {
         Ok(())
     }
 
-    /// Reads the channel again where it may be read now, else later.
+    /// Queues the channel for another read, unless it has ended.
     fn park(&mut self, slot: Slot) {
         if self.merge.is_ended(slot) {
             if let Some(input) = &mut self.inputs[slot.index()] {
@@ -215,7 +216,7 @@ impl Aligned {
         self.parked.push(slot);
     }
 
-    /// Offers the merge again what it refused.
+    /// Pushes the records again that the merge refused.
     fn retry_refused(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.refused) {
             return Ok(());
@@ -245,7 +246,7 @@ impl Aligned {
 
 fn clock_plus(ahead: Duration) -> Timestamp {
     let limit = SystemTime::now().checked_add(ahead);
-    // Past the end of time there is no bound, and a clock before 1970 lets nothing pass.
+    // Past the end of time there is no bound, and a clock before 1970 accepts no tick.
     limit.map_or(Timestamp::MAX, |limit| match Timestamp::from_system_time(limit) {
         Ok(limit) => limit,
         Err(TimestampError::BeforeEpoch { .. }) => Timestamp::MIN,

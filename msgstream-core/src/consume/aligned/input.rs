@@ -1,4 +1,4 @@
-//! One channel of a stream, and the reads that are on their way.
+//! The channels of a consumer, and the reads in flight.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use crate::merge::Slot;
 use crate::record::{Position, Record};
 use crate::transport::{ChannelReader, Limit, ReadBatch, Result, Start};
 
-/// One channel of a stream.
+/// One channel of a consumer.
 #[derive(Debug)]
 pub(super) struct Input {
-    /// Tells reads of this channel from those of an earlier one in the same slot.
+    /// Distinguishes reads of this channel from those of an earlier one in the same slot.
     pub(super) generation: u64,
     /// The reader, unless a read in flight has it.
     pub(super) reader: Option<Box<dyn ChannelReader>>,
     pub(super) tries: Tries,
     pub(super) cursor: Cursor,
-    /// How far the cursor was moved.
+    /// Where the cursor was moved to.
     pub(super) acked: Option<Position>,
-    /// Where the reader must go before it reads: its records were given up.
+    /// Where the reader must seek before it reads: its buffered records were evicted.
     pub(super) back_to: Option<Position>,
-    /// What the read in flight brings was given up.
+    /// The records of the read in flight are evicted.
     pub(super) discard: bool,
-    /// What the merge refused, and where reading goes on after it.
+    /// The records that the merge refused, and where reading continues after them.
     pub(super) refused: Option<(Vec<Record>, Position)>,
-    /// Since when the channel is caught up and silent, on the stream's clock.
+    /// Since when the channel is caught up and silent, on the clock of [`Reads::polled`].
     pub(super) silent_since: Option<Duration>,
-    /// When the channel last brought a record, or was added.
+    /// When the channel last had a record, or was added.
     pub(super) heard: Instant,
 }
 
@@ -42,24 +42,24 @@ pub(super) struct Done {
     pub(super) slot: Slot,
     pub(super) generation: u64,
     pub(super) reader: Box<dyn ChannelReader>,
-    /// Where the reader should have gone first, and didn't.
+    /// Where the reader should have sought first, if that failed.
     pub(super) back_to: Option<Position>,
     pub(super) batch: Result<ReadBatch>,
 }
 
-/// What there is to wait for.
+/// What [`Reads::next`] waits for.
 pub(super) enum Event {
     Read(Done),
-    /// A channel that failed may be tried again.
+    /// The pause of a channel that failed is over.
     Rested {
         slot: Slot,
         generation: u64,
     },
 }
 
-/// Reads in flight. Each owns its reader, so that a dropped [`Reads::next`] drops no read; only
-/// those that were woken are polled, in the order in which they were. Beside them the pauses of
-/// channels that failed, whose readers stay where they are.
+/// The reads in flight, and the pauses of channels that failed. A read owns its reader, so dropping
+/// [`Reads::next`] drops no read. Only reads that were woken are polled, in the order in which they
+/// were.
 #[derive(Default)]
 pub(super) struct Reads {
     events: FuturesUnordered<BoxFuture<'static, Event>>,
@@ -103,7 +103,8 @@ impl Reads {
         Some(event)
     }
 
-    /// How long reads and pauses were waited for: a clock that stands still while nobody polls.
+    /// Returns for how long reads and pauses were awaited. This clock stands still while nobody
+    /// polls.
     pub(super) const fn polled(&self) -> Duration {
         self.clock.now()
     }

@@ -1,4 +1,4 @@
-//! [`Aligned`]: the merge, driven over any transport.
+//! [`Aligned`]: drives the merge over any transport.
 
 mod drive;
 mod input;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use self::input::{Input, Reads};
 use super::open::{Begin, Opened, open};
-use super::outage::{Tries, ride_out};
+use super::outage::{Tries, with_retries};
 use super::{ConsumerConfig, ConsumerStatus};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
@@ -21,8 +21,8 @@ use crate::message::MsgPack;
 use crate::planted::{Bug, planted};
 use crate::transport::{AT_A_TIME, Start, Transport};
 
-/// Reads many channels as one stream of packs: what a consumer and a stream have in common. It may
-/// have no channels at all.
+/// Reads many channels as one stream of packs: what [`Consumer`](crate::Consumer) and
+/// [`TtMsgStream`](crate::TtMsgStream) have in common. It may have no channels at all.
 #[derive(Debug)]
 pub(crate) struct Aligned {
     transport: Arc<dyn Transport>,
@@ -32,9 +32,9 @@ pub(crate) struct Aligned {
     reads: Reads,
     /// Channels without a read in flight.
     parked: Vec<Slot>,
-    /// So many of the parked channels had no room when they were last asked.
+    /// How many of the parked channels had no room at the last check.
     checked: usize,
-    /// They may have room again.
+    /// They may have room now.
     recheck: bool,
     /// The merge refused records of a channel.
     refused: bool,
@@ -74,7 +74,7 @@ impl Aligned {
         if let Some(twice) =
             channels.iter().find(|c| self.merge.slot(c).is_some() || !names.insert(**c))
         {
-            let reason = format!("channel `{twice}` is there already; a stream has it once");
+            let reason = format!("channel `{twice}` is read already: name it once");
             return Err(Error::Config { reason });
         }
         let channels = channels.iter().map(|channel| (*channel, Begin::CursorOr(start)));
@@ -86,7 +86,7 @@ impl Aligned {
         Ok(())
     }
 
-    /// Takes a channel out, and returns a checkpoint of it alone.
+    /// Removes a channel and returns a checkpoint of it alone.
     pub(crate) fn remove(&mut self, channel: &str) -> Result<Checkpoint> {
         let slot = self.slot(channel)?;
         self.inputs[slot.index()] = None;
@@ -95,7 +95,7 @@ impl Aligned {
         Ok(self.merge.remove(slot))
     }
 
-    /// Goes to a checkpoint: its channels take the place of those that are there.
+    /// Moves to a checkpoint: its channels replace those that are read.
     pub(crate) async fn resume(
         &mut self,
         subscription: Option<&str>,
@@ -138,7 +138,7 @@ impl Aligned {
         Ok(())
     }
 
-    /// Begins to count the time without a pack.
+    /// Starts counting the time without a pack.
     pub(crate) fn begin(&mut self) {
         self.last_pack = Instant::now();
     }
@@ -178,8 +178,8 @@ impl Aligned {
         self.merge.checkpoint()
     }
 
-    /// Moves the cursors of the channels that have one to a checkpoint. Channels that are gone are
-    /// passed over.
+    /// Moves the cursors of the channels that have one to a checkpoint. Channels that are no longer
+    /// read are skipped.
     pub(crate) async fn ack(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let retry_for = self.config.retry_for;
         let mut acks = Vec::new();
@@ -193,7 +193,7 @@ impl Aligned {
             }
             if input.acked < Some(before) {
                 let ack = async move {
-                    let acked = ride_out(retry_for, channel, || cursor.ack(before)).await;
+                    let acked = with_retries(retry_for, channel, || cursor.ack(before)).await;
                     (slot, before, acked)
                 };
                 acks.push(ack.boxed());
@@ -216,12 +216,12 @@ impl Aligned {
         channels.find(|channel| without(channel)).map(|channel| &**channel)
     }
 
-    /// Returns a channel's input. There is none after [`stop`](Self::stop), too.
+    /// Returns a channel's input; `None` after [`stop`](Self::stop).
     fn input_of(&self, channel: &str) -> Option<&Input> {
         self.inputs.get(self.merge.slot(channel)?.index())?.as_ref()
     }
 
-    /// Reads no more.
+    /// Stops reading.
     pub(crate) fn stop(&mut self) {
         self.inputs.clear();
         self.parked.clear();

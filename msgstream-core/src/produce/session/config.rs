@@ -1,4 +1,4 @@
-//! How a session behaves.
+//! The configuration of a session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::record::Timestamp;
 use crate::record::is_producer_id;
 
-/// Who produces, and what it does about failures.
+/// Configures the session of a producer: its id, its home channel, and how it handles failures.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,96 +19,133 @@ use crate::record::is_producer_id;
 pub struct SessionConfig {
     pub(super) producer: Arc<str>,
     pub(super) home: Arc<str>,
-    /// The home channel is nobody else's, and made where it is missing.
+    /// The home channel is the producer's own, and created if it is missing.
     pub(super) own_home: bool,
     pub(super) retry_for: Duration,
     pub(super) scan_since: Option<Timestamp>,
-    pub(super) in_flight: usize,
+    pub(super) window_bytes: usize,
 }
 
 impl SessionConfig {
-    /// Returns the configuration of a session of a producer. Its id is 1 to 64 letters, digits, `.`,
-    /// `_` and `-`, and stays the same when the producer starts again; opening refuses any other.
+    /// Returns the configuration of a session of this producer. Its id is 1 to 64 letters, digits,
+    /// `.`, `_` and `-`, and stays the same when the producer restarts. Opening refuses any other.
     ///
-    /// The home channel is where starters of the session meet. It is the id with `.home` after it,
-    /// and is created if it is missing, unless [`with_home`](Self::with_home) names another one.
+    /// The home channel decides which of two sessions of a producer is the newer one. It is the id
+    /// with `.home` after it, and is created if it is missing, unless
+    /// [`with_home`](Self::with_home) names another one.
     ///
-    /// A record is tried again for a minute, and 4 MiB may be in flight on each channel.
+    /// A record is sent again for up to a minute, and 4 MiB may be in flight on each channel.
+    ///
+    /// ```
+    /// # use msgstream_core::produce::SessionConfig;
+    /// let config = SessionConfig::new("billing-3");
+    /// assert_eq!(config.home(), "billing-3.home");
+    /// ```
     #[must_use]
     pub fn new(producer: impl Into<Arc<str>>) -> Self {
         let producer = producer.into();
         let home = format!("{producer}.home").into();
         let retry_for = Duration::from_secs(60);
-        Self { producer, home, own_home: true, retry_for, scan_since: None, in_flight: 4 << 20 }
+        Self { producer, home, own_home: true, retry_for, scan_since: None, window_bytes: 4 << 20 }
     }
 
-    /// Sets the home channel, which has to be there: always the same one. One of its own, without
-    /// messages, is best: it stays small, so that opening and confirming read little. It must not be
-    /// deleted while there are records of the session elsewhere.
+    /// Sets the home channel, which must exist. Use the same one at every start. A channel without
+    /// messages is best: it stays small, so opening and confirming read little. It must not be
+    /// deleted while other channels have records of the producer.
+    ///
+    /// ```
+    /// # use msgstream_core::produce::SessionConfig;
+    ///
+    /// let config = SessionConfig::new("billing-3").with_home("billing.home");
+    /// assert_eq!(config.home(), "billing.home");
+    /// ```
     #[must_use]
     pub fn with_home(mut self, channel: impl Into<Arc<str>>) -> Self {
         (self.home, self.own_home) = (channel.into(), false);
         self
     }
 
-    /// Refuses what no session can be opened with.
+    /// Checks the producer's id and the window.
     pub(super) fn check(&self) -> Result<()> {
         let refused = if !is_producer_id(&self.producer) {
             let id = self.producer.escape_debug();
-            format!(
-                "`{id}` can't be a producer's id: it must be 1 to 64 letters, digits, `.`, `_`, `-`"
-            )
-        } else if self.in_flight == 0 {
-            "with 0 bytes in flight a session can't write: allow more".to_owned()
+            format!("`{id}` is not a producer id: use 1 to 64 letters, digits, `.`, `_`, `-`")
+        } else if self.window_bytes == 0 {
+            "the session's window is 0 bytes, so it can't write: set `window_bytes` to more"
+                .to_owned()
         } else {
             return Ok(());
         };
         Err(Error::Config { reason: refused })
     }
 
-    /// How long a record is tried again after its first failure, before the session gives up; and
-    /// how long opening may take.
+    /// Sets for how long a record is sent again after its first failure before the session gives
+    /// up, and how long opening may take. One minute unless set.
     ///
     /// It must be shorter than consumers remember a producer, see
-    /// [`ProducerLimits`](super::ProducerLimits): what is sent again later is delivered again.
+    /// [`ProducerLimits`](crate::consume::ProducerLimits): what is sent again later than that is
+    /// delivered twice.
+    ///
+    /// ```
+    /// # use msgstream_core::produce::SessionConfig;
+    ///
+    /// let config = SessionConfig::new("billing-3").with_retry_for(std::time::Duration::from_secs(20));
+    /// ```
     #[must_use]
     pub const fn with_retry_for(mut self, time: Duration) -> Self {
         self.retry_for = time;
         self
     }
 
-    /// A wall-clock time since when the producer surely wrote a tick or a base on each channel that
-    /// was acknowledged: opening reads the channels from there, not from their beginning. A base is
-    /// written at each opening, and with messages that are a minute or more after the last tick or
-    /// base. So it may be two minutes before the last message that the producer is known to have
-    /// written.
+    /// Sets a wall-clock time from which opening reads the channels, instead of from their
+    /// beginning.
     ///
-    /// It is a promise. Where nothing is found, or what is found is void, opening reads from the
-    /// beginning all the same; but where only a late copy of an older tick is there, it tells a
-    /// number that is too low. Without a time, or where the transport can't seek by one, opening
-    /// reads from the beginning. The home channel it always does.
+    /// Since that time, a tick or a base of the producer must have been acknowledged on each
+    /// channel. A base is written at each opening, and with messages that are a minute or more
+    /// after the last tick or base. So the time may be two minutes before the last message that the
+    /// producer is known to have written.
+    ///
+    /// Opening relies on this promise. If it finds nothing, or nothing valid, it reads from the
+    /// beginning all the same; but if only a late copy of an older tick is there, it returns a
+    /// sequence number that is too low. It also reads from the beginning if the transport can't
+    /// seek by time. The home channel is always read from its beginning.
+    ///
+    /// ```
+    /// # use msgstream_core::produce::SessionConfig;
+    ///
+    /// # use msgstream_core::Timestamp;
+    /// let two_minutes_before_the_last_message = Timestamp::from_unix_millis(1_700_000_000_000)?;
+    /// let config = SessionConfig::new("billing-3").with_scan_since(two_minutes_before_the_last_message);
+    /// # Ok::<(), msgstream_core::TimestampError>(())
+    /// ```
     #[must_use]
     pub const fn with_scan_since(mut self, since: Timestamp) -> Self {
         self.scan_since = Some(since);
         self
     }
 
-    /// How many bytes may be in flight on each channel, counted as
-    /// [`Record::footprint`](crate::record::Record::footprint). They are kept until they are
-    /// acknowledged, to be sent again. A batch may exceed it. With 0, opening is refused.
+    /// Sets how many bytes may be in flight on each channel, counted as
+    /// [`Record::footprint`](crate::record::Record::footprint). They are kept in memory until they
+    /// are acknowledged, to be sent again. A single batch may exceed the window. Opening refuses 0.
+    ///
+    /// ```
+    /// # use msgstream_core::produce::SessionConfig;
+    ///
+    /// let config = SessionConfig::new("billing-3").with_window_bytes(16 << 20);
+    /// ```
     #[must_use]
-    pub const fn with_in_flight(mut self, bytes: usize) -> Self {
-        self.in_flight = bytes;
+    pub const fn with_window_bytes(mut self, bytes: usize) -> Self {
+        self.window_bytes = bytes;
         self
     }
 
-    /// The producer's id.
+    /// Returns the producer's id.
     #[must_use]
     pub fn producer(&self) -> &str {
         &self.producer
     }
 
-    /// The home channel.
+    /// Returns the home channel.
     #[must_use]
     pub fn home(&self) -> &str {
         &self.home

@@ -28,7 +28,7 @@ pub(crate) struct Session {
 pub(super) struct Home {
     pub(super) shared: Arc<Shared>,
     pub(super) scan: Scan,
-    /// Where the session has no messages there.
+    /// The writer, if the session writes no messages there.
     pub(super) writer: Option<SessionWriter>,
 }
 
@@ -42,8 +42,8 @@ impl Session {
         Self { origin, retry_for, counts, home, fenced: None }
     }
 
-    /// The session's stamp, for records that are to be written, so that checking them counts it.
-    /// The number is the longest there is; the writer puts in the right one.
+    /// Returns the session's stamp for records that are about to be written, so that their size is
+    /// checked with it. Its number is the longest possible; the writer replaces it.
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp { origin: self.origin.clone(), seq: u64::MAX }
     }
@@ -56,14 +56,14 @@ impl Session {
         Err(Error::Fenced { producer: producer.to_string(), epoch: *epoch, by })
     }
 
-    /// Everything that was acknowledged before the call counts, unless a newer epoch began before.
+    /// Checks that no newer epoch began before everything that was acknowledged so far.
     ///
-    /// It writes a base to the home channel and reads up to it. The end of the log, as a reader or
-    /// the broker tells it, may be an old one; what was appended is behind all that was there.
+    /// This writes a base to the home channel and reads up to it. The end of the log that a reader
+    /// or the broker reports may be outdated; a record that was just appended is after all others.
     pub(crate) async fn confirm(&mut self) -> Result<()> {
         self.alive()?;
         let outcome = self.home.shared.mark().await;
-        let channel = self.home.shared.lock().line.channel().clone();
+        let channel = self.home.shared.lock().queue.channel().clone();
         let base = match (outcome.stored.first(), outcome.rest) {
             (Some(position), _) => *position,
             (None, Some(rest)) => return Err(rest.error.into()),
@@ -85,7 +85,7 @@ impl Session {
         self.alive()
     }
 
-    /// Ends the writer of a home channel without messages.
+    /// Closes the writer of a home channel without messages.
     pub(crate) async fn close(&mut self) -> Result<()> {
         match &mut self.home.writer {
             Some(writer) => Ok(writer.close().await?),

@@ -1,4 +1,4 @@
-//! Whether a channel has ended.
+//! Detects whether a channel has ended.
 
 use crate::transport::TransportExt as _;
 use std::collections::BTreeMap;
@@ -10,20 +10,20 @@ use crate::record::is_end;
 use crate::record::{Position, Record, Stamp};
 use crate::transport::{Limit, Start, Transport, TransportError, TransportErrorKind};
 
-/// So many records at a channel's end are looked at. Behind an end there is little: late copies of
-/// what was written before it, and what programs wrote that opened the channel before it ended.
+/// How many records at a channel's end are examined. Little follows an end: late copies of what was
+/// written before it, and records of programs that opened the channel before it ended.
 const TAIL: u64 = 64;
 
-/// What a channel's records tell of its end, from where they were read first.
+/// Finds out from a channel's records, from where reading began, whether it has ended.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
     /// The newest fence of each producer.
     fences: BTreeMap<Arc<str>, Position>,
-    /// There was an end; a session's may be void, by a fence before the first record.
+    /// Set if there was an end. One of a session may be void, by a fence before the first record.
     ended: Option<Certain>,
 }
 
-/// Whether it is certain wherever reading began.
+/// Whether the answer holds wherever reading began.
 type Certain = bool;
 
 impl Ends {
@@ -55,7 +55,7 @@ impl Ends {
     }
 }
 
-/// Whether a channel has ended, as far as its last records tell.
+/// Returns whether a channel has ended, judging by its last records.
 pub(crate) async fn is_ended(
     transport: &dyn Transport,
     channel: &str,
@@ -64,7 +64,7 @@ pub(crate) async fn is_ended(
     let Some(first) = info.first else { return Ok(false) };
     let tail = Start::At(before(info.end).max(first));
     let ends = match read(transport, channel, tail, info.end).await {
-        // Retention was faster.
+        // Retention has deleted that position meanwhile.
         Err(error) if matches!(error.kind(), TransportErrorKind::PositionTrimmed { .. }) => {
             read(transport, channel, Start::Earliest, info.end).await?
         }
@@ -94,8 +94,8 @@ async fn read(
     }
 }
 
-/// A place somewhat before the end of a channel: any will do, for reading begins at the first
-/// record that isn't before it.
+/// Returns a position somewhat before the end of a channel. It needn't be that of a record: reading
+/// begins at the first record at or after it.
 fn before(end: Position) -> Position {
     let mut words = end.words();
     if let Some(least) = words.iter_mut().rfind(|word| **word > 0) {

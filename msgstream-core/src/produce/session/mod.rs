@@ -1,90 +1,96 @@
-//! Sessions: what makes producing exactly-once over a broker that isn't.
+//! Sessions: exactly-once producing over a broker that doesn't offer it.
 //!
-//! A broker answers "I don't know" when a connection breaks in the wrong moment: sending again may
-//! repeat a record, and leaving it may lose it. A session numbers its messages on each channel.
-//! So it sends again whatever isn't acknowledged, and consumers take each number once.
+//! If a connection breaks at the wrong moment, the broker's answer is lost: sending a record again
+//! may duplicate it, and not sending it may lose it. A session numbers its messages on each
+//! channel. It sends again whatever isn't acknowledged, and consumers deliver each sequence number
+//! once.
 //!
-//! [`MsgStream::create_session`](crate::MsgStream::create_session) opens one, and
-//! [`TtMsgStream`](crate::TtMsgStream) consumes what it writes.
+//! [`ProducerBuilder::session`](super::ProducerBuilder::session) opens one, and
+//! [`Consumer`](crate::Consumer) reads what it writes.
 //!
 //! ```
-//! # use std::sync::Arc;
 //! use msgstream_core::produce::SessionConfig;
-//! use msgstream_core::transport::Transport;
-//! use msgstream_core::{Error, MsgPack, MsgStream, Timestamp};
-//!
-//! async fn copy(transport: Arc<dyn Transport>, source: Vec<MsgPack>) -> Result<(), Error> {
-//!     let mut stream = MsgStream::new(transport);
-//!     let config = SessionConfig::new("copier").with_home("copier-home");
-//!     let opened = stream.create_session(config, &["prices"]).await?;
-//!     stream.start()?;
-//!     // Here each pack is one message, so the number tells where to go on after a crash.
-//!     for (pack, ts) in source.into_iter().zip(1..).skip(opened.last["prices"] as usize) {
-//!         stream.produce(pack).await?;
-//!         stream.tick(Timestamp(ts)).await?;
-//!     }
-//!     stream.confirm().await?;
-//!     stream.close().await
+//! use msgstream_core::{Producer, Timestamp};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+//! # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+//! # let source = (1..4).map(|n| msgstream_core::message::TimeSyncMsg::new(Timestamp(n)).with_hash_keys([0]));
+//! let mut producer = Producer::builder(broker)
+//!     .channels(["prices"])
+//!     .create_missing()
+//!     .session(SessionConfig::new("copier"))
+//!     .open()
+//!     .await?;
+//! // The source has one message after the other, so the number says where to continue after a crash.
+//! let done = producer.opened().last["prices"];
+//! for (price, ts) in source.zip(1..).skip(done as usize) {
+//!     producer.send(price).await?;
+//!     producer.tick(Timestamp(ts)).await?;
 //! }
+//! producer.confirm().await?;
+//! producer.close().await
+//! # }
 //! ```
 //!
 //! # Writing
 //!
-//! A message bears its producer, the session's epoch, and the number after that of the message
-//! before it on the channel, over all epochs. After a failed or unknown write the session opens
-//! another writer, and sends everything again that isn't acknowledged, in order. It does so until
-//! [`retry_for`](SessionConfig::with_retry_for) is over. Then the outcome is told as it is,
-//! unknown, and the channel takes nothing more: open a new session, which learns what is stored.
+//! A message carries its producer, the session's epoch, and a sequence number: one more than that
+//! of the message before it on the channel, over all epochs. After a write that failed, or whose
+//! outcome is unknown, the session opens another writer and sends everything again that isn't
+//! acknowledged, in order. It does so for up to [`retry_for`](SessionConfig::with_retry_for). Then
+//! it reports the outcome as unknown, and the channel accepts nothing more: open a new session,
+//! which finds out what is stored.
 //!
-//! Consumers take only the number after the last one. Taking every number above the last one
-//! would lose data: of 5 and 6, 6 may be stored first, and 5 when it is sent again.
+//! Consumers only accept the sequence number after the last one. Accepting every greater number
+//! would lose data: of 5 and 6, 6 may be stored first, and 5 later, when it is sent again.
 //!
-//! A tick bears the number of the last message before it, and is sent once that is acknowledged.
-//! A *base* tells the number without being a tick. What was sent again may stand twice in the
-//! channel; the position that the producer learns is then that of either.
+//! A tick carries the sequence number of the last message before it, and is sent once that message
+//! is acknowledged. A *base* carries the number without being a tick. What was sent again may be in
+//! the channel twice; the position that the producer gets is then that of either copy.
 //!
 //! # Opening
 //!
-//! 1. A *fence* is appended to the home channel. Its position is the epoch, so that the log decides
-//!    which of two starters is the newer one.
-//! 2. A fence with this epoch is appended to each other channel. What an older epoch writes behind
+//! 1. A *fence* is appended to the home channel. Its position is the epoch, so the log decides
+//!    which of two sessions that open at once is the newer one.
+//! 2. A fence with this epoch is appended to each other channel. What an older epoch writes after
 //!    it is void.
-//! 3. Each channel is read up to its fence for the number of the last message that was taken.
-//!    Where a newer epoch is found, opening fails with [`Error::Fenced`](crate::Error::Fenced).
+//! 3. Each channel is read up to its fence, for the sequence number of the last message that was
+//!    accepted. If a newer epoch is found, opening fails with
+//!    [`Error::Fenced`](crate::Error::Fenced).
 //! 4. A base with that number is appended to each channel, for readers that begin in the middle.
-//! 5. The program gets the numbers, as [`Opened`]. What follows them in its own source is to be
-//!    written now; nothing that it wrote earlier can appear any more.
+//! 5. The program gets the numbers, as [`Opened`]. It continues with what follows them in its own
+//!    source; nothing that it wrote earlier can appear any more.
 //!
 //! # Confirming
 //!
-//! Acknowledged means stored; it doesn't mean that it counts. Where somebody else opened the same
+//! Acknowledged means stored; it doesn't mean that it counts. If somebody else opened the same
 //! session, what this one writes afterwards is acknowledged and void.
-//! [`MsgStream::confirm`](crate::MsgStream::confirm) looks: where it succeeds, everything that was
-//! acknowledged before counts. A program that forgets its source after writing must confirm
-//! first. A newer session fences the home channel before all others, so that one tells it all.
+//! [`Producer::confirm`](crate::Producer::confirm) checks this: if it succeeds, everything that was
+//! acknowledged before counts. A program that forgets its source after writing must confirm first.
+//! A newer session fences the home channel before all others, so checking that one is enough.
 //!
-//! # What it needs
+//! # Requirements
 //!
-//! - One program at a time goes on from one source under one producer id.
-//! - The channels keep records for longer than a producer is silent. Where messages of a producer
-//!   are left and nothing that tells their numbers for certain, opening fails with
+//! - One program at a time writes from one source under one producer id.
+//! - The channels keep records for longer than a producer is silent. If messages of a producer are
+//!   left, but nothing that determines their sequence numbers, opening fails with
 //!   [`Error::NumbersLost`](crate::Error::NumbersLost).
-//! - Whoever may write to a channel writes no records in the name of others: nothing is signed. A
-//!   producer that somebody else's records keep from opening goes on as another one, see
+//! - Whoever may write to a channel writes no records in the name of others: nothing is signed. If
+//!   somebody else's records keep a producer from opening, it continues as another one, see
 //!   [`fence`].
-//! - The home channel isn't deleted while there are records of the session elsewhere: a new one has
-//!   lower positions, so its epochs would look old.
-//! - Consumers remember producers for longer than a record is tried again: [`ProducerLimits`].
+//! - The home channel isn't deleted while other channels have records of the producer: a new one
+//!   has lower positions, so its epochs would look old.
+//! - Consumers remember producers for longer than a record is sent again, see
+//!   [`ProducerLimits`](crate::consume::ProducerLimits).
 
 mod config;
 mod confirm;
 mod counts;
 pub(crate) mod ended;
-mod line;
 pub(crate) mod open;
 mod retry;
 mod scan;
 mod shared;
+mod unacked;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -101,7 +107,17 @@ use crate::error::Result;
 use crate::record::Position;
 use crate::transport::Transport;
 
-/// A session that was opened, and where its producer stands.
+/// The result of opening a session.
+///
+/// ```
+/// # use msgstream_core::{Producer};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+/// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().session(msgstream_core::produce::SessionConfig::new("billing-3")).open().await?;
+/// let opened = producer.opened();
+/// assert_eq!((&*opened.producer, opened.last["orders-0"]), ("billing-3", 0));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
@@ -109,48 +125,49 @@ pub struct Opened {
     pub producer: Arc<str>,
     /// The epoch: greater than those of all earlier sessions of the producer.
     pub epoch: Position,
-    /// For each channel the number of the producer's last message that counts; 0 where there is
-    /// none yet. Numbers count its messages there from 1 on, over all sessions.
+    /// For each channel, the sequence number of the producer's last message that counts; 0 if there
+    /// is none yet. Sequence numbers count its messages there from 1 on, over all sessions.
     pub last: BTreeMap<Arc<str>, u64>,
 }
 
-/// Fences a producer: what its sessions write to these channels from here on is void, until it
-/// opens another session. One that it opens meanwhile stays as it is. For whoever finds that a producer is gone and must be sure that it stays
-/// so, such as the owner of a [`TimeSync`](crate::TimeSync).
+/// Fences a producer: what its earlier sessions write to these channels from here on is void. A
+/// session that it opens meanwhile, or later, is not affected.
 ///
-/// The configuration is that of the producer, with its home channel. It writes fences, no bases:
-/// nothing follows in this epoch.
+/// Use it to make sure that a producer that seems to be gone writes nothing more, such as one that
+/// [`TimeSync`](crate::TimeSync) expired.
 ///
-/// It is the way out, too, where a producer can't open a session any more: because somebody wrote
-/// a fence with an epoch that no session comes to, or because its home channel was deleted. Fence
-/// it, and go on as another producer with what follows [`Opened::last`], whose own numbers begin
-/// anew.
+/// The configuration is that of the producer, with its home channel. Only fences are written, no
+/// bases: nothing follows in this epoch.
+///
+/// It also helps if a producer can't open a session any more, because somebody wrote a fence with
+/// an epoch that no session reaches, or because its home channel was deleted. Fence it, and
+/// continue as another producer with what follows [`Opened::last`]. That one's sequence numbers
+/// begin at 1.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use msgstream_core::produce::{SessionConfig, fence};
-/// use msgstream_core::produce::{ProducerId, TimeSync};
+/// use msgstream_core::produce::{SessionConfig, TimeSync, fence};
 /// use msgstream_core::{Error, transport::Transport};
 ///
 /// async fn give_up(
 ///     transport: Arc<dyn Transport>,
 ///     sync: &mut TimeSync,
-///     producer: ProducerId,
+///     producer: Arc<str>,
 /// ) -> Result<(), Error> {
-///     let config = SessionConfig::new(format!("p{}", producer.0)).with_home("home");
+///     let config = SessionConfig::new(producer.clone()).with_home("home");
 ///     fence(&transport, config, &["prices"]).await?;
-///     sync.fenced(producer);
+///     sync.fenced(&producer);
 ///     Ok(())
 /// }
 /// ```
 ///
 /// # Errors
-/// As [`MsgStream::create_session`](crate::MsgStream::create_session), but an end is none.
-/// [`Error::Fenced`](crate::Error::Fenced) where a newer session began meanwhile: it has fenced,
-/// or is about to, what this was to fence.
+/// As [`ProducerBuilder::open`](super::ProducerBuilder::open), except that a channel that has ended
+/// is no error. [`Error::Fenced`](crate::Error::Fenced) if a newer session began meanwhile: it has
+/// fenced, or is about to fence, what this call was to fence.
 ///
 /// # Cancel safety
-/// After a cancelled call some channels may be fenced. It may be repeated.
+/// After a cancelled call some channels may be fenced. The call may be repeated.
 pub async fn fence(
     transport: &Arc<dyn Transport>,
     config: SessionConfig,

@@ -1,4 +1,4 @@
-//! Opening a session: fences, the numbers before them, and bases.
+//! Opening a session: fences, the sequence numbers before them, and bases.
 
 use crate::transport::TransportExt as _;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout_at};
 use super::confirm::{Home, Session};
 use super::counts::Counts;
 use super::ended::is_ended;
-use super::line::Line;
 use super::retry::{Retry, deadline};
 use super::scan::Scan;
-use super::writer::{Mender, SessionWriter};
+use super::unacked::UnackedQueue;
+use super::writer::{Recovery, SessionWriter};
 use super::{Opened, SessionConfig};
 use crate::dedup::{Control, Kind};
 use crate::error::{Error, Result};
@@ -23,8 +23,8 @@ use crate::transport::{
     ChannelWriter, Start, Transport, TransportError, TransportErrorKind, Unstored,
 };
 
-/// The greatest number after which a session goes on: no program counts so far, so a greater one
-/// is somebody else's, and there is always room for those that follow.
+/// The greatest sequence number that a session continues from. No program counts this far, so a
+/// greater one isn't the producer's own, and there is always room for those that follow.
 const MOST: u64 = 1 << 62;
 
 /// A session, the writers of its channels in their order, and where the producer stands.
@@ -37,7 +37,7 @@ pub(crate) async fn open(
     counts: &Counts,
 ) -> Result<OpenSession> {
     if tokio::runtime::Handle::try_current().is_err() {
-        let reason = "a session runs in a tokio runtime: open it in one".to_owned();
+        let reason = "the session was opened outside of a tokio runtime: open it in one".to_owned();
         return Err(Error::Config { reason });
     }
     config.check()?;
@@ -48,8 +48,8 @@ pub(crate) async fn open(
     opener.within(opener.open(channels)).await
 }
 
-/// Fences on behalf of a producer that may still be writing: from here on nothing of its sessions
-/// is taken on these channels, until it opens another one. Gives where it stood.
+/// Fences a producer that may still be writing: until it opens another session, nothing of it is
+/// accepted on these channels from here on. Returns its last sequence numbers.
 pub(super) async fn fence(
     transport: &Arc<dyn Transport>,
     config: SessionConfig,
@@ -61,7 +61,7 @@ pub(super) async fn fence(
     Ok(fenced.opened(&opener.config, channels))
 }
 
-/// An epoch between this one and any that begins later.
+/// Returns an epoch between this one and any that begins later.
 fn just_after(epoch: Position) -> Position {
     let mut words = epoch.words();
     for word in words.iter_mut().rev() {
@@ -78,11 +78,11 @@ struct Opener<'a> {
     config: SessionConfig,
     counts: Counts,
     deadline: Instant,
-    /// More than fences.
+    /// A session is opened; otherwise channels are only fenced.
     writes: bool,
 }
 
-/// What the home channel told.
+/// The epochs found on the home channel.
 #[derive(Clone, Copy)]
 struct Begun {
     epoch: Position,
@@ -90,7 +90,7 @@ struct Begun {
     prior: Option<Position>,
 }
 
-/// A channel that is fenced, read up to the fence.
+/// A channel that was fenced and read up to the fence.
 struct Entered {
     channel: Arc<str>,
     epoch: Position,
@@ -120,7 +120,7 @@ impl<'a> Opener<'a> {
         Self { transport, config, counts: counts.clone(), deadline, writes: false }
     }
 
-    /// Keeps the deadline.
+    /// Fails once the deadline has passed.
     async fn within<T>(&self, opening: impl Future<Output = Result<T>>) -> Result<T> {
         match timeout_at(self.deadline, opening).await {
             Ok(result) => result,
@@ -151,7 +151,7 @@ impl<'a> Opener<'a> {
             writers.extend(writer.map(|writer| (Arc::from(*channel), writer)));
         }
         let home = Home { shared, scan, writer: home };
-        // A base on every channel: who begins to read in the middle knows the number, too.
+        // A base on every channel, so that readers that begin in the middle know the number, too.
         let bases: Vec<_> = writers.iter().map(|(_, writer)| writer.shared().mark()).collect();
         for base in bases {
             if let Some(Unstored { error, .. }) = base.await.rest {
@@ -165,21 +165,27 @@ impl<'a> Opener<'a> {
 
     fn start(&self, entered: Entered, origin: &Arc<Origin>) -> (SessionWriter, Scan) {
         let Entered { channel, last, scan, writer, .. } = entered;
-        let (counts, floor) = (self.counts.clone(), scan.seen.floor());
-        let line =
-            Line::new(channel.clone(), origin.clone(), last, floor, Instant::now(), counts.clone());
-        let mender = Mender {
+        let (counts, watermark) = (self.counts.clone(), scan.seen.watermark());
+        let queue = UnackedQueue::new(
+            channel.clone(),
+            origin.clone(),
+            last,
+            watermark,
+            Instant::now(),
+            counts.clone(),
+        );
+        let recovery = Recovery {
             transport: self.transport.clone(),
             channel,
             incarnation: scan.incarnation(),
             retry_for: self.config.retry_for,
             counts,
         };
-        (SessionWriter::start(mender, line, writer, self.config.in_flight), scan)
+        (SessionWriter::start(recovery, queue, writer, self.config.window_bytes), scan)
     }
 
-    /// The home channel first: the place of its fence is the epoch, so the log decides who is the
-    /// newer one of two that open the session at once.
+    /// Fences the home channel first. The position of its fence is the epoch, so the log decides
+    /// which of two sessions that open at once is the newer one.
     async fn fence_all(&self, channels: &[&str]) -> Result<Fenced> {
         let at_home = channels.contains(&&*self.config.home);
         let home = self.enter(&self.config.home, None, at_home).await?;
@@ -191,9 +197,10 @@ impl<'a> Opener<'a> {
         Ok(Fenced { home, others })
     }
 
-    /// Fences a channel, and reads it up to the fence; one that has messages, for their number.
+    /// Fences a channel and reads it up to the fence, if it has messages, for their last number.
     async fn enter(&self, channel: &str, begun: Option<Begun>, messages: bool) -> Result<Entered> {
-        // The home channel is read whole: a fence that voids the last epoch tells it nowhere else.
+        // The home channel is read from its beginning: only there a fence that voids the last epoch
+        // is sure to be found.
         let can_seek = begun.is_some() && self.transport.capabilities().seek_time;
         let since = self.config.scan_since.filter(|_| can_seek);
         let start = since.map_or(Start::Earliest, Start::Time);
@@ -206,14 +213,14 @@ impl<'a> Opener<'a> {
         if writes {
             self.not_ended(channel, scan.seen.has_ended(), since.is_some()).await?;
         }
-        let floor = scan.seen.floor();
+        let watermark = scan.seen.watermark();
         let epoch = match begun {
             Some(begun) => Some(begun.epoch),
             None if self.writes => None,
-            // Not its own place: a session that begins meanwhile is newer than those it is for.
+            // Not its own position: a session that begins meanwhile must be newer than this fence.
             None => scan.seen.newest().map(just_after),
         };
-        let (fence, writer) = self.fence(channel, floor, epoch).await?;
+        let (fence, writer) = self.fence(channel, watermark, epoch).await?;
         scan.read_to(fence, self.deadline).await?;
         let prior = begun.and_then(|begun| begun.prior);
         if since.is_some() && !scan.seen.is_enough(prior) {
@@ -225,7 +232,7 @@ impl<'a> Opener<'a> {
             self.not_ended(channel, scan.seen.has_ended(), since.is_some()).await?;
         }
         let epoch = epoch.unwrap_or(fence);
-        // To one that only fences, a newer epoch on another channel is as good.
+        // For a call that only fences, a newer epoch on another channel is as good.
         let matters = self.writes || begun.is_none();
         if let Some(by) = scan.seen.newest().filter(|newest| matters && *newest > epoch) {
             self.counts.lock().fenced += 1;
@@ -243,8 +250,8 @@ impl<'a> Opener<'a> {
         Ok(Entered { channel: channel.into(), epoch, last, scan, writer })
     }
 
-    /// Nothing that follows an end is ever delivered. What was read from the middle on may have
-    /// begun behind the end, or behind the fence that voids it.
+    /// Refuses a channel that has ended: nothing that follows an end is ever delivered. If only a
+    /// part was read, the end, or a fence that voids it, may be before that part.
     async fn not_ended(&self, channel: &str, seen: bool, part: bool) -> Result<()> {
         let ended = match part {
             true => self.again(|| is_ended(&**self.transport, channel)).await?,
@@ -258,18 +265,18 @@ impl<'a> Opener<'a> {
         Ok(Scan::new(reader, self.config.producer.clone()))
     }
 
-    /// Writes a fence until one is acknowledged: the last one counts. One that was stored all the
-    /// same is older; one that is stored later is newer, and found where the log is read.
+    /// Writes fences until one is acknowledged: the last one counts. If an earlier one was stored
+    /// after all, it is older; if it is stored later, it is newer, and found when the log is read.
     async fn fence(
         &self,
         channel: &str,
-        floor: Timestamp,
+        watermark: Timestamp,
         epoch: Option<Position>,
     ) -> Result<(Position, Box<dyn ChannelWriter>)> {
         let mut nonce = 0;
         let fence = || {
             nonce += 1;
-            let mut record = Record::new(Meta::new(MsgType::TIME_TICK, floor), Vec::new());
+            let mut record = Record::new(Meta::new(MsgType::TIME_TICK, watermark), Vec::new());
             let (producer, kind) = (self.config.producer.clone(), Kind::Fence { nonce });
             Control { producer, epoch, kind }.write(&mut record);
             self.append(channel, record)
@@ -296,7 +303,7 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// Tries until the deadline.
+    /// Tries an operation again until the deadline.
     async fn again<T, F>(&self, mut operation: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T, TransportError>>,

@@ -1,4 +1,4 @@
-//! When to try again, and when no more.
+//! Decides when to try again, and when to give up.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::adapter::Backoff;
 use crate::transport::{TransportError, TransportErrorKind};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A deadline later than this is none, and an instant doesn't hold any number of years.
+/// The furthest deadline: an `Instant` can't hold arbitrarily many years.
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Pauses between tries, from 10 ms to 1 s.
@@ -27,7 +27,7 @@ impl Retry {
     /// Waits before the next try.
     ///
     /// # Errors
-    /// The error, where no other try helps or none is left before the deadline.
+    /// The error, if trying again can't help or the deadline would pass.
     pub(super) async fn pause(
         &mut self,
         error: TransportError,
@@ -46,10 +46,10 @@ pub(super) fn deadline(from: Instant, time: Duration) -> Instant {
     from + time.min(YEAR)
 }
 
-/// Whether neither time nor another writer can help.
+/// Returns whether neither time nor another writer can help.
 fn is_final(error: &TransportError) -> bool {
     match error.kind() {
-        // Of one writer, not of the channel.
+        // These concern one writer, not the channel.
         TransportErrorKind::Poisoned
         | TransportErrorKind::Closed
         | TransportErrorKind::Protocol { .. } => false,

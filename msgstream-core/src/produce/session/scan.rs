@@ -1,4 +1,4 @@
-//! What a channel's records tell of a producer.
+//! Scans a channel's records for the last sequence number of a producer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::record::{Incarnation, Position, Record, Stamp};
 use crate::record::{MsgType, Timestamp};
 use crate::transport::{ChannelReader, Limit, ReadBatch, TransportError};
 
-/// One producer, as the records of a channel tell of it, from where they were read first. What is
-/// taken is what consumers take.
+/// The state of one producer, from the records of a channel, from where reading began. It accepts
+/// what consumers accept.
 #[derive(Debug)]
 pub(super) struct Seen {
     producer: Arc<str>,
@@ -22,26 +22,27 @@ pub(super) struct Seen {
     newest: Option<Position>,
     /// The epoch before the newest one.
     prior: Option<Position>,
-    /// What told the number first, of the last epoch that told one.
-    told: Option<Told>,
-    /// A tick or a base of the newest epoch told a number. A message before one doesn't: where 5
-    /// failed and 6 was stored, 6 isn't the last one that was taken.
+    /// The record that announced a sequence number first, in the last epoch that announced one.
+    announced: Option<Announced>,
+    /// A tick or a base of the newest epoch announced a number. A message before that doesn't make
+    /// it known: if 5 failed and 6 was stored, 6 isn't the last one that was accepted.
     known: bool,
-    /// The number is exact, wherever reading began: before what told it first there was the epoch's
-    /// fence, or a message that it counts, or something else told another one after it. Alone it
-    /// may be a late copy. Two that were written one after the other aren't both late.
+    /// The number is exact, wherever reading began. Before the record that announced it first there
+    /// was the epoch's fence or a message that it counts, or a later record announced another
+    /// number. A single one may be a late copy; two that were written one after the other aren't
+    /// both late.
     exact: bool,
     /// The greatest number of a message that came before an earlier one, or before any was known.
     ahead: u64,
-    /// There were messages that told nothing.
+    /// There were messages while no number was known.
     unclear: bool,
-    floor: Timestamp,
+    watermark: Timestamp,
     ends: Ends,
 }
 
-/// A tick or a base that told a number.
+/// A tick or a base that announced a sequence number.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Announced {
     epoch: Position,
     last: u64,
     ts: Timestamp,
@@ -54,24 +55,24 @@ impl Seen {
             dedup: Dedup::default(),
             newest: None,
             prior: None,
-            told: None,
+            announced: None,
             known: false,
             exact: false,
             ahead: 0,
             unclear: false,
-            floor: Timestamp::MIN,
+            watermark: Timestamp::MIN,
             ends: Ends::default(),
         }
     }
 
-    /// Whether the channel has ended, as far as it was read.
+    /// Returns whether the channel has ended, as far as it was read.
     pub(super) const fn has_ended(&self) -> bool {
         self.ends.ended()
     }
 
-    /// The greatest tick. The end of time is left out: nobody can follow it.
-    pub(super) const fn floor(&self) -> Timestamp {
-        self.floor
+    /// Returns the greatest tick, except the end of time, which nothing can follow.
+    pub(super) const fn watermark(&self) -> Timestamp {
+        self.watermark
     }
 
     pub(super) const fn newest(&self) -> Option<Position> {
@@ -82,15 +83,15 @@ impl Seen {
         self.prior
     }
 
-    /// Whether reading from the middle on told the last number, where `prior` is the newest epoch
-    /// by the home channel. What an epoch tells that was fenced before is void; and messages ahead
-    /// of the number may mean that it is a late copy of an older one.
+    /// Returns whether reading from the middle was enough to know the last number, if `prior` is
+    /// the newest epoch on the home channel. What an epoch announces after it was fenced is void,
+    /// and messages ahead of the number may mean that it is a late copy of an older one.
     pub(super) fn is_enough(&self, prior: Option<Position>) -> bool {
-        let told = self.told.map(|told| told.epoch);
-        told >= prior && self.last().is_some_and(|last| self.ahead <= last)
+        let announced = self.announced.map(|announced| announced.epoch);
+        announced >= prior && self.last().is_some_and(|last| self.ahead <= last)
     }
 
-    /// Whether there were messages, and nothing that told their numbers for certain.
+    /// Returns whether there were messages, and nothing that announced their numbers for certain.
     pub(super) fn is_unclear(&self) -> bool {
         match self.last() {
             Some(last) => self.ahead > last && !self.exact,
@@ -98,7 +99,7 @@ impl Seen {
         }
     }
 
-    /// The number of the last message that was taken, where it is known.
+    /// Returns the sequence number of the last message that was accepted, if it is known.
     pub(super) fn last(&self) -> Option<u64> {
         self.known.then(|| self.state().map_or(0, |state| state.last))
     }
@@ -108,7 +109,7 @@ impl Seen {
         let ts = record.meta.timestamp;
         self.ends.see(record);
         if tick && ts < Timestamp::MAX {
-            self.floor = self.floor.max(ts);
+            self.watermark = self.watermark.max(ts);
         }
         if let Some((control, epoch)) = Control::read(record) {
             if control.producer == self.producer && self.is_newest(epoch) {
@@ -119,7 +120,7 @@ impl Seen {
             && self.is_newest(stamp.origin.epoch)
         {
             if tick {
-                self.tell(Told { epoch: stamp.origin.epoch, last: stamp.seq, ts });
+                self.announce(Announced { epoch: stamp.origin.epoch, last: stamp.seq, ts });
                 // With one producer there can't be too many.
                 let _ = self.dedup.tick(stamp, usize::MAX);
             } else {
@@ -128,7 +129,7 @@ impl Seen {
         }
     }
 
-    /// Takes note of a newer epoch alone.
+    /// Notes only whether a record has a newer epoch.
     pub(super) fn see_epoch(&mut self, record: &Record) {
         let control = Control::read(record).filter(|(c, _)| c.producer == self.producer);
         let stamp = record.meta.stamp.as_ref().filter(|s| s.origin.producer == self.producer);
@@ -138,28 +139,29 @@ impl Seen {
 
     fn control(&mut self, control: &Control, epoch: Position, ts: Timestamp) {
         if let Kind::Base { last } = control.kind {
-            self.tell(Told { epoch, last, ts });
+            self.announce(Announced { epoch, last, ts });
         }
         let _ = self.dedup.control(control, epoch, usize::MAX);
     }
 
-    /// Takes note of how the newest epoch's number is known, before the number itself.
-    fn tell(&mut self, told: Told) {
+    /// Notes how the newest epoch's number is known, before the number itself is applied.
+    fn announce(&mut self, announced: Announced) {
         self.known = true;
-        if self.begins(told.epoch) {
-            // With the first number of an epoch, what older ones told and wrote is settled.
-            let fenced = self.state().is_some_and(|state| state.epoch == told.epoch);
-            (self.told, self.exact, self.ahead) = (Some(told), fenced, 0);
-        } else if let Some(first) = self.told.filter(|first| first.epoch == told.epoch) {
-            self.exact |= (told.last, told.ts) > (first.last, first.ts);
+        if self.begins(announced.epoch) {
+            // The first number of an epoch covers everything that older epochs announced and wrote.
+            let fenced = self.state().is_some_and(|state| state.epoch == announced.epoch);
+            (self.announced, self.exact, self.ahead) = (Some(announced), fenced, 0);
+        } else if let Some(first) = self.announced.filter(|first| first.epoch == announced.epoch) {
+            self.exact |= (announced.last, announced.ts) > (first.last, first.ts);
         } else {
-            (self.told, self.exact) = (Some(told), (1..=told.last).contains(&self.ahead));
+            (self.announced, self.exact) =
+                (Some(announced), (1..=announced.last).contains(&self.ahead));
         }
     }
 
     fn message(&mut self, stamp: &Stamp) {
         if self.begins(stamp.origin.epoch) {
-            // Its base is before the place where reading began, so all else is older.
+            // Its base is before where reading began, so all else that was read is older.
             (self.dedup, self.known, self.ahead) = (Dedup::default(), false, 0);
         }
         if !self.known {
@@ -170,7 +172,7 @@ impl Seen {
         }
     }
 
-    /// Whether an epoch is newer than what the number is of, and has told none.
+    /// Returns whether an epoch is newer than that of the number, and has announced none yet.
     fn begins(&self, epoch: Position) -> bool {
         self.state().is_some_and(|state| state.epoch < epoch || state.fenced)
     }
@@ -188,7 +190,7 @@ impl Seen {
     }
 }
 
-/// Reads a channel for what it tells of a producer.
+/// Reads a channel to find a producer's state.
 #[derive(Debug)]
 pub(super) struct Scan {
     reader: Box<dyn ChannelReader>,
@@ -204,7 +206,7 @@ impl Scan {
         self.reader.incarnation()
     }
 
-    /// Reads what is there now, as far as the reader knows.
+    /// Reads what is in the channel now, as far as the reader knows.
     pub(super) async fn read_to_end(
         &mut self,
         end: Position,
@@ -219,8 +221,8 @@ impl Scan {
         }
     }
 
-    /// Reads up to a record that is there for certain, whatever the reader takes for the end. Of
-    /// what it gets of later ones only their epochs count.
+    /// Reads up to a record that is known to be there, whatever the reader considers the end. Of
+    /// records after it only the epochs count.
     pub(super) async fn read_to(
         &mut self,
         last: Position,

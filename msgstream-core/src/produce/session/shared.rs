@@ -1,4 +1,5 @@
-//! A channel's writer and its line, shared by the one that submits and the task that mends.
+//! A channel's writer and its unacknowledged queue, shared by the caller that submits and the task
+//! that recovers from failures.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::line::Line;
+use super::unacked::UnackedQueue;
 use crate::record::Record;
 use crate::transport::{
     ChannelWriter, Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind,
@@ -17,37 +18,41 @@ use crate::transport::{
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Something was acknowledged, mended or ended.
+    /// Notified when something was acknowledged, recovered or ended.
     changed: Notify,
-    in_flight: usize,
+    window_bytes: usize,
 }
 
 pub(super) struct State {
-    pub(super) line: Line,
-    /// The writer; a failed one until there is another. `None` while [`Shared::ready`] has it.
+    pub(super) queue: UnackedQueue,
+    /// The writer; a failed one until it is replaced. `None` while [`Shared::ready`] uses it.
     writer: Option<Box<dyn ChannelWriter>>,
     mode: Mode,
-    /// The task, to be woken.
+    /// Wakes the task.
     task: Option<Waker>,
-    /// Something was acknowledged since the task asked.
+    /// Something was acknowledged since the task last checked.
     progress: bool,
 }
 
 enum Mode {
     Open,
-    /// The task is to open another writer.
+    /// The task has to open another writer.
     Broken(TransportError),
-    /// It does.
-    Mending,
-    /// Nothing is taken any more, and why.
+    /// The task is opening another writer and resending.
+    Recovering,
+    /// Nothing is accepted any more, for this reason.
     Ended(TransportErrorKind),
 }
 
 impl Shared {
-    pub(super) fn new(line: Line, writer: Box<dyn ChannelWriter>, in_flight: usize) -> Self {
+    pub(super) fn new(
+        queue: UnackedQueue,
+        writer: Box<dyn ChannelWriter>,
+        window_bytes: usize,
+    ) -> Self {
         let (writer, mode) = (Some(writer), Mode::Open);
-        let state = State { line, writer, mode, task: None, progress: false };
-        Self { state: Mutex::new(state), changed: Notify::new(), in_flight }
+        let state = State { queue, writer, mode, task: None, progress: false };
+        Self { state: Mutex::new(state), changed: Notify::new(), window_bytes }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -55,38 +60,39 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a batch in and sends it, where the channel is open.
+    /// Queues a batch, and sends it if the channel is open.
     pub(super) fn submit(&self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
-        self.take(|line, reply| line.take(records, buffers, reply, Instant::now()))
+        self.take(|queue, reply| queue.take(records, buffers, reply, Instant::now()))
     }
 
-    /// Writes a base: its position is after everything that was submitted before.
+    /// Writes a base. Its position is after everything that was submitted before.
     pub(super) fn mark(&self) -> Receipt {
-        self.take(|line, reply| line.take_base(reply, Instant::now()))
+        self.take(|queue, reply| queue.take_base(reply, Instant::now()))
     }
 
-    fn take(&self, put: impl FnOnce(&mut Line, ReceiptSender)) -> Receipt {
+    fn take(&self, put: impl FnOnce(&mut UnackedQueue, ReceiptSender)) -> Receipt {
         let mut state = self.lock();
         if let Mode::Ended(kind) = &state.mode {
-            let error = TransportError::new("submit", kind.clone()).on(&**state.line.channel());
+            let error = TransportError::new("submit", kind.clone()).on(&**state.queue.channel());
             return Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error));
         }
         let (reply, receipt) = Receipt::pending();
-        let idle = state.line.receipt().is_none();
-        put(&mut state.line, reply);
+        let idle = state.queue.receipt().is_none();
+        put(&mut state.queue, reply);
         state.send();
-        // The task waits for one receipt at a time. It needn't run for one that has come already.
+        // The task waits for one receipt at a time. It needn't run for one that is complete
+        // already.
         if idle && state.poll_receipts(&mut Context::from_waker(Waker::noop())).is_pending() {
             state.wake();
         }
         receipt
     }
 
-    /// Waits until the channel takes another batch.
+    /// Waits until the channel accepts another batch.
     pub(super) async fn ready(&self) -> Result<(), TransportError> {
         loop {
             let mut changed = pin!(self.changed.notified());
-            // It hears of everything from here on, so nothing slips in between look and wait.
+            // It is notified from here on, so nothing is missed between the check and the wait.
             changed.as_mut().enable();
             let Some(mut lent) = self.lend()? else {
                 changed.await;
@@ -100,7 +106,7 @@ impl Shared {
         }
     }
 
-    /// Waits until everything is acknowledged, or nothing more will be.
+    /// Waits until everything is acknowledged, or the channel has ended.
     pub(super) async fn settled(&self) {
         loop {
             let mut changed = pin!(self.changed.notified());
@@ -112,19 +118,19 @@ impl Shared {
         }
     }
 
-    /// Takes nothing more, and says goodbye where everything is acknowledged.
+    /// Accepts nothing more, and writes a goodbye record if everything is acknowledged.
     pub(super) fn say_goodbye(&self) -> Option<Receipt> {
         let mut state = self.lock();
-        let State { line, writer, mode, .. } = &mut *state;
-        let open = matches!(mode, Mode::Open) && line.is_empty();
-        let receipt = open.then(|| Some(writer.as_mut()?.submit(vec![line.goodbye()])));
+        let State { queue, writer, mode, .. } = &mut *state;
+        let open = matches!(mode, Mode::Open) && queue.is_empty();
+        let receipt = open.then(|| Some(writer.as_mut()?.submit(vec![queue.goodbye()])));
         drop(state);
         let closed = TransportError::new("submit", TransportErrorKind::Closed);
         self.end(closed, TransportErrorKind::Closed);
         receipt?
     }
 
-    /// Ends the writer, once nothing more is sent.
+    /// Closes the writer, once nothing more is sent.
     pub(super) async fn close(&self) -> Result<(), TransportError> {
         let writer = self.lock().writer.take();
         let mut lent = Lent { shared: self, writer, failed: None };
@@ -134,17 +140,17 @@ impl Shared {
         }
     }
 
-    /// Whether these records could be written.
+    /// Checks whether these records could be written.
     pub(super) fn check(&self, records: &[Record]) -> Result<(), TransportError> {
-        // It is lent only to `ready` and `close`, which borrow the session's writer for themselves.
+        // It is lent only to `ready` and `close`, which borrow the session's writer exclusively.
         self.lock().writer.as_ref().map_or(Ok(()), |writer| writer.check(records))
     }
 
-    /// Waits until the writer broke; gives the error, `None` where nothing more is to be done.
+    /// Waits until the writer fails and returns its error; `None` once there is nothing more to do.
     pub(super) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<Option<TransportError>> {
         let mut state = self.lock();
         let _ = state.poll_receipts(cx);
-        let polled = match std::mem::replace(&mut state.mode, Mode::Mending) {
+        let polled = match std::mem::replace(&mut state.mode, Mode::Recovering) {
             Mode::Broken(error) => Poll::Ready(Some(error)),
             mode => {
                 let ended = matches!(mode, Mode::Ended(_));
@@ -158,26 +164,26 @@ impl Shared {
         polled
     }
 
-    /// Before another writer is tried: all that isn't acknowledged is to be sent to it. Says
-    /// whether anything was acknowledged since it was asked last.
+    /// Prepares everything that isn't acknowledged for being sent to another writer. Returns
+    /// whether anything was acknowledged since the last call.
     pub(super) fn rewind(&self) -> bool {
         let mut state = self.lock();
-        state.line.rewind(Fate::Unknown, Instant::now());
+        state.queue.rewind(Fate::Unknown, Instant::now());
         std::mem::take(&mut state.progress)
     }
 
-    /// Sends the next piece to another writer, and gives the writer back. Where nothing is left to
-    /// send, the channel goes on with it.
+    /// Sends the next piece to another writer, and returns the writer. If nothing is left to send,
+    /// the channel continues with that writer.
     pub(super) fn resend(
         &self,
         mut writer: Box<dyn ChannelWriter>,
     ) -> Option<Box<dyn ChannelWriter>> {
         let mut state = self.lock();
-        if !matches!(state.mode, Mode::Mending) {
+        if !matches!(state.mode, Mode::Recovering) {
             return None;
         }
-        if let Some(piece) = state.line.piece() {
-            state.line.sent(writer.submit(piece));
+        if let Some(piece) = state.queue.piece() {
+            state.queue.sent(writer.submit(piece));
             return Some(writer);
         }
         state.mode = Mode::Open;
@@ -188,26 +194,26 @@ impl Shared {
         None
     }
 
-    /// Takes nothing more; later batches fail for this reason.
+    /// Accepts nothing more. Later batches fail for this reason.
     pub(super) fn end(&self, error: TransportError, kind: TransportErrorKind) {
         let mut state = self.lock();
         if !matches!(state.mode, Mode::Ended(_)) {
             state.mode = Mode::Ended(kind);
-            state.line.end(error);
+            state.queue.end(error);
             state.wake();
         }
         drop(state);
         self.changed.notify_waiters();
     }
 
-    /// The writer, where the channel takes more.
+    /// Lends the writer, if the channel accepts more.
     fn lend(&self) -> Result<Option<Lent<'_>>, TransportError> {
         let mut state = self.lock();
         match &state.mode {
             Mode::Ended(kind) => {
-                Err(TransportError::new("ready", kind.clone()).on(&**state.line.channel()))
+                Err(TransportError::new("ready", kind.clone()).on(&**state.queue.channel()))
             }
-            Mode::Open if state.line.is_sent() && state.line.bytes() < self.in_flight => {
+            Mode::Open if state.queue.is_sent() && state.queue.bytes() < self.window_bytes => {
                 let writer = state.writer.take();
                 Ok(Some(Lent { shared: self, writer, failed: None }))
             }
@@ -218,7 +224,7 @@ impl Shared {
 
 impl State {
     fn is_settled(&self) -> bool {
-        self.line.is_empty() || matches!(self.mode, Mode::Ended(_))
+        self.queue.is_empty() || matches!(self.mode, Mode::Ended(_))
     }
 
     /// Sends what may be sent.
@@ -226,18 +232,18 @@ impl State {
         let Some(writer) = self.writer.as_mut().filter(|_| matches!(self.mode, Mode::Open)) else {
             return;
         };
-        while let Some(piece) = self.line.piece() {
-            self.line.sent(writer.submit(piece));
+        while let Some(piece) = self.queue.piece() {
+            self.queue.sent(writer.submit(piece));
         }
     }
 
-    /// Takes note of the receipts that have come, while the channel is open.
+    /// Handles the receipts that are complete, while the channel is open.
     fn poll_receipts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while matches!(self.mode, Mode::Open)
-            && let Some(receipt) = self.line.receipt()
+            && let Some(receipt) = self.queue.receipt()
         {
             let outcome = ready!(receipt.poll_unpin(cx));
-            match self.line.settle(outcome) {
+            match self.queue.settle(outcome) {
                 Ok(()) => {
                     self.progress = true;
                     self.send();
@@ -250,7 +256,7 @@ impl State {
 
     fn broke(&mut self, fate: Fate, error: TransportError) {
         if matches!(self.mode, Mode::Open) {
-            self.line.rewind(fate, Instant::now());
+            self.queue.rewind(fate, Instant::now());
             self.mode = Mode::Broken(error);
             self.wake();
         }
@@ -263,7 +269,7 @@ impl State {
     }
 }
 
-/// The writer, out of its place; it goes back when this is dropped.
+/// The writer, taken out of the state; it is put back when this is dropped.
 struct Lent<'a> {
     shared: &'a Shared,
     writer: Option<Box<dyn ChannelWriter>>,
@@ -273,7 +279,7 @@ struct Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        // Else there is another one meanwhile.
+        // Otherwise it was replaced meanwhile.
         if state.writer.is_none() {
             state.writer = self.writer.take();
             if let Some(error) = self.failed.take() {

@@ -1,4 +1,4 @@
-//! A writer that mends itself.
+//! A writer that recovers from failures.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -11,18 +11,18 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::counts::Counts;
-use super::line::Line;
 use super::retry::{Retry, deadline};
 use super::shared::Shared;
+use super::unacked::UnackedQueue;
 use crate::record::{Incarnation, Record};
 use crate::transport::{
     ChannelWriter, Receipt, Result, Transport, TransportError, TransportErrorKind,
 };
 
-/// Writes to one channel for a session: numbers messages, and sends again what isn't acknowledged,
-/// with a new writer, in order, until the deadline.
+/// Writes to one channel for a session. It numbers messages, and sends what isn't acknowledged
+/// again, with a new writer, in order, until the deadline.
 ///
-/// A batch is sent where it is submitted. A task waits for the receipts, and mends.
+/// `submit` itself sends the batch. A task waits for the receipts, and recovers from failures.
 pub(crate) struct SessionWriter {
     shared: Arc<Shared>,
     closing: Closing,
@@ -36,37 +36,37 @@ enum Closing {
     Done,
 }
 
-/// How a writer is opened again.
-pub(super) struct Mender {
+/// Replaces a failed writer and sends again what isn't acknowledged.
+pub(super) struct Recovery {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) channel: Arc<str>,
-    /// The life of the channel: another one has none of what was written.
+    /// The incarnation of the channel: another one has nothing of what was written.
     pub(super) incarnation: Incarnation,
     pub(super) retry_for: Duration,
     pub(super) counts: Counts,
 }
 
 impl SessionWriter {
-    /// Goes on with a writer that is open. In a tokio runtime.
+    /// Starts with a writer that is open. Must be called in a tokio runtime.
     pub(super) fn start(
-        mender: Mender,
-        line: Line,
+        recovery: Recovery,
+        queue: UnackedQueue,
         writer: Box<dyn ChannelWriter>,
-        in_flight: usize,
+        window_bytes: usize,
     ) -> Self {
-        let shared = Arc::new(Shared::new(line, writer, in_flight));
-        let counts = mender.counts.clone();
-        let task = tokio::spawn(mender.run(shared.clone())).abort_handle();
+        let shared = Arc::new(Shared::new(queue, writer, window_bytes));
+        let counts = recovery.counts.clone();
+        let task = tokio::spawn(recovery.run(shared.clone())).abort_handle();
         Self { shared, closing: Closing::Open, counts, task }
     }
 
-    /// Submits records with payloads in these buffers, in the same order: what is kept of them is a
-    /// handle for each buffer, not one for each record.
+    /// Submits records whose payloads are in these buffers, in the same order, so that the resend
+    /// buffer needs a handle for each buffer, not one for each record.
     pub(crate) fn submit_sharing(&mut self, records: Vec<Record>, buffers: Vec<Bytes>) -> Receipt {
         self.shared.submit(records, buffers)
     }
 
-    /// What writes bases to the same channel.
+    /// Returns the shared state, which writes bases to the same channel.
     pub(super) fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
     }
@@ -92,7 +92,7 @@ impl ChannelWriter for SessionWriter {
             self.closing = self.shared.say_goodbye().map_or(Closing::Done, Closing::Goodbye);
         }
         if let Closing::Goodbye(receipt) = &mut self.closing {
-            // One that is lost is no loss: consumers forget the session somewhat later.
+            // If it is lost, consumers only remember the session for somewhat longer.
             let outcome = receipt.await;
             self.counts.lock().goodbyes += outcome.stored.len() as u64;
             self.closing = Closing::Done;
@@ -111,17 +111,17 @@ impl fmt::Debug for SessionWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
         f.debug_struct("SessionWriter")
-            .field("channel", state.line.channel())
-            .field("bytes", &state.line.bytes())
+            .field("channel", state.queue.channel())
+            .field("bytes", &state.queue.bytes())
             .finish_non_exhaustive()
     }
 }
 
-impl Mender {
+impl Recovery {
     async fn run(self, shared: Arc<Shared>) {
         let mut retry = Retry::default();
         while let Some(error) = poll_fn(|cx| shared.poll_broken(cx)).await {
-            if let Err(error) = self.mend(&shared, &mut retry, error).await {
+            if let Err(error) = self.recover(&shared, &mut retry, error).await {
                 self.counts.lock().gave_up += 1;
                 shared.end(error, TransportErrorKind::Poisoned);
                 return;
@@ -129,8 +129,8 @@ impl Mender {
         }
     }
 
-    /// Opens another writer and sends everything again that isn't acknowledged.
-    async fn mend(
+    /// Opens another writer and sends again everything that isn't acknowledged.
+    async fn recover(
         &self,
         shared: &Shared,
         retry: &mut Retry,
@@ -141,7 +141,7 @@ impl Mender {
             if shared.rewind() {
                 *retry = Retry::default();
             }
-            let since = shared.lock().line.fails_since().unwrap_or(begin);
+            let since = shared.lock().queue.fails_since().unwrap_or(begin);
             let deadline = deadline(since, self.retry_for);
             retry.pause(error, deadline).await?;
             error = match timeout_at(deadline, self.reopen(shared)).await {

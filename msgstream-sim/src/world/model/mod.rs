@@ -36,7 +36,7 @@ pub(super) struct ModelPack {
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// Packs end at multiples of it.
-    pub(super) grid: u64,
+    pub(super) interval: u64,
     pub(super) late: LatePolicy,
     /// A channel that joins after the first pack which ends at a time or after it.
     pub(super) joins: Option<(Arc<str>, u64)>,
@@ -63,13 +63,13 @@ pub(super) struct Model {
 pub(super) struct Taken {
     pub(super) ts: u64,
     /// The greatest tick of its channel before it.
-    pub(super) floor: Option<u64>,
+    pub(super) watermark: Option<u64>,
 }
 
 impl Taken {
     /// The time at which it counts, where its channel was never idle.
     pub(super) fn eff(&self) -> u64 {
-        self.floor.map_or(self.ts, |floor| self.ts.max(floor + 1))
+        self.watermark.map_or(self.ts, |watermark| self.ts.max(watermark + 1))
     }
 }
 
@@ -81,14 +81,14 @@ type Sorted = (u64, Arc<str>, Position, bool);
 struct Ticks {
     ends: BTreeSet<u64>,
     /// The greatest, and the end of time where the channel has ended.
-    floor: Option<u64>,
+    watermark: Option<u64>,
 }
 
 impl Ticks {
-    fn accept(&mut self, ts: u64, grid: u64) {
-        if self.floor.is_none_or(|floor| ts > floor) {
-            self.floor = Some(ts);
-            self.ends.insert(ts - ts % grid);
+    fn accept(&mut self, ts: u64, interval: u64) {
+        if self.watermark.is_none_or(|watermark| ts > watermark) {
+            self.watermark = Some(ts);
+            self.ends.insert(ts - ts % interval);
         }
     }
 }
@@ -99,7 +99,7 @@ impl Model {
         let mut model = Self::default();
         let (mut ticks, mut all) = (BTreeMap::new(), Vec::new());
         for (channel, records) in logs {
-            ticks.insert(channel.clone(), model.judge(channel, records, rules.grid, &mut all));
+            ticks.insert(channel.clone(), model.judge(channel, records, rules.interval, &mut all));
         }
         all.sort();
         let joiner = rules.joins.as_ref().map(|(joiner, _)| joiner);
@@ -125,7 +125,7 @@ impl Model {
         &mut self,
         channel: &Arc<str>,
         records: &[Record],
-        grid: u64,
+        interval: u64,
         all: &mut Vec<Sorted>,
     ) -> Ticks {
         let (mut ticks, mut producers) = (Ticks::default(), Producers::default());
@@ -143,18 +143,18 @@ impl Model {
                     // Nothing could follow such a pack, so consumers pass over the end.
                     continue;
                 }
-                ticks.accept(last, grid);
-                let last = ticks.floor.unwrap_or(ts);
-                ticks.ends.insert(last.checked_next_multiple_of(grid).unwrap_or(last));
-                ticks.floor = Some(u64::MAX);
+                ticks.accept(last, interval);
+                let last = ticks.watermark.unwrap_or(ts);
+                ticks.ends.insert(last.checked_next_multiple_of(interval).unwrap_or(last));
+                ticks.watermark = Some(u64::MAX);
                 self.ended.insert(channel.clone(), record.position);
                 break;
             }
             if record.meta.msg_type == MsgType::TIME_TICK {
-                ticks.accept(ts, grid);
+                ticks.accept(ts, interval);
                 continue;
             }
-            let taken = Taken { ts, floor: ticks.floor };
+            let taken = Taken { ts, watermark: ticks.watermark };
             let (channel, position) = (channel.clone(), record.position);
             self.taken.insert((channel.clone(), position), taken);
             if let Some(stamp) = &record.meta.stamp {
@@ -177,7 +177,7 @@ impl Model {
     ) -> Vec<Sorted> {
         let joined = self.packs.last().map(|pack| pack.end);
         let mut begin = joined;
-        let reached = ticks.clone().map(|ticks| ticks.floor).min().flatten();
+        let reached = ticks.clone().map(|ticks| ticks.watermark).min().flatten();
         let ends: BTreeSet<_> = ticks.flat_map(|ticks| ticks.ends.iter().copied()).collect();
         let mut all = all.into_iter().peekable();
         for end in ends.into_iter().filter(|end| Some(*end) <= reached && Some(*end) > joined) {

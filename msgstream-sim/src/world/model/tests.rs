@@ -35,7 +35,7 @@ fn packs(model: &Model) -> Vec<(Option<u64>, u64, Vec<u64>)> {
 }
 
 const fn rules(late: LatePolicy) -> Rules {
-    Rules { grid: 1, late, joins: None }
+    Rules { interval: 1, late, joins: None }
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn an_end_that_counts_is_the_last_record() {
     let mut rules = rules(LatePolicy::Deliver);
     assert_eq!(packs(&Model::new(&log, &rules)), [(None, 7, vec![3])]);
     assert_eq!(end_of(&log["a"]), Some(Position::new(4)));
-    rules.grid = 4;
+    rules.interval = 4;
     assert_eq!(packs(&Model::new(&log, &rules)), [(None, 4, vec![]), (Some(4), 8, vec![3])]);
 }
 

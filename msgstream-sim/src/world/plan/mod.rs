@@ -76,9 +76,9 @@ impl Plan {
         let consumer = consumer(rng, hard);
         let channels: Vec<_> =
             (0..rng.range(if hard { 3..5 } else { 1..5 })).map(channel).collect();
-        let may_be_late = consumer.late != LatePolicy::Error;
+        let may_be_late = consumer.late_policy != LatePolicy::Error;
         let manners = Manners {
-            idle: consumer.idle.is_some(),
+            idle: consumer.idle_after.is_some(),
             guests: may_be_late,
             ends: if hard { 0.5 } else { [0.0, 0.3][rng.index(2)] },
             all_end: rng.chance(0.07),
@@ -124,7 +124,7 @@ impl Plan {
 
     /// Whether packs are a function of the channels' contents alone.
     pub(super) const fn is_strict(&self) -> bool {
-        self.consumer.idle.is_none()
+        self.consumer.idle_after.is_none()
     }
 
     /// All channels there are: those with messages, and the homes of sessions.
@@ -147,8 +147,8 @@ impl Plan {
     /// What consumers go by.
     pub(super) fn rules(&self) -> Rules {
         Rules {
-            grid: self.consumer.align.map_or(1, Timestamp::span),
-            late: self.consumer.late,
+            interval: self.consumer.align_to.map_or(1, Timestamp::span),
+            late: self.consumer.late_policy,
             joins: self.joiner().map(|(joiner, at)| (Arc::from(joiner), at.0)),
         }
     }
@@ -173,15 +173,15 @@ fn consumer(rng: &mut Rng, hard: bool) -> ConsumerConfig {
         _ => LatePolicy::Deliver,
     };
     let mut config = ConsumerConfig::default()
-        .with_late(late)
-        .with_batch(rng.range(1..200) as usize)
+        .with_late_policy(late)
+        .with_max_records(rng.range(1..200) as usize)
         .with_wait(ms(rng.range(100..2_000)));
-    config.idle = idle;
+    config.idle_after = idle;
     if rng.chance(0.25) {
-        config = config.with_align(ms(rng.range(50..1_000)));
+        config = config.with_align_to(ms(rng.range(50..1_000)));
     }
     if hard || rng.chance(0.5) {
-        config = config.with_budget(rng.range(2_000..24_000) as usize);
+        config = config.with_budget_bytes(rng.range(2_000..24_000) as usize);
     }
     config
 }

@@ -80,7 +80,7 @@ impl World {
         rng: &mut Rng,
     ) -> Result<Rest, String> {
         let failed = |error: Error| error.to_string();
-        let config = self.plan.consumer.with_budget(AMPLE);
+        let config = self.plan.consumer.with_budget_bytes(AMPLE);
         let new = || TtMsgStream::new(Arc::new(copy.transport()), config).map_err(failed);
         let mut rest = Rest { packs: Vec::new(), dropped: 0 };
         let mut saved = saved.iter().peekable();
@@ -138,7 +138,7 @@ impl World {
                 && !seen.contains(*place)
                 && !self.is_before_join(place, model, joined)
         });
-        if self.plan.consumer.late != LatePolicy::Drop {
+        if self.plan.consumer.late_policy != LatePolicy::Drop {
             return match missing.next() {
                 Some(missing) => Err(format!("{missing:?} doesn't come up to {end}")),
                 None => Ok(()),
@@ -159,7 +159,7 @@ impl World {
         let mut rng = Rng::new(self.plan.seed ^ 0x1a7e);
         let transport = Arc::new(copy.transport());
         let late = LatePolicy::Deliver;
-        let config = self.plan.consumer.with_budget(AMPLE).with_late(late);
+        let config = self.plan.consumer.with_budget_bytes(AMPLE).with_late_policy(late);
         let failed = |error: Error| format!("one who begins in the middle: {error}");
         let mut stream = TtMsgStream::new(transport, config).map_err(failed)?;
         let mut left = Logs::new();

@@ -112,7 +112,7 @@ impl World {
             return Ok(());
         }
         let joined = self.joined_at(ledger.chain(last).map(|given| given.pack.end));
-        let may_drop = self.plan.consumer.late == LatePolicy::Drop;
+        let may_drop = self.plan.consumer.late_policy == LatePolicy::Drop;
         let mut dropped = BTreeSet::new();
         for acked in &ledger.acked {
             let of = (acked.producer.clone(), acked.channel.clone());

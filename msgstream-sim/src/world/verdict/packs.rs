@@ -49,11 +49,12 @@ pub(super) fn keeps_its_times(pack: &ModelPack, model: &Model) -> Verdict {
             return Err(format!("{placed:?} is given and doesn't count, in {pack:?}"));
         };
         let (ts, end) = (taken.ts, pack.end);
-        let is_over = taken.floor.is_some_and(|floor| ts <= floor) || Some(ts) <= pack.begin;
+        let is_over =
+            taken.watermark.is_some_and(|watermark| ts <= watermark) || Some(ts) <= pack.begin;
         if ts > end || *late != is_over {
             return Err(format!(
                 "{placed:?} at {ts}, after tick {:?}, is in {pack:?}",
-                taken.floor
+                taken.watermark
             ));
         }
         let place = (!late).then_some((ts, channel, position));

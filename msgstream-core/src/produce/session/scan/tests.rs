@@ -111,9 +111,9 @@ fn others_and_the_end_of_time_are_left_out() {
     seen.see(&written("base 1 5"));
     seen.see(&written("m 1 6"));
     assert_eq!((seen.last(), seen.newest()), (None, None));
-    assert_eq!(seen.floor(), Timestamp(5));
+    assert_eq!(seen.watermark(), Timestamp(5));
     seen.see(&Record::new(Meta::new(MsgType::TIME_TICK, Timestamp::MAX), Vec::new()));
-    assert_eq!(seen.floor(), Timestamp(5));
+    assert_eq!(seen.watermark(), Timestamp(5));
 }
 
 #[test]

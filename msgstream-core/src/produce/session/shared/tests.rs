@@ -70,12 +70,12 @@ impl ChannelWriter for Wire {
     }
 }
 
-fn shared(in_flight: usize) -> (Shared, Wire) {
+fn shared(window_bytes: usize) -> (Shared, Wire) {
     let wire = Wire::default();
     let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
     let counts = Counts::default();
-    let line = Line::new("a".into(), origin, 0, Timestamp(1), Instant::now(), counts);
-    (Shared::new(line, Box::new(wire.clone()), in_flight), wire)
+    let queue = UnackedQueue::new("a".into(), origin, 0, Timestamp(1), Instant::now(), counts);
+    (Shared::new(queue, Box::new(wire.clone()), window_bytes), wire)
 }
 
 /// Messages and ticks.

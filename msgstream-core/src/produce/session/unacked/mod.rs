@@ -1,7 +1,7 @@
-//! What was handed over for one channel and isn't acknowledged: in order, with its numbers. No
-//! waiting and no clock of its own.
+//! The queue of one channel's unacknowledged batches, in order, with their sequence numbers. It
+//! doesn't wait, and has no clock of its own.
 
-mod kept;
+mod resend;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::kept::Kept;
+use self::resend::ResendBuffer;
 use super::counts::Counts;
 use crate::dedup::{Control, Kind};
 use crate::planted::{Bug, planted};
@@ -18,55 +18,56 @@ use crate::record::{Meta, Origin, Position, Record, Stamp};
 use crate::record::{MsgType, Timestamp};
 use crate::transport::{Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind};
 
-/// After so many messages, or so long, without a tick a base tells the last number, so that a
-/// producer that doesn't tick is found in a log whose beginning is gone.
+/// After this many messages, or this long, without a tick a base announces the last sequence
+/// number, so that it is found for a producer that doesn't tick if the beginning of the log is
+/// gone.
 const BASE_EVERY: u64 = 100_000;
 const BASE_AFTER: Duration = Duration::from_secs(60);
 
-pub(super) struct Line {
+pub(super) struct UnackedQueue {
     channel: Arc<str>,
     origin: Arc<Origin>,
     counts: Counts,
-    /// The time that control records bear: one that is no news to any reader.
-    floor: Timestamp,
-    /// The number of the last message that was handed over.
+    /// The time of control records. No reader's watermark moves with it.
+    watermark: Timestamp,
+    /// The sequence number of the last message in the queue.
     last: u64,
-    /// The last number that a tick or a base told, and when.
-    told: (u64, Instant),
+    /// The last sequence number that a tick or a base announced, and when.
+    announced: (u64, Instant),
     batches: VecDeque<Batch>,
-    /// The first batch of which something isn't sent.
+    /// The first batch that isn't sent in whole.
     next: usize,
-    /// How many records are in each piece in flight. A piece is of one batch.
+    /// How many records each piece in flight has. A piece belongs to one batch.
     pieces: VecDeque<usize>,
     receipts: VecDeque<Receipt>,
     bytes: usize,
-    /// A tick waits for what is before it.
+    /// A tick waits until everything before it is acknowledged.
     held: bool,
 }
 
 struct Batch {
-    /// All records, where they can be sent as they came: in one piece, and at once. Else they are
-    /// made again of what is kept.
+    /// All records, if they can be sent as they are: in one piece, and at once. Otherwise they are
+    /// rebuilt from the resend buffer.
     fresh: Vec<Record>,
-    kept: Kept,
-    /// The number of the last message before.
+    resend: ResendBuffer,
+    /// The sequence number of the last message before the batch.
     before: u64,
     bytes: usize,
     sent: usize,
     stored: Vec<Position>,
-    /// An outcome of it was unknown.
+    /// The outcome of a try was unknown.
     unknown: bool,
-    /// When it failed first.
+    /// When it first failed.
     failed: Option<Instant>,
     reply: ReceiptSender,
 }
 
-impl Line {
+impl UnackedQueue {
     pub(super) fn new(
         channel: Arc<str>,
         origin: Arc<Origin>,
         last: u64,
-        floor: Timestamp,
+        watermark: Timestamp,
         now: Instant,
         counts: Counts,
     ) -> Self {
@@ -74,9 +75,9 @@ impl Line {
             channel,
             origin,
             counts,
-            floor,
+            watermark,
             last,
-            told: (last, now),
+            announced: (last, now),
             batches: VecDeque::new(),
             next: 0,
             pieces: VecDeque::new(),
@@ -90,32 +91,32 @@ impl Line {
         &self.channel
     }
 
-    /// How many bytes wait for their acknowledgement.
+    /// Returns how many bytes are unacknowledged.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether everything is acknowledged.
+    /// Returns whether everything is acknowledged.
     pub(super) fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    /// Whether nothing waits to be sent.
+    /// Returns whether everything is sent.
     pub(super) fn is_sent(&self) -> bool {
         self.next == self.batches.len()
     }
 
-    /// Since when the first batch fails.
+    /// Returns since when the first batch has been failing.
     pub(super) fn fails_since(&self) -> Option<Instant> {
         self.batches.front()?.failed
     }
 
-    /// The first receipt that is still to come.
+    /// Returns the first receipt that is pending.
     pub(super) fn receipt(&mut self) -> Option<&mut Receipt> {
         self.receipts.front_mut()
     }
 
-    /// Takes a batch in, and a base before it where one is due. Payloads may be in the buffers.
+    /// Queues a batch, and a base before it if one is due. Payloads may be in the buffers.
     pub(super) fn take(
         &mut self,
         records: Vec<Record>,
@@ -123,15 +124,16 @@ impl Line {
         reply: ReceiptSender,
         now: Instant,
     ) {
-        let (told, at) = self.told;
-        if self.last > told && (self.last - told >= BASE_EVERY || now - at >= BASE_AFTER) {
-            // Nobody waits for it: where it fails, so does what follows it.
+        let (announced, at) = self.announced;
+        if self.last > announced && (self.last - announced >= BASE_EVERY || now - at >= BASE_AFTER)
+        {
+            // Nobody waits for it: if it fails, so does the batch that follows it.
             self.take_base(Receipt::pending().0, now);
         }
         self.put(records, buffers, reply, now);
     }
 
-    /// Takes a base in, which tells the number of the last message before it.
+    /// Queues a base, which announces the sequence number of the last message before it.
     pub(super) fn take_base(&mut self, reply: ReceiptSender, now: Instant) {
         self.counts.lock().bases_sent += 1;
         let base = self.control(Kind::Base { last: self.last });
@@ -146,11 +148,11 @@ impl Line {
         now: Instant,
     ) {
         if records.is_empty() {
-            // No outcome will come that would tell of it.
+            // No acknowledgement would ever complete an empty batch.
             return reply.send(Outcome::stored(Vec::new()));
         }
         let (before, mut bytes, mut ticks) = (self.last, 0, false);
-        let mut kept = Kept::new(records.len(), buffers);
+        let mut resend = ResendBuffer::new(records.len(), buffers);
         let mut whole = self.is_sent();
         for record in &mut records {
             let tick = is_tick(record);
@@ -159,16 +161,16 @@ impl Line {
             ticks |= tick;
             self.last += u64::from(!tick);
             bytes += record.footprint();
-            kept.push(record);
+            resend.push(record);
             stamp(record, &self.origin, self.last);
         }
         if ticks {
-            self.told = (self.last, now);
+            self.announced = (self.last, now);
         }
         self.bytes += bytes;
         self.batches.push_back(Batch {
             fresh: if whole { records } else { Vec::new() },
-            kept,
+            resend,
             before,
             bytes,
             sent: 0,
@@ -179,30 +181,30 @@ impl Line {
         });
     }
 
-    /// The last record of the session here.
+    /// Returns the session's last record on this channel.
     pub(super) fn goodbye(&self) -> Record {
         self.control(Kind::Goodbye)
     }
 
     fn control(&self, kind: Kind) -> Record {
-        let mut record = Record::new(Meta::new(MsgType::TIME_TICK, self.floor), Vec::new());
+        let mut record = Record::new(Meta::new(MsgType::TIME_TICK, self.watermark), Vec::new());
         let Origin { producer, epoch } = &*self.origin;
         Control { producer: producer.clone(), epoch: Some(*epoch), kind }.write(&mut record);
         record
     }
 
-    /// The records to send next, stamped; the caller sends them and gives [`Self::sent`] the
-    /// receipt. `None` where there is nothing, and where a tick waits: it may only follow what is
-    /// stored, for it says that it is.
+    /// Returns the records to send next, stamped. The caller sends them and passes the receipt to
+    /// [`Self::sent`]. `None` if there is nothing to send, or if a tick has to wait: it promises
+    /// that everything before it is stored.
     pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
         let batch = loop {
             let batch = self.batches.get_mut(self.next)?;
-            if batch.sent < batch.kept.len() {
+            if batch.sent < batch.resend.len() {
                 break batch;
             }
             self.next += 1;
         };
-        if batch.kept.is_tick(batch.sent) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
+        if batch.resend.is_tick(batch.sent) && !self.pieces.is_empty() && !planted(Bug::EarlyTick) {
             if !std::mem::replace(&mut self.held, true) {
                 self.counts.lock().held_back += 1;
             }
@@ -219,22 +221,22 @@ impl Line {
             counts.resent_records += piece.len() as u64;
         }
         batch.sent += piece.len();
-        if batch.sent == batch.kept.len() {
+        if batch.sent == batch.resend.len() {
             self.next += 1;
         }
         self.pieces.push_back(piece.len());
         Some(piece)
     }
 
-    /// Keeps the receipt of the last piece.
+    /// Stores the receipt of the last piece.
     pub(super) fn sent(&mut self, receipt: Receipt) {
         self.receipts.push_back(receipt);
     }
 
-    /// Takes note of the outcome of the first piece in flight.
+    /// Applies the outcome of the first piece in flight.
     ///
     /// # Errors
-    /// What became of the piece's rest, and why.
+    /// The fate of the piece's rest, and why it failed.
     pub(super) fn settle(&mut self, outcome: Outcome) -> Result<(), (Fate, TransportError)> {
         self.receipts.pop_front();
         let (Some(count), Some(batch)) = (self.pieces.pop_front(), self.batches.front_mut()) else {
@@ -253,16 +255,16 @@ impl Line {
             Some(rest) => Err((rest.fate, rest.error)),
             None if complete => Ok(()),
             None => {
-                let reason = "records have no position".to_owned();
+                let reason = "the outcome has fewer positions than records".to_owned();
                 let kind = TransportErrorKind::Protocol { reason };
                 Err((Fate::Unknown, TransportError::new("submit", kind).on(&*self.channel)))
             }
         }
     }
 
-    /// Tells of the batches that are all acknowledged.
+    /// Completes the batches that are acknowledged in whole.
     fn finish(&mut self) {
-        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.kept.len()) {
+        while let Some(batch) = self.batches.pop_front_if(|b| b.stored.len() == b.resend.len()) {
             self.next = self.next.saturating_sub(1);
             self.bytes -= batch.bytes;
             if batch.unknown {
@@ -272,15 +274,15 @@ impl Line {
         }
     }
 
-    /// The writer failed: all that isn't acknowledged is to be sent again, in order. What was in
-    /// flight behind the failure may be stored, too, so sending the failed batch alone would put
-    /// it behind what follows it.
+    /// Prepares for sending again everything that isn't acknowledged, in order, after the writer
+    /// failed. What was in flight after the failure may be stored, too, so sending the failed batch
+    /// alone would put it after what follows it.
     pub(super) fn rewind(&mut self, fate: Fate, now: Instant) {
         for (n, batch) in self.batches.iter_mut().enumerate() {
             let in_flight = batch.sent > batch.stored.len();
             if planted(Bug::RetryAlone) && n > 0 && in_flight {
-                batch.stored.resize(batch.kept.len(), Position::default());
-                batch.sent = batch.kept.len();
+                batch.stored.resize(batch.resend.len(), Position::default());
+                batch.sent = batch.resend.len();
                 continue;
             }
             batch.unknown |= in_flight && (n > 0 || fate == Fate::Unknown);
@@ -293,7 +295,7 @@ impl Line {
         self.held = false;
     }
 
-    /// Gives up: tells of each batch what is known of it, the first one with the error.
+    /// Gives up: completes each batch with what is known of it, the first one with the error.
     pub(super) fn end(&mut self, error: TransportError) {
         self.pieces.clear();
         self.receipts.clear();
@@ -311,11 +313,11 @@ impl Line {
 }
 
 impl Batch {
-    /// The records of the next piece, made again.
+    /// Rebuilds the records of the next piece.
     fn again(&self, origin: &Arc<Origin>) -> Vec<Record> {
-        let first = self.before + self.kept.messages(self.sent);
-        let (mut last, mut piece) = (first, Vec::with_capacity(self.kept.len() - self.sent));
-        for mut record in self.kept.again(self.sent) {
+        let first = self.before + self.resend.messages(self.sent);
+        let (mut last, mut piece) = (first, Vec::with_capacity(self.resend.len() - self.sent));
+        for mut record in self.resend.again(self.sent) {
             let tick = is_tick(&record);
             if tick && last > first {
                 break;
@@ -328,7 +330,7 @@ impl Batch {
     }
 }
 
-/// Puts its number on a record. A control record says itself what it is.
+/// Stamps a record with its sequence number. A control record has its own header instead.
 #[inline]
 fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64) {
     if record.header(Stamp::HEADER).is_some() {
@@ -340,7 +342,7 @@ fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64) {
     }
 }
 
-/// Ticks and control records, which take no number.
+/// Returns whether a record is a tick or a control record, which take no sequence number.
 fn is_tick(record: &Record) -> bool {
     record.meta.msg_type == MsgType::TIME_TICK
 }

@@ -1,4 +1,4 @@
-//! What is kept of the records of a batch, to send them again.
+//! A compact copy of a batch, from which it can be sent again.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use crate::record::{Headers, Meta, Record};
 use crate::record::{MsgType, Timestamp};
 
-/// The records of a batch, but for the session's stamp and what neighbours share: every message is
-/// kept, and hardly any is sent again, so there is to be little to write and to count for each.
-pub(super) struct Kept {
+/// The records of a batch, without the session's stamp, and with what neighbours share stored once.
+/// Every message is copied here and hardly any is sent again, so little is stored for each.
+pub(super) struct ResendBuffer {
     records: Vec<Rest>,
     /// The virtual channels: one for each run of neighbours that share one, by the run's first
     /// record.
@@ -21,7 +21,7 @@ pub(super) struct Kept {
     buffer: usize,
 }
 
-/// What a record has of its own: a cache line.
+/// The part of a record that isn't shared: one cache line.
 struct Rest {
     msg_type: MsgType,
     msg_id: i64,
@@ -40,8 +40,8 @@ enum Payload {
     Own(Bytes),
 }
 
-impl Kept {
-    /// Room for so many records, whose payloads may be in these buffers.
+impl ResendBuffer {
+    /// Creates a buffer for this many records, whose payloads may be in these buffers.
     pub(super) fn new(records: usize, buffers: Vec<Bytes>) -> Self {
         let records = Vec::with_capacity(records);
         Self { records, vchannels: Vec::new(), extra: Vec::new(), buffers, buffer: 0 }
@@ -51,7 +51,7 @@ impl Kept {
         self.records.len()
     }
 
-    /// Keeps another record.
+    /// Adds a record.
     pub(super) fn push(&mut self, record: &Record) {
         let Record { meta, extra, payload, .. } = record;
         let goes_on = |(_, last): &(usize, Option<Arc<str>>)| match (last, &meta.vchannel) {
@@ -74,7 +74,8 @@ impl Kept {
         });
     }
 
-    /// Payloads are in their buffers in order, so it is in the last one's or in the next.
+    /// Locates a payload. Payloads are in the buffers in order, so it is in the last one or the
+    /// next.
     fn payload(&mut self, payload: &Bytes) -> Payload {
         for buffer in [self.buffer, self.buffer + 1] {
             if let Some(from) = self.buffers.get(buffer).and_then(|all| place(all, payload)) {
@@ -85,7 +86,7 @@ impl Kept {
         Payload::Own(payload.clone())
     }
 
-    /// The records from an index on, as they were but without stamps.
+    /// Rebuilds the records from an index on, without stamps.
     pub(super) fn again(&self, from: usize) -> impl Iterator<Item = Record> {
         self.records.iter().enumerate().skip(from).map(|(at, rest)| {
             let mut meta = Meta::new(rest.msg_type, rest.timestamp);
@@ -110,18 +111,18 @@ impl Kept {
         self.vchannels[..runs].last()?.1.as_ref()
     }
 
-    /// How many of the first records take a number.
+    /// Returns how many of the first records take a sequence number.
     pub(super) fn messages(&self, first: usize) -> u64 {
         (0..first).filter(|at| !self.is_tick(*at)).count() as u64
     }
 
-    /// Whether the record at an index takes no number.
+    /// Returns whether the record at an index takes no sequence number.
     pub(super) fn is_tick(&self, at: usize) -> bool {
         self.records[at].msg_type == MsgType::TIME_TICK
     }
 }
 
-/// Where in a buffer a payload is: both are there and never change, so the same place in memory has
+/// Returns where in a buffer a payload is. Both are alive and immutable, so the same address has
 /// the same bytes.
 fn place(buffer: &Bytes, payload: &Bytes) -> Option<usize> {
     let from = payload.as_ptr().addr().checked_sub(buffer.as_ptr().addr())?;
@@ -133,14 +134,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_payloads_in_buffers_only_the_place_is_kept() {
+    fn only_the_place_of_a_payload_in_a_buffer_is_stored() {
         let buffers = ["abcd", "efg"].map(|text| Bytes::copy_from_slice(text.as_bytes()));
-        let mut kept = Kept::new(4, buffers.to_vec());
+        let mut resend = ResendBuffer::new(4, buffers.to_vec());
         let payloads = [buffers[0].slice(1..3), "own".into(), buffers[1].slice(..2), "efg".into()];
         for payload in payloads {
-            kept.push(&Record::new(Meta::default(), payload));
+            resend.push(&Record::new(Meta::default(), payload));
         }
-        let places = kept.records.iter().map(|rest| match &rest.payload {
+        let places = resend.records.iter().map(|rest| match &rest.payload {
             Payload::Shared { buffer, from, len } => Some((*buffer, *from, *len)),
             Payload::Own(_) => None,
         });
