@@ -24,6 +24,14 @@ pub struct Committer {
 }
 
 /// What a [`Committer`] has done so far.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+/// # use msgstream_core::{checkpoint::MemoryStore, consume::Committer};
+/// let (committer, _) = Committer::open(std::sync::Arc::new(MemoryStore::default())).await?;
+/// assert_eq!(committer.counts().commits, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommitCounts {

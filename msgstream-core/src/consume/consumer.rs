@@ -3,7 +3,6 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -14,11 +13,8 @@ use super::aligned::Aligned;
 use super::builder::{ConsumerBuilder, Ticks};
 use super::{CommitCounts, Committer, ConsumerStatus};
 use crate::checkpoint::Checkpoint;
-use crate::dedup::ProducerLimits;
 use crate::error::{Error, Result};
-use crate::merge::LatePolicy;
 use crate::message::MsgPack;
-use crate::record::Position;
 use crate::transport::{Start, Transport};
 
 /// Reads many channels as one stream of packs that are aligned in event time.
@@ -93,7 +89,7 @@ use crate::transport::{Start, Transport};
 /// # }
 /// ```
 pub struct Consumer<C = ByHand> {
-    aligned: Aligned,
+    pub(super) aligned: Aligned,
     subscription: Option<String>,
     ticks: Ticks,
     commits: C,
@@ -132,6 +128,20 @@ impl Consumer {
     /// Moves the subscription's cursors to a checkpoint. Save the checkpoint first: the broker may
     /// delete what is before a cursor. Channels that are no longer read are skipped. Without a
     /// subscription this does nothing. A cursor alone is at-least-once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::{Consumer, Producer, Timestamp};
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders"]).create_missing().open().await?;
+    /// # producer.end(Timestamp(5)).await?;
+    /// let mut packs = Consumer::builder(broker).channels(["orders"]).subscription("totals").open().await?;
+    /// while let Some(pack) = packs.next_pack().await? {
+    ///     // Save the results and `pack.end` in one transaction, and then:
+    ///     packs.ack(&pack.end).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Transport`]; a temporary error after it was retried for
@@ -276,6 +286,18 @@ impl<C> Consumer<C> {
     /// Adds a channel: from the next pack on, packs hold its messages. Messages at or before the
     /// end of the last pack are in no pack, and counted as "before join".
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # use msgstream_core::{Consumer, transport::{Start, TransportExt}};
+    /// # broker.create("orders-0").await?;
+    /// # broker.create("orders-1").await?;
+    /// let mut packs = Consumer::builder(broker).channels(["orders-0"]).open().await?;
+    /// packs.add_channel("orders-1", Start::Earliest).await?;
+    /// assert_eq!(packs.status().merge.channels.len(), 2);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Config`] for a channel that is read already, [`Error::Transport`].
     ///
@@ -340,47 +362,6 @@ impl<C> Consumer<C> {
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
         self.aligned.checkpoint()
-    }
-
-    /// Sets how late messages are handled, for example after [`Error::Late`].
-    ///
-    /// # Errors
-    /// [`Error::Config`] for [`LatePolicy::Error`] if channels may be idle.
-    pub fn set_late_policy(&mut self, late: LatePolicy) -> Result<()> {
-        self.aligned.set_late_policy(late)
-    }
-
-    /// Sets how far a tick may be ahead of the system's clock, for example after
-    /// [`Error::TickTooFar`]. `None` accepts any tick.
-    pub fn set_max_tick_ahead(&mut self, ahead: Option<Duration>) {
-        self.aligned.set_max_tick_ahead(ahead);
-    }
-
-    /// Ignores the tick at this position, after [`Error::TickTooFar`]. Call this again on a
-    /// consumer that resumes from before it.
-    ///
-    /// # Errors
-    /// [`Error::NotConsumed`].
-    pub fn ignore_tick(&mut self, channel: &str, position: Position) -> Result<()> {
-        self.aligned.ignore_tick(channel, position)
-    }
-
-    /// Sets the memory for what is read ahead, in bytes, for example after
-    /// [`Error::WindowTooLarge`]. 0 counts as 1.
-    pub fn set_budget_bytes(&mut self, bytes: usize) {
-        self.aligned.set_budget_bytes(bytes);
-    }
-
-    /// Sets how many producers with sessions a channel may have, and for how long they are
-    /// remembered, for example after [`Error::TooManyProducers`].
-    pub fn set_producer_limits(&mut self, limits: ProducerLimits) {
-        self.aligned.set_producer_limits(limits);
-    }
-
-    /// Sets how many records of a channel a checkpoint may hold back, for example after
-    /// [`Error::SpanTooLong`].
-    pub fn set_max_span(&mut self, records: u64) {
-        self.aligned.set_max_span(records);
     }
 }
 

@@ -15,6 +15,7 @@ mod open;
 pub(crate) mod outage;
 mod poison;
 mod polled;
+mod repair;
 mod status;
 
 pub use self::builder::ConsumerBuilder;

@@ -76,6 +76,16 @@ impl TimeTicker {
 
     /// Observes the time of a message that was produced, or of a clock. Returns the tick that is
     /// due now, if one is.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use msgstream_core::{Timestamp, produce::TimeTicker};
+    /// let mut ticker = TimeTicker::new(Duration::from_secs(1));
+    /// let second = |s: i64| Timestamp::from_unix_millis(s * 1000);
+    /// assert_eq!(ticker.observe(second(5)?), Some(second(4)?));
+    /// assert_eq!(ticker.observe(second(5)?), None, "it was returned before");
+    /// # Ok::<(), msgstream_core::TimestampError>(())
+    /// ```
     pub fn observe(&mut self, ts: Timestamp) -> Option<Timestamp> {
         let greatest = self.greatest.map_or(ts, |greatest| greatest.max(ts));
         self.greatest = Some(greatest);

@@ -164,6 +164,17 @@ impl TimeSync {
 
     /// Returns the tick to write now, the least of all reports; `None` if it hasn't moved. Without
     /// producers nothing moves it.
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # use msgstream_core::{Timestamp, produce::TimeSync};
+    /// let mut sync = TimeSync::new(Duration::from_secs(10));
+    /// sync.join("billing-1", Instant::now());
+    /// sync.report("billing-1", Timestamp(5), Instant::now())?;
+    /// assert_eq!(sync.tick(), Some(Timestamp(5)));
+    /// assert_eq!(sync.tick(), None);
+    /// # Ok::<(), msgstream_core::produce::SyncError>(())
+    /// ```
     pub fn tick(&mut self) -> Option<Timestamp> {
         let least = self.producers.values().map(|progress| progress.reported).min()??;
         (Some(least) > self.last).then(|| *self.last.insert(least))

@@ -104,6 +104,18 @@ impl MsgStream {
 
     /// Starts the stream: from now on it produces and consumes. Starting again has no effect.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
+    /// # use msgstream_core::{MsgStream, transport::TransportExt};
+    /// # let transport = msgstream_mem::MemTransport::new(Default::default());
+    /// # transport.create("prices").await?;
+    /// let mut stream = MsgStream::new(std::sync::Arc::new(transport));
+    /// stream.create_producers(&["prices"]).await?;
+    /// stream.start()?;
+    /// stream.close().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn start(&mut self) -> Result<()> {

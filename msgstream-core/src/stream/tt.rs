@@ -339,6 +339,15 @@ impl TtMsgStream {
 
     /// Sets the memory for what is read ahead, in bytes, for example after
     /// [`Error::WindowTooLarge`]. 0 counts as 1.
+    ///
+    /// ```
+    /// # use msgstream_core::{ConsumerConfig, TtMsgStream};
+    /// # let transport = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let mut stream = TtMsgStream::new(transport, ConsumerConfig::default())?;
+    /// stream.set_budget_bytes(256 << 20);
+    /// assert_eq!(stream.status().merge.budget, 256 << 20);
+    /// # Ok::<(), msgstream_core::Error>(())
+    /// ```
     pub fn set_budget_bytes(&mut self, bytes: usize) {
         self.aligned.set_budget_bytes(bytes);
     }
