@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
-    TransportError, TransportErrorKind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription,
+    Transport, TransportError, TransportErrorKind,
 };
 use serde_json::json;
 

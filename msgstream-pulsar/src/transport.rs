@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::EntryId;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
-    TransportError, TransportErrorKind as Kind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription,
+    Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::PulsarConfig;
