@@ -1,8 +1,9 @@
 //! The broker-independent core of `msgstream`.
 //!
-//! Messages ([`message`]), the contract with a broker ([`transport`]), splitting by hash key
-//! ([`repack`]), the merge in event time ([`timetick`]) and the streams over all of it. Programs
-//! use the facade crate `msgstream`, which adds the brokers. The words are in `docs/glossary.md`.
+//! It has messages ([`message`]), the contract with a broker ([`transport`]), producers ([`produce`])
+//! that split packs by hash key ([`repack`]), and consumers ([`consume`]) that merge channels in event
+//! time. Programs use the facade crate `msgstream`, which adds the brokers. The words are in
+//! `docs/glossary.md`.
 
 pub mod adapter;
 pub mod checkpoint;
