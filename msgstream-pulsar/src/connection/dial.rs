@@ -121,7 +121,7 @@ mod tests {
         let all = addresses();
         let failed = in_turn(&all, LIMIT, async |_| pending::<Result<(), _>>().await);
         let error = failed.await.unwrap_err().to_string();
-        assert_eq!(error, "10.0.0.3:1 doesn't answer within 4000 ms");
+        assert_eq!(error, "10.0.0.3:1 didn't answer within 4000 ms");
         assert_eq!(begin.elapsed(), LIMIT);
         assert!(in_turn(&[], LIMIT, async |_| Ok(())).await.is_err());
     }
