@@ -30,7 +30,7 @@ const SETTINGS: &[(&str, &str)] = &[("message.timestamp.type", "LogAppendTime")]
 ///
 /// ```no_run
 /// use msgstream_core::registry::Url;
-/// use msgstream_core::transport::Transport as _;
+/// use msgstream_core::transport::TransportExt as _;
 /// use msgstream_kafka::{KafkaConfig, KafkaTransport};
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = Url::parse("kafka://localhost:9092/shop.")?;

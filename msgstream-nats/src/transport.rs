@@ -36,7 +36,7 @@ const SERVERS_OWN: &str = "_nats.";
 ///
 /// ```no_run
 /// use msgstream_core::registry::Url;
-/// use msgstream_core::transport::Transport as _;
+/// use msgstream_core::transport::TransportExt as _;
 /// use msgstream_nats::{NatsConfig, NatsTransport};
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = Url::parse("nats://localhost:4222/shop-")?;

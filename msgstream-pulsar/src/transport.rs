@@ -32,7 +32,7 @@ const INCARNATION: &str = "msgstream.incarnation";
 ///
 /// ```no_run
 /// use msgstream_core::registry::Url;
-/// use msgstream_core::transport::Transport;
+/// use msgstream_core::transport::TransportExt as _;
 /// use msgstream_pulsar::{PulsarConfig, PulsarTransport};
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let url = Url::parse("pulsar://localhost/public/default")?;
