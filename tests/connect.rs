@@ -71,7 +71,7 @@ async fn a_name_has_one_configuration() {
     }
     drop(first);
     let text = error(&format!("{name}?retention_bytes=7")).await.to_string();
-    assert!(text.contains("is in use with 5000"), "{text}");
+    assert!(text.contains("exists with 5000"), "{text}");
 }
 
 #[tokio::test]

@@ -240,7 +240,7 @@ fn mixed_types_are_refused() {
     assert_eq!(
         error.to_string(),
         "message 0 of the pack is an undecoded record of type 400, but this repack takes only \
-         inserts: produce other messages with another repack"
+         inserts: send other messages with another repack"
     );
 }
 
