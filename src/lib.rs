@@ -107,7 +107,7 @@
 //!
 //! - [`produce`], [`consume`], [`checkpoint`]: writing, reading, and going on after a crash
 //! - [`message`], [`repack`]: what is sent, and how it is split over channels
-//! - [`transport`], [`registry`]: what a broker must do; one's own transport or layer is written with
+//! - [`transport`], [`registry`](mod@registry): what a broker must do; one's own transport or layer is written with
 //!   the crate `msgstream-core` and proven with `msgstream-conformance`
 //! - [`stream`], [`service`]: the same in the words of the design that this library descends from
 

@@ -41,7 +41,7 @@ pub trait Harness: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Makes a channel, by default with [`Transport::create`]. A transport without that
+    /// Makes a channel, by default with [`Transport::create_with`](msgstream_core::transport::Transport::create_with). A transport without that
     /// capability makes it here by other means.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::record::{Incarnation, Position};
 
-/// What [`Transport::describe`] returns.
+/// What [`Transport::describe`](super::Transport::describe) returns.
 ///
 /// ```
 /// use msgstream_core::transport::{Transport, TransportExt};

@@ -41,15 +41,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use msgstream_core::Timestamp;
 use msgstream_core::consume::ConsumerStatus;
-use msgstream_core::record::{Meta, Stamp};
-use msgstream_core::transport::TransportErrorKind;
+use msgstream_core::record::{Meta, Position, Stamp};
+use msgstream_core::transport::{Transport, TransportErrorKind};
+use msgstream_core::{Checkpoint, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use self::ledger::Ledger;
+use self::ledger::{Given, Ledger};
 use self::life::supervise;
 use self::plan::{Plan, Then, Vandal};
 pub use self::rare::RARE_PATHS;
@@ -227,14 +227,27 @@ impl World {
         if matches!(self.plan.vandal, Some(Vandal::Trims(_))) && ledger.told_gone > 0 {
             return true;
         }
+        if ledger.finished.len() < self.plan.producers.len() {
+            return false;
+        }
         let last = self.store.state().map_or(0, |state| consumer::last_given(&state));
-        let committed = ledger.given(last).map(|given| given.pack.end);
-        // What is late is in a later pack than its time says: after the ticks before it, or after
-        // whatever packs were formed while its channel was idle.
-        let slack = if self.plan.is_strict() { 1 } else { Timestamp::span(PATIENCE / 30) };
-        let all = (ledger.settled + slack).max(self.plan.joins.map_or(0, |at| at.0));
-        ledger.finished.len() == self.plan.producers.len()
-            && (committed >= Some(all) || self.has_consumed_all(ledger))
+        let all = (ledger.settled + 1).max(self.plan.joins.map_or(0, |at| at.0));
+        let seen = |given: &Given| given.pack.end >= all && self.has_passed(&given.end, ledger);
+        ledger.given(last).is_some_and(seen) || self.has_consumed_all(ledger)
+    }
+
+    /// Whether a consumer that stands there has taken all that was acknowledged, up to the ends of
+    /// channels. Times don't tell that: while a channel is idle, packs of what was read of others
+    /// may be formed for as long as the consumer cares to take over them.
+    fn has_passed(&self, at: &Checkpoint, ledger: &Ledger) -> bool {
+        // Who saw the end of a channel before it was made again stands in the old one for ever.
+        let destroyed = ledger.destroyed.as_ref().map(|destroyed| &destroyed.channel);
+        self.plan.channels.iter().filter(|channel| Some(*channel) != destroyed).all(|channel| {
+            let end = model::end_of(&self.sim.records(channel)).unwrap_or(Position::MAX);
+            let acked = ledger.acked.iter().filter(|acked| *acked.channel == **channel);
+            let last = acked.map(|acked| acked.position).filter(|at| *at < end).max();
+            last <= at.channels.get(&**channel).and_then(|mark| mark.cut)
+        })
     }
 
     /// Every channel has ended, and the last pack of them is committed.
