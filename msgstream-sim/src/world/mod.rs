@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use msgstream_core::consume::ConsumerStatus;
 use msgstream_core::record::{Meta, Position, Stamp};
-use msgstream_core::transport::{Transport, TransportErrorKind};
+use msgstream_core::transport::TransportErrorKind;
 use msgstream_core::{Checkpoint, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
