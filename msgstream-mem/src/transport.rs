@@ -27,7 +27,7 @@ use crate::writer::MemWriter;
 /// name share channels and cursors, and are closed one by one.
 ///
 /// ```
-/// use msgstream_core::transport::TransportExt as _;
+/// use msgstream_core::transport::{Transport as _, TransportExt as _};
 /// use msgstream_mem::{MemConfig, MemTransport};
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let private = MemTransport::new(MemConfig::default());

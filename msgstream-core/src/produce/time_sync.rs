@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(sync.report("a", Timestamp(1), now), Err(unknown));
         sync.join("a", now);
         let later = now + Duration::from_secs(2);
-        assert_eq!(sync.expire(later), [a.clone()]);
+        assert_eq!(sync.expire(later), std::slice::from_ref(&a));
         let expired = SyncError::Expired { producer: a.clone() };
         assert_eq!(sync.report("a", Timestamp(1), later), Err(expired));
         assert!(!sync.leave("a"));
