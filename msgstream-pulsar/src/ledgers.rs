@@ -96,14 +96,14 @@ impl Ledgers {
     }
 }
 
-/// The answer of the admin interface about ledgers and cursors.
+/// The answer of the admin interface about ledgers and cursors. Any part of it may be missing while
+/// the topic is being loaded.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InternalStats {
-    /// Missing while the topic is being loaded.
     last_confirmed_entry: Option<String>,
-    ledgers: Vec<LedgerInfo>,
-    cursors: BTreeMap<String, CursorInfo>,
+    ledgers: Option<Vec<LedgerInfo>>,
+    cursors: Option<BTreeMap<String, CursorInfo>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,12 +122,9 @@ struct CursorInfo {
 impl InternalStats {
     /// The ledgers. The account of the one that is written to lags; the last entry doesn't.
     pub(crate) fn ledgers(&self) -> Result<Ledgers, Failure> {
-        let last_confirmed = self.last_confirmed_entry.as_ref().ok_or_else(|| {
-            let reason = "the topic is being loaded, so its last entry isn't known yet".to_owned();
-            Failure::from(Kind::Unavailable { reason })
-        })?;
+        let (last_confirmed, ledgers) = (there(&self.last_confirmed_entry)?, there(&self.ledgers)?);
         let mut entries: BTreeMap<_, _> =
-            self.ledgers.iter().map(|info| (info.ledger_id, info.entries)).collect();
+            ledgers.iter().map(|info| (info.ledger_id, info.entries)).collect();
         let (ledger, confirmed) = entry_after(last_confirmed)?;
         let count = entries.entry(ledger).or_default();
         *count = (*count).max(confirmed);
@@ -137,10 +134,18 @@ impl InternalStats {
 
     /// Returns the place after what a cursor has passed, `None` if there is no such cursor.
     pub(crate) fn cursor(&self, name: &str) -> Result<Option<Position>, Failure> {
-        let Some(cursor) = self.cursors.get(name) else { return Ok(None) };
+        let Some(cursor) = there(&self.cursors)?.get(name) else { return Ok(None) };
         let (ledger, entry) = entry_after(&cursor.mark_delete_position)?;
         Ok(Some(entry_place(ledger, entry)))
     }
+}
+
+/// Returns a part of an answer, if the topic is loaded.
+fn there<T>(part: &Option<T>) -> Result<&T, Failure> {
+    part.as_ref().ok_or_else(|| {
+        let reason = "the topic is being loaded, so its ledgers aren't known yet".to_owned();
+        Kind::Unavailable { reason }.into()
+    })
 }
 
 /// The entry after one that is written as `LEDGER:ENTRY`, the entry before the first being -1.
@@ -171,16 +176,20 @@ mod tests {
         };
         let stats = InternalStats {
             last_confirmed_entry: Some(last_confirmed.to_owned()),
-            ledgers: entries.iter().map(info).collect(),
-            cursors: BTreeMap::new(),
+            ledgers: Some(entries.iter().map(info).collect()),
+            cursors: Some(BTreeMap::new()),
         };
         stats.ledgers().unwrap()
     }
 
     #[test]
     fn a_topic_that_is_being_loaded_is_asked_again() {
-        let stats: InternalStats = serde_json::from_str(r#"{"ledgers":[],"cursors":{}}"#).unwrap();
-        assert!(stats.ledgers().unwrap_err().is_temporary());
+        for answer in ["{}", r#"{"ledgers":[],"cursors":{}}"#, r#"{"lastConfirmedEntry":"3:1"}"#] {
+            let stats: InternalStats = serde_json::from_str(answer).unwrap();
+            assert!(stats.ledgers().unwrap_err().kind.is_temporary(), "{answer}");
+        }
+        let stats: InternalStats = serde_json::from_str("{}").unwrap();
+        assert!(stats.cursor("billing").unwrap_err().kind.is_temporary());
     }
 
     #[test]
