@@ -5,7 +5,7 @@
 //! A file, plain text or `.gz`, with or without sessions, has one case a line: what the channels
 //! hold, and the packs that must come out, each with its checkpoint. A case passes when the packs
 //! and the marks come out the same in several interleavings, and when resuming from each checkpoint
-//! gives the packs after it.
+//! returns the packs after it.
 
 use std::collections::BTreeMap;
 use std::error::Error;

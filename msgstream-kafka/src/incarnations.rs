@@ -1,6 +1,6 @@
 //! Which incarnation of a topic is there.
 //!
-//! Kafka gives a topic another id each time it is created, but a client goes on in a topic that was
+//! Kafka assigns a topic another id each time it is created, but a client goes on in a topic that was
 //! deleted and created again, and reports nothing. So readers look at ids themselves: when they begin, and
 //! before they hand out records where the last look was too long ago. A client that comes to another
 //! topic of the name has failed to fetch from the first, and pauses for `fetch.error.backoff.ms`;

@@ -41,7 +41,7 @@ pub(crate) fn refusal(code: i32, message: &str) -> Failure {
     kind.into()
 }
 
-/// Texts of the admin interface about what passes by itself, although the status doesn't say so: the
+/// Texts of the admin interface about temporary failures, although the status doesn't say so: the
 /// topic moves; a cursor can't be stored because the bookies aren't there yet; somebody else moves it.
 const PASSING: [&str; 3] = ["find owner", "unable to persist", "Subscription Busy"];
 

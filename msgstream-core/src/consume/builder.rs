@@ -14,6 +14,7 @@ use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::dedup::ProducerLimits;
 use crate::error::{Error, Result};
 use crate::merge::{LatePolicy, TickSource};
+use crate::produce::distinct;
 use crate::transport::{Start, Transport};
 
 /// Returns where a channel's ticks come from.
@@ -324,6 +325,9 @@ impl<C> ConsumerBuilder<C> {
         let mut aligned = Aligned::new(self.transport, self.config)?;
         let subscription = self.subscription.as_deref();
         let mut joining: Vec<_> = self.channels.iter().map(String::as_str).collect();
+        if !joining.is_empty() {
+            distinct(joining.iter().copied())?;
+        }
         if let Some(mut from) = from {
             if !joining.is_empty() {
                 from.channels = from

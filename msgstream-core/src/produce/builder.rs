@@ -1,6 +1,5 @@
 //! Opening a producer.
 
-use crate::transport::TransportExt as _;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use super::session::{Counts, SessionConfig};
 use super::writers::Writers;
 use crate::error::Result;
 use crate::repack::{ByHashKey, Repack};
-use crate::transport::{AT_A_TIME, Transport};
+use crate::transport::{AT_A_TIME, Transport, TransportExt as _};
 
 /// Configures and opens a [`Producer`].
 ///

@@ -73,6 +73,9 @@ async fn a_checkpoint_goes_on_and_the_list_of_channels_counts() {
     assert_eq!(apples(&next(&mut other).await), [(2, "b".to_owned()), (2, "c".to_owned())]);
     assert_eq!(other.status().merge.counts.before_join, 1);
 
+    let twice = Consumer::builder(broker.clone()).channels(["a", "a"]).resume(pack.end.clone());
+    assert!(matches!(twice.open().await, Err(Error::Config { .. })));
+
     // The first run has none.
     let mut anew = Consumer::builder(broker).channels(["a"]).resume(None).open().await.unwrap();
     assert_eq!(apples(&next(&mut anew).await), [(1, "a".to_owned())]);
