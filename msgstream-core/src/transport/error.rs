@@ -281,6 +281,12 @@ pub enum TransportErrorKind {
         /// What is wrong with it, and what is allowed.
         reason: String,
     },
+    /// What the broker has stored is damaged: it was found to differ from what was written.
+    #[error("what is stored is damaged: {reason}")]
+    Damaged {
+        /// What is damaged, and where.
+        reason: String,
+    },
     /// The broker answered with something that the adapter doesn't understand.
     #[error("the broker's answer can't be used: {reason}")]
     Protocol {
