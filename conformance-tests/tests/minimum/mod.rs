@@ -9,6 +9,11 @@ pub(crate) fn mem() -> Capabilities {
     Capabilities::all().without(Capability::Persistent)
 }
 
+/// Files: everything.
+pub(crate) fn file() -> Capabilities {
+    Capabilities::all()
+}
+
 /// NATS JetStream, with the streams in files, and what a server takes without being told more.
 pub(crate) fn nats() -> Capabilities {
     Capabilities::all().with_max_payload(1 << 20)

@@ -9,9 +9,23 @@ mod real;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::error::Result;
+
+/// Returns the disk of this machine.
 #[cfg(target_os = "linux")]
-pub(crate) use self::real::RealDisk;
+pub(crate) fn of_this_machine() -> Result<Arc<dyn Disk>> {
+    let disk = real::RealDisk::new().map_err(crate::error::failed("read", Path::new("/proc")))?;
+    Ok(Arc::new(disk))
+}
+
+/// Elsewhere nothing tells one boot from another, which the log must know.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn of_this_machine() -> Result<Arc<dyn Disk>> {
+    let reason = "logs in files need Linux: use another transport here".to_owned();
+    Err(msgstream_core::transport::TransportErrorKind::Config { reason }.into())
+}
 
 /// Files and folders, the clock, and which boot of the machine this is.
 pub(crate) trait Disk: fmt::Debug + Send + Sync {

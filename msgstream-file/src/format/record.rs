@@ -50,7 +50,9 @@ pub(crate) fn encode(record: &Record, to: &mut Vec<u8>) {
     }
     if let Some(Stamp { origin, seq }) = stamp {
         counted(origin.producer.as_bytes(), to);
-        origin.epoch.words().map(|word| to.put_u64_le(word));
+        for word in origin.epoch.words() {
+            to.put_u64_le(word);
+        }
         to.put_u64_le(*seq);
     }
     if !record.extra.is_empty() {

@@ -21,6 +21,9 @@ use crate::planted::{Bug, planted};
 const MAKING: &str = ".new-";
 const REMOVING: &str = ".deleted-";
 
+/// Whoever makes a channel is done with it by then, or was killed: in milliseconds.
+const MADE_AFTER: u64 = 3_600_000;
+
 /// Makes the folder of a channel: whole, or not at all.
 pub(crate) fn create(
     disk: &Arc<dyn Disk>,
@@ -34,10 +37,10 @@ pub(crate) fn create(
     if exists(&**disk, folder)? {
         return Err(Kind::AlreadyExists.into());
     }
-    let making = root.join(format!("{MAKING}{incarnation}"));
+    let making = root.join(format!("{MAKING}{}-{incarnation}", disk.now()));
     let about = About { name: name.to_owned(), incarnation, properties };
     disk.create_folder(&making).map_err(failed("create", &making))?;
-    let made = fill(disk, files, &making, about).and_then(|_making| {
+    let made = fill(disk, files, &making, about).and_then(|()| {
         // Another process may have made it meanwhile, and a folder doesn't replace one that
         // holds something.
         disk.rename(&making, folder).map_err(|error| match error.kind() {
@@ -64,8 +67,8 @@ fn exists(disk: &dyn Disk, path: &Path) -> Result<bool> {
     }
 }
 
-/// Fills a channel's folder. The lock that it returns says that somebody is at it.
-fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -> Result<Held> {
+/// Fills a channel's folder.
+fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -> Result<()> {
     let path = |name: &str| folder.join(name);
     let (d, incarnation) = (&**disk, about.incarnation);
     write_small(d, &path("lock"), b"")?;
@@ -77,10 +80,7 @@ fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -
         incarnation,
     };
     let lock = disk.open(&path("lock"), Access::Write).map_err(failed("open", &path("lock")))?;
-    if !lock.try_lock().map_err(failed("lock", &path("lock")))? {
-        // Somebody took it for remains.
-        return Err(failed("lock", &path("lock"))(ErrorKind::ResourceBusy.into()));
-    }
+    // Nobody else knows the folder yet.
     let held = Held(lock);
     write_small(d, &path("channel"), &sealed(&about, &path("channel"))?)?;
     write_small(d, &path("bounds"), &sealed(&Bounds::default(), &path("bounds"))?)?;
@@ -97,8 +97,7 @@ fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -
     )?;
     let cursors = path("cursors");
     disk.create_folder(&cursors).map_err(failed("create", &cursors))?;
-    disk.sync_folder(folder).map_err(failed("sync", folder))?;
-    Ok(held)
+    disk.sync_folder(folder).map_err(failed("sync", folder))
 }
 
 /// Deletes a channel: at once, by another name, and then its files.
@@ -119,12 +118,9 @@ pub(crate) fn delete(log: &Log, _held: &Held) -> Result<()> {
 pub(crate) fn remove_remains(disk: &dyn Disk, root: &Path) -> io::Result<()> {
     for name in disk.list(root)? {
         let folder = root.join(&name);
-        let remains = name.starts_with(REMOVING)
-            || name.starts_with(MAKING) && {
-                // Whoever makes a channel has its lock. Before there is one, it is left alone.
-                let lock = disk.open(&folder.join("lock"), Access::Write);
-                lock.is_ok_and(|lock| lock.try_lock().unwrap_or(false))
-            };
+        let began = name.strip_prefix(MAKING).and_then(|rest| rest.split_once('-')?.0.parse().ok());
+        let abandoned = |began: u64| disk.now().saturating_sub(began) > MADE_AFTER;
+        let remains = name.starts_with(REMOVING) || began.is_some_and(abandoned);
         if remains {
             // Another process may be at it.
             let _ = remove(disk, &folder);

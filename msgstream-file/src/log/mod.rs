@@ -46,9 +46,9 @@ use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::TransportErrorKind as Kind;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::append::{Appended, Writing};
+pub(crate) use self::append::Writing;
 pub(crate) use self::batch::Batch;
-pub(crate) use self::create::{create, delete, remove_remains};
+pub(crate) use self::create::{create, delete, new_incarnation, remove_remains};
 pub(crate) use self::files::Files;
 pub(crate) use self::lock::{Held, Lock};
 pub(crate) use self::place::Place;
