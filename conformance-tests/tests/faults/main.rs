@@ -158,6 +158,8 @@ caught! {
         by "refusal::seek_time" within PLENTY, unlike CanNothing;
     a_subscription_that_isnt_refused: IgnoresWhatItCannot
         by "refusal::subscriptions" within PLENTY, unlike CanNothing;
+    a_trim_that_isnt_refused: IgnoresWhatItCannot by "refusal::trim" within PLENTY,
+        unlike CanNothing;
     an_unsubscribe_that_isnt_refused: IgnoresWhatItCannot
         by "refusal::unsubscribe" within PLENTY, unlike CanNothing;
     a_binary_header_that_isnt_refused: IgnoresWhatItCannot
@@ -177,7 +179,7 @@ fn a_transport_that_can_do_nothing_and_says_so_passes() {
             panic!("{}: {failure}", scenario.name());
         }
     }
-    assert_eq!(refusals, 10);
+    assert_eq!(refusals, 11);
 }
 
 fn over_outages(outage: Outage, name: &str) -> Verdict {

@@ -8,7 +8,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use msgstream_core::record::Incarnation;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
     Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Start,
     Subscription, Transport, TransportError, TransportErrorKind as Kind,
@@ -143,6 +143,11 @@ impl Transport for Faulty {
             return Ok(());
         }
         self.inner.delete(channel).await
+    }
+
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        self.check("trim", Capability::Trim)?;
+        self.inner.trim(channel, before).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
