@@ -22,7 +22,10 @@ pub(crate) fn nats() -> Capabilities {
 /// Pulsar, with the greatest message that a broker takes without being told more, less what goes
 /// with it.
 pub(crate) fn pulsar() -> Capabilities {
-    Capabilities::all().without(Capability::BinaryHeaders).with_max_payload((5 << 20) - 512)
+    Capabilities::all()
+        .without(Capability::Trim)
+        .without(Capability::BinaryHeaders)
+        .with_max_payload((5 << 20) - 512)
 }
 
 /// Kafka, with what its client sends without being told more.

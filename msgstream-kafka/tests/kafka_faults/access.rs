@@ -22,6 +22,7 @@ const PROPERTIES: &str = "__msgstream";
 const LEAST: &[Right] = &[
     (To::Read, On::Topic, "orders"),
     (To::Write, On::Topic, "orders"),
+    (To::Delete, On::Topic, "orders"),
     (To::Read, On::Group, "billing"),
     (To::Read, On::Topic, PROPERTIES),
     (To::Write, On::Topic, PROPERTIES),
@@ -36,6 +37,7 @@ enum Use {
     Write,
     Read,
     Ack,
+    Trim,
     Create,
     Delete,
 }
@@ -58,6 +60,7 @@ impl Use {
                 let subscription = transport.subscription("orders", "billing").await?;
                 subscription.ack(Position::new(1)).await
             }
+            Self::Trim => transport.trim("orders", Position::new(0)).await,
             Self::Create => transport.create_with("made", owner.into()).await,
             Self::Delete => transport.delete("made").await,
         }
@@ -101,8 +104,8 @@ async fn the_least_rights_are_enough_and_each_is_named_where_it_is_missing() {
     let mut rights = Rights::new(broker.url.trim_start_matches("kafka://"), "least");
     LEAST.iter().for_each(|right| rights.give(*right));
     let transport = connect(&least(&broker)).await.unwrap();
-    let uses = [Use::Describe("orders"), Use::Write, Use::Read, Use::Ack, Use::Create, Use::Delete];
-    for one in uses {
+    let uses = [Use::Write, Use::Read, Use::Ack, Use::Trim, Use::Create, Use::Delete];
+    for one in [Use::Describe("orders")].into_iter().chain(uses) {
         one.allowed(&*transport, &*all).await;
     }
     everything(&*transport).await;
@@ -112,6 +115,7 @@ async fn the_least_rights_are_enough_and_each_is_named_where_it_is_missing() {
         ((To::Read, On::Topic, "orders"), Use::Read, "Read on topic `orders`"),
         ((To::Read, On::Topic, "orders"), Use::Ack, "Read on topic `orders`"),
         ((To::Read, On::Group, "billing"), Use::Ack, "Read on group `billing`"),
+        ((To::Delete, On::Topic, "orders"), Use::Trim, "Delete on topic `orders`"),
         ((To::Read, On::Topic, PROPERTIES), Use::Describe("orders"), "Read on topic `__msgstream`"),
         ((To::Write, On::Topic, PROPERTIES), Use::Create, "Write on topic `__msgstream`"),
         ((To::Create, On::Topic, "made"), Use::Create, "Create on topic `made`"),
@@ -170,6 +174,8 @@ async fn everything(transport: &dyn Transport) {
     subscription.ack(end).await.unwrap();
     assert_eq!(subscription.acked().await.unwrap(), Some(end));
     transport.unsubscribe("orders", "billing").await.unwrap();
+    transport.trim("orders", end).await.unwrap();
+    assert_eq!(transport.describe("orders").await.unwrap().first, Some(end));
 }
 
 #[tokio::test]
