@@ -172,6 +172,14 @@ impl Transport for FileTransport {
         removed.map_err(|failure| at.error("unsubscribe", failure))
     }
 
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        let (at, _) = self.find("trim", channel).await?;
+        let before = offset(before).map_err(|kind| at.error("trim", kind))?;
+        let log = at.log.clone();
+        let trimmed = at.handle.locked(&at.log, move |held| log.trim(held, before)).await;
+        trimmed.map_err(|failure| at.error("trim", failure))
+    }
+
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         offset(position).map_err(|kind| TransportError::new("encode_position", kind))?;
         Ok(offset_to_bytes(position).to_vec())
