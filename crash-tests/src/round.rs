@@ -1,13 +1,12 @@
 //! One round: processes are started, somebody is killed and started again, and when all is done
 //! everything is checked.
 
-use msgstream::transport::TransportExt as _;
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use msgstream::transport::Transport;
+use msgstream::transport::{Transport, TransportExt as _};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
