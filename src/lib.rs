@@ -96,6 +96,7 @@
 //! | feature | URL | transport |
 //! | --- | --- | --- |
 //! | `mem` (default) | `mem://[NAME]` | in the process |
+//! | `file` (default) | `file:///FOLDER` | files of this machine |
 //! | `nats` | `nats://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | NATS JetStream |
 //! | `nats-tls` | `tls://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | the same, encrypted |
 //! | `kafka` | `kafka://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | Kafka |
@@ -117,6 +118,8 @@ pub use msgstream_core::{
     Consumer, Error, MsgPack, MsgType, Producer, Result, Timestamp, TsMsg, checkpoint, consume,
     message, message::Event, produce, record, registry, repack, service, stream, transport,
 };
+#[cfg(feature = "file")]
+pub use msgstream_file as file;
 #[cfg(feature = "kafka")]
 pub use msgstream_kafka as kafka;
 #[cfg(feature = "mem")]
@@ -133,6 +136,8 @@ use crate::transport::Transport;
 const COMPILED_IN: &[fn(&mut Registry)] = &[
     #[cfg(feature = "mem")]
     msgstream_mem::register,
+    #[cfg(feature = "file")]
+    msgstream_file::register,
     #[cfg(feature = "nats")]
     msgstream_nats::register,
     #[cfg(feature = "kafka")]

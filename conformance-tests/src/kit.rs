@@ -156,6 +156,23 @@ pub(crate) async fn read_from(
     drain(&mut *reader(transport, channel, start).await?).await
 }
 
+/// Reads what is left of records that have the numbers from 0 on and were stored at these positions.
+/// It is the end of them, with all from an index on. Returns the first number that is left.
+pub(crate) async fn what_is_left(
+    transport: &dyn Transport,
+    channel: &str,
+    written: &[Position],
+    from: usize,
+) -> Result<usize, Failure> {
+    let records = read_from(transport, channel, Start::Earliest).await?;
+    let first = written.len().saturating_sub(records.len());
+    let all_that_is_left = all(first as u64..written.len() as u64);
+    ensure_eq!(numbers(&records), all_that_is_left, "what is left after a trim before {from}");
+    ensure_eq!(positions(&records), written[first..], "the positions of what is left");
+    ensure!(first <= from, "record {from} went with a trim before it; {first} is the first left");
+    Ok(first)
+}
+
 /// Opens a reader and reads once: what is wrong with a start may show at either.
 pub(crate) async fn open_and_read(
     transport: &dyn Transport,

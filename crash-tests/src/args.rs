@@ -53,8 +53,8 @@ pub(crate) enum Command {
 /// Rounds in which one is killed at a random moment and started again.
 ///
 /// A round counts only if at the kill something was on its way: a message sent and not
-/// acknowledged, or, where the consumer is killed, a pack emitted and not committed. A message that
-/// was handed over just before its producer was killed may not have left it: it counts where it is in
+/// acknowledged, or, if the consumer is killed, a pack emitted and not committed. A message that
+/// was handed over just before its producer was killed may not have left it: it counts if it is in
 /// the log. Rounds that don't count are repeated. What is drawn follows from the seed; when things happen doesn't.
 #[derive(Debug, Args)]
 pub(crate) struct Rounds {

@@ -1,7 +1,7 @@
 //! One round: processes are started, somebody is killed and started again, and when all is done
 //! everything is checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,10 @@ const LOOK: Duration = Duration::from_micros(100);
 pub(crate) enum Kind {
     Broker,
     Consumer,
+    /// One of the producers.
     Producer,
+    /// All producers at once.
+    Producers,
 }
 
 impl Kind {
@@ -36,6 +39,7 @@ impl Kind {
             Self::Broker => "broker",
             Self::Consumer => "consumer",
             Self::Producer => "producer",
+            Self::Producers => "producers",
         }
     }
 }
@@ -49,8 +53,8 @@ pub(crate) struct Outcome {
     pub(crate) unacknowledged: u64,
     /// Packs that were emitted and not committed at the kills.
     pub(crate) uncommitted: u64,
-    /// Messages that a killed producer had handed over last, and that may not have left it.
-    in_doubt: BTreeSet<Number>,
+    /// Messages that killed producers had handed over last, and that may not have left them.
+    in_doubt: BTreeMap<u32, BTreeSet<Number>>,
     /// Records that the plain client read, where there is one.
     pub(crate) raw: Option<u64>,
     pub(crate) found: Found,
@@ -84,9 +88,11 @@ impl Round<'_> {
         let transport = msgstream::connect(self.url).await?;
         let logs = self.within("reading back", log::read(&*transport, self.plan)).await?;
         outcome.found = check(self.plan, self.folder, &logs).await?;
-        if kind == Kind::Producer {
-            // What is in the log had left it.
-            outcome.unacknowledged += log::stored_at_first(&logs, 0, &outcome.in_doubt);
+        if matches!(kind, Kind::Producer | Kind::Producers) {
+            // What is in the log had left them.
+            for (producer, numbers) in &outcome.in_doubt {
+                outcome.unacknowledged += log::stored_at_first(&logs, *producer, numbers);
+            }
             outcome.counts &= outcome.unacknowledged > 0;
         }
         let wrong = &mut outcome.found.wrong;
@@ -170,7 +176,7 @@ impl Work<'_> {
                 Kind::Producer => (length(0), of_one),
                 // Where the consumer isn't there yet, it is none that runs.
                 Kind::Broker if packs == 0 => (0, 1),
-                Kind::Broker => {
+                Kind::Broker | Kind::Producers => {
                     ((0..plan.producers).map(length).sum(), of_one * u64::from(plan.producers))
                 }
             };
@@ -190,6 +196,7 @@ impl Work<'_> {
         let consumer = self.consumer.is_done()?;
         Ok(match kind {
             Some(Kind::Producer) => producers.first() == Some(&true),
+            Some(Kind::Producers) => producers.contains(&true),
             Some(Kind::Consumer) => consumer,
             Some(Kind::Broker) => !producers.contains(&false),
             None => consumer && !producers.contains(&false),
@@ -207,14 +214,22 @@ impl Work<'_> {
         let noted = |producer| Noted::read(&folder.journal(producer));
         let on_the_way = |producer| Ok(noted(producer)?.on_the_way().len() as u64);
         let (unacknowledged, uncommitted) = match kind {
-            Kind::Producer => {
-                let Some(producer) = self.producers.first_mut() else { return Ok(false) };
-                if !producer.kill().await? {
-                    return Ok(false);
+            Kind::Producer | Kind::Producers => {
+                let victims = if kind == Kind::Producer { 1 } else { self.producers.len() };
+                let victims = self.producers.iter_mut().take(victims).zip(0..);
+                let mut killed = Vec::new();
+                for (producer, index) in victims {
+                    if !producer.kill().await? {
+                        return Ok(false);
+                    }
+                    killed.push((producer, index));
                 }
-                outcome.unacknowledged += on_the_way(0)?;
-                outcome.in_doubt = noted(0)?.in_doubt();
-                *producer = producer.again()?;
+                // Nobody starts before all are dead.
+                for (producer, index) in killed {
+                    outcome.unacknowledged += on_the_way(index)?;
+                    outcome.in_doubt.insert(index, noted(index)?.in_doubt());
+                    *producer = producer.again()?;
+                }
                 // The log tells the rest.
                 return Ok(true);
             }

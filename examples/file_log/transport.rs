@@ -182,6 +182,11 @@ impl Transport for FileLog {
         fs::remove_file(&log.path).map_err(|e| log.io("delete", e))
     }
 
+    async fn trim(&self, channel: &str, _before: Position) -> Result<()> {
+        let kind = Kind::Unsupported { capability: Capability::Trim };
+        Err(TransportError::new("trim", kind).on(channel))
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         if self.closed.load(Ordering::Acquire) {
             return Err(TransportError::new("list", Kind::Closed));

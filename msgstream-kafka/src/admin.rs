@@ -25,12 +25,12 @@ use crate::prefetch::{Consumer, alone_at};
 
 type Client = AdminClient<DefaultClientContext>;
 
-/// The client that creates and deletes topics, created when it is needed.
+/// The client that creates, deletes and trims topics, created when it is needed.
 #[derive(Default)]
 pub(crate) struct Admin(Mutex<Option<Arc<Aside<Client>>>>);
 
 impl Admin {
-    fn client(&self, config: &KafkaConfig) -> Result<Arc<Aside<Client>>, Failure> {
+    pub(crate) fn client(&self, config: &KafkaConfig) -> Result<Arc<Aside<Client>>, Failure> {
         let mut place = lock(&self.0);
         if let Some(client) = &*place {
             return Ok(Arc::clone(client));
@@ -236,7 +236,7 @@ impl Handle {
         }
     }
 
-    fn admin_options(&self) -> AdminOptions {
+    pub(crate) fn admin_options(&self) -> AdminOptions {
         let timeout = Some(self.timeout());
         AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
     }

@@ -20,6 +20,7 @@ mod scheme;
 mod start;
 mod subscription;
 mod transport;
+mod trim;
 mod writer;
 
 pub use self::config::KafkaConfig;

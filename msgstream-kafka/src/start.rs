@@ -48,7 +48,8 @@ fn within(offset: u64, bounds: Bounds) -> Result<u64, Failure> {
     Ok(offset)
 }
 
-const fn beyond(offset: u64, bounds: Bounds) -> TransportErrorKind {
+/// Returns the refusal of an offset that is past the end.
+pub(crate) const fn beyond(offset: u64, bounds: Bounds) -> TransportErrorKind {
     let (position, end) = (Position::new(offset), Position::new(bounds.high));
     TransportErrorKind::PositionBeyondEnd { position, end }
 }

@@ -118,6 +118,15 @@ impl Transport for KafkaTransport {
         deleted.map_err(|failure| failure.during("delete").on(channel))
     }
 
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        let trimmed = async {
+            let topic = self.known_topic(channel)?;
+            self.handle.trim(&topic, before).await
+        };
+        let trimmed = self.handle.in_time(trimmed).await;
+        trimmed.map_err(|failure| failure.during("trim").on(channel))
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let topics = self.handle.in_time(self.handle.topics()).await;
         let topics = topics.map_err(|failure| failure.during("list"))?;

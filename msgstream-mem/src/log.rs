@@ -31,13 +31,13 @@ pub(crate) struct Log {
     times: VecDeque<(u64, u64)>,
 }
 
-struct Chunk {
+pub(crate) struct Chunk {
     records: Arc<Vec<Record>>,
     /// The offset of the first record, left or not.
     base: u64,
     /// The footprint of all records when they were appended.
     bytes: usize,
-    /// How many records at the front were emptied, because retention passed them.
+    /// How many records at the front were emptied, because the first offset passed them.
     emptied: usize,
 }
 
@@ -97,20 +97,44 @@ impl Log {
     }
 
     /// Drops the oldest records until no more than `keep` bytes are left, or one record.
-    pub(crate) fn trim(&mut self, keep: u64) {
-        while self.bytes > keep && self.first + 1 < self.end {
-            let Some(front) = self.chunks.front() else {
-                break;
-            };
-            let Some(record) = front.records.get((self.first - front.base) as usize) else {
-                break;
-            };
-            self.bytes -= record.footprint() as u64;
-            self.first += 1;
-            if front.end() == self.first {
-                self.chunks.pop_front();
-            }
+    pub(crate) fn retain(&mut self, keep: u64) {
+        while self.bytes > keep && self.first + 1 < self.end && self.pass(self.first + 1) {
+            self.pop_passed();
         }
+        self.let_go();
+    }
+
+    /// Drops the records before an offset, which may be the end. Returns those whose memory wasn't
+    /// freed.
+    pub(crate) fn trim(&mut self, before: u64) -> Vec<Chunk> {
+        let mut gone = Vec::new();
+        while self.first < before && self.pass(before) {
+            gone.extend(self.pop_passed());
+        }
+        self.let_go();
+        gone
+    }
+
+    /// Moves the first offset over records of the first chunk, no further than to an offset. Returns
+    /// whether there was such a record.
+    fn pass(&mut self, to: u64) -> bool {
+        let Some(front) = self.chunks.front() else { return false };
+        let to = to.min(front.end());
+        let (from, to) = ((self.first - front.base) as usize, (to - front.base) as usize);
+        let passed = front.records.get(from..to).unwrap_or_default();
+        self.bytes -= passed.iter().map(|record| record.footprint() as u64).sum::<u64>();
+        self.first += passed.len() as u64;
+        !passed.is_empty()
+    }
+
+    /// Takes the first chunk out if no record of it is left.
+    fn pop_passed(&mut self) -> Option<Chunk> {
+        let first = self.first;
+        self.chunks.pop_front_if(|front| front.end() == first)
+    }
+
+    /// Frees what is before the first offset.
+    fn let_go(&mut self) {
         if let Some(front) = self.chunks.front_mut()
             // A reader that is cloning keeps them until the next time.
             && let Some(records) = Arc::get_mut(&mut front.records)

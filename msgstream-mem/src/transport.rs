@@ -121,6 +121,13 @@ impl Transport for MemTransport {
         Ok(())
     }
 
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        let at = self.find("trim", channel)?;
+        let trimmed = at.with_log(|log| Ok(log.trim(log.offset(before)?)));
+        // Freed here, and not under the lock: it may be many.
+        trimmed.map(drop).map_err(|kind| at.error("trim", kind))
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         self.check_open("list")?;
         let channels = lock(&self.handle.instance.channels);

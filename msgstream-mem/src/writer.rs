@@ -52,7 +52,7 @@ impl MemWriter {
         let range = self.at.with_log(|log| {
             let range = log.append(records, now);
             if let Some(keep) = config.retention_bytes {
-                log.trim(keep);
+                log.retain(keep);
             }
             Ok(range)
         })?;

@@ -121,6 +121,12 @@ impl Handle {
         self.ask(&format!("STREAM.PURGE.{stream}"), filter).await.map(|Done {}| ())
     }
 
+    /// Deletes the messages before a sequence, which is greater than 1: the server takes 0 for all.
+    pub(crate) async fn purge_before(&self, stream: &str, sequence: u64) -> Result<(), ApiError> {
+        let before = json!({ "seq": sequence });
+        self.ask(&format!("STREAM.PURGE.{stream}"), before).await.map(|Done {}| ())
+    }
+
     /// Returns the names of all streams of the account.
     pub(crate) async fn stream_names(&self) -> Result<Vec<String>, ApiError> {
         let mut all = Vec::new();

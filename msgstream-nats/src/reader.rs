@@ -212,7 +212,8 @@ impl NatsReader {
         ReadBatch::new(records, next, is_end && self.ready.is_empty())
     }
 
-    /// Moves on to the sequence after a gap of deleted messages. Fails if retention made the gap.
+    /// Moves on to the sequence after a gap of deleted messages. Fails if retention or a trim made
+    /// the gap.
     async fn cross_gap(&mut self, sequence: u64) -> Result<(), Failure> {
         self.handle.stream_info(&self.stream).await?.check(self.incarnation, self.next)?;
         if sequence < self.next {

@@ -112,6 +112,20 @@ impl NatsTransport {
         Ok(self.handle.create_stream(&stream, config).await?)
     }
 
+    async fn trim_stream(&self, channel: &str, before: Position) -> Result<(), Failure> {
+        let sequence = sequence(before)?;
+        let (stream, info) = self.find(channel).await?;
+        if sequence > info.end() {
+            // The server would go on from there.
+            let (position, end) = (before, Position::new(info.end()));
+            return Err(TransportErrorKind::PositionBeyondEnd { position, end }.into());
+        }
+        match sequence > info.first() {
+            true => Ok(self.handle.purge_before(&stream, sequence).await?),
+            false => Ok(()),
+        }
+    }
+
     async fn delete_stream(&self, channel: &str) -> Result<(), Failure> {
         let (stream, info) = self.find(channel).await?;
         self.handle.delete_stream(&stream).await?;
@@ -143,6 +157,11 @@ impl Transport for NatsTransport {
     async fn delete(&self, channel: &str) -> Result<()> {
         let deleted = self.delete_stream(channel).await;
         deleted.map_err(|failure| failure.during("delete").on(channel))
+    }
+
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        let trimmed = self.trim_stream(channel, before).await;
+        trimmed.map_err(|failure| failure.during("trim").on(channel))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {

@@ -190,7 +190,10 @@ impl PulsarTransport {
 impl Transport for PulsarTransport {
     fn capabilities(&self) -> Capabilities {
         let limit = self.client.max_message.saturating_sub(ENTRY_OVERHEAD);
-        Capabilities::all().without(Capability::BinaryHeaders).with_max_payload(limit)
+        Capabilities::all()
+            .without(Capability::Trim)
+            .without(Capability::BinaryHeaders)
+            .with_max_payload(limit)
     }
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
@@ -214,6 +217,12 @@ impl Transport for PulsarTransport {
             }
         })
         .await
+    }
+
+    async fn trim(&self, channel: &str, _before: Position) -> Result<()> {
+        // Brokers trim by retention and whole ledgers, and take no position.
+        let kind = Kind::Unsupported { capability: Capability::Trim };
+        Err(TransportError::new("trim", kind).on(channel))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {

@@ -96,6 +96,15 @@ impl Transport for SimTransport {
         answered(&mut state.dice).map_err(error)
     }
 
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        let trim = |channel: &mut Channel, _: &mut Dice| {
+            channel.log.offset(before)?;
+            channel.log.trim(before);
+            Ok(())
+        };
+        self.call("trim", channel, trim).await
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         self.handle.check_open().map_err(|kind| TransportError::new("list", kind))?;
         let state = self.handle.broker.lock();

@@ -11,7 +11,7 @@ use msgstream_core::transport::{Capability, ChannelReader, Limit, Start, Transpo
 use crate::harness::Broker;
 use crate::kit::{
     Numbers, all, append, channel, numbers, positions, read_from, reader, record, strictly_grow,
-    write,
+    what_is_left, write,
 };
 use crate::scenario::Need::{self, Can};
 use crate::scenario::{Scenario, list};
@@ -19,6 +19,12 @@ use crate::{Failure, Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["broker":
     what_is_persistent_survives_a_restart [Need::Broker, Can(Capability::Persistent)],
+    what_was_trimmed_stays_removed_over_a_restart [
+        Need::Broker, Can(Capability::Persistent), Can(Capability::Trim)
+    ],
+    a_kill_after_a_trim_takes_nothing_else [
+        Need::Broker, Can(Capability::Persistent), Can(Capability::Trim)
+    ],
     a_reader_goes_on_over_a_restart [Need::Broker, Can(Capability::Persistent)],
     nothing_acknowledged_is_lost_over_restarts [Need::Broker, Can(Capability::Persistent)],
     nothing_acknowledged_is_lost_over_kills [Need::Broker, Can(Capability::Persistent)],
@@ -80,6 +86,53 @@ pub async fn what_is_persistent_survives_a_restart(
         let acked = after.subscription(&channel, "reader").await?.acked().await?;
         ensure!(acked.is_some(), "the cursor is gone");
         ensure_eq!(acked, cursor, "the cursor");
+    }
+    Ok(after.close().await?)
+}
+
+/// What was removed doesn't come back with a restart, and positions go on growing where all is gone.
+pub async fn what_was_trimmed_stays_removed_over_a_restart(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    a_trim_is_kept_over(Outage::Restart, transport, harness).await
+}
+
+/// Where a broker is killed right after a trim, what was removed may come back, at its old place.
+/// Nothing else goes, and positions go on growing.
+pub async fn a_kill_after_a_trim_takes_nothing_else(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    a_trim_is_kept_over(Outage::Kill, transport, harness).await
+}
+
+async fn a_trim_is_kept_over(
+    outage: Outage,
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let mut trimmed = Vec::new();
+    for from in [60, 100] {
+        let channel = channel(transport, harness).await?;
+        let written = write(transport, &channel, 0..100).await?;
+        let end = transport.describe(&channel).await?.end;
+        transport.trim(&channel, written.get(from).copied().unwrap_or(end)).await?;
+        let left = what_is_left(transport, &channel, &written, from).await?;
+        let info = transport.describe(&channel).await?;
+        trimmed.push((channel, written, from, left, info));
+    }
+    outage.happen(harness).await?;
+    let after = harness.open().await?;
+    for (channel, mut written, from, left, info) in trimmed {
+        let now = what_is_left(&*after, &channel, &written, from).await?;
+        if let Outage::Restart = outage {
+            ensure_eq!(now, left, "the first record left");
+            ensure_eq!(after.describe(&channel).await?, info, "the channel");
+        }
+        written.extend(write(&*after, &channel, 100..110).await?);
+        ensure!(strictly_grow(&written), "positions went back: {written:?}");
+        what_is_left(&*after, &channel, &written, from).await?;
     }
     Ok(after.close().await?)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
     Capability, Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind, Unstored,
 };
@@ -90,6 +91,10 @@ pub async fn a_closed_one_is_closed_in_every_call(
     }
     if can.delete {
         ensure_refused!(handle.delete(&channel).await, Kind::Closed, "delete");
+    }
+    if can.trim {
+        let trimmed = handle.trim(&channel, Position::default()).await;
+        ensure_refused!(trimmed, Kind::Closed, "trim");
     }
     if can.list {
         ensure_refused!(handle.list("").await, Kind::Closed, "list");

@@ -22,6 +22,7 @@ pub mod refusal;
 pub mod start;
 pub mod streams;
 pub mod subscription;
+pub mod trim;
 pub mod writer;
 
 use crate::scenario::Scenario;
@@ -37,6 +38,8 @@ pub(crate) const ALL: &[&[Scenario]] = &[
     reader::ALL,
     start::ALL,
     subscription::ALL,
+    trim::ALL,
+    trim::readers::ALL,
     concurrency::ALL,
     handle::ALL,
     refusal::ALL,

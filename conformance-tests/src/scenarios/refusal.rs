@@ -26,6 +26,7 @@ pub(crate) const ALL: &[Scenario] = list!["refusal":
     seek_time [Cannot(Capability::SeekTime)],
     subscriptions [Cannot(Capability::Subscriptions)],
     unsubscribe [Cannot(Capability::Subscriptions)],
+    trim [Cannot(Capability::Trim)],
     binary_headers [Cannot(Capability::BinaryHeaders)],
 ];
 
@@ -49,6 +50,16 @@ pub async fn delete(transport: &dyn Transport, harness: &dyn Harness) -> Verdict
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
     unsupported(transport.delete(&channel).await, Capability::Delete, "delete")?;
+    let mut reader = reader(transport, &channel, Start::Earliest).await?;
+    ensure_eq!(numbers(&drain(&mut *reader).await?), all(0..3), "the records");
+    Ok(())
+}
+
+/// `trim` is refused, and removes nothing.
+pub async fn trim(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let positions = write(transport, &channel, 0..3).await?;
+    unsupported(transport.trim(&channel, positions[1]).await, Capability::Trim, "trim")?;
     let mut reader = reader(transport, &channel, Start::Earliest).await?;
     ensure_eq!(numbers(&drain(&mut *reader).await?), all(0..3), "the records");
     Ok(())

@@ -132,7 +132,14 @@ impl ChannelReader for FaultyReader {
         if let Some(start) = self.late.take() {
             self.inner.seek(start).await?;
         }
-        let mut batch = self.inner.read(limit).await?;
+        let mut batch = match self.inner.read(limit).await {
+            Err(error) if self.around.fault == Fault::TrimIsPassedOver => {
+                drop(error);
+                self.inner.seek(Start::Earliest).await?;
+                self.inner.read(limit).await?
+            }
+            read => read?,
+        };
         match self.around.fault {
             // The batch is in this future alone while it waits.
             Fault::LosesOnCancel => tokio::task::yield_now().await,

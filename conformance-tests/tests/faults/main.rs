@@ -138,6 +138,17 @@ caught! {
         by "subscription::unsubscribing_what_isnt_there_is_harmless" within PLENTY;
     an_unsubscribe_from_nowhere: UnsubscribeTakesAnyChannel
         by "channel::a_missing_one_is_not_found_by_subscriptions" within PLENTY;
+    a_trim_that_does_nothing: TrimIsANoOp by "trim::what_is_before_goes_in_the_end" within PLENTY;
+    a_trim_that_takes_too_much: TrimTakesOneMore
+        by "trim::nothing_at_or_after_the_position_goes" within PLENTY;
+    a_trim_beyond_the_end: TrimTakesAnyPosition
+        by "trim::beyond_the_end_it_is_refused" within PLENTY;
+    a_trim_of_nothing: TrimTakesAnyChannel
+        by "trim::on_a_missing_channel_it_is_not_found" within PLENTY;
+    a_first_that_is_gone: TrimNamesOldFirsts
+        by "trim::readers::what_is_left_can_be_started_at" within PLENTY;
+    a_gap_that_isnt_told: TrimIsPassedOver by "trim::readers::one_that_is_passed_is_told" within PLENTY;
+    a_trim_that_moves_cursors: TrimMovesCursors by "trim::cursors_stay" within PLENTY;
     a_close_that_does_nothing: CloseIsANoOp
         by "handle::a_closed_one_is_closed_in_every_call" within PLENTY;
     a_leaked_task: LeaksATask by "handle::dropping_without_close_leaves_no_task" within SHORT;
@@ -158,6 +169,8 @@ caught! {
         by "refusal::seek_time" within PLENTY, unlike CanNothing;
     a_subscription_that_isnt_refused: IgnoresWhatItCannot
         by "refusal::subscriptions" within PLENTY, unlike CanNothing;
+    a_trim_that_isnt_refused: IgnoresWhatItCannot by "refusal::trim" within PLENTY,
+        unlike CanNothing;
     an_unsubscribe_that_isnt_refused: IgnoresWhatItCannot
         by "refusal::unsubscribe" within PLENTY, unlike CanNothing;
     a_binary_header_that_isnt_refused: IgnoresWhatItCannot
@@ -177,7 +190,7 @@ fn a_transport_that_can_do_nothing_and_says_so_passes() {
             panic!("{}: {failure}", scenario.name());
         }
     }
-    assert_eq!(refusals, 10);
+    assert_eq!(refusals, 11);
 }
 
 fn over_outages(outage: Outage, name: &str) -> Verdict {

@@ -8,7 +8,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use msgstream_core::record::Incarnation;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
     Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Start,
     Subscription, Transport, TransportError, TransportErrorKind as Kind,
@@ -67,6 +67,13 @@ pub(crate) enum Fault {
     UnsubscribeRemovesAll,
     UnsubscribeWantsACursor,
     UnsubscribeTakesAnyChannel,
+    TrimIsANoOp,
+    TrimTakesOneMore,
+    TrimTakesAnyPosition,
+    TrimTakesAnyChannel,
+    TrimNamesOldFirsts,
+    TrimIsPassedOver,
+    TrimMovesCursors,
     CloseIsANoOp,
     LeaksATask,
     BlocksTheThread,
@@ -145,6 +152,25 @@ impl Transport for Faulty {
         self.inner.delete(channel).await
     }
 
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        self.check("trim", Capability::Trim)?;
+        let before = match self.fault {
+            Fault::TrimIsANoOp => Position::default(),
+            Fault::TrimTakesOneMore => {
+                let end = self.inner.describe(channel).await?.end;
+                Position::new(before.offset() + 1).min(end)
+            }
+            Fault::TrimTakesAnyPosition => before.min(self.inner.describe(channel).await?.end),
+            Fault::TrimMovesCursors => {
+                self.inner.subscription(channel, "passed").await?.ack(before).await?;
+                before
+            }
+            _ => before,
+        };
+        let trimmed = self.inner.trim(channel, before).await;
+        if self.is(Fault::TrimTakesAnyChannel) { Ok(()) } else { trimmed }
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         self.check("list", Capability::List)?;
         let mut names = self.inner.list(prefix).await?;
@@ -157,8 +183,10 @@ impl Transport for Faulty {
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
         let mut info = self.inner.describe(channel).await?;
         info.incarnation = self.life(info.incarnation);
-        if self.is(Fault::FirstIsTooLate) {
-            info.first = Some(info.end);
+        match self.fault {
+            Fault::FirstIsTooLate => info.first = Some(info.end),
+            Fault::TrimNamesOldFirsts => info.first = Some(Position::default()),
+            _ => {}
         }
         Ok(info)
     }

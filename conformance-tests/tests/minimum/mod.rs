@@ -9,6 +9,11 @@ pub(crate) fn mem() -> Capabilities {
     Capabilities::all().without(Capability::Persistent)
 }
 
+/// Files: everything.
+pub(crate) fn file() -> Capabilities {
+    Capabilities::all()
+}
+
 /// NATS JetStream, with the streams in files, and what a server takes without being told more.
 pub(crate) fn nats() -> Capabilities {
     Capabilities::all().with_max_payload(1 << 20)
@@ -17,7 +22,10 @@ pub(crate) fn nats() -> Capabilities {
 /// Pulsar, with the greatest message that a broker takes without being told more, less what goes
 /// with it.
 pub(crate) fn pulsar() -> Capabilities {
-    Capabilities::all().without(Capability::BinaryHeaders).with_max_payload((5 << 20) - 512)
+    Capabilities::all()
+        .without(Capability::Trim)
+        .without(Capability::BinaryHeaders)
+        .with_max_payload((5 << 20) - 512)
 }
 
 /// Kafka, with what its client sends without being told more.

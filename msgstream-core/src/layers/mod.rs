@@ -24,7 +24,7 @@
 /// #[async_trait::async_trait]
 /// impl Transport for NoDelete {
 ///     delegate!(self => self.0, Transport {
-///         capabilities, create_with, list, describe, writer, reader_with, subscription,
+///         capabilities, create_with, trim, list, describe, writer, reader_with, subscription,
 ///         unsubscribe, encode_position, decode_position, close,
 ///     });
 ///     async fn delete(&self, channel: &str) -> Result<()> {
@@ -44,7 +44,7 @@
 /// #[async_trait::async_trait]
 /// impl Transport for Audit {
 ///     delegate!(self => self.0, Transport {
-///         capabilities, create_with, delete, list, describe, reader_with, subscription,
+///         capabilities, create_with, delete, trim, list, describe, reader_with, subscription,
 ///         unsubscribe, encode_position, decode_position, close,
 ///     });
 /// }
@@ -73,6 +73,10 @@ macro_rules! __delegate_method {
     };
     (Transport delete, $self:ident, $inner:expr) => {
         $crate::__delegate_async!(Transport delete, $self, $inner, (channel: &'b str) -> ());
+    };
+    (Transport trim, $self:ident, $inner:expr) => {
+        $crate::__delegate_async!(Transport trim, $self, $inner,
+            (channel: &'b str, before: $crate::record::Position) -> ());
     };
     (Transport list, $self:ident, $inner:expr) => {
         $crate::__delegate_async!(Transport list, $self, $inner,

@@ -131,6 +131,8 @@ capabilities! {
     seek_time SeekTime,
     /// `subscription` returns durable cursors, and `unsubscribe` removes them.
     subscriptions Subscriptions,
+    /// `trim` removes the records before a position.
+    trim Trim,
     /// The values of [`Record::extra`](crate::record::Record::extra) may be any bytes. If false,
     /// they are text: UTF-8 without control characters.
     binary_headers BinaryHeaders,

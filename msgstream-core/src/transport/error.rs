@@ -218,7 +218,7 @@ pub enum TransportErrorKind {
     },
     /// The position is before the first record that is left.
     #[error(
-        "the records from {position} on were removed by retention, and the first that is left is at {first}: start there and accept the gap, or keep records for longer"
+        "the records from {position} on were removed by retention or by `trim`, and the first that is left is at {first}: start there and accept the gap, or keep records for longer"
     )]
     PositionTrimmed {
         /// The position that was asked for, or the reader's own.
@@ -279,6 +279,12 @@ pub enum TransportErrorKind {
     #[error("{reason}")]
     Config {
         /// What is wrong with it, and what is allowed.
+        reason: String,
+    },
+    /// What the broker has stored is damaged: it was found to differ from what was written.
+    #[error("what is stored is damaged: {reason}")]
+    Damaged {
+        /// What is damaged, and where.
         reason: String,
     },
     /// The broker answered with something that the adapter doesn't understand.

@@ -135,6 +135,52 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The channel may or may not be there after a cancelled call.
     async fn delete(&self, channel: &str) -> Result<()>;
 
+    /// Removes the records of a channel that stand before a position. Nothing at the position or
+    /// after it is removed. What stands before it may stay, because some brokers remove whole parts
+    /// of a log only.
+    ///
+    /// - A position at the end removes all that can be removed. Later records have greater positions
+    ///   all the same.
+    /// - A position that isn't after the first record that is left has no effect, so a call may be
+    ///   repeated.
+    /// - A reader that stands before what is left, or that is opened there, fails with
+    ///   [`PositionTrimmed`](TransportErrorKind::PositionTrimmed), perhaps after records that it had
+    ///   read ahead. Cursors stay where they are, and writers aren't concerned.
+    /// - [`describe`](Self::describe) then returns as `first` a position at which readers can start,
+    ///   or `None` if nothing is left.
+    ///
+    /// `Ok` means that the broker has done so. With the capability `persistent`, what was removed
+    /// doesn't come back when the broker restarts. If it crashes soon after, some brokers have it back,
+    /// at its old place.
+    ///
+    /// The position must be one of the channel as it is now: one of an earlier channel of the same
+    /// name isn't recognised. Consumers go on at the `resume` positions of their checkpoints, and a
+    /// session looks for the last records of its producer: trim no further.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Start, Transport, TransportExt};
+    /// # use msgstream_core::record::Record;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// # let mut writer = broker.writer("orders").await?;
+    /// let stored = writer.submit(vec![Record::default(), Record::default()]).await.stored;
+    /// broker.trim("orders", stored[1]).await?;
+    /// let mut reader = broker.reader("orders", Start::Earliest).await?;
+    /// assert_eq!(reader.read(Default::default()).await?.records[0].position, stored[1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound), and, if the position is after the end,
+    /// with [`PositionBeyondEnd`](TransportErrorKind::PositionBeyondEnd). Nothing is removed then.
+    ///
+    /// # Cancel safety
+    /// The records may or may not be removed after a cancelled call.
+    async fn trim(&self, channel: &str, before: Position) -> Result<()>;
+
     /// Returns the names of the channels that begin with a prefix, sorted.
     ///
     /// ```
@@ -320,7 +366,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 #[async_trait]
 impl<T: Transport + ?Sized> Transport for Arc<T> {
     crate::delegate!(self => (**self), Transport {
-        capabilities, create_with, delete, list, describe, writer, reader_with, subscription,
-        unsubscribe, encode_position, decode_position, close,
+        capabilities, create_with, delete, trim, list, describe, writer, reader_with,
+        subscription, unsubscribe, encode_position, decode_position, close,
     });
 }

@@ -190,8 +190,8 @@ pub trait ChannelReader: fmt::Debug + Send {
     /// ```
     ///
     /// # Errors
-    /// Fails with [`PositionTrimmed`](super::TransportErrorKind::PositionTrimmed) if retention
-    /// passed the reader, with [`WrongIncarnation`](super::TransportErrorKind::WrongIncarnation) or
+    /// Fails with [`PositionTrimmed`](super::TransportErrorKind::PositionTrimmed) if retention or
+    /// `trim` passed the reader, with [`WrongIncarnation`](super::TransportErrorKind::WrongIncarnation) or
     /// [`NotFound`](super::TransportErrorKind::NotFound) if the channel was replaced or deleted,
     /// with [`PositionBeyondEnd`](super::TransportErrorKind::PositionBeyondEnd) if the channel
     /// became shorter than the reader's place, as in a failover that lost records, and with

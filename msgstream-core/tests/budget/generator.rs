@@ -93,6 +93,9 @@ impl Transport for Generator {
     async fn delete(&self, _: &str) -> Result<()> {
         no("delete", Capability::Delete)
     }
+    async fn trim(&self, _: &str, _: Position) -> Result<()> {
+        no("trim", Capability::Trim)
+    }
     async fn list(&self, _: &str) -> Result<Vec<String>> {
         no("list", Capability::List)
     }

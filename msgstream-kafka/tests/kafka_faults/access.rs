@@ -21,6 +21,7 @@ const PROPERTIES: &str = "__msgstream";
 const LEAST: &[Right] = &[
     (To::Read, On::Topic, "orders"),
     (To::Write, On::Topic, "orders"),
+    (To::Delete, On::Topic, "orders"),
     (To::Read, On::Group, "billing"),
     (To::Read, On::Topic, PROPERTIES),
     (To::Write, On::Topic, PROPERTIES),
@@ -35,6 +36,7 @@ enum Use {
     Write,
     Read,
     Ack,
+    Trim,
     Create,
     Delete,
 }
@@ -57,6 +59,7 @@ impl Use {
                 let subscription = transport.subscription("orders", "billing").await?;
                 subscription.ack(Position::new(1)).await
             }
+            Self::Trim => transport.trim("orders", Position::new(0)).await,
             Self::Create => transport.create_with("made", owner.into()).await,
             Self::Delete => transport.delete("made").await,
         }
@@ -100,8 +103,8 @@ async fn the_least_rights_are_enough_and_each_is_named_where_it_is_missing() {
     let mut rights = Rights::new(broker.url.trim_start_matches("kafka://"), "least");
     LEAST.iter().for_each(|right| rights.give(*right));
     let transport = connect(&least(&broker)).await.unwrap();
-    let uses = [Use::Describe("orders"), Use::Write, Use::Read, Use::Ack, Use::Create, Use::Delete];
-    for one in uses {
+    let uses = [Use::Write, Use::Read, Use::Ack, Use::Trim, Use::Create, Use::Delete];
+    for one in [Use::Describe("orders")].into_iter().chain(uses) {
         one.allowed(&*transport, &*all).await;
     }
     everything(&*transport).await;
@@ -111,6 +114,7 @@ async fn the_least_rights_are_enough_and_each_is_named_where_it_is_missing() {
         ((To::Read, On::Topic, "orders"), Use::Read, "Read on topic `orders`"),
         ((To::Read, On::Topic, "orders"), Use::Ack, "Read on topic `orders`"),
         ((To::Read, On::Group, "billing"), Use::Ack, "Read on group `billing`"),
+        ((To::Delete, On::Topic, "orders"), Use::Trim, "Delete on topic `orders`"),
         ((To::Read, On::Topic, PROPERTIES), Use::Describe("orders"), "Read on topic `__msgstream`"),
         ((To::Write, On::Topic, PROPERTIES), Use::Create, "Write on topic `__msgstream`"),
         ((To::Create, On::Topic, "made"), Use::Create, "Create on topic `made`"),
@@ -169,6 +173,8 @@ async fn everything(transport: &dyn Transport) {
     subscription.ack(end).await.unwrap();
     assert_eq!(subscription.acked().await.unwrap(), Some(end));
     transport.unsubscribe("orders", "billing").await.unwrap();
+    transport.trim("orders", end).await.unwrap();
+    assert_eq!(transport.describe("orders").await.unwrap().first, Some(end));
 }
 
 #[tokio::test]

@@ -93,6 +93,14 @@ async fn a_position_that_grew_too_old_names_the_first_one_left() {
 }
 
 #[tokio::test]
+async fn a_compacted_topic_is_not_trimmed() {
+    let transport = open().await;
+    let topic = make_topic(1, &[("cleanup.policy", "compact")]).await;
+    let error = transport.trim(&topic, Position::new(0)).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
     let transport = open().await;
     // Shorter than the writer's place, and longer.

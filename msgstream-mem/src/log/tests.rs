@@ -56,19 +56,40 @@ fn positions_of_elsewhere_are_refused() {
 }
 
 #[test]
-fn trimming_keeps_the_newest_and_names_the_first_left() {
+fn retention_keeps_the_newest_and_names_the_first_left() {
     let mut log = Log::default();
     log.append(batch(&[10, 20, 30]), 0);
-    log.trim((record(20).footprint() + record(30).footprint()) as u64);
+    log.retain((record(20).footprint() + record(30).footprint()) as u64);
     assert_eq!(log.first(), Some(1));
     let trimmed =
         TransportErrorKind::PositionTrimmed { position: Position::new(0), first: Position::new(1) };
     assert_eq!(log.resolve(Start::At(Position::new(0))), Err(trimmed.clone()));
     assert_eq!(log.slice(0, NO_LIMIT()).err(), Some(trimmed));
     assert_eq!(log.resolve(Start::After(Position::new(0))), Ok(1));
-    log.trim(0);
+    log.retain(0);
     assert_eq!(log.resolve(Start::Earliest), Ok(2));
     assert_eq!(offsets(&log.slice(2, NO_LIMIT()).unwrap().read(NO_LIMIT())), [2]);
+}
+
+#[test]
+fn trimmed_to_its_end_a_log_is_empty_and_goes_on() {
+    let mut log = Log::default();
+    log.append(batch(&[1; 5]), 7);
+    assert_eq!(log.trim(3).len(), 0);
+    assert_eq!((log.first(), log.end()), (Some(3), 5));
+    log.trim(2);
+    assert_eq!(log.first(), Some(3));
+    assert_eq!(log.trim(5).len(), 1);
+    assert_eq!((log.first(), log.end(), log.bytes), (None, 5, 0));
+    for start in [Start::Earliest, Start::Latest, Start::At(Position::new(5)), at_ms(0), at_ms(8)] {
+        assert_eq!(log.resolve(start), Ok(5), "{start:?}");
+    }
+    assert!(log.slice(5, NO_LIMIT()).unwrap().is_empty());
+    log.append(batch(&[1]), 9);
+    assert_eq!(
+        (log.first(), offsets(&log.slice(5, NO_LIMIT()).unwrap().read(NO_LIMIT()))),
+        (Some(5), vec![5])
+    );
 }
 
 #[test]
@@ -79,11 +100,11 @@ fn trimmed_records_let_go_of_their_payloads_before_their_chunk_goes() {
     log.append(records, 0);
     // A reader that is at it keeps what it reads, and no longer.
     let slice = log.slice(0, NO_LIMIT()).unwrap();
-    log.trim(2 * record(100).footprint() as u64);
+    log.retain(2 * record(100).footprint() as u64);
     assert!(!payloads[0].is_unique());
     assert_eq!(offsets(&slice.read(NO_LIMIT())), [0, 1, 2]);
     drop(slice);
-    log.trim(record(100).footprint() as u64);
+    log.retain(record(100).footprint() as u64);
     assert!(payloads[0].is_unique() && payloads[1].is_unique() && !payloads[2].is_unique());
 }
 
@@ -109,15 +130,24 @@ fn times_never_go_back() {
     }
     let starts = [0, 5, 6, 9, 10, 12, 13].map(|ms| log.resolve(at_ms(ms)).unwrap());
     assert_eq!(starts, [0, 0, 1, 1, 4, 4, 5]);
-    log.trim(0);
+    log.retain(0);
     assert_eq!(log.resolve(at_ms(9)), Ok(4));
     assert_eq!(log.times.len(), 1);
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { lens: Vec<usize>, ms: u64 },
-    Trim { keep: u64 },
+    Append {
+        lens: Vec<usize>,
+        ms: u64,
+    },
+    Retain {
+        keep: u64,
+    },
+    /// Up to this part of the log, in percent.
+    Trim {
+        percent: u64,
+    },
     Hold,
     Release,
 }
@@ -129,7 +159,8 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         6 => (lens, 0..50u64).prop_map(|(lens, ms)| Step::Append { lens, ms }),
-        1 => (0..100_000u64).prop_map(|keep| Step::Trim { keep }),
+        1 => (0..100_000u64).prop_map(|keep| Step::Retain { keep }),
+        1 => (0..=100u64).prop_map(|percent| Step::Trim { percent }),
         1 => Just(Step::Hold),
         1 => Just(Step::Release),
     ]
@@ -149,7 +180,10 @@ impl Model {
                 let ms = self.records.last().map_or(*ms, |(_, last)| *ms.max(last));
                 self.records.extend(lens.iter().map(|len| (record(*len).footprint(), ms)));
             }
-            Step::Trim { keep } => {
+            Step::Trim { percent } => {
+                self.first = self.first.max(self.part(*percent));
+            }
+            Step::Retain { keep } => {
                 let left = |first: usize| -> usize {
                     self.records[first..].iter().map(|(footprint, _)| footprint).sum()
                 };
@@ -159,6 +193,10 @@ impl Model {
             }
             Step::Hold | Step::Release => {}
         }
+    }
+
+    fn part(&self, percent: u64) -> usize {
+        self.records.len() * percent as usize / 100
     }
 
     /// The end of a read from an offset.
@@ -189,7 +227,8 @@ proptest! {
                 Step::Append { lens, ms } => {
                     log.append(batch(lens), *ms);
                 }
-                Step::Trim { keep } => log.trim(*keep),
+                Step::Retain { keep } => log.retain(*keep),
+                Step::Trim { percent } => drop(log.trim(model.part(*percent) as u64)),
                 Step::Hold => held.push((log.first, log.slice(log.first, NO_LIMIT()).unwrap())),
                 Step::Release => held.clear(),
             }
@@ -197,6 +236,8 @@ proptest! {
         let (first, end) = (model.first as u64, model.records.len() as u64);
         prop_assert_eq!(log.first(), (first < end).then_some(first));
         prop_assert_eq!(log.end(), end);
+        let left = model.records[model.first..].iter().map(|(footprint, _)| *footprint as u64);
+        prop_assert_eq!(log.bytes, left.sum::<u64>());
 
         // A slice shows what was there when it was taken, whatever came after.
         for (from, slice) in &held {

@@ -56,7 +56,8 @@ impl NatsReader {
             if feed.peek()?.is_some() {
                 return Ok(false);
             }
-            // Nothing is left up to that end, so what stood there was deleted, if not by retention.
+            // Nothing is left up to that end, so what stood there was deleted, if not by retention
+            // or a trim.
             self.handle.stream_info(&self.stream).await?.check(self.incarnation, self.next)?;
             self.next = info.end();
         }

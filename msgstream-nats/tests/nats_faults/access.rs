@@ -39,6 +39,9 @@ async fn the_least_rights_suffice_and_what_is_beyond_them_is_denied() {
     assert_eq!(subscription.acked().await.unwrap(), Some(Position::new(4)));
     least.unsubscribe("least", "reader").await.unwrap();
 
+    let error = least.trim("least", Position::new(4)).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Denied { .. }), "{error}");
+    assert_eq!(least.describe("least").await.unwrap().first, Some(Position::new(1)));
     let error = least.create("another").await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Denied { .. }), "{error}");
     let error = least.reader("other", Start::Earliest).await.unwrap_err();

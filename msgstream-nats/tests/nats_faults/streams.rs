@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
     Fate, Limit, Start, TransportErrorKind as Kind, TransportExt as _, Unstored,
 };
@@ -95,6 +96,51 @@ async fn single_messages_that_were_deleted_are_passed_over() {
     assert_eq!(batch.next, transport.describe("orders").await.unwrap().end);
     write(&*transport, "orders", 10..12).await;
     assert_eq!(drain(&mut *reader).await, [10, 11]);
+}
+
+#[tokio::test]
+async fn a_trim_leaves_what_follows_messages_that_were_deleted() {
+    let server = Server::start().await;
+    let transport = server.open().await;
+    create(&*transport, "orders").await;
+    write(&*transport, "orders", 0..10).await;
+    let client = async_nats::connect(&server.url).await.unwrap();
+    for sequence in [1, 5, 6, 10] {
+        let request = format!("{{\"seq\":{sequence}}}");
+        client.request("$JS.API.STREAM.MSG.DELETE.orders", request.into()).await.unwrap();
+    }
+    let end = transport.describe("orders").await.unwrap().end;
+    let steps: [(_, _, &[u64]); 4] = [
+        (Position::new(1), Some(2), &[1, 2, 3, 6, 7, 8]),
+        // The first that is left stands after the position.
+        (Position::new(5), Some(7), &[6, 7, 8]),
+        (Position::new(9), Some(9), &[8]),
+        (end, None, &[]),
+    ];
+    for (before, first, left) in steps {
+        transport.trim("orders", before).await.unwrap();
+        let info = transport.describe("orders").await.unwrap();
+        assert_eq!((info.first, info.end), (first.map(Position::new), end));
+        let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
+        assert_eq!(drain(&mut *reader).await, left);
+    }
+    write(&*transport, "orders", 10..12).await;
+    let mut reader = transport.reader("orders", Start::At(end)).await.unwrap();
+    assert_eq!(drain(&mut *reader).await, [10, 11]);
+}
+
+#[tokio::test]
+async fn a_stream_that_denies_purges_is_not_trimmed() {
+    let server = Server::start().await;
+    let transport = server.open().await;
+    let client = async_nats::connect(&server.url).await.unwrap();
+    let stream = r#"{"name":"orders","subjects":["orders"],"deny_purge":true}"#;
+    client.request("$JS.API.STREAM.CREATE.orders", stream.into()).await.unwrap();
+    write(&*transport, "orders", 0..10).await;
+    let error = transport.trim("orders", Position::new(4)).await.unwrap_err();
+    assert!(!error.is_temporary() && error.to_string().contains("purge"), "{error}");
+    let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
+    assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..10));
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! Streams that go on where a pack began or ended.
 
+use std::sync::Arc;
+
 use msgstream_core::transport::{Capability, Start, Transport, TransportErrorKind as Kind};
-use msgstream_core::{Checkpoint, ConsumerConfig, Error, TickSource, TtMsgStream};
+use msgstream_core::{
+    Checkpoint, Consumer, ConsumerConfig, Error, TickSource, Timestamp, TtMsgStream,
+};
 
 use super::stage::Entry::{End, Msg, Tick};
 use super::stage::{Stage, expected, ids, next, same, take, times, to_end};
-use crate::kit::far_beyond;
+use crate::kit::{far_beyond, open_and_read};
 use crate::scenario::Need::Can;
 use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
@@ -20,6 +24,10 @@ pub(crate) const ALL: &[Scenario] = list!["streams::resume":
     in_a_channel_that_was_made_again_is_refused [
         Can(Capability::Delete), Can(Capability::Incarnations), Can(Capability::SeekPosition)
     ],
+    trimmed_before_a_checkpoint_goes_on_as_before [
+        Can(Capability::Trim), Can(Capability::SeekPosition)
+    ],
+    trimmed_after_a_checkpoint_is_refused [Can(Capability::Trim), Can(Capability::SeekPosition)],
     a_subscription_goes_on_where_it_was_acknowledged [
         Can(Capability::Subscriptions), Can(Capability::SeekPosition)
     ],
@@ -209,6 +217,63 @@ pub async fn in_a_channel_that_was_made_again_is_refused(
         }
     }
     Ok(())
+}
+
+/// Where each channel is trimmed up to a checkpoint's `resume`, nothing that it needs is gone.
+pub async fn trimmed_before_a_checkpoint_goes_on_as_before(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = many_channels(harness).await?;
+    let packs = stage.all(ConsumerConfig::default()).await?;
+    for (n, pack) in packs.iter().enumerate() {
+        for (channel, mark) in &pack.end.channels {
+            transport.trim(channel, mark.resume).await?;
+        }
+        let rest = to_end(&mut stage.resumed(&pack.end).await?).await?;
+        same(&rest, &packs[n + 1..], &format!("trimmed after the pack up to {}", pack.end_ts))?;
+    }
+    Ok(())
+}
+
+/// A consumer that needs what is gone fails with [`PositionTrimmed`](Kind::PositionTrimmed), and one
+/// that starts anew gets what is left.
+pub async fn trimmed_after_a_checkpoint_is_refused(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = one_channel(harness).await?;
+    let channel = &*stage.channels[0];
+    let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 5).await?;
+    let checkpoint = &packs[0].end;
+    let Some(mark) = checkpoint.channels.get(channel) else {
+        return Err(Failure::new(format!("a checkpoint without its channel: {checkpoint:?}")));
+    };
+    transport.trim(channel, transport.describe(channel).await?.end).await?;
+    let is_gone = open_and_read(transport, channel, Start::At(mark.resume), None).await.is_err();
+    let broker = || Arc::clone(&stage.transport);
+    let resumed = Consumer::builder(broker()).channels([channel]).resume(checkpoint.clone());
+    let next = match resumed.open().await {
+        Ok(mut consumer) => consumer.next_pack().await,
+        Err(error) => Err(error),
+    };
+    match next {
+        Err(Error::Transport(e)) if matches!(e.kind(), Kind::PositionTrimmed { .. }) => {}
+        Ok(Some(pack)) if !is_gone => same(&[pack], &packs[1..2], "what wasn't removed")?,
+        other => return Err(Failure::new(format!("removed records were resumed with {other:?}"))),
+    }
+    stage.write(0, &[Msg(22), Tick(25)]).await?;
+    let mut anew = Consumer::builder(broker()).channels([channel]).open().await?;
+    loop {
+        match anew.next_pack().await? {
+            Some(pack) if pack.end_ts < Timestamp(25) => {}
+            Some(pack) => {
+                ensure_eq!(times(&[pack]), expected([(25, &[22])]), "the last pack");
+                return Ok(());
+            }
+            None => return Err(Failure::new("the channel has no end")),
+        }
+    }
 }
 
 /// A stream with a subscription goes on where the packs before were acknowledged.

@@ -1,0 +1,120 @@
+//! Why files can't be used.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use msgstream_core::adapter::Failure;
+use msgstream_core::transport::TransportErrorKind as Kind;
+
+use crate::format::Wrong;
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// What the system refused, and on which file. It is the cause of a
+/// [`TransportError`](msgstream_core::transport::TransportError).
+///
+/// ```
+/// use std::error::Error;
+/// use msgstream_file::FileError;
+/// # use msgstream_core::transport::TransportError;
+/// fn file_of(error: &TransportError) -> Option<&FileError> {
+///     error.source()?.downcast_ref()
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {}", path.display())]
+#[non_exhaustive]
+pub struct FileError {
+    /// What was tried.
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Returns the failure of an action on a file, for use with `map_err`.
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let path = path.to_owned();
+    move |source| {
+        let kind = kind(action, &path, &source);
+        Failure::new(kind, FileError { action, path, source })
+    }
+}
+
+fn kind(action: &'static str, path: &Path, error: &io::Error) -> Kind {
+    let file = || format!("could not {action} {}", path.display());
+    match error.kind() {
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::WriteZero => {
+            Kind::Full { reason: format!("{}: make room on the disk", file()) }
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            Kind::Denied { reason: format!("{}: the file system is read-only", file()) }
+        }
+        ErrorKind::PermissionDenied => {
+            Kind::Denied { reason: format!("{}: check its owner and permissions", file()) }
+        }
+        ErrorKind::UnexpectedEof => {
+            Kind::Damaged { reason: format!("{} is shorter than it was", path.display()) }
+        }
+        _ if too_many_files(error) => Kind::Unavailable {
+            reason: format!(
+                "{}: too many files are open; raise the limit (`ulimit -n`) or lower `max_open_files`",
+                file()
+            ),
+        },
+        _ => Kind::Unavailable { reason: file() },
+    }
+}
+
+/// Returns whether the process or the system has no more file descriptors.
+fn too_many_files(error: &io::Error) -> bool {
+    // ENFILE and EMFILE: the standard library has no kind for them.
+    const TOO_MANY: [i32; 2] = [23, 24];
+    cfg!(unix) && error.raw_os_error().is_some_and(|number| TOO_MANY.contains(&number))
+}
+
+/// Returns the failure of a file that doesn't hold what it should.
+pub(crate) fn wrong(path: &Path, wrong: Wrong) -> Failure {
+    let path = path.display();
+    match wrong {
+        Wrong::Damaged(what) => Kind::Damaged { reason: format!("{path}: {what}") }.into(),
+        Wrong::Version(found) => {
+            let own = crate::format::VERSION;
+            let reason = format!(
+                "{path} has format version {found}, and this program reads version {own}: use the version of msgstream that wrote it, or a newer one"
+            );
+            Kind::Protocol { reason }.into()
+        }
+    }
+}
+
+/// Returns the failure of a segment that is damaged at a byte.
+pub(crate) fn damaged(path: &Path, byte: u64, what: &str) -> Failure {
+    let path = path.display();
+    Kind::Damaged { reason: format!("{path} at byte {byte}: {what}") }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_becomes_a_kind_and_stays_the_cause() {
+        let of = |error: io::Error| failed("write", Path::new("/log/x"))(error).during("submit");
+        let numbers =
+            [(28, "Full"), (122, "Full"), (30, "Denied"), (13, "Denied"), (24, "Unavailable")];
+        for (number, wanted) in numbers {
+            let error = of(io::Error::from_raw_os_error(number));
+            assert!(format!("{:?}", error.kind()).starts_with(wanted), "{number}: {error:?}");
+            assert!(error.to_string().contains("/log/x"), "{error}");
+            let source = std::error::Error::source(&error).unwrap();
+            let file: &FileError = source.downcast_ref().unwrap();
+            assert_eq!(file.source.raw_os_error(), Some(number));
+        }
+        assert_eq!(*of(ErrorKind::NotFound.into()).kind(), Kind::NotFound);
+    }
+}

@@ -1,0 +1,213 @@
+//! Reading what is published.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use msgstream_core::adapter::Failure;
+use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::{Limit, TransportErrorKind as Kind};
+
+use super::place::{Place, Spot};
+use super::window::Window;
+use super::{Log, outside};
+use crate::disk::DiskFile;
+use crate::error::{Result, damaged, failed};
+use crate::format::frame::Frame;
+use crate::format::published::Published;
+use crate::format::record::Decoder;
+use crate::format::segment;
+
+impl Log {
+    /// Returns the records from a place on, within a limit, and the place behind them. There are
+    /// none only at the published end.
+    pub(crate) fn read(
+        &self,
+        published: &Published,
+        from: &Place,
+        limit: Limit,
+    ) -> Result<(Vec<Record>, Place)> {
+        if let Some(failure) = outside(from.next, published) {
+            return Err(failure);
+        }
+        let (mut place, mut records) = (from.clone(), Records::new(limit));
+        while place.next < published.end && !records.full {
+            let mut spot = match place.spot {
+                Some(spot) => spot,
+                None => self.find(place.next, published)?,
+            };
+            let file = self.readable(spot.segment, place.next)?;
+            let path = || self.segment_path(spot.segment);
+            let end = match spot.segment == published.segment {
+                true => published.byte,
+                false => {
+                    let end = match spot.end {
+                        Some(end) => end,
+                        None => *spot.end.insert(self.following(spot.segment, place.next)?.1),
+                    };
+                    if spot.offset >= end {
+                        place.spot = Some(self.follow(spot, place.next)?);
+                        place.window = Window::default();
+                        continue;
+                    }
+                    file.length().map_err(failed("measure", &path()))?
+                }
+            };
+            // Offsets that were left out hold no record.
+            place.next = place.next.max(spot.offset);
+            let frame = self.frame(&mut place, &*file, spot, end)?;
+            if frame.void {
+                place.next = place.next.max(frame.end());
+            }
+            if frame.end() > place.next {
+                let body = self.body(&mut place, &*file, spot, &frame, end)?;
+                let (inside, next) = records
+                    .take(&body, spot.inside.unwrap_or((0, frame.first)), place.next, &frame)
+                    .ok_or_else(|| damaged(&path(), spot.byte, "a record in it can't be read"))?;
+                place.next = next;
+                if next < frame.end() {
+                    spot.inside = Some((inside, next));
+                    place.spot = Some(spot);
+                    continue;
+                }
+            }
+            let behind = Spot::new(spot.segment, spot.byte + frame.size(), frame.end());
+            place.spot = Some(Spot { end: spot.end, ..behind });
+        }
+        if place.next >= published.end {
+            place.window = Window::default();
+        }
+        Ok((records.taken, place))
+    }
+
+    /// Returns the frame at a spot, which must be there.
+    fn frame(&self, place: &mut Place, file: &dyn DiskFile, spot: Spot, end: u64) -> Result<Frame> {
+        let path = self.segment_path(spot.segment);
+        let damaged = |what| damaged(&path, spot.byte, what);
+        let frame = place.window.header(file, spot.byte, end).map_err(failed("read", &path))?;
+        let frame = frame.ok_or_else(|| damaged("the header of a frame is damaged"))?;
+        if spot.byte + frame.size() > end {
+            return Err(damaged("a frame is longer than what is left"));
+        }
+        if frame.first != spot.offset {
+            return Err(damaged("a frame has another offset than the one before it says"));
+        }
+        Ok(frame)
+    }
+
+    fn body(
+        &self,
+        place: &mut Place,
+        file: &dyn DiskFile,
+        spot: Spot,
+        frame: &Frame,
+        end: u64,
+    ) -> Result<Bytes> {
+        let path = self.segment_path(spot.segment);
+        let body = place.window.body(file, spot.byte, frame, end).map_err(failed("read", &path))?;
+        // A frame that is handed out in parts is checked each time: its bytes may have been read
+        // again.
+        match frame.matches(&body) {
+            true => Ok(body),
+            false => Err(damaged(&path, spot.byte, "the records of a frame are damaged")),
+        }
+    }
+
+    /// Returns a segment's file for a reader, whom retention may have passed.
+    pub(super) fn readable(&self, segment: u64, next: u64) -> Result<Arc<dyn DiskFile>> {
+        self.segment_file(segment, false).map_err(|failure| self.missing(failure, segment, next))
+    }
+
+    /// Returns why a segment isn't there.
+    pub(super) fn missing(&self, failure: Failure, segment: u64, next: u64) -> Failure {
+        match failure.kind {
+            Kind::NotFound => {
+                let path = self.segment_path(segment);
+                self.gap(next, format!("{} is missing", path.display()))
+            }
+            _ => failure,
+        }
+    }
+
+    /// Returns why the log can't be read on: retention passed the reader, or the channel is gone.
+    /// Otherwise the log is damaged.
+    fn gap(&self, next: u64, reason: String) -> Failure {
+        match self.published() {
+            Ok(Some(now)) if next < now.first => {
+                let (position, first) = (Position::new(next), Position::new(now.first));
+                Kind::PositionTrimmed { position, first }.into()
+            }
+            Ok(_) => Kind::Damaged { reason }.into(),
+            Err(gone) => gone,
+        }
+    }
+
+    /// Returns the beginning of the segment behind one that was read to its end.
+    fn follow(&self, spot: Spot, next: u64) -> Result<Spot> {
+        let (first, end) = self.following(spot.segment, next)?;
+        match end == spot.offset {
+            true => Ok(Spot::new(first, segment::HEADER as u64, first)),
+            false => {
+                let path = self.segment_path(spot.segment);
+                let what = "a frame goes beyond the offset at which the next segment begins";
+                Err(damaged(&path, spot.byte, what))
+            }
+        }
+    }
+
+    /// Returns the offsets at which the segment behind this one begins, and at which this one ends.
+    ///
+    /// The file may be longer: a cut that wasn't durable leaves something behind the end.
+    pub(super) fn following(&self, segment: u64, next: u64) -> Result<(u64, u64)> {
+        let Some(first) = self.segments()?.into_iter().find(|first| *first > segment) else {
+            let path = self.segment_path(segment);
+            return Err(self.gap(next, format!("no segment follows {}", path.display())));
+        };
+        self.readable(first, next)?;
+        Ok((first, self.header(first)?.previous_end))
+    }
+}
+
+/// The records of one read.
+struct Records {
+    limit: Limit,
+    taken: Vec<Record>,
+    bytes: usize,
+    full: bool,
+    decoder: Decoder,
+}
+
+impl Records {
+    fn new(limit: Limit) -> Self {
+        Self { limit, taken: Vec::new(), bytes: 0, full: false, decoder: Decoder::default() }
+    }
+
+    /// Takes records of a frame, from an offset on. Returns the place and the offset of the first
+    /// that wasn't looked at; `None` if one can't be read.
+    fn take(
+        &mut self,
+        body: &Bytes,
+        (mut at, mut offset): (usize, u64),
+        next: u64,
+        frame: &Frame,
+    ) -> Option<(usize, u64)> {
+        while offset < frame.end() {
+            let (mut record, behind) = self.decoder.decode(body, at)?;
+            if offset >= next {
+                let bytes = self.bytes.saturating_add(record.footprint());
+                if !self.taken.is_empty() && bytes > self.limit.bytes {
+                    self.full = true;
+                    break;
+                }
+                record.position = Position::new(offset);
+                self.bytes = bytes;
+                self.taken.push(record);
+            }
+            (at, offset) = (behind, offset + 1);
+            if self.taken.len() >= self.limit.records.max(1) {
+                self.full = true;
+                break;
+            }
+        }
+        Some((at, offset.max(next)))
+    }
+}

@@ -1,0 +1,95 @@
+//! Giving up what is damaged, so that the rest can be read.
+
+use std::ops::Range;
+
+use super::window::Window;
+use super::{Held, Log};
+use crate::disk::write_all;
+use crate::error::{Result, failed};
+use crate::format::frame::{ALIGNMENT, Frame, HEADER};
+use crate::format::published::Published;
+use crate::format::segment;
+
+impl Log {
+    /// Puts an empty frame over each run of damaged ones, up to the next that is sound. Returns the
+    /// offsets that are lost by that.
+    pub(crate) fn repair(&self, held: &Held) -> Result<Vec<Range<u64>>> {
+        let published = match self.published()? {
+            Some(published) => published,
+            // The last segment must be sound before its end can be found.
+            None => {
+                self.check()?;
+                Published { segment: u64::MAX, ..Published::default() }
+            }
+        };
+        let segments = self.segments()?;
+        let mut lost = Vec::new();
+        for (at, first) in segments.iter().enumerate().filter(|(_, f)| **f <= published.segment) {
+            let end = match segments.get(at + 1) {
+                Some(next) if *first != published.segment => Some(self.header(*next)?.previous_end),
+                _ => (*first == published.segment).then_some(published.end),
+            };
+            let byte = (*first == published.segment).then_some(published.byte);
+            self.repair_segment(*first, byte, end, &mut lost)?;
+        }
+        self.recover(held)?;
+        Ok(lost)
+    }
+
+    /// Repairs a segment that ends at a byte and an offset, if they are known.
+    fn repair_segment(
+        &self,
+        first: u64,
+        byte: Option<u64>,
+        end: Option<u64>,
+        lost: &mut Vec<Range<u64>>,
+    ) -> Result<()> {
+        let path = self.segment_path(first);
+        let file = self.segment_file(first, true)?;
+        let length = file.length().map_err(failed("measure", &path))?;
+        let length = byte.unwrap_or(length).min(length);
+        let header = self.header(first)?;
+        let mut window = Window::default();
+        let (mut at, mut next, mut time) = (segment::HEADER as u64, header.first, header.time);
+        let read = failed("read", &path);
+        let mut frame_at = |byte: u64| window.whole_frame(&*file, byte, length);
+        let mut repaired = false;
+        let mut repair = || -> std::io::Result<()> {
+            while at < length {
+                if let Some(frame) = frame_at(at)?.filter(|frame| frame.first == next) {
+                    (at, next, time) = (at + frame.size(), frame.end(), frame.time);
+                    continue;
+                }
+                let mut sound = at + ALIGNMENT;
+                let mut behind = None;
+                while sound < length && behind.is_none() {
+                    behind = frame_at(sound)?.filter(|frame| frame.first >= next);
+                    sound += if behind.is_none() { ALIGNMENT } else { 0 };
+                }
+                let Some(end) = behind.map(|frame| frame.first).or(end) else {
+                    // The end of the last segment, in another boot: it is torn, not damaged.
+                    break;
+                };
+                let size = sound.min(length) - at;
+                let empty = Frame {
+                    void: true,
+                    length: (size - HEADER as u64) as u32,
+                    count: (end - next) as u32,
+                    first: next,
+                    time,
+                    durable: next,
+                    ..Frame::default()
+                };
+                write_all(&*file, &empty.encode(), at)?;
+                repaired = true;
+                lost.push(next..end);
+                (at, next) = (at + size, end);
+            }
+            match repaired {
+                true => file.sync(),
+                false => Ok(()),
+            }
+        };
+        repair().map_err(read)
+    }
+}

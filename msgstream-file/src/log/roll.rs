@@ -1,0 +1,77 @@
+//! The next segment.
+
+use super::files::Key;
+use super::{Held, Log};
+use crate::disk::{Access, write_all};
+use crate::error::{Result, failed};
+use crate::format::published::Published;
+use crate::format::segment::{self, Segment};
+use crate::planted::{Bug, planted};
+
+impl Log {
+    /// Ends the segment that is written, and begins one at an offset, which is the end of the log or
+    /// beyond.
+    ///
+    /// The old segment is durable before the new one is there: so only the last one may be torn.
+    /// The new one's name is durable before anything is appended to it: else all that is
+    /// acknowledged there would vanish with the name.
+    pub(super) fn roll(&self, held: &Held, published: &mut Published, first: u64) -> Result<()> {
+        let old = self.segment_file(published.segment, true)?;
+        let path = self.segment_path(published.segment);
+        let end = || {
+            if old.length()? > published.byte {
+                old.cut(published.byte)?;
+            }
+            old.sync()
+        };
+        end().map_err(|error| {
+            self.forget(published.segment);
+            failed("sync", &path)(error)
+        })?;
+
+        let header = Segment {
+            incarnation: self.incarnation.0,
+            first,
+            previous_end: published.end,
+            time: published.time,
+        };
+        let (new, path) = (self.path(".new"), self.segment_path(first));
+        let make = || {
+            let file = self.disk.open(&new, Access::Replace)?;
+            write_all(&*file, &header.encode(), 0)?;
+            file.sync()?;
+            self.disk.rename(&new, &path)?;
+            if planted(Bug::NoFolderSync) {
+                return Ok(());
+            }
+            self.disk.sync_folder(&self.folder)
+        };
+        make().map_err(failed("begin", &path))?;
+
+        // One of this name may have been open: somebody began it and was killed.
+        self.forget(first);
+        published.segment = first;
+        published.byte = segment::HEADER as u64;
+        published.end = first;
+        published.durable = first;
+        self.publish(held, published)
+    }
+
+    /// Returns a segment's file.
+    pub(super) fn segment_file(
+        &self,
+        first: u64,
+        writes: bool,
+    ) -> Result<std::sync::Arc<dyn crate::disk::DiskFile>> {
+        let path = self.segment_path(first);
+        let key = Key { incarnation: self.incarnation, segment: first, writes };
+        self.files.open(&*self.disk, &path, key).map_err(failed("open", &path))
+    }
+
+    /// Closes a segment's files: what comes next doesn't go on with these descriptors.
+    pub(super) fn forget(&self, first: u64) {
+        for writes in [false, true] {
+            self.files.forget(Key { incarnation: self.incarnation, segment: first, writes });
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The part of a segment that a reader has in memory.
+
+use std::io;
+
+use bytes::Bytes;
+
+use crate::disk::{DiskFile, read_up_to};
+use crate::format::frame::{Frame, HEADER};
+
+/// How much is read at a time, in bytes. A frame that is large beside it is read by itself, with the
+/// header of the next one.
+const READ: usize = 256 << 10;
+
+/// Some bytes of one file. A clone shares them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    bytes: Bytes,
+    /// Where they are in the file.
+    at: u64,
+}
+
+impl Window {
+    /// Returns up to `count` bytes of a file that is read up to `end`: fewer only there, or where the
+    /// file ends.
+    pub(super) fn get(
+        &mut self,
+        file: &dyn DiskFile,
+        at: u64,
+        count: usize,
+        end: u64,
+    ) -> io::Result<Bytes> {
+        let count = count.min(usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX));
+        if let Some(part) = self.part(at, count) {
+            return Ok(part);
+        }
+        let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let ahead = if count > READ / 2 { count + HEADER } else { READ };
+        let mut bytes = Vec::new();
+        read_up_to(file, &mut bytes, ahead.min(left), at)?;
+        (self.bytes, self.at) = (bytes.into(), at);
+        Ok(self.bytes.slice(..count.min(self.bytes.len())))
+    }
+
+    fn part(&self, at: u64, count: usize) -> Option<Bytes> {
+        let from = usize::try_from(at.checked_sub(self.at)?).ok()?;
+        let to = from.checked_add(count)?;
+        (to <= self.bytes.len()).then(|| self.bytes.slice(from..to))
+    }
+
+    /// Returns the frame whose header is at a byte; `None` if there is none that is sound.
+    pub(super) fn header(
+        &mut self,
+        file: &dyn DiskFile,
+        at: u64,
+        end: u64,
+    ) -> io::Result<Option<Frame>> {
+        Ok(Frame::decode(&self.get(file, at, HEADER, end)?))
+    }
+
+    /// Returns the records of a frame that is at a byte, without a look at what they are.
+    pub(super) fn body(
+        &mut self,
+        file: &dyn DiskFile,
+        at: u64,
+        frame: &Frame,
+        end: u64,
+    ) -> io::Result<Bytes> {
+        self.get(file, at + HEADER as u64, frame.length as usize, end)
+    }
+
+    /// Returns the frame at a byte if it is whole; `None` if it isn't.
+    pub(super) fn whole_frame(
+        &mut self,
+        file: &dyn DiskFile,
+        at: u64,
+        end: u64,
+    ) -> io::Result<Option<Frame>> {
+        let Some(frame) = self.header(file, at, end)? else { return Ok(None) };
+        if at + frame.size() > end {
+            return Ok(None);
+        }
+        let whole = frame.void || frame.matches(&self.body(file, at, &frame, end)?);
+        Ok(whole.then_some(frame))
+    }
+}

@@ -1,0 +1,158 @@
+//! Reading.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use msgstream_core::adapter::Failure;
+use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::transport::{
+    ChannelReader, Limit, ReadBatch, Result, Start, TransportErrorKind as Kind,
+};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::client::Attached;
+use crate::format::published::Published;
+use crate::log::{Place, outside};
+use crate::position::offset;
+use crate::watch::signal;
+
+/// Reads from a place on. Between calls it holds what is left of the frame that it is in.
+#[derive(Debug)]
+pub(crate) struct FileReader {
+    at: Attached,
+    place: Place,
+    signal: Arc<Notify>,
+    /// When it last read something.
+    changed: Instant,
+}
+
+enum Look {
+    Batch(ReadBatch, Place),
+    /// The reader is at the published end, which is of this generation.
+    AtEnd(u64),
+}
+
+impl FileReader {
+    pub(crate) async fn open(at: Attached, start: Start) -> Result<Self, Failure> {
+        let next = resolve(&at, start).await?;
+        let signal = signal::of(at.log.incarnation());
+        Ok(Self { at, place: Place::new(next), signal, changed: Instant::now() })
+    }
+
+    /// Returns what is there now.
+    async fn look(&self, limit: Limit) -> Result<Look, Failure> {
+        let handle = &self.at.handle;
+        handle.check_open()?;
+        let read = move |published: &Published, log: &crate::log::Log, place: &Place| {
+            if place.next == published.end {
+                return Ok(Look::AtEnd(published.generation));
+            }
+            let (records, place) = log.read(published, place, limit)?;
+            let caught_up = place.next == published.end;
+            let batch = ReadBatch::new(records, Position::new(place.next), caught_up);
+            Ok(Look::Batch(batch, place))
+        };
+        let (log, place) = (self.at.log.clone(), self.place.clone());
+        let seen = handle.blocking(move || match log.published()? {
+            Some(published) => read(&published, &log, &place).map(Some),
+            None => Ok(None),
+        });
+        match seen.await? {
+            Some(look) => Ok(look),
+            None => {
+                let (log, place) = (self.at.log.clone(), self.place.clone());
+                let recovered = handle
+                    .locked(&self.at.log, move |held| read(&log.recover(held)?, &log, &place));
+                recovered.await
+            }
+        }
+    }
+
+    async fn read_or_wait(&mut self, limit: Limit) -> Result<ReadBatch, Failure> {
+        let deadline = Instant::now() + limit.wait.min(A_LONG_TIME);
+        let signal = Arc::clone(&self.signal);
+        loop {
+            // It hears of everything from here on, so nothing slips in between look and wait.
+            let mut changed = pin!(signal.notified());
+            changed.as_mut().enable();
+            let generation = match self.look(limit).await? {
+                Look::Batch(batch, place) => {
+                    (self.place, self.changed) = (place, Instant::now());
+                    // A frame that a repair gave up holds no record.
+                    if batch.records.is_empty() && Instant::now() < deadline {
+                        continue;
+                    }
+                    return Ok(batch);
+                }
+                Look::AtEnd(generation) => generation,
+            };
+            if Instant::now() < deadline {
+                let _waiting = self.at.handle.wait_on(&self.at.log, generation, self.changed);
+                let wait = async {
+                    tokio::select! {
+                        () = changed => {}
+                        () = self.at.handle.closed() => {}
+                    }
+                };
+                if timeout_at(deadline, wait).await.is_ok() {
+                    continue;
+                }
+            }
+            return Ok(ReadBatch::new(Vec::new(), Position::new(self.place.next), true));
+        }
+    }
+}
+
+/// Longer than anybody waits, and short enough for the clock.
+const A_LONG_TIME: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
+
+#[async_trait]
+impl ChannelReader for FileReader {
+    async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
+        self.read_or_wait(limit).await.map_err(|failure| self.at.error("read", failure))
+    }
+
+    async fn seek(&mut self, start: Start) -> Result<()> {
+        let next = resolve(&self.at, start).await;
+        let next = next.map_err(|failure| self.at.error("seek", failure))?;
+        self.place = Place::new(next);
+        Ok(())
+    }
+
+    fn incarnation(&self) -> Incarnation {
+        self.at.log.incarnation()
+    }
+}
+
+/// Returns the offset to start at.
+async fn resolve(at: &Attached, start: Start) -> Result<u64, Failure> {
+    at.handle.check_open()?;
+    let published = at.handle.published(&at.log).await?;
+    let within = |offset: u64| outside(offset, &published).map_or(Ok(offset), Err);
+    match start {
+        Start::Earliest => Ok(published.first),
+        Start::Latest => Ok(published.end),
+        Start::At(position) => within(offset(position)?),
+        Start::After(position) => {
+            let offset = offset(position)?;
+            match offset < published.end {
+                true => within(offset + 1),
+                // There is no such record.
+                false => {
+                    let end = Position::new(published.end);
+                    Err(Kind::PositionBeyondEnd { position, end }.into())
+                }
+            }
+        }
+        Start::Time(time) => {
+            let (log, time) = (at.log.clone(), time.physical_ms());
+            at.handle.blocking(move || log.offset_at(time, &published)).await
+        }
+        _ => {
+            let reason = format!("a reader of this transport can't start at {start:?}");
+            Err(Kind::Config { reason }.into())
+        }
+    }
+}

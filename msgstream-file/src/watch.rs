@@ -1,0 +1,165 @@
+//! Waiting for what other processes write.
+//!
+//! Readers of this process are woken when it writes. For the others one task of the handle looks at
+//! the published ends of all channels that a reader waits on: often where something happened a short
+//! time ago, and less and less often where nothing does.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use msgstream_core::record::Incarnation;
+use tokio::time::{Instant, sleep_until};
+
+use crate::client::{Handle, lock};
+use crate::log::Log;
+
+/// A look is taken as soon as this part of the time has passed since the last change.
+const PART: u32 = 8;
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// The channels that readers of a handle wait on.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Mutex<Watched>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    channels: HashMap<Incarnation, Channel>,
+    /// Whether the task runs that looks at them.
+    runs: bool,
+}
+
+#[derive(Debug)]
+struct Channel {
+    log: Log,
+    readers: usize,
+    /// The generation that the readers have seen.
+    seen: u64,
+    changed: Instant,
+    due: Instant,
+}
+
+impl Channel {
+    fn next_look(&self, now: Instant) -> Instant {
+        now + (now.duration_since(self.changed) / PART).clamp(SHORTEST, LONGEST)
+    }
+}
+
+/// A reader that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    handle: Arc<Handle>,
+    incarnation: Incarnation,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut watched = lock(&self.handle.watch.0);
+        if let Some(channel) = watched.channels.get_mut(&self.incarnation) {
+            channel.readers -= 1;
+        }
+    }
+}
+
+impl Handle {
+    /// Looks after a channel until the returned value is dropped: its [signal](signal::of) is
+    /// notified when the published end isn't of this generation any more. `changed` is when the
+    /// reader last saw something new.
+    pub(crate) fn wait_on(self: &Arc<Self>, log: &Log, seen: u64, changed: Instant) -> Waiting {
+        let incarnation = log.incarnation();
+        let mut watched = lock(&self.watch.0);
+        let now = Instant::now();
+        let channel = watched.channels.entry(incarnation).or_insert_with(|| Channel {
+            log: log.clone(),
+            readers: 0,
+            seen,
+            changed,
+            due: now,
+        });
+        channel.readers += 1;
+        if channel.readers == 1 || seen > channel.seen {
+            (channel.seen, channel.changed) = (seen, changed);
+            channel.due = channel.next_look(now);
+        }
+        if !std::mem::replace(&mut watched.runs, true) {
+            tokio::spawn(look(Arc::clone(self)));
+        }
+        Waiting { handle: Arc::clone(self), incarnation }
+    }
+}
+
+/// Looks until nobody waits any more.
+async fn look(handle: Arc<Handle>) {
+    loop {
+        let due: Vec<(Log, u64)> = {
+            let mut watched = lock(&handle.watch.0);
+            watched.channels.retain(|_, channel| channel.readers > 0);
+            let now = Instant::now();
+            let channels = watched.channels.values_mut();
+            let due = channels.filter(|channel| channel.due <= now).map(|channel| {
+                channel.due = channel.next_look(now);
+                (channel.log.clone(), channel.seen)
+            });
+            due.collect()
+        };
+        if !due.is_empty() {
+            let look = move || {
+                let same = |(log, seen): &(Log, u64)| {
+                    log.published().is_ok_and(|now| now.is_some_and(|now| now.generation == *seen))
+                };
+                Ok(due.into_iter().filter(|channel| !same(channel)).collect::<Vec<_>>())
+            };
+            for (log, _) in handle.blocking(look).await.unwrap_or_default() {
+                if let Some(signal) = signal::find(log.incarnation()) {
+                    signal.notify_waiters();
+                }
+            }
+        }
+        let next = {
+            let mut watched = lock(&handle.watch.0);
+            let waited_on = watched.channels.values().filter(|channel| channel.readers > 0);
+            match waited_on.map(|channel| channel.due).min() {
+                Some(next) => next,
+                None => {
+                    watched.channels.clear();
+                    watched.runs = false;
+                    return;
+                }
+            }
+        };
+        sleep_until(next.min(Instant::now() + LONGEST)).await;
+    }
+}
+
+/// What wakes the readers of a channel, in all handles of this process.
+pub(crate) mod signal {
+    use std::collections::HashMap;
+    use std::sync::{Arc, LazyLock, Mutex, Weak};
+
+    use msgstream_core::record::Incarnation;
+    use tokio::sync::Notify;
+
+    use crate::client::lock;
+
+    type Signals = HashMap<Incarnation, Weak<Notify>>;
+
+    static SIGNALS: LazyLock<Mutex<Signals>> = LazyLock::new(Mutex::default);
+
+    /// Returns the signal of a channel.
+    pub(crate) fn of(incarnation: Incarnation) -> Arc<Notify> {
+        let mut signals = lock(&SIGNALS);
+        if let Some(signal) = signals.get(&incarnation).and_then(Weak::upgrade) {
+            return signal;
+        }
+        signals.retain(|_, signal| signal.strong_count() > 0);
+        let signal = Arc::new(Notify::new());
+        signals.insert(incarnation, Arc::downgrade(&signal));
+        signal
+    }
+
+    /// Returns the signal of a channel if somebody reads it.
+    pub(crate) fn find(incarnation: Incarnation) -> Option<Arc<Notify>> {
+        lock(&SIGNALS).get(&incarnation).and_then(Weak::upgrade)
+    }
+}
