@@ -2,7 +2,8 @@
 //!
 //! `cargo run --example exactly_once`
 //!
-//! What customers owe is kept in a file, together with the place in the stream that it came from.
+//! The orders are in a log of files, so that they are still there when the program starts again. What
+//! customers owe is kept in a file, together with the place in the stream that it came from.
 //! The first run ends as in a crash, after it has worked on a pack and before it has committed it.
 //! The second one goes on.
 
@@ -48,14 +49,14 @@ async fn add_up(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let broker = msgstream::connect("mem://").await?;
-    let expected = orders::write(&broker, 100).await?;
     let folder = tempfile::tempdir()?;
+    let log = format!("file://{}", folder.path().join("log").display());
+    let expected = orders::write(&msgstream::connect(&log).await?, 100).await?;
     let store = FileStore::new(folder.path().join("owed.checkpoint"));
 
-    let crashed = add_up(broker.clone(), store.clone(), Some(4)).await?;
+    let crashed = add_up(msgstream::connect(&log).await?, store.clone(), Some(4)).await?;
     assert_ne!(crashed, expected, "it didn't crash in the middle");
-    let owed = add_up(broker, store, None).await?;
+    let owed = add_up(msgstream::connect(&log).await?, store, None).await?;
     assert_eq!(owed, expected, "an order was lost, or counted twice");
     Ok(())
 }

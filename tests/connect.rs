@@ -80,3 +80,45 @@ async fn options_take_effect() {
     let error = transport.describe("missing").await.unwrap_err();
     assert_eq!(*error.kind(), TransportErrorKind::NotFound);
 }
+
+#[cfg(feature = "file")]
+mod files {
+    use msgstream::record::Record;
+    use msgstream::transport::Start;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_is_made_and_what_is_in_it_outlives_the_handle() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("file://{}/a%20b/c?prefix=p-", folder.path().display());
+        let files = connect(&url).await.unwrap();
+        files.create("orders").await.unwrap();
+        let stored = files.writer("orders").await.unwrap().submit(vec![Record::default()]).await;
+        assert_eq!(stored.stored.len(), 1);
+        files.close().await.unwrap();
+        assert!(folder.path().join("a b/c/p-orders/channel").is_file());
+
+        let again = connect(&url).await.unwrap();
+        assert_eq!(again.list("").await.unwrap(), ["orders"]);
+        let mut reader = again.reader("orders", Start::Earliest).await.unwrap();
+        assert_eq!(reader.read(Default::default()).await.unwrap().records.len(), 1);
+        let other = connect(url.strip_suffix("?prefix=p-").unwrap()).await.unwrap();
+        assert_eq!(other.list("").await.unwrap(), ["p-orders"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_folder_is_refused() {
+        for url in ["file://host/x", "file:///", "file:///x?sync=always"] {
+            let error = error(url).await;
+            let by_url = matches!(
+                error,
+                ConnectError::InvalidAddress { .. } | ConnectError::InvalidOption { .. }
+            );
+            assert!(by_url, "{url}: {error}");
+        }
+        let error = error("file:///proc/msgstream").await;
+        assert!(matches!(&error, ConnectError::Transport(_)), "{error}");
+        assert!(error.to_string().contains("/proc/msgstream"), "{error}");
+    }
+}
