@@ -6,7 +6,8 @@
 use super::{Fields, VERSION};
 
 /// The size of the file, in bytes.
-pub(crate) const SIZE: usize = 2 * SLOT;
+#[cfg(test)]
+const SIZE: usize = 2 * SLOT;
 
 const SLOT: usize = 128;
 const MAGIC: [u8; 4] = *b"MSE1";
@@ -138,7 +139,7 @@ mod tests {
         ) {
             let mut bytes = file(published(generation), published(generation + 1));
             prop_assert_eq!(Published::look(&bytes), Look::At(published(generation + 1)));
-            bytes[byte] ^= 1 << bit;
+            bytes[byte] ^= 1_u8 << bit;
             prop_assert_eq!(Published::look(&bytes), Look::Unclear);
         }
     }

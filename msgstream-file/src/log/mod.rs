@@ -37,6 +37,7 @@ mod seek;
 mod window;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,6 +185,12 @@ fn read_sealed<T: serde::de::DeserializeOwned>(disk: &dyn Disk, path: &Path) -> 
 /// Writes a small file and syncs it, not its name.
 fn write_small(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
+        // One that is there is never emptied: after a power cut a file system without a journal may
+        // show a file that was renamed by its old name, too, and it may be in use by the other.
+        match disk.remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         let file = disk.open(path, Access::Replace)?;
         write_all(&*file, bytes, 0)?;
         file.sync()
