@@ -26,7 +26,7 @@ pub enum Bug {
     TornTailWhole,
     /// Segments are removed before the new beginning of the log is durable.
     FirstAfterUnlink,
-    /// A lock counts whichever file it is on.
+    /// A lock counts whichever file it is on, and whichever incarnation the files are of.
     LockOnDeadFile,
 }
 

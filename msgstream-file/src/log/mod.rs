@@ -58,6 +58,7 @@ use crate::error::{Result, failed, wrong};
 use crate::format::published::Published;
 use crate::format::sealed::{seal, unseal};
 use crate::format::segment;
+use crate::planted::{Bug, planted};
 
 /// How a commit becomes durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +146,10 @@ impl Log {
             true => Ok(()),
             false => Err(self.replaced(about.incarnation)),
         }
+    }
+
+    fn is_own(&self, incarnation: u128) -> bool {
+        incarnation == self.incarnation.0 || planted(Bug::LockOnDeadFile)
     }
 
     fn replaced(&self, found: Incarnation) -> Failure {

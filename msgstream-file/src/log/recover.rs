@@ -2,6 +2,7 @@
 
 use super::window::Window;
 use super::{Held, Log};
+use crate::disk::{DiskFile, read_up_to};
 use crate::error::{Result, damaged, failed, wrong};
 use crate::format::frame::{ALIGNMENT, Frame};
 use crate::format::published::Published;
@@ -81,7 +82,7 @@ impl Log {
             }
         }
         if tail.byte < length {
-            let durable = self.durable_beyond(&mut window, first, tail.byte, length)?;
+            let durable = self.durable_beyond(&mut window, first, tail, length)?;
             if durable.is_some_and(|durable| durable > tail.end) {
                 return Err(damaged(
                     &path,
@@ -104,21 +105,23 @@ impl Log {
         Ok(tail)
     }
 
-    /// Returns the greatest end that was durable as any frame from a byte on says.
+    /// Returns the greatest end that was durable as any frame beyond a segment's end says.
     fn durable_beyond(
         &self,
         window: &mut Window,
         first: u64,
-        from: u64,
+        tail: Tail,
         length: u64,
     ) -> Result<Option<u64>> {
         let path = self.segment_path(first);
         let file = self.segment_file(first, false)?;
         let mut durable = None;
-        let mut byte = from;
+        let mut byte = tail.byte;
         while byte < length {
             if let Some(frame) =
                 window.header(&*file, byte, length).map_err(failed("read", &path))?
+                // A payload may hold frames, too, of a copy of this log perhaps.
+                && frame.first >= tail.end
             {
                 durable = durable.max(Some(frame.durable));
             }
@@ -129,13 +132,16 @@ impl Log {
 
     /// Reads the header of a segment.
     pub(super) fn header(&self, first: u64) -> Result<Segment> {
+        self.read_header(&*self.segment_file(first, false)?, first)
+    }
+
+    pub(super) fn read_header(&self, file: &dyn DiskFile, first: u64) -> Result<Segment> {
         let path = self.segment_path(first);
-        let file = self.segment_file(first, false)?;
         let mut bytes = Vec::with_capacity(segment::HEADER);
-        crate::disk::read_up_to(&*file, &mut bytes, segment::HEADER, 0)
-            .map_err(failed("read", &path))?;
+        read_up_to(file, &mut bytes, segment::HEADER, 0).map_err(failed("read", &path))?;
         let header = Segment::decode(&bytes).map_err(|what| wrong(&path, what))?;
-        if (header.incarnation, header.first) != (self.incarnation.0, first) {
+        if !self.is_own(header.incarnation) || header.first != first {
+            self.check()?;
             return Err(damaged(
                 &path,
                 0,

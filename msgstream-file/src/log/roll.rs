@@ -1,8 +1,10 @@
 //! The next segment.
 
+use std::sync::Arc;
+
 use super::files::Key;
 use super::{Held, Log};
-use crate::disk::{Access, write_all};
+use crate::disk::{Access, DiskFile, write_all};
 use crate::error::{Result, failed};
 use crate::format::published::Published;
 use crate::format::segment::{self, Segment};
@@ -58,14 +60,19 @@ impl Log {
     }
 
     /// Returns a segment's file.
-    pub(super) fn segment_file(
-        &self,
-        first: u64,
-        writes: bool,
-    ) -> Result<std::sync::Arc<dyn crate::disk::DiskFile>> {
+    pub(super) fn segment_file(&self, first: u64, writes: bool) -> Result<Arc<dyn DiskFile>> {
         let path = self.segment_path(first);
         let key = Key { incarnation: self.incarnation, segment: first, writes };
-        self.files.open(&*self.disk, &path, key).map_err(failed("open", &path))
+        if let Some(file) = self.files.get(key) {
+            return Ok(file);
+        }
+        let access = if writes { Access::Write } else { Access::Read };
+        let file: Arc<dyn DiskFile> =
+            self.disk.open(&path, access).map_err(failed("open", &path))?.into();
+        // Whoever reads has no lock: another channel may have taken this one's place.
+        self.read_header(&*file, first)?;
+        self.files.keep(key, Arc::clone(&file));
+        Ok(file)
     }
 
     /// Closes a segment's files: what comes next doesn't go on with these descriptors.
