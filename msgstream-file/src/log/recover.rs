@@ -44,6 +44,8 @@ impl Log {
             // Records with these offsets may have been seen, and are gone.
             self.roll(held, &mut published, bounds.reserved)?;
         }
+        // Whoever began the last segment may have been killed before its name was durable.
+        self.disk.sync_folder(&self.folder).map_err(failed("sync", &self.folder))?;
         self.publish_anew(held, &mut published)?;
         tracing::debug!(folder = %self.folder.display(), end = published.end, "the end of the log was found anew");
         Ok(published)

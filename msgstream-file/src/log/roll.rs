@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::files::Key;
-use super::{Held, Log};
-use crate::disk::{Access, DiskFile, write_all};
+use super::{Held, Log, write_small};
+use crate::disk::{Access, DiskFile};
 use crate::error::{Result, failed};
 use crate::format::published::Published;
 use crate::format::segment::{self, Segment};
@@ -12,12 +12,13 @@ use crate::planted::{Bug, planted};
 
 impl Log {
     /// Ends the segment that is written, and begins one at an offset, which is the end of the log or
-    /// beyond.
+    /// beyond. It counts once it is published.
     ///
     /// The old segment is durable before the new one is there: so only the last one may be torn.
     /// The new one's name is durable before anything is appended to it: else all that is
-    /// acknowledged there would vanish with the name.
-    pub(super) fn roll(&self, held: &Held, published: &mut Published, first: u64) -> Result<()> {
+    /// acknowledged there would vanish with the name. Whoever begins one may be killed before it
+    /// counts: what is at the name then holds no records, and is replaced.
+    pub(super) fn roll(&self, _held: &Held, published: &mut Published, first: u64) -> Result<()> {
         let old = self.segment_file(published.segment, true)?;
         let path = self.segment_path(published.segment);
         let end = || {
@@ -38,10 +39,8 @@ impl Log {
             time: published.time,
         };
         let (new, path) = (self.path(".new"), self.segment_path(first));
+        write_small(&*self.disk, &new, &header.encode())?;
         let make = || {
-            let file = self.disk.open(&new, Access::Replace)?;
-            write_all(&*file, &header.encode(), 0)?;
-            file.sync()?;
             self.disk.rename(&new, &path)?;
             if planted(Bug::NoFolderSync) {
                 return Ok(());
@@ -56,7 +55,7 @@ impl Log {
         published.byte = segment::HEADER as u64;
         published.end = first;
         published.durable = first;
-        self.publish(held, published)
+        Ok(())
     }
 
     /// Returns a segment's file.
