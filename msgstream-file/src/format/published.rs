@@ -29,6 +29,8 @@ pub(crate) struct Published {
     pub(crate) first: u64,
     /// Everything before this offset is durable.
     pub(crate) durable: u64,
+    /// Where that is in the segment that is written, in bytes.
+    pub(crate) durable_byte: u64,
     /// The append time of the last frame, in Unix milliseconds.
     pub(crate) time: u64,
 }
@@ -55,8 +57,9 @@ impl Published {
         bytes[8..16].copy_from_slice(&self.generation.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.boot.to_le_bytes());
         bytes[32..48].copy_from_slice(&self.incarnation.to_le_bytes());
-        let numbers = [self.segment, self.byte, self.end, self.first, self.durable, self.time];
-        for (place, number) in bytes[48..96].chunks_exact_mut(8).zip(numbers) {
+        let Self { segment, byte, end, first, durable, durable_byte, time, .. } = *self;
+        let numbers = [segment, byte, end, first, durable, durable_byte, time];
+        for (place, number) in bytes[48..104].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
         }
         let checksum = crc32c::crc32c(&bytes[..SLOT - 4]);
@@ -76,6 +79,7 @@ impl Published {
             end: fields.u64()?,
             first: fields.u64()?,
             durable: fields.u64()?,
+            durable_byte: fields.u64()?,
             time: fields.u64()?,
         };
         let checksum = Fields(bytes.get(SLOT - 4..)?).u32()?;

@@ -49,6 +49,7 @@ impl Log {
         let written = write(&*file, batches, first, published.byte, like);
         let bytes = written.map_err(|error| self.take_back(&published, &*file, error))?;
 
+        let before = published;
         published.byte += bytes;
         published.end += count;
         published.time = time;
@@ -57,8 +58,8 @@ impl Log {
             self.publish(held, &mut published).map_err(unknown)?;
         }
         if rules.sync == SyncMode::Commit && !planted(Bug::NoSync) {
-            self.sync(&published, &*file).map_err(unknown)?;
-            published.durable = published.end;
+            self.sync(&before, &*file).map_err(unknown)?;
+            (published.durable, published.durable_byte) = (published.end, published.byte);
         }
         if planted(Bug::ReceiptsBeforePublish) {
             acknowledge(first..first + count);
@@ -107,8 +108,9 @@ impl Log {
             })?;
         }
         if length > published.byte && planted(Bug::AdoptedTail) {
-            let tail = self.scan(published.segment)?;
+            let tail = self.scan(published.segment, true)?;
             (published.byte, published.end) = (tail.byte, tail.end);
+            (published.durable, published.durable_byte) = (tail.end, tail.byte);
         }
         Ok((published, file))
     }
@@ -156,10 +158,10 @@ impl Log {
         Ok(self.disk.now().saturating_sub(began) > age.as_millis() as u64)
     }
 
-    /// Syncs a segment. A failure is final: what was written since the last sync is given up, by
-    /// this descriptor and by all others.
+    /// Makes a segment durable, beside what was published of it before. A failure is final: what
+    /// was written since the last sync is given up, by this descriptor and by all others.
     fn sync(&self, published: &Published, file: &dyn DiskFile) -> Result<()> {
-        let mut synced = file.sync();
+        let mut synced = self.write_again(file, published).and_then(|()| file.sync());
         if planted(Bug::RetriedSync) && synced.is_err() {
             synced = file.sync();
         }
@@ -196,7 +198,7 @@ impl Log {
         }
         let file = self.segment_file(published.segment, true)?;
         self.sync(&published, &*file)?;
-        published.durable = published.end;
+        (published.durable, published.durable_byte) = (published.end, published.byte);
         self.publish(held, &mut published)
     }
 }

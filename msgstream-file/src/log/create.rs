@@ -92,6 +92,7 @@ fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -
             boot: disk.boot().0,
             incarnation: incarnation.0,
             byte: segment::HEADER as u64,
+            durable_byte: segment::HEADER as u64,
             ..Published::default()
         },
     )?;

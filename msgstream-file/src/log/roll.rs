@@ -25,6 +25,7 @@ impl Log {
             if old.length()? > published.byte {
                 old.cut(published.byte)?;
             }
+            self.write_again(&*old, published)?;
             old.sync()
         };
         end().map_err(|error| {
@@ -54,7 +55,7 @@ impl Log {
         published.segment = first;
         published.byte = segment::HEADER as u64;
         published.end = first;
-        published.durable = first;
+        (published.durable, published.durable_byte) = (first, published.byte);
         Ok(())
     }
 
