@@ -95,6 +95,14 @@ impl Published {
         slots.map(|published| published.generation).max().unwrap_or_default()
     }
 
+    /// Returns up to where a channel was durable, as a file that may be of an earlier boot and not
+    /// whole says; 0 if it doesn't say.
+    pub(crate) fn greatest_durable(bytes: &[u8], incarnation: u128) -> u64 {
+        let slots = bytes.chunks(SLOT).filter_map(Self::decode);
+        let own = slots.filter(|published| published.incarnation == incarnation);
+        own.map(|published| published.durable).max().unwrap_or_default()
+    }
+
     /// Returns what the whole file says.
     pub(crate) fn look(bytes: &[u8]) -> Look {
         let slots = bytes.split_at_checked(SLOT);

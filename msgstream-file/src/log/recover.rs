@@ -35,6 +35,10 @@ impl Log {
         let another_boot =
             matches!(Published::look(&bytes), Look::At(end) if end.boot != self.disk.boot().0);
         let tail = self.scan(last, another_boot)?;
+        if Published::greatest_durable(&bytes, self.incarnation.0) > tail.end {
+            let what = "records that were durable are missing; `repair` gives them up";
+            return Err(damaged(&self.segment_path(last), tail.byte, what));
+        }
         let mut published = Published {
             generation: Published::greatest_generation(&bytes),
             boot: self.disk.boot().0,
