@@ -34,6 +34,8 @@ mod repair;
 mod retain;
 mod roll;
 mod seek;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::BTreeMap;
