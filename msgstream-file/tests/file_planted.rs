@@ -40,4 +40,8 @@ finds! {
     a_torn_tail_that_counts_as_whole: TornTailWhole,
     segments_removed_before_the_new_beginning: FirstAfterUnlink,
     a_lock_on_a_dead_file: LockOnDeadFile,
+    a_segment_that_was_begun: BegunSegment,
+    a_reservation_in_the_cache: ShownReservation,
+    pages_in_the_cache: ShownPages,
+    remains_of_a_rename_that_is_not_durable: RemainsUnsynced,
 }

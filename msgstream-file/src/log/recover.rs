@@ -187,6 +187,9 @@ impl Log {
 
 fn write_again(file: &dyn DiskFile, bytes: Range<u64>) -> io::Result<()> {
     const PART: u64 = 256 << 10;
+    if planted(Bug::ShownPages) {
+        return Ok(());
+    }
     let (mut at, mut part) = (bytes.start, Vec::new());
     while at < bytes.end {
         part.clear();

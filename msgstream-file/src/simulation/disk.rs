@@ -195,6 +195,9 @@ impl Disk for SimDisk {
                 _ => "killed when it had named a channel",
             };
             state.last.insert(program, did);
+            if state.rng.chance(state.traps) {
+                state.trapped = Some(program);
+            }
             Ok(())
         })
     }

@@ -7,9 +7,11 @@ use super::writer::keeps;
 use crate::log::{Held, remove_remains};
 
 pub(super) fn run(mut program: Program) {
+    // As each process does when it begins.
+    let _ = remove_remains(&*program.disk, ROOT.as_ref());
     while !program.is_over() {
         program.wait(60);
-        if program.rng.chance(0.1) {
+        if program.rng.chance(0.05) {
             let _ = remove_remains(&*program.disk, ROOT.as_ref());
         }
         let number = program.any_channel();

@@ -47,6 +47,8 @@ pub(super) struct Plan {
     pub(super) storm: u64,
     pub(super) ending: Ending,
     pub(super) kills: f64,
+    /// How often a process is killed right after a rename.
+    pub(super) traps: f64,
     pub(super) power_cuts: f64,
     pub(super) faults: Faults,
 }
@@ -75,6 +77,7 @@ impl Plan {
             storm: rng.between(500, 5000),
             ending: rng.pick([Ending::Calm, Ending::Killed, Ending::PowerCut]),
             kills: rng.pick([0.0, 0.001, 0.004, 0.004, 0.015]),
+            traps: rng.pick([0.0, 0.05, 0.2]),
             power_cuts: rng.pick([0.0, 0.0005, 0.0015, 0.0015, 0.005]),
             faults: Faults::draw(rng),
         }

@@ -39,6 +39,10 @@ pub(super) struct State {
     pub(super) program: usize,
     /// The last thing that each program did, as far as it matters where a program is killed.
     pub(super) last: BTreeMap<usize, &'static str>,
+    /// How often a program is killed right after a rename.
+    pub(super) traps: f64,
+    /// A program that is to be killed now.
+    pub(super) trapped: Option<usize>,
     pub(super) rare: BTreeMap<&'static str, u64>,
 }
 
@@ -66,6 +70,8 @@ impl State {
             trace: Trace::new(print),
             program: 0,
             last: BTreeMap::new(),
+            traps: 0.0,
+            trapped: None,
             rare: BTreeMap::new(),
         }
     }
@@ -113,6 +119,7 @@ impl State {
 
     pub(super) fn heal(&mut self) {
         self.faults = Faults::default();
+        self.traps = 0.0;
         self.full = false;
     }
 

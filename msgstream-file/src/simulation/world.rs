@@ -118,7 +118,9 @@ impl<'a> Life<'a> {
             let disk = &world.disk;
             disk.create_folder(Path::new(ROOT))?;
             disk.sync_folder(Path::new("/"))?;
-            disk.state().faults = world.plan.faults.clone();
+            let mut state = disk.state();
+            state.faults = world.plan.faults.clone();
+            state.traps = world.plan.traps;
         }
         for roles in self.roles() {
             let process = self.start(roles)?;
@@ -186,10 +188,13 @@ impl<'a> Life<'a> {
         let plan = &self.world.plan;
         // A process may be suspended, up to some step.
         let mut suspended = (0, 0);
+        // The power is cut at a step, while what a killed process left is still there.
+        let mut dark = u64::MAX;
         let mut steps = 0;
         while steps < plan.storm && self.world.violation.borrow().is_none() {
             steps += 1;
-            if self.rng.chance(plan.power_cuts) {
+            if steps >= dark || self.rng.chance(plan.power_cuts) {
+                dark = u64::MAX;
                 let roles: Vec<_> =
                     self.processes.iter().map(|process| process.roles.clone()).collect();
                 self.lose_power();
@@ -199,10 +204,7 @@ impl<'a> Life<'a> {
                 }
             } else if self.rng.chance(plan.kills) {
                 let at = self.rng.index(self.processes.len());
-                let roles = self.processes[at].roles.clone();
-                self.killed(at);
-                self.processes[at] = Process { programs: Vec::new(), roles: Vec::new() };
-                self.processes[at] = self.start(roles)?;
+                self.kill(at)?;
             }
             if steps > suspended.1 && self.rng.chance(0.02) {
                 suspended =
@@ -216,8 +218,24 @@ impl<'a> Life<'a> {
             for _ in 0..self.rng.pick([1, 1, 3, 30]) {
                 steps += 1;
                 self.step(at);
+                if self.world.disk.state().trapped.take().is_some() {
+                    self.kill(at)?;
+                    if plan.power_cuts > 0.0 && self.rng.chance(0.7) {
+                        dark = steps + self.rng.between(1, 400);
+                    }
+                    break;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Kills a process, and starts it again.
+    fn kill(&mut self, at: usize) -> std::io::Result<()> {
+        self.killed(at);
+        let roles = std::mem::take(&mut self.processes[at].roles);
+        self.processes[at].programs.clear();
+        self.processes[at] = self.start(roles)?;
         Ok(())
     }
 
