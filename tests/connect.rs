@@ -3,11 +3,9 @@
 #![cfg(feature = "mem")]
 #![allow(clippy::unwrap_used)]
 
-use msgstream::transport::TransportExt as _;
-
 use msgstream::connect;
 use msgstream::registry::ConnectError;
-use msgstream::transport::{Transport as _, TransportErrorKind};
+use msgstream::transport::{Transport as _, TransportErrorKind, TransportExt as _};
 
 async fn error(url: &str) -> ConnectError {
     connect(url).await.unwrap_err()

@@ -1,6 +1,5 @@
 //! Inserts, and channels that hold them.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{Blob, InsertRequest, MsgBase};
 use msgstream_core::produce::SessionConfig;
 use msgstream_core::stream::MsgStream;
-use msgstream_core::transport::Transport;
+use msgstream_core::transport::{Transport, TransportExt as _};
 use msgstream_core::{Message, MsgPack, MsgType, Timestamp, TsMsg};
 use msgstream_mem::{MemConfig, MemTransport};
 

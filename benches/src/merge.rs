@@ -1,12 +1,11 @@
 //! The merge alone.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use msgstream_core::TickSource;
 use msgstream_core::merge::{Merge, MergeConfig};
 use msgstream_core::record::{Position, Record};
-use msgstream_core::transport::{Limit, Start};
+use msgstream_core::transport::{Limit, Start, TransportExt as _};
 
 use crate::checksum::{Checksum, of_undecoded};
 use crate::consume::{add_pack, budget};

@@ -1,11 +1,10 @@
 //! Producing.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use msgstream_core::message::{InsertMsg, StoredMessage};
 use msgstream_core::record::Stamp;
-use msgstream_core::transport::{Limit, Start, Transport};
+use msgstream_core::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream_core::{MsgType, Timestamp};
 use tokio::runtime::Runtime;
 

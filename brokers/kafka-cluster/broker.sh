@@ -1,4 +1,4 @@
-# Three Kafka nodes, each broker and controller, with three copies of each topic. What isn't said here is
+# Three Kafka nodes, each broker and controller, with three replicas of each topic. Everything else is
 # as for one node.
 # shellcheck shell=sh disable=SC2034,SC2154
 # shellcheck source=/dev/null

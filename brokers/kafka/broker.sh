@@ -22,7 +22,7 @@ broker_fetch() {
 }
 
 # Clients with a password have the port after the other clients', and the controller the one after
-# that. Where the state has a file `tls`, three more follow, with TLS: for any client, for one with a
+# that. If the state has a file `tls`, three more follow, with TLS: for any client, for one with a
 # certificate, and for one with a password.
 broker_command() {
     listeners=PLAINTEXT://127.0.0.1:$1,SASL://127.0.0.1:$(($1 + 1))

@@ -19,7 +19,7 @@ broker_fetch() {
 }
 
 broker_command() {
-    # A state folder may hold another configuration, for tests of one.
+    # A test may put a configuration of its own into the state folder.
     config=$state/server.conf
     [ -f "$config" ] || config=$home/nats/server.conf
     exec "$server" --config "$config" --addr 127.0.0.1 --port "$1" --store_dir "$data"

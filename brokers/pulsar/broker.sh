@@ -21,13 +21,13 @@ broker_fetch() {
         dependency:unpack
 }
 
-# Where the state has a file `defaults`, the broker is set up as it comes, in what matters to what it
-# keeps. The ports after the broker's are the admin interface's, the bookie's, and, where the state has a file
+# If the state has a file `defaults`, the broker has its default settings for retention. The ports after the
+# broker's are the admin interface's, the bookie's, and, if the state has a file
 # `tls`, the broker's and the admin interface's with TLS.
 broker_command() {
     {
         if [ -f "$state/defaults" ]; then
-            # Of two lines with one name the bookie takes the first, and the broker the last.
+            # If a name is there twice, the bookie takes the first line, and the broker the last.
             awk -F= 'NR == FNR { if (!/^#/) named[$1]; print; next } !($1 in named)' \
                 "$home/pulsar/defaults.conf" "$home/pulsar/standalone.conf"
         else
@@ -63,16 +63,16 @@ broker_command() {
         --metadata-dir "$data/metadata" --advertised-address 127.0.0.1
 }
 
-# A message goes through, and the namespace is there, which is made last.
+# Succeeds if a message arrives and the namespace exists, which is created last.
 broker_ready() {
     api=http://127.0.0.1:$((port + 1))/admin/v2
     [ "$(curl -s -m 5 "$api/brokers/health" 2>/dev/null)" = ok ] &&
         curl -s -f -m 5 "$api/namespaces/public/default" >/dev/null 2>&1
 }
 
-# One that was killed leaves the registration of its bookie behind. The next one deletes it, and where it
-# hears of that too late takes it for the loss of its own, which it then deletes and makes anew
-# without end, for what it finds never equals what it wrote. A stop in good order leaves none.
+# A server that was killed leaves the registration of its bookie behind, and the next one deletes it. If the next one
+# is notified of that too late, it takes it for the loss of its own registration, which it then deletes and creates
+# again without end, because what it finds never equals what it wrote. An orderly stop leaves no registration.
 broker_sound() {
     ! grep -q 'Lock on resource /ledgers/available/.* was invalidated'
 }

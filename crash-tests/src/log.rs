@@ -1,13 +1,11 @@
 //! What the channels hold, as it is read back.
 
-use msgstream::transport::TransportExt as _;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use msgstream::message::SerdeMsg;
-use msgstream::record::END_HEADER;
-use msgstream::record::{Position, Record, Stamp};
-use msgstream::transport::{Limit, Start, Transport};
+use msgstream::record::{END_HEADER, Position, Record, Stamp};
+use msgstream::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream::{MsgType, message::StoredMessage};
 
 use crate::error::Result;

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use common::{insert, mem};
 use msgstream_core::checkpoint::{
     CheckpointStore, FileStore, Generation, MemoryStore, StoreError, Stored,
 };
@@ -19,8 +20,6 @@ use msgstream_core::{
     Checkpoint, ConsumerConfig, Error, MsgPack, TickSource, Timestamp, TtMsgStream,
 };
 use tokio::sync::Barrier;
-
-use common::{insert, mem};
 
 const CHANNELS: [&str; 2] = ["a", "b"];
 const PACKS: u64 = 4;

@@ -4,7 +4,6 @@
 
 mod common;
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
@@ -13,7 +12,9 @@ use common::Trick;
 use msgstream_core::service::{
     ChannelId, CreateChannelsRequest, MessageStreamService, OwnerDescription, ServiceError,
 };
-use msgstream_core::transport::{Capability, Fate, Transport, TransportErrorKind};
+use msgstream_core::transport::{
+    Capability, Fate, Transport, TransportErrorKind, TransportExt as _,
+};
 
 fn owner() -> OwnerDescription {
     OwnerDescription {

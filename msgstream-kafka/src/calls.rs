@@ -29,12 +29,12 @@ pub(crate) enum At {
     Node(i32),
 }
 
-/// The calls that are under way.
+/// The calls in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Calls(Mutex<HashMap<At, Arc<Semaphore>>>);
 
 impl Calls {
-    /// Calls a function once it is its turn. A cancelled call goes on, and what it returns is dropped.
+    /// Calls a function once it is its turn. A cancelled call continues, and its result is dropped.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         at: At,

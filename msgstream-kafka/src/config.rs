@@ -114,7 +114,7 @@ impl KafkaConfig {
     /// Returns the client for the cursors of a group.
     pub(crate) fn cursors(&self, group: &str) -> ClientConfig {
         let mut config = self.consumer(group);
-        // Nobody is a member. It is also how long a commit waits for the group's coordinator.
+        // The group has no members, but a commit waits this long for the group's coordinator, too.
         config.set("session.timeout.ms", self.timeout.as_millis().clamp(1, 300_000).to_string());
         config
     }

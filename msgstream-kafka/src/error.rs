@@ -54,7 +54,7 @@ impl FetchError {
         matches!(self.code, Code::AutoOffsetReset | Code::OffsetOutOfRange)
     }
 
-    /// Returns where the log ended before other records took the place of those that were there, as
+    /// Returns the offset from which on other records replaced those of the log, as
     /// after the election of a leader that had missed some. The client has no code for it.
     pub(crate) fn truncated_at(&self) -> Option<u64> {
         // "LogTruncation (TEXT)": the client library puts its own name before what librdkafka says.
@@ -156,12 +156,12 @@ fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
         Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::Underflow => {
             TransportErrorKind::Protocol { reason }
         }
-        // That there are too few brokers for the copies of a topic, as after a restart, passes too.
+        // Having too few brokers for a topic's replicas, as after a restart, is temporary, too.
         _ => TransportErrorKind::Unavailable { reason },
     }
 }
 
-/// Returns what it means that there is no connection, for a reason in librdkafka's words.
+/// Returns the failure for a lost or refused connection, with the reason in librdkafka's words.
 pub(crate) fn of_connection(code: Code, reason: String) -> Failure {
     let kind = match code {
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
@@ -196,7 +196,7 @@ pub(crate) fn needs(failure: Failure, right: &str, on: &str) -> Failure {
     const RIGHTS: [Code; 3] = [
         Code::TopicAuthorizationFailed,
         Code::GroupAuthorizationFailed,
-        // A producer is let in where it may write any topic.
+        // A producer is admitted if it may write to any topic.
         Code::ClusterAuthorizationFailed,
     ];
     match &failure.kind {

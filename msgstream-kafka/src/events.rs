@@ -116,7 +116,7 @@ impl ClientContext for Events {
             | Code::Resolve
             | Code::BrokerTransportFailure
             | Code::SSL => of_connection(code, reason.to_owned()),
-            // The end of a partition is reported as an error too; the rest comes where it belongs.
+            // The end of a partition is reported as an error, too; other errors are returned by the calls they concern.
             _ => return,
         };
         let mut place = lock(&self.trouble);

@@ -1,7 +1,7 @@
-//! Consumer groups, of which only the committed offsets are used: nobody is a member.
+//! Consumer groups, of which only the committed offsets are used: they have no members.
 //!
 //! A client of librdkafka has one group. Each subscription's name is a group, so the cursors of one
-//! name on many channels share a client and a thread, which sends what has gathered as one request.
+//! name on many channels share a client and a thread, which sends all waiting commits as one request.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -28,7 +28,7 @@ use crate::prefetch::no_thread;
 /// group, but not what it has of one topic.
 const REMOVED: &str = "msgstream: unsubscribed";
 
-/// How often the client's log and troubles are looked at.
+/// How often the client's log and errors are polled.
 const TICK: Duration = Duration::from_millis(50);
 
 /// For how long, each time.

@@ -252,8 +252,8 @@ impl Pipeline {
 
     fn give(&self, done: Vec<Done>) {
         for Done { outcome, receipt, bytes } in done {
-            // Before the receipt, for whoever has that asks; and the count after it, for whoever
-            // waits for that expects the receipt.
+            // Before the receipt, because its owner may check the writer; the count follows after the
+            // receipt, because a caller that waits for the count expects the receipt.
             if outcome.rest.is_some() {
                 self.poison();
             }

@@ -1,11 +1,11 @@
-//! Which incarnation of a topic is there.
+//! Tracks the current incarnations of topics.
 //!
-//! Kafka assigns a topic another id each time it is created, but a client goes on in a topic that was
-//! deleted and created again, and reports nothing. So readers look at ids themselves: when they begin, and
-//! before they hand out records where the last look was too long ago. A client that comes to another
-//! topic of the name has failed to fetch from the first, and pauses for `fetch.error.backoff.ms`;
-//! what it fetched less than that after a look is of the topic that was seen. Writers look as often, before
-//! they say that something is stored.
+//! Kafka assigns a topic another id each time it is created, but a client continues in a topic that was
+//! deleted and created again, and reports nothing. So readers check ids themselves: when they begin, and
+//! before they return records if the last check was too long ago. Before a client fetches from another
+//! topic of the same name, it fails to fetch from the first and pauses for `fetch.error.backoff.ms`;
+//! records that it fetched within that time after a check belong to the topic that was seen. Writers check
+//! as often, before they report that records are stored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -37,7 +37,7 @@ pub(crate) struct Incarnations {
     pub(crate) good_for: Duration,
     /// With the number of readers and writers of each.
     used: Mutex<BTreeMap<String, usize>>,
-    /// One caller asks for all topics, and the others wait for that.
+    /// One caller requests all topics, and the others wait for the answer.
     seen: Turn<Option<Seen>>,
     /// The node that answered last, negative if none did.
     node: AtomicI32,
@@ -45,7 +45,7 @@ pub(crate) struct Incarnations {
 
 #[derive(Debug)]
 struct Seen {
-    /// Before the question.
+    /// Before the request.
     at: Instant,
     told: Result<HashMap<String, Told>, Failure>,
 }
@@ -55,14 +55,14 @@ type Told = Result<Described, Code>;
 impl Incarnations {
     pub(crate) fn new(config: &KafkaConfig) -> Self {
         let pause = config.readers_number("fetch.error.backoff.ms").unwrap_or_default();
-        // Half of it is for what lies between the look and the records.
+        // The other half covers the time between the check and the records.
         let good_for = Duration::from_millis(u64::from(pause) / 2);
         let node = AtomicI32::new(-1);
         Self { good_for, used: Mutex::default(), seen: Turn::default(), node }
     }
 
-    /// Returns the node to ask. The client itself would ask the node that it takes for the controller,
-    /// which may hang.
+    /// Returns the node for the next request. The client's own choice is the node that it takes for the
+    /// controller, which may hang.
     pub(crate) fn node(&self) -> Option<i32> {
         Some(self.node.load(Ordering::Relaxed)).filter(|node| *node >= 0)
     }
@@ -73,8 +73,8 @@ impl Incarnations {
     }
 }
 
-/// The incarnation of a topic that a reader or a writer is bound to. As long as this is there the topic
-/// is asked for with the others.
+/// The incarnation of a topic that a reader or a writer is bound to. As long as this exists, requests
+/// include the topic.
 #[derive(Debug)]
 pub(crate) struct Bound {
     handle: Arc<Handle>,
@@ -133,10 +133,10 @@ impl Bound {
         let now = Instant::now();
         let since = now.checked_sub(good_for).unwrap_or(now);
         let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
-        // In a task of its own: a reader that nobody polls for a while must not keep all others from
+        // In a task of its own: a reader that isn't polled for a while must not keep all others from
         // their answer.
         let looked = tokio::spawn(async move { handle.incarnation_since(&topic, since).await });
-        // It fails where the runtime ends.
+        // It fails when the runtime shuts down.
         let (seen, found) = looked.await.map_err(|_| TransportErrorKind::Closed)??;
         is_same(self.incarnation, found)?;
         Ok(seen)

@@ -43,24 +43,24 @@ pub(crate) const DANGEROUS: &[&str] = &[
 pub(crate) const FOR_ALL: &[(&str, &str, &str)] = &[
     ("allow.auto.create.topics", "", "false"),
     ("client.id", "", "msgstream"),
-    // It waits for up to 10 seconds by default, so a broker that is back is found late.
+    // The default of up to 10 seconds would delay the connection to a broker that is back.
     ("reconnect.backoff.max.ms", "", "1000"),
-    // A node that hangs is left after so long, and the others asked. It would be a minute by default. What a
-    // node may hold back for longer, such as a write that other nodes have to copy, is sent again then.
+    // After this time a node counts as hanging, and requests go to other nodes. The default is a minute. Requests
+    // that a node may hold back for longer, such as a write that other nodes have to copy, are sent again then.
     ("socket.timeout.ms", "", "3000"),
-    // How long a topic that was there must be gone before that is told.
+    // How long a known topic must be missing before its loss is reported.
     ("topic.metadata.propagation.max.ms", "", "5000"),
 ];
 pub(crate) const FOR_READERS: &[(&str, &str, &str)] = &[
     ("auto.offset.reset", "", "error"),
-    // What was damaged on the way, or on a broker's disk, isn't handed out.
+    // Records that were damaged on the way, or on a broker's disk, aren't returned.
     ("check.crcs", "", "true"),
     ("enable.auto.commit", "", "false"),
     ("enable.auto.offset.store", "", "false"),
     ("enable.partition.eof", "", "true"),
-    // A reader that begins waits until the request that is out for the others is answered.
+    // A new reader waits until the fetch in progress for the others is answered.
     ("fetch.wait.max.ms", "", "25"),
-    // So many are taken out of a queue at once, and don't count as read ahead until they are back.
+    // This many are taken out of a queue at once, and the bound of the prefetch doesn't cover them meanwhile.
     ("consume.callback.max.messages", "", "128"),
     // The bound of what is read ahead holds for each reader. The client looks again after a
     // second by default whether a full queue has room.

@@ -32,13 +32,13 @@ pub(crate) type Consumer = BaseConsumer<Events>;
 /// The group that readers name to the brokers. Nothing is stored under it.
 const READERS: &str = "msgstream-readers";
 
-/// How often the client's log and troubles are looked at.
+/// How often the client's log and errors are polled.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long each look takes. Without a time the client library returns one event at most.
+/// How long each poll takes. With a time of zero the client library returns one event at most.
 const EVENTS: Duration = Duration::from_millis(1);
 
-/// How long the client may take to find a topic's leader before it goes on without.
+/// How long the client may take to find a topic's leader before it continues without it.
 const LEADER: Duration = Duration::from_secs(1);
 
 /// A client that fetches.
@@ -175,15 +175,15 @@ pub(crate) fn alone_at(topic: &str, offset: u64) -> KafkaResult<TopicPartitionLi
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) offset: u64,
-    /// The leader's term in which the record before was written, where that one was read.
+    /// The leader epoch in which the previous record was written, if that one was read.
     pub(crate) epoch: Option<i32>,
 }
 
 /// The clients of one handle that read.
 #[derive(Debug)]
 pub(crate) struct Fetchers {
-    /// For questions. It fetches nothing: what a broker is asked on one connection waits until the
-    /// fetch before it is answered.
+    /// For metadata and offsets. It fetches nothing, because a broker answers a request only after
+    /// the fetch before it on the same connection.
     pub(crate) asking: Arc<Fetcher>,
     fetching: Mutex<Vec<Arc<Fetcher>>>,
 }
@@ -253,9 +253,9 @@ impl Feed {
 
     fn begin(&mut self, place: Place) -> Result<(), Failure> {
         let consumer = &self.fetcher.consumer;
-        // Before each assignment, so that nothing of the topic gets into the common queue: with the
-        // one before the client may have forgotten the partition, and its queue. The queue of before
-        // goes first: its end ends the calls for the partition, and there is one queue for both.
+        // Before each assignment, so that no record of the topic gets into the common queue: after the
+        // previous assignment the client may have forgotten the partition, and its queue. The previous queue
+        // is dropped first: dropping it ends the calls for the partition, and there is one queue for both.
         self.fetched = None;
         let signal = Arc::clone(&self.signal);
         self.fetched = Topic::split(consumer, &self.topic, move || signal.wake.notify_one());
@@ -270,8 +270,8 @@ impl Feed {
             consumer.incremental_assign(&list)
         });
         assigned.map_err(|error| failed(&error, Duration::ZERO))?;
-        // Else the client would look for the topic's leader up to a second later, as it does where
-        // no broker answers for so long.
+        // Otherwise the client would look for the topic's leader up to a second later, as it does if
+        // no broker answers for that long.
         let _ = consumer.fetch_metadata(Some(&self.topic), LEADER);
         Ok(())
     }

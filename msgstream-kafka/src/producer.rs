@@ -46,7 +46,7 @@ impl Drop for Running {
 }
 
 impl Producer {
-    /// How long one look at the client's events takes.
+    /// How long one poll of the client's events takes.
     const TICK: Duration = Duration::from_millis(100);
 
     fn new(config: &KafkaConfig, batch: Option<usize>) -> Result<Arc<Self>, Failure> {
@@ -121,8 +121,8 @@ impl Producers {
         Self { message, batch: batch.min(message), made: Mutex::default() }
     }
 
-    /// Returns the client for a topic with a limit to batches, and the limit to a record, in bytes. It
-    /// blocks briefly.
+    /// Returns the client for a topic with a limit for batches, and the limit for a record, in bytes.
+    /// Blocks briefly.
     pub(crate) fn open(
         &self,
         config: &KafkaConfig,

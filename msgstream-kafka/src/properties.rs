@@ -19,7 +19,7 @@ use crate::native::topic::Told;
 use crate::prefetch::{Feed, Place};
 use crate::writer;
 
-/// The longest wait for the client to wake us, before we look ourselves.
+/// How long to wait for the client to wake us, before we check the queue ourselves.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What was read of the topic so far.
@@ -102,7 +102,7 @@ impl Handle {
 
     async fn stored_properties(self: &Arc<Self>, topic: &str) -> Result<Option<Vec<u8>>, Failure> {
         let (handle, topic) = (Arc::clone(self), topic.to_owned());
-        // In a task of its own: a caller that nobody polls for a while must not keep all others from
+        // In a task of its own: a caller that isn't polled for a while must not keep all others from
         // the properties.
         let looked = tokio::spawn(async move {
             let work = async {
@@ -121,13 +121,13 @@ impl Handle {
             };
             handle.while_open(work).await
         });
-        // It fails where the runtime ends.
+        // It fails when the runtime shuts down.
         looked.await.map_err(|_| TransportErrorKind::Closed)?
     }
 }
 
 impl Properties {
-    /// Reads up to the end that the topic has now. Cancelled, it goes on from there.
+    /// Reads up to the current end of the topic. If it is cancelled, the next call continues from there.
     async fn catch_up(&mut self, handle: &Arc<Handle>) -> Result<(), Failure> {
         let Bounds { low, high } = match handle.bounds(PROPERTIES).await {
             Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {

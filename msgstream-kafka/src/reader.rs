@@ -29,7 +29,7 @@ use crate::start::place;
 /// Replaces a wait that no clock can count.
 const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 
-/// How long the reader waits for the client to wake it, before it looks itself.
+/// How long the reader waits for the client to wake it, before it checks the queue itself.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl KafkaReader {
                 }
                 Err(failure) => failure,
             };
-            // Else it goes on by itself, and may still have records of the time in between.
+            // Otherwise it recovers by itself, and may still have records from before the failure.
             if self.ended.is_some() || !failure.is_temporary() {
                 self.feed = None;
             }

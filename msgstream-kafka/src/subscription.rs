@@ -49,7 +49,7 @@ impl KafkaSubscription {
         let before = offset(before)?;
         let (seen, group) = (Arc::clone(&self.seen), Arc::clone(&self.group));
         let topic = self.topic.clone();
-        // In a task of its own: an `ack` that nobody polls for a while must not keep others waiting.
+        // In a task of its own: an `ack` that isn't polled for a while must not keep others waiting.
         let moved = tokio::spawn(async move {
             let mut seen = seen.lock().await;
             // Where it seems to be there already, it may have been removed meanwhile.
@@ -62,7 +62,7 @@ impl KafkaSubscription {
             }
             Ok(())
         });
-        // It fails where the runtime ends.
+        // It fails when the runtime shuts down.
         moved.await.map_err(|_| TransportErrorKind::Closed)?
     }
 }

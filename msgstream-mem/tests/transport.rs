@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use msgstream_core::transport::ReaderOptions;
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
@@ -13,8 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Start, Transport,
-    TransportErrorKind as Kind, Unstored,
+    ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, ReaderOptions, Start, Transport,
+    TransportErrorKind as Kind, TransportExt as _, Unstored,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 

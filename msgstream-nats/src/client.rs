@@ -160,12 +160,12 @@ impl Handle {
         self.reading.clone()
     }
 
-    /// Returns a connection that is alive, and opens one if there is none. It waits for a server that
-    /// is away as long as for an answer.
+    /// Returns a connection that is alive, and opens one if there is none. Waits for an unreachable
+    /// server as long as for an answer.
     pub(crate) async fn link(&self, slot: &Slot) -> Result<Arc<Link>, Failure> {
         let mut retry = Retry::new(self.timeout());
         loop {
-            // Mostly nobody holds it.
+            // The lock is mostly free.
             if let Ok(held) = slot.0.try_lock()
                 && let Some(link) = held.alive()
             {

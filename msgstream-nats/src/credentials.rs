@@ -54,8 +54,8 @@ impl Credentials {
         })
     }
 
-    /// Reads them for a connection. A file that can't be used may just be being replaced, so that is
-    /// temporary.
+    /// Reads them for a connection. A file that can't be used may be in the middle of a replacement, so
+    /// the error is temporary.
     pub(crate) async fn load(&self) -> Result<Proof, Failure> {
         let (Self::NkeyFile(path) | Self::File(path)) = self else {
             return self.read().map_err(|error| {

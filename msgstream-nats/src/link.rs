@@ -23,8 +23,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::NatsConfig;
 use crate::error::{connect_error, lost, lost_because, lost_by};
 
-/// How many messages may wait in one subscription. The client drops what exceeds it, so whoever
-/// subscribes requests less.
+/// How many messages may wait in one subscription. The client drops messages over this number, so
+/// subscribers request fewer.
 pub(crate) const SUBSCRIPTION: usize = 4_096;
 
 /// How long a connection may be silent before the client sends a ping. Three pings without an
@@ -69,8 +69,8 @@ impl Link {
             .max_reconnects(servers.len())
             .reconnect_to_server_callback({
                 let opened = Arc::clone(&opened);
-                // `None` is the client's own choice. Later the pool has one address, and nobody is
-                // there.
+                // `None` leaves the choice to the client. Later the pool has a single address, at which
+                // nothing listens.
                 move |pool, _| {
                     let first = pool.into_iter().next().filter(|_| opened.load(Ordering::Acquire));
                     let delay = Some(Duration::ZERO);
@@ -106,7 +106,7 @@ impl Link {
             });
         let options = config.tls.apply(options)?;
         let client = options.connect(servers).await.map_err(connect_error)?;
-        // The client can't be told not to reconnect. So it has nowhere to go, and gives up.
+        // The client has no option against reconnecting. Without a server to connect to, it gives up.
         client.set_server_pool(NOWHERE).await.map_err(lost_by)?;
         opened.store(true, Ordering::Release);
         Ok(Self { client, lost: lost_receiver, last_words, denied })
@@ -181,8 +181,8 @@ impl Link {
         }
     }
 
-    /// Sends a request that changes nothing, and sends it again while no answer comes, up to the
-    /// limit: in a cluster nobody answers a request that came while there was no leader. The first
+    /// Sends a request that changes nothing, and sends it again until an answer arrives, up to the
+    /// limit: in a cluster, a request that arrives while there is no leader is never answered. The first
     /// answer counts, whichever request it belongs to.
     pub(crate) async fn question(
         &self,
@@ -209,7 +209,7 @@ impl Link {
     }
 }
 
-/// Returns how long one server may take to greet: one that hangs must leave time for the others.
+/// Returns how long one server may take to greet, so that a hanging one leaves time for the others.
 fn greeting(limit: Duration, servers: usize) -> Duration {
     let share = u32::try_from(servers).map_or(Duration::ZERO, |servers| limit / servers.max(1));
     share.max(SHORTEST_GREETING).min(limit)

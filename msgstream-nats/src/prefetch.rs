@@ -1,6 +1,6 @@
-//! What is read ahead: messages of an ephemeral pull consumer.
+//! The prefetch of a reader: messages of an ephemeral pull consumer.
 //!
-//! The server keeps no acknowledgements for it and repeats nothing. Whatever goes wrong with it, the
+//! The server keeps no acknowledgements for it and repeats nothing. If anything goes wrong with it, the
 //! reader drops it and opens another one after the last record that it returned.
 
 use std::mem;
@@ -159,7 +159,7 @@ impl Feed {
     pub(crate) async fn wait(&mut self) -> Result<(), Failure> {
         while self.peek()?.is_none() {
             self.ask().await?;
-            // One look at the clock for all that has arrived.
+            // Reads the clock once for all deliveries that have arrived.
             if mem::take(&mut self.is_heard) {
                 self.heard = Instant::now();
             }

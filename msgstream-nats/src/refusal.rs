@@ -66,7 +66,7 @@ const MEANINGS: &[(u16, &str, Meaning)] = {
         // A group of servers was dissolved or is stopping.
         (10041, "RaftGeneral", Temporary),
         (10047, "StorageResourcesExceeded", Full),
-        // A server couldn't take the stream over that it was given, and gets it again.
+        // A server couldn't take over the stream that was assigned to it; it is assigned again.
         (10048, "StreamAssignment", Temporary),
         (10052, "StreamInvalidConfig", Config("change the options of the stream")),
         (10058, "StreamNameExist", AlreadyExists),

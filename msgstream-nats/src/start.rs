@@ -27,8 +27,8 @@ pub(crate) async fn place(
 ) -> Result<(Feed, u64), Failure> {
     let (policy, asked) = policy(start)?;
     let mut retry = Retry::new(handle.timeout());
-    // A cluster may give the consumer to a server that is gone, which doesn't answer, and the next
-    // one to another. A server that is slow is given more time.
+    // A cluster may place the consumer on a server that is gone, which doesn't answer, and the next
+    // one on another. A slow server gets more time at the next attempt.
     let mut limit = handle.timeout() / 4;
     loop {
         match place_once(handle, slot, stream, &policy, asked, incarnation, limit).await {

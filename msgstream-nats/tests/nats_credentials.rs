@@ -10,7 +10,6 @@
 mod brokers;
 mod nats_server;
 
-use msgstream_core::transport::TransportExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +17,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use msgstream_core::record::{Meta, Record};
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{Limit, Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{
+    Limit, Start, Transport, TransportErrorKind as Kind, TransportExt as _,
+};
 use msgstream_core::{MsgType, Timestamp};
 use nkeys::KeyPair;
 use serde_json::{Value, json};

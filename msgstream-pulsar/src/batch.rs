@@ -104,8 +104,8 @@ fn property_len(name: &str, value: &[u8]) -> usize {
     field(name.len()) + field(value.len())
 }
 
-/// A message: the length of its metadata, the metadata, the payload. The metadata is written field
-/// by field, for the protocol's own types would own a copy of every header.
+/// Appends a message: the length of its metadata, the metadata, the payload. The metadata is written field
+/// by field, because the protocol's own types would own a copy of every header.
 fn append(buffer: &mut Vec<u8>, record: &Record, names: &MsgTypeNames, lengths: Lengths) {
     buffer.reserve(lengths.whole());
     buffer.extend_from_slice(&(lengths.metadata as u32).to_be_bytes());
@@ -239,7 +239,7 @@ fn read(at: Position, properties: &[Property], payload: Bytes, names: &MsgTypeNa
     }
 }
 
-/// Returns properties as headers, with U+FFFD for what isn't UTF-8 in a name.
+/// Returns properties as headers. In names, U+FFFD replaces bytes that aren't UTF-8.
 fn headers(properties: &[Property]) -> impl Iterator<Item = Header> {
     properties.iter().map(|Property { key, value }| {
         Header::new(String::from_utf8_lossy(key), Bytes::copy_from_slice(value))

@@ -116,7 +116,7 @@ impl Brokers {
     pub(crate) async fn end(&self) {
         let slots: Vec<_> = lock(&self.connections).drain().map(|(_, slot)| slot).collect();
         for slot in slots {
-            // Readers and writers that nobody dropped don't keep it.
+            // Readers and writers that weren't dropped don't keep it open.
             if let Some(connection) = slot.lock().await.take() {
                 connection.end(Kind::Closed.into());
             }
@@ -172,7 +172,7 @@ impl Brokers {
 
     async fn connection(&self, place: Place) -> Result<Arc<Connection>, Failure> {
         let slot = Arc::clone(lock(&self.connections).entry(place.clone()).or_default());
-        // Mostly nobody holds it.
+        // The lock is mostly free.
         if let Ok(slot) = slot.try_lock()
             && let Some(connection) = slot.as_ref().filter(|connection| connection.is_alive())
         {
@@ -190,7 +190,7 @@ impl Brokers {
         self.open_connection(slot, target).await
     }
 
-    /// Opens a connection, in a task of its own: a caller that nobody polls for a while, such as a
+    /// Opens a connection, in a task of its own: a caller that isn't polled for a while, such as a
     /// read of a stream that acknowledges, must not keep all others from the connection. The task
     /// ends with the handle.
     async fn open_connection(

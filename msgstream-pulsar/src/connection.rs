@@ -48,7 +48,7 @@ type Write = FramedWrite<WriteHalf<Box<dyn Io>>, Codec>;
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: Address,
-    /// The broker that is meant, where the address is a proxy's.
+    /// The broker behind the address, if that is a proxy's.
     pub(crate) behind_proxy: Option<String>,
     pub(crate) token: Option<Token>,
     pub(crate) tls: Arc<rustls::ClientConfig>,
@@ -83,7 +83,7 @@ struct State {
     inboxes: HashMap<u64, Arc<Inbox>>,
 }
 
-/// A request that somebody waits for. Dropping it forgets it.
+/// A request whose answer is awaited. Dropping this forgets the request.
 struct Asked<'a> {
     shared: &'a Shared,
     id: u64,

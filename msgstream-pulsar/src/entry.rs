@@ -8,8 +8,8 @@ use prost::Message as _;
 const CHECKSUM_MARK: u16 = 0x0e01;
 const CHECKSUM: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
-/// What a reader needs of an entry's metadata. Text is whatever bytes it is: what isn't UTF-8 is
-/// for the reader to tell.
+/// The fields of an entry's metadata that a reader needs. Text is kept as bytes; the reader decides
+/// what to do about text that isn't UTF-8.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Metadata {
     #[prost(message, repeated, tag = "4")]

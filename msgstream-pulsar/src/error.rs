@@ -42,7 +42,7 @@ pub(crate) fn refusal(code: i32, message: &str) -> Failure {
 }
 
 /// Texts of the admin interface about temporary failures, although the status doesn't say so: the
-/// topic moves; a cursor can't be stored because the bookies aren't there yet; somebody else moves it.
+/// topic moves; a cursor can't be stored because the bookies aren't there yet; another client moves it.
 const PASSING: [&str; 3] = ["find owner", "unable to persist", "Subscription Busy"];
 
 /// A refusal of the admin interface: the status of its answer, and the reason in it.

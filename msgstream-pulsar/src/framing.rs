@@ -1,7 +1,7 @@
 //! Splits what a broker sends into frames.
 //!
-//! The protocol's own messages want text to be UTF-8, which not every program writes. So an entry stays
-//! as it came: what is in it is the reader's, and costs nobody else the connection.
+//! The protocol's own messages require text to be UTF-8, which not every program writes. So entries aren't
+//! decoded here: only the reader of an entry is affected by its contents, not everyone on the connection.
 
 use std::io::{Error, ErrorKind};
 

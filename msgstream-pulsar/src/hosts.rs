@@ -12,8 +12,8 @@ use tracing::debug;
 
 use crate::error::unreachable;
 
-/// Hosts that are asked in turn. The one that answered last is asked first: one that is silent
-/// would cost its share of the time again and again.
+/// Hosts that are tried in turn, first the one that answered last: otherwise a silent host
+/// would cost its share of the time at each request.
 #[derive(Debug)]
 pub(crate) struct Hosts<T> {
     all: Vec<T>,

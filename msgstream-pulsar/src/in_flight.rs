@@ -210,7 +210,7 @@ impl Producer {
         self.changed.notify_waiters();
     }
 
-    /// Accepts nothing more. What is in flight goes on.
+    /// Accepts nothing more. Batches in flight are finished.
     pub(crate) fn close(&self) {
         lock(&self.state).ended = Some(Kind::Closed.into());
         self.changed.notify_waiters();

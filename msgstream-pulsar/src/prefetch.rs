@@ -1,4 +1,4 @@
-//! What is read ahead: entries that arrived for a reader and weren't read yet.
+//! The prefetch of a reader: entries that arrived for it and weren't read yet.
 
 mod continuity;
 mod end;
@@ -105,7 +105,7 @@ pub(crate) enum Found {
 pub(crate) enum Job {
     /// Attach at the place; the number of moves goes with it.
     Join(Position, u64),
-    /// Ask for the end of the log.
+    /// Request the end of the log.
     End(u64, Arc<Connection>),
     /// Look whether something is missing between the reader's place and the entry that is next.
     Sound(Position),
@@ -222,7 +222,7 @@ impl Inbox {
             return;
         }
         let connection = Arc::clone(connection);
-        // Where nobody can say what it took, none are left: too many are no harm.
+        // If the number of messages is unknown, no permits are left: granting too many does no harm.
         state.permits = payload.messages().map_or(0, |messages| state.permits - messages);
         let [from_ledger, from_entry, _] = state.tail.words();
         if (ledger, entry) < (from_ledger, from_entry) {
@@ -241,7 +241,7 @@ impl Inbox {
         state.tail = entry_place(ledger, entry.saturating_add(1));
         state.entries.push_back(Entry { ledger, entry, payload, bytes });
         if state.permits < -MAX_BATCH {
-            // A number that nobody means. A new consumer counts from 0.
+            // The entry claims an impossible number of messages. A new consumer counts from 0.
             state.link = Link::Apart;
             drop(state);
             connection.close_consumer(id);
@@ -253,8 +253,8 @@ impl Inbox {
         self.reader.notify_one();
     }
 
-    /// Lets the broker send what there is room for. A permit is for a message, and may bring all
-    /// of an entry.
+    /// Lets the broker send as much as there is room for. A permit is for one message, but the broker may
+    /// send a whole entry for it.
     fn grant(&self, state: &mut State) {
         state.moved = Instant::now();
         let Link::Joined(id, connection) = &state.link else { return };

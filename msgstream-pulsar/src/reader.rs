@@ -75,12 +75,12 @@ impl PulsarReader {
         failure.during(operation).on(&*self.topic.channel)
     }
 
-    /// Returns the place of the next record for the caller.
+    /// Returns the position of the next record for the caller.
     fn place(&self) -> Position {
         self.ready.front().map_or(self.next, |record| record.position)
     }
 
-    /// Takes entries apart until there is enough for a batch.
+    /// Decodes entries until there are enough records for a batch.
     fn fill(&mut self, limit: Limit) -> Result<(), Failure> {
         let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
         while self.ready.len() < limit.records.max(1) && bytes <= limit.bytes {

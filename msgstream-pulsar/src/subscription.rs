@@ -111,7 +111,7 @@ impl Cursor {
 #[async_trait]
 impl Subscription for PulsarSubscription {
     async fn ack(&self, before: Position) -> Result<()> {
-        // In a task of its own: one that nobody polls must not keep the others from the cursor.
+        // In a task of its own: an `ack` that isn't polled must not keep the others from the cursor.
         let cursor = Arc::clone(&self.0);
         let moved =
             tokio::spawn(async move { cursor.client.while_open(cursor.move_to(before)).await });

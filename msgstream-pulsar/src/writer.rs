@@ -40,7 +40,7 @@ pub(crate) struct PulsarWriter {
 
 impl PulsarWriter {
     pub(crate) async fn open(client: Arc<Client>, topic: Topic) -> Result<Self, Failure> {
-        // Whoever asks for a producer makes the topic; we don't.
+        // Requesting a producer would create a missing topic, so check that it exists.
         client.rest.channel_properties(&topic).await?;
         let own = client.rest.max_message_size(&topic).await?.unwrap_or(usize::MAX);
         let (_, connection) = client.brokers.owner(&topic, Use::Write).await?;
@@ -49,7 +49,7 @@ impl PulsarWriter {
         let limit = client.max_message.min(connection.max_message).min(own);
         connection.add_producer(id, &producer)?;
         client.add_producer(&producer);
-        // From here on dropping it tells the broker.
+        // From here on, dropping the writer closes the producer at the broker.
         let writer = Self {
             limit: limit.saturating_sub(ENTRY_OVERHEAD),
             channel: topic.channel.clone(),

@@ -97,9 +97,10 @@ impl Transport for SimTransport {
     }
 
     async fn trim(&self, channel: &str, before: Position) -> Result<()> {
-        let trim = |channel: &mut Channel, _: &mut Dice| {
-            channel.log.offset(before)?;
-            channel.log.trim(before);
+        let trim = |Channel { log, .. }: &mut Channel, dice: &mut Dice| {
+            log.offset(before)?;
+            dice.note(format_args!("trim {channel} before {before}"));
+            log.trim(before);
             Ok(())
         };
         self.call("trim", channel, trim).await

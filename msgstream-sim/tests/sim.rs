@@ -2,14 +2,14 @@
 //! the same run again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use msgstream_core::transport::TransportExt as _;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
-    Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind, Unstored,
+    Fate, Limit, Start, Transport, TransportError, TransportErrorKind as Kind, TransportExt as _,
+    Unstored,
 };
 use msgstream_core::{MsgType, Timestamp};
 use msgstream_sim::{Fault, Sim, SimTransport};

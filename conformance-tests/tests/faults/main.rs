@@ -147,7 +147,8 @@ caught! {
         by "trim::on_a_missing_channel_it_is_not_found" within PLENTY;
     a_first_that_is_gone: TrimNamesOldFirsts
         by "trim::readers::what_is_left_can_be_started_at" within PLENTY;
-    a_gap_that_isnt_told: TrimIsPassedOver by "trim::readers::one_that_is_passed_is_told" within PLENTY;
+    a_gap_that_isnt_told: TrimIsPassedOver
+        by "trim::readers::one_that_is_passed_is_told" within PLENTY;
     a_trim_that_moves_cursors: TrimMovesCursors by "trim::cursors_stay" within PLENTY;
     a_close_that_does_nothing: CloseIsANoOp
         by "handle::a_closed_one_is_closed_in_every_call" within PLENTY;

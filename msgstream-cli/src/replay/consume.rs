@@ -1,10 +1,9 @@
 //! Channels to packs.
 
-use msgstream::transport::TransportExt as _;
 use std::path::PathBuf;
 
 use msgstream::record::Position;
-use msgstream::transport::{Limit, Start, Transport};
+use msgstream::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream::{MsgPack, stream::TtMsgStream};
 use tokio::sync::mpsc::Sender;
 

@@ -226,10 +226,10 @@ fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, DecodeError>
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use std::sync::Arc;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
-
-    use std::sync::Arc;
 
     use super::*;
     use crate::message::{TimeTickMsg, TsMsg};

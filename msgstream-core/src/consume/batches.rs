@@ -1,7 +1,5 @@
 //! Batches of single channels, without a merge: what a [`MsgStream`](crate::MsgStream) consumes.
 
-use crate::transport::ReaderOptions;
-use crate::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +11,9 @@ use crate::checkpoint::{Checkpoint, Mark};
 use crate::error::{Error, Result};
 use crate::message::{Message, MsgPack, StoredMessage};
 use crate::record::{Incarnation, Position, is_end};
-use crate::transport::{ChannelReader, Limit, ReadBatch, Start, Transport};
+use crate::transport::{
+    ChannelReader, Limit, ReadBatch, ReaderOptions, Start, Transport, TransportExt as _,
+};
 
 /// Reads packs from a fixed list of channels.
 #[derive(Debug)]

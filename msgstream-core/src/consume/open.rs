@@ -1,6 +1,5 @@
 //! Opening the readers of many channels, several at a time.
 
-use crate::transport::ReaderOptions;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::outage::with_retries;
 use crate::checkpoint::Mark;
 use crate::error::{Error, Result};
-use crate::transport::{AT_A_TIME, ChannelReader, Start, Subscription, Transport};
+use crate::transport::{AT_A_TIME, ChannelReader, ReaderOptions, Start, Subscription, Transport};
 
 /// A channel's subscription, if it has one.
 pub(crate) type Cursor = Option<Arc<dyn Subscription>>;

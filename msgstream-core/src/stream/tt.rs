@@ -1,11 +1,13 @@
 //! [`TtMsgStream`]: the time-tick merge, created empty, filled and started.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
+use super::State;
 use crate::checkpoint::Checkpoint;
 use crate::consume::aligned::Aligned;
 use crate::consume::{Committer, ConsumerConfig, ConsumerStatus};
@@ -15,9 +17,6 @@ use crate::merge::{LatePolicy, TickSource};
 use crate::message::MsgPack;
 use crate::record::Position;
 use crate::transport::{Start, Transport};
-use std::sync::Arc;
-
-use super::State;
 
 /// Reads many channels as one stream of packs that are aligned in event time.
 ///

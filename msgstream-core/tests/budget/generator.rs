@@ -1,16 +1,16 @@
 //! A transport that makes its records when they are read, so that only a stream holds any.
 
-use msgstream_core::transport::CreateOptions;
-use msgstream_core::transport::ReaderOptions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use msgstream_core::record::END_HEADER;
-use msgstream_core::record::{Header, Incarnation, Meta, Origin, Position, Record, Stamp};
+use msgstream_core::record::{
+    END_HEADER, Header, Incarnation, Meta, Origin, Position, Record, Stamp,
+};
 use msgstream_core::transport::{
-    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Limit, ReadBatch, Result,
-    Start, Subscription, Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, Limit,
+    ReadBatch, ReaderOptions, Result, Start, Subscription, Transport, TransportError,
+    TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
 

@@ -3,19 +3,17 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use msgstream_core::delegate;
-use msgstream_core::transport::CreateOptions;
-use msgstream_core::transport::ReaderOptions;
-use msgstream_core::transport::TransportExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use msgstream_core::delegate;
 use msgstream_core::message::{InsertMsg, proto::InsertRequest};
 use msgstream_core::record::Record;
 use msgstream_core::transport::{
-    Capabilities, ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Receipt, Result,
-    Transport, TransportError, TransportErrorKind,
+    Capabilities, ChannelReader, ChannelWriter, CreateOptions, Fate, Limit, Outcome, ReadBatch,
+    ReaderOptions, Receipt, Result, Transport, TransportError, TransportErrorKind,
+    TransportExt as _,
 };
 use msgstream_mem::{MemConfig, MemTransport};
 use tokio::sync::watch;

@@ -2,20 +2,17 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use msgstream_core::delegate;
-use msgstream_core::transport::ReaderOptions;
-use msgstream_core::transport::TransportExt as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use msgstream_core::Timestamp;
 use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{
-    Capabilities, ChannelReader, ChannelWriter, Fate, Outcome, Receipt, Result, Start, Transport,
-    TransportError, TransportErrorKind,
+    Capabilities, ChannelReader, ChannelWriter, Fate, Outcome, ReaderOptions, Receipt, Result,
+    Start, Transport, TransportError, TransportErrorKind, TransportExt as _,
 };
+use msgstream_core::{Timestamp, delegate};
 use msgstream_mem::{MemConfig, MemTransport};
 use tokio::sync::watch;
 

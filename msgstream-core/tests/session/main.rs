@@ -14,13 +14,12 @@ mod strangers;
 mod sync;
 mod writing;
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::produce::{Opened, SessionConfig};
 use msgstream_core::record::{Record, Stamp};
-use msgstream_core::transport::{Limit, Start, Transport};
+use msgstream_core::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream_core::{ConsumerConfig, Error, MsgPack, MsgStream, MsgType, TtMsgStream};
 
 use crate::common::insert;

@@ -1,13 +1,14 @@
 //! Opening: what is known of the producer, and who is the newer one of two.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use msgstream_core::produce::{SessionConfig, fence};
 use msgstream_core::record::{Origin, Position, Stamp};
-use msgstream_core::transport::{Capability, Start, Transport, TransportErrorKind};
+use msgstream_core::transport::{
+    Capability, Start, Transport, TransportErrorKind, TransportExt as _,
+};
 use msgstream_core::{Error, MsgStream, MsgType, Timestamp};
 
 use crate::faults::{Fault, Flaky, SOME_TIME};

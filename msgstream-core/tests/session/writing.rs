@@ -1,12 +1,11 @@
 //! What fails is written again, in order, and consumers take it once.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use msgstream_core::message::TimeTickMsg;
-use msgstream_core::transport::{Fate, Transport, TransportErrorKind};
+use msgstream_core::transport::{Fate, Transport, TransportErrorKind, TransportExt as _};
 use msgstream_core::{Error, Message, MsgPack, Timestamp};
 use msgstream_mem::{MemConfig, MemTransport};
 

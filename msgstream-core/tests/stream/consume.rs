@@ -1,12 +1,11 @@
 //! Consuming: in order per channel, in turn, from where it was left.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::stream::MsgStream;
-use msgstream_core::transport::{Start, Transport, TransportErrorKind};
+use msgstream_core::transport::{Start, Transport, TransportErrorKind, TransportExt as _};
 use msgstream_core::{Checkpoint, Error, Mark, MsgPack, Timestamp};
 
 use crate::common::{Trick, insert, mem};

@@ -11,13 +11,12 @@ mod outage;
 mod poison;
 mod produce;
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::record::Record;
 use msgstream_core::stream::MsgStream;
-use msgstream_core::transport::{Limit, Start, Transport};
+use msgstream_core::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream_core::{Error, MsgPack, UnmarshalDispatcher};
 
 /// A started stream that produces to channels.

@@ -1,6 +1,5 @@
 //! Producing: split, stored in order, and the truth about what failed.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -8,7 +7,7 @@ use msgstream_core::error::ProduceError;
 use msgstream_core::message::TimeTickMsg;
 use msgstream_core::record::END_HEADER;
 use msgstream_core::repack::{HashKeys, RepackError, Repacked};
-use msgstream_core::transport::{Fate, Transport, TransportErrorKind};
+use msgstream_core::transport::{Fate, Transport, TransportErrorKind, TransportExt as _};
 use msgstream_core::{Error, Message, MsgPack, MsgType, StoredMessage, Timestamp};
 use msgstream_mem::{MemConfig, MemTransport};
 

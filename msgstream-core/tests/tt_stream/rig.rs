@@ -1,18 +1,15 @@
 //! A transport around the in-process one whose reads wait, fail and are counted as a test says.
 
-use msgstream_core::delegate;
-use msgstream_core::transport::ReaderOptions;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use async_trait::async_trait;
-use msgstream_core::record::END_HEADER;
-use msgstream_core::record::{Header, Meta, Position, Record};
+use msgstream_core::record::{END_HEADER, Header, Meta, Position, Record};
 use msgstream_core::transport::{
-    ChannelReader, Limit, ReadBatch, Result, Start, Subscription, Transport, TransportError,
-    TransportErrorKind,
+    ChannelReader, Limit, ReadBatch, ReaderOptions, Result, Start, Subscription, Transport,
+    TransportError, TransportErrorKind,
 };
-use msgstream_core::{MsgType, Timestamp};
+use msgstream_core::{MsgType, Timestamp, delegate};
 use tokio::sync::Semaphore;
 
 use crate::common::{mem, unavailable};

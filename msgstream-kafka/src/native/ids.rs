@@ -23,10 +23,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::prefetch::Consumer;
 
-/// The greatest time that librdkafka takes for a request.
+/// The longest timeout that librdkafka accepts for a request.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// How late the client may report that the time is over.
+/// How late the client may report a timeout.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// What a broker reports about a topic.
@@ -37,9 +37,9 @@ pub(crate) struct Described {
     pub(crate) partitions: usize,
 }
 
-/// Returns what a node reports about topics, in the order of their names, of which none may be given
-/// twice. Without a node the client asks the one that it takes for the controller. It blocks until there
-/// is an answer, or no time is left.
+/// Returns a node's description of topics, in the order of their names, which must be distinct. Without
+/// a node the request goes to the one that the client takes for the controller. Blocks until there
+/// is an answer, or the time is over.
 pub(crate) fn describe_topics(
     consumer: &Consumer,
     node: Option<i32>,

@@ -27,7 +27,7 @@ use crate::prefetch::Consumer;
 
 /// A topic of which the only partition has a queue of its own.
 pub(crate) struct Topic {
-    // Before what holds the client, for it has to go before.
+    // Before the fields that hold the client, because it must be dropped first.
     native: NativeTopic,
     _split: PartitionQueue<Events>,
     consumer: Arc<Consumer>,
@@ -73,7 +73,7 @@ impl Topic {
                 let (each, drain) = (give(&drain), (&raw mut drain).cast());
                 rd_kafka_consume_callback(self.native.0.as_ptr(), 0, 0, Some(each), drain)
             };
-            // Negative where the client has forgotten the partition.
+            // Negative if the client has forgotten the partition.
             if count <= 0 || drain.is_over {
                 return;
             }
@@ -81,10 +81,10 @@ impl Topic {
     }
 }
 
-/// Sets in which term of a leader the record before the offset of a list's only partition was written.
-/// The client then asks the broker whether that record is still there.
+/// Sets the leader epoch in which the record before the offset of a list's only partition was written.
+/// The client then checks at the broker whether that record is still there.
 pub(crate) fn set_leader_epoch(list: &mut TopicPartitionList, epoch: i32) {
-    // SAFETY: the list is there and nobody else's, and has so many elements.
+    // SAFETY: the list is valid and not shared, and has as many elements as it says.
     unsafe {
         let list = &*list.ptr();
         if list.cnt == 1 {
@@ -119,8 +119,8 @@ type Give = unsafe extern "C" fn(*mut rd_kafka_message_t, *mut c_void);
 /// The function that the client calls for such a drain.
 fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(_: &Drain<'_, F>) -> Give {
     /// # Safety
-    /// The message is null or there for this call, and nobody else's. The other pointer is to a drain
-    /// of this type, which nobody else uses meanwhile.
+    /// The message is null, or valid and not shared during this call. The other pointer is to a drain
+    /// of this type, which is not used elsewhere meanwhile.
     unsafe extern "C" fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(
         message: *mut rd_kafka_message_t,
         drain: *mut c_void,
@@ -195,8 +195,8 @@ impl Message<'_> {
     /// Returns the names and values of its headers, or why they can't be read. A missing value is empty.
     pub(crate) fn headers(&mut self) -> Result<Headers<'_>, Code> {
         let mut native = ptr::null_mut();
-        // SAFETY: the message is there, and nobody else looks at it. Where it has no headers, the
-        // pointer stays null; else they are there as long as the message.
+        // SAFETY: the message is valid and not shared. If it has no headers, the
+        // pointer stays null; else they live as long as the message.
         let (read, count) = unsafe {
             let read = rd_kafka_message_headers(self.native.as_ptr(), &raw mut native);
             (read, if native.is_null() { 0 } else { rd_kafka_header_cnt(native) })
@@ -215,7 +215,7 @@ impl Message<'_> {
 #[derive(Clone)]
 pub(crate) struct Headers<'a> {
     native: *const rd_kafka_headers_t,
-    /// Of those that are still to come.
+    /// Of the remaining headers.
     numbers: Range<usize>,
     message: PhantomData<&'a rd_kafka_message_t>,
 }
@@ -226,8 +226,8 @@ impl<'a> Iterator for Headers<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let number = self.numbers.next()?;
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-        // SAFETY: the headers are there as long as the message that is borrowed. It says where there
-        // is none of this number.
+        // SAFETY: the headers live as long as the message that is borrowed. The function returns an
+        // error if there is none of this number.
         let found = unsafe {
             let (name, value, size) = (&raw mut name, &raw mut value, &raw mut size);
             rd_kafka_header_get_all(self.native, number, name, value, size)
@@ -241,10 +241,10 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
-/// Bytes of the client, where there are any.
+/// Borrows bytes of the client, or returns `None` for a null pointer.
 ///
 /// # Safety
-/// A pointer that isn't null is to so many bytes, which stay as they are for the lifetime.
+/// A pointer that isn't null must point to this many bytes, which don't change for the lifetime.
 unsafe fn bytes<'a>(start: *const u8, len: usize) -> Option<&'a [u8]> {
     // SAFETY: as the caller promises.
     (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, len) })

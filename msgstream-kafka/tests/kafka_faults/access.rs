@@ -1,6 +1,5 @@
 //! Who may do what.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use base64::Engine as _;
 use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
 use msgstream_core::transport::{
-    Limit, Start, Transport, TransportError, TransportErrorKind as Kind,
+    Limit, Start, Transport, TransportError, TransportErrorKind as Kind, TransportExt as _,
 };
 
 use crate::acl::{On, Right, Rights, To};

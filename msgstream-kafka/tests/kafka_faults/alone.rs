@@ -1,14 +1,15 @@
 //! A broker of the test's own, of which the files are at hand: what it stores, and what becomes of damage,
 //! of a wrong setting, and of a broker that hangs.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use msgstream_core::transport::{Limit, Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{
+    Limit, Start, Transport, TransportErrorKind as Kind, TransportExt as _,
+};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,

@@ -4,7 +4,6 @@
 //! eval "$(brokers/up kafka-cluster)"
 //! ```
 
-use msgstream_core::transport::TransportExt as _;
 use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,7 +12,8 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use msgstream_conformance::unique_name;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    ChannelReader, ChannelWriter, Limit, Start, Transport, TransportErrorKind as Kind, Unstored,
+    ChannelReader, ChannelWriter, Limit, Start, Transport, TransportErrorKind as Kind,
+    TransportExt as _, Unstored,
 };
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};

@@ -1,10 +1,9 @@
 //! Offsets without a record: markers of transactions, and what compaction took.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeSet;
 
 use msgstream_core::record::{Position, Record};
-use msgstream_core::transport::{Limit, Start, Transport};
+use msgstream_core::transport::{Limit, Start, Transport, TransportExt as _};
 use rdkafka::message::{Header as RawHeader, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 

@@ -1,6 +1,5 @@
 //! Many channels, and what the runtime's threads wait for.
 
-use msgstream_core::transport::TransportExt as _;
 use std::cell::Cell;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Instant;
 
 use msgstream_conformance::unique_name;
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Limit, Start, Transport as _};
+use msgstream_core::transport::{Limit, Start, Transport as _, TransportExt as _};
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::spawn_blocking;

@@ -1,10 +1,9 @@
 //! What Milvus writes.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use msgstream_core::adapter::decode_headers;
-use msgstream_core::transport::Start;
+use msgstream_core::transport::{Start, TransportExt as _};
 use msgstream_core::{ConsumerConfig, MsgTypeNames, TtMsgStream};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header as RawHeader, Headers as _, Message as _, OwnedHeaders};

@@ -1,6 +1,5 @@
 //! A broker that is down, and comes back.
 
-use msgstream_core::transport::TransportExt as _;
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
@@ -8,7 +7,9 @@ use std::time::Duration;
 
 use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{Fate, Limit, Start, Transport as _, TransportErrorKind as Kind};
+use msgstream_core::transport::{
+    Fate, Limit, Start, Transport as _, TransportErrorKind as Kind, TransportExt as _,
+};
 use tokio::time::sleep;
 
 use crate::support::{Broker, LONG, connect, create, drain, failure, record, times, write_numbers};

@@ -1,10 +1,9 @@
 //! What a reader is told by its client, and when.
 
-use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind, TransportExt as _};
 
 use crate::support::{
     LONG, connect, create, delete_until, open, record_of, times, url, write, write_numbers,

@@ -1,13 +1,14 @@
 //! What the tests share.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_conformance::unique_name;
 use msgstream_core::record::{Meta, Record};
 use msgstream_core::registry::{ConnectError, Registry};
-use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportError};
+use msgstream_core::transport::{
+    ChannelReader, Limit, Transport, TransportError, TransportExt as _,
+};
 use msgstream_core::{MsgType, Timestamp};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

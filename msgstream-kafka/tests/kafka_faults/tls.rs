@@ -1,10 +1,9 @@
 //! Connections with TLS: whom the client trusts, and whom the broker.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use msgstream_core::registry::{ConnectError, Url};
-use msgstream_core::transport::{Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Start, TransportErrorKind as Kind, TransportExt as _};
 
 use crate::support::{Broker, connect, drain, times, write_numbers};
 

@@ -1,7 +1,5 @@
 //! What becomes of topics, and topics of other programs.
 
-use msgstream_core::transport::ReaderOptions;
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,7 +7,8 @@ use msgstream_conformance::unique_name;
 use msgstream_core::MsgType;
 use msgstream_core::record::{Header, Position};
 use msgstream_core::transport::{
-    Fate, Limit, Start, Transport, TransportErrorKind as Kind, Unstored,
+    Fate, Limit, ReaderOptions, Start, Transport, TransportErrorKind as Kind, TransportExt as _,
+    Unstored,
 };
 use rdkafka::admin::{AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};

@@ -1,10 +1,8 @@
 //! Credentials and rights.
 
-use msgstream_core::transport::TransportExt as _;
-
 use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Start, TransportErrorKind as Kind, TransportExt as _};
 
 use crate::nats_server::Server;
 use crate::support::{create, drain, write};

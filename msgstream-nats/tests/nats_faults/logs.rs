@@ -1,9 +1,8 @@
 //! What is logged of a server that goes away.
 
-use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
-use msgstream_core::transport::{Limit, Start, Transport};
+use msgstream_core::transport::{Limit, Start, Transport, TransportExt as _};
 use tracing::Level;
 
 use crate::nats_server::{Logs, Server};

@@ -1,11 +1,10 @@
 //! Messages and streams of other programs.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use msgstream_core::MsgType;
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Limit, Start};
+use msgstream_core::transport::{Limit, Start, TransportExt as _};
 
 use crate::nats_server::Server;
 use crate::support::create;

@@ -1,12 +1,12 @@
 //! Servers that are down, or away for a while, or back without what they had.
 
-use msgstream_core::transport::ReaderOptions;
-use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
-use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{
+    Limit, ReaderOptions, Start, TransportErrorKind as Kind, TransportExt as _,
+};
 
 use crate::nats_server::Server;
 use crate::support::{create, drain, failure, record, write};

@@ -1,14 +1,12 @@
 //! A session and its consumer over an outage.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{InsertRequest, MsgBase};
-use msgstream_core::produce::PackReceipt;
-use msgstream_core::produce::SessionConfig;
-use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::produce::{PackReceipt, SessionConfig};
+use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind, TransportExt as _};
 use msgstream_core::{
     ConsumerConfig, Error, Message, MsgPack, MsgStream, MsgType, Timestamp, TtMsgStream,
 };

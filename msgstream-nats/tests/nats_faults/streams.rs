@@ -1,10 +1,11 @@
 //! Streams that are deleted, full, or shorter than they were.
 
-use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
 use msgstream_core::record::Position;
-use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind, Unstored};
+use msgstream_core::transport::{
+    Fate, Limit, Start, TransportErrorKind as Kind, TransportExt as _, Unstored,
+};
 
 use crate::nats_server::Server;
 use crate::support::{create, drain, record, write};

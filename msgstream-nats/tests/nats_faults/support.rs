@@ -1,9 +1,9 @@
 //! Channels, and what is in them.
 
-use msgstream_core::transport::TransportExt as _;
-
 use msgstream_core::record::{Meta, Record};
-use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportError};
+use msgstream_core::transport::{
+    ChannelReader, Limit, Transport, TransportError, TransportExt as _,
+};
 use msgstream_core::{MsgType, Timestamp};
 
 pub(crate) fn record(number: u64) -> Record {

@@ -118,7 +118,7 @@ impl Rest {
                 (Err(_), Some(last)) if begin.elapsed() >= self.timeout => return Ok(last),
                 (answered, _) => answered?,
             };
-            // A topic that moves has no broker for a moment. What only asks may ask again.
+            // A topic that moves has no broker for a moment. Requests that change nothing may be repeated.
             let ends = !asks || !answer.says_later();
             if ends || retry.after(answer.refusal()).await.is_err() {
                 return Ok(answer);

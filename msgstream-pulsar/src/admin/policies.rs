@@ -49,7 +49,7 @@ impl Rest {
         }
         match answer.status {
             200 if !answer.body.is_empty() => answer.json(),
-            // No right to ask, or nothing to tell.
+            // The right to read the policy is missing, or there is none.
             200 | 204 | 401 | 403 | 405 | 412 => Ok(None),
             _ => Err(answer.refusal()),
         }
@@ -137,7 +137,7 @@ impl Rest {
             let waiting = unreachable("the broker doesn't apply the topic's policies yet");
             retry.after(waiting).await?;
         }
-        // Topics have no policies of their own here, and what the broker does by default isn't told.
+        // This broker has no policies for single topics, and doesn't show its defaults.
         let answer = self.of_namespace(topic, INACTIVE).await?;
         let policy: Value = if answer.body.is_empty() { Value::Null } else { answer.json()? };
         if policy[DELETES] == Value::Bool(false) {

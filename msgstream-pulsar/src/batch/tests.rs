@@ -103,7 +103,7 @@ fn a_batch_that_breaks_off_gives_what_is_left_of_it() {
         reason(&records[1]),
         "the record can't be read: its batch breaks off in it; the 2 behind it in its batch are lost with it"
     );
-    // Who goes on behind it finds nothing more.
+    // A reader that continues after it finds nothing more.
     assert_eq!(read(0, batch(4, cut), Position::from_words([4, 0, 3])), []);
 }
 

@@ -18,7 +18,7 @@ use crate::frames;
 use crate::framing::Frame;
 use crate::in_flight::Producer;
 
-/// How often deadlines are looked at.
+/// How often deadlines are checked.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Writes what is sent, many frames at a time.
@@ -46,7 +46,7 @@ pub(super) struct Incoming {
     pub(super) shared: Arc<Shared>,
     pub(super) out: mpsc::UnboundedSender<Message>,
     pub(super) token: Option<Token>,
-    /// How long the broker may be silent before it gets a ping, and again before it is given up.
+    /// How long the broker may be silent before it gets a ping, and again before the connection is given up.
     pub(super) silence: Duration,
     /// For the log.
     pub(super) broker: String,
@@ -86,7 +86,7 @@ impl Incoming {
     }
 
     fn say(&self, frame: Message) {
-        // Where nobody writes any more, reading ends too.
+        // If the writing task has ended, reading ends, too.
         let _ = self.out.send(frame);
     }
 

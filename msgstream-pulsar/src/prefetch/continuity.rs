@@ -1,8 +1,8 @@
-//! Whether something is missing between what was read and what came.
+//! Checks whether entries are missing between the last one read and the next that arrived.
 //!
-//! A broker skips entries by itself: for their age, for the size of a backlog, because they are markers,
-//! for a filter. Whatever it skips is requested once more: what the log still has arrives then, and what
-//! is skipped again isn't there for anybody.
+//! A broker skips entries by itself: because of their age, the size of a backlog or a filter, or because they
+//! are markers. Skipped entries are requested once more: those that the log still has arrive then, and those
+//! that are skipped again are gone for every reader.
 
 use msgstream_core::record::Position;
 use msgstream_core::transport::TransportErrorKind as Kind;
@@ -12,7 +12,7 @@ use super::{Found, Inbox, State};
 use crate::connection::lock;
 use crate::ledgers::{Ledgers, entry_place, is_beginning};
 
-/// From where the reader is to the entry that came.
+/// The distance from the reader's position to the entry that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Jump {
     from: Position,
@@ -69,8 +69,8 @@ impl Inbox {
         Found::Entry(Box::new(entry))
     }
 
-    /// What the topic holds now, for a reader at whose place something else came than what stands
-    /// there.
+    /// Takes the current contents of the topic, for a reader that received another entry than the one at
+    /// its position.
     pub(crate) fn sounded(&self, next: Position, ledgers: Ledgers) {
         let mut state = lock(&self.state);
         if state.sound_wanted.take_if(|wanted| *wanted == next).is_none() {

@@ -1,11 +1,10 @@
 //! Namespaces, rights, tokens, certificates.
 
-use msgstream_core::transport::TransportExt as _;
 use std::process::Command;
 
 use msgstream_conformance::unique_name;
 use msgstream_core::registry::Url;
-use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind, TransportExt as _};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_blocking};

@@ -1,9 +1,7 @@
 //! A broker that is set up as it comes: it deletes what nobody uses, keeps nothing that isn't subscribed
 //! to, and syncs its journal.
 
-use msgstream_core::transport::TransportExt as _;
-
-use msgstream_core::transport::{Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Start, TransportErrorKind as Kind, TransportExt as _};
 
 use crate::broker::Broker;
 use crate::support::{

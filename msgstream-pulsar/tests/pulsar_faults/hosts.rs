@@ -1,8 +1,6 @@
 //! Several hosts, of which some don't answer.
 
-use msgstream_core::transport::TransportExt as _;
-
-use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind};
+use msgstream_core::transport::{Start, Transport, TransportErrorKind as Kind, TransportExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::proxy::{AdminProxy, Proxy};

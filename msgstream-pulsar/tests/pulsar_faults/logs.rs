@@ -1,11 +1,12 @@
 //! What is logged: what is lost and back, and no secrets.
 
-use msgstream_core::transport::TransportExt as _;
 use std::fmt::Debug;
 use std::process::Command;
 
 use msgstream_conformance::unique_name;
-use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{
+    Fate, Limit, Start, TransportErrorKind as Kind, TransportExt as _,
+};
 use tokio::task::spawn_blocking;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record as Values};

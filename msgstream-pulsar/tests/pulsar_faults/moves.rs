@@ -1,9 +1,8 @@
 //! Topics that move, shrink, and hold more than a reader takes.
 
-use msgstream_core::transport::TransportExt as _;
 use std::time::Duration;
 
-use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Limit, Start, TransportErrorKind as Kind, TransportExt as _};
 
 use crate::support::{
     admin, ask_admin, create, drain, nothing_is_lost, open, open_with, read_count, read_from,

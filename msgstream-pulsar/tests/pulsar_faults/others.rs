@@ -1,6 +1,5 @@
 //! What other programs write and do.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt as _;
@@ -8,7 +7,7 @@ use msgstream_conformance::unique_name;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter::decode_headers;
 use msgstream_core::record::Header;
-use msgstream_core::transport::{Start, TransportErrorKind as Kind};
+use msgstream_core::transport::{Start, TransportErrorKind as Kind, TransportExt as _};
 use pulsar::consumer::InitialPosition;
 use pulsar::{ConsumerOptions, SubType};
 

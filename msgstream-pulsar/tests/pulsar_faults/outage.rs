@@ -1,11 +1,12 @@
 //! Brokers that are down, or silent.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use msgstream_core::transport::{Fate, Limit, Start, TransportErrorKind as Kind, Unstored};
+use msgstream_core::transport::{
+    Fate, Limit, Start, TransportErrorKind as Kind, TransportExt as _, Unstored,
+};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 

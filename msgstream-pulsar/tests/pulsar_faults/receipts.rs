@@ -1,10 +1,11 @@
 //! Receipts and answers that get lost, and receipts that say that nothing was stored.
 
-use msgstream_core::transport::TransportExt as _;
 use std::sync::Mutex;
 
 use msgstream_conformance::unique_name;
-use msgstream_core::transport::{Fate, Start, TransportErrorKind as Kind, Unstored};
+use msgstream_core::transport::{
+    Fate, Start, TransportErrorKind as Kind, TransportExt as _, Unstored,
+};
 use pulsar::message::proto::base_command::Type;
 
 use crate::proxy::{AdminProxy, Proxy, replace};

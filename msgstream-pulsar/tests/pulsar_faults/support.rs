@@ -1,6 +1,5 @@
 //! Handles, channels, and what is in them.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use msgstream_conformance::unique_name;
 use msgstream_core::record::{Header, Meta, Position, Record};
 use msgstream_core::registry::{ConnectError, Registry, Url};
 use msgstream_core::transport::{
-    ChannelReader, Limit, Start, Transport, TransportErrorKind as Kind,
+    ChannelReader, Limit, Start, Transport, TransportErrorKind as Kind, TransportExt as _,
 };
 use msgstream_core::{MsgType, Timestamp};
 use pulsar::{Pulsar, TokioExecutor};

@@ -35,7 +35,6 @@ mod rare;
 mod store;
 mod verdict;
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +42,7 @@ use std::time::Duration;
 
 use msgstream_core::consume::ConsumerStatus;
 use msgstream_core::record::{Meta, Position, Stamp};
-use msgstream_core::transport::TransportErrorKind;
+use msgstream_core::transport::{TransportErrorKind, TransportExt as _};
 use msgstream_core::{Checkpoint, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;

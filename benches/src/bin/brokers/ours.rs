@@ -1,6 +1,5 @@
 //! Our side: a transport, as the stream uses it.
 
-use msgstream_core::transport::TransportExt as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use msgstream_core::transport::{
     ChannelReader, ChannelWriter, Limit, Outcome, Start, Transport, TransportError,
+    TransportExt as _,
 };
 
 use crate::load::{Found, Load};

@@ -1,11 +1,11 @@
 //! Running both sides in turn.
 
-use msgstream_core::transport::TransportExt as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use msgstream_bench::clock::{Median, cpu_time};
+use msgstream_core::transport::TransportExt as _;
 
 use crate::load::Load;
 use crate::ours::Ours;

@@ -1,14 +1,14 @@
 //! Detects whether a channel has ended.
 
-use crate::transport::TransportExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dedup::{Control, Kind};
-use crate::record::is_end;
-use crate::record::{Position, Record, Stamp};
-use crate::transport::{Limit, Start, Transport, TransportError, TransportErrorKind};
+use crate::record::{Position, Record, Stamp, is_end};
+use crate::transport::{
+    Limit, Start, Transport, TransportError, TransportErrorKind, TransportExt as _,
+};
 
 /// How many records at a channel's end are examined. Little follows an end: late copies of what was
 /// written before it, and records of programs that opened the channel before it ended.

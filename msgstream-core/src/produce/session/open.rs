@@ -1,6 +1,5 @@
 //! Opening a session: fences, the sequence numbers before them, and bases.
 
-use crate::transport::TransportExt as _;
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -16,11 +15,10 @@ use super::writer::{Recovery, SessionWriter};
 use super::{Opened, SessionConfig};
 use crate::dedup::{Control, Kind};
 use crate::error::{Error, Result};
-use crate::record::{Meta, Origin, Position, Record};
-use crate::record::{MsgType, Timestamp};
-use crate::transport::AT_A_TIME;
+use crate::record::{Meta, MsgType, Origin, Position, Record, Timestamp};
 use crate::transport::{
-    ChannelWriter, Start, Transport, TransportError, TransportErrorKind, Unstored,
+    AT_A_TIME, ChannelWriter, Start, Transport, TransportError, TransportErrorKind,
+    TransportExt as _, Unstored,
 };
 
 /// The greatest sequence number that a session continues from. No program counts this far, so a
