@@ -13,6 +13,9 @@ mod position;
 mod queue;
 mod reader;
 mod scheme;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod subscription;
 mod transport;
 mod watch;

@@ -26,13 +26,21 @@ pub enum Bug {
     TornTailWhole,
     /// Segments are removed before the new beginning of the log is durable.
     FirstAfterUnlink,
-    /// A lock counts whichever file it is on.
+    /// A lock counts whichever file it is on, and whichever incarnation the files are of.
     LockOnDeadFile,
+    /// A segment that somebody began is overlooked.
+    BegunSegment,
+    /// Offsets count as reserved if the system shows it.
+    ShownReservation,
+    /// What the system shows counts as durable after the next sync.
+    ShownPages,
+    /// The files of a channel are removed before its name is gone for good.
+    RemainsUnsynced,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::NoSync,
         Self::ReceiptsBeforePublish,
         Self::PublishBeforeSync,
@@ -42,6 +50,10 @@ impl Bug {
         Self::TornTailWhole,
         Self::FirstAfterUnlink,
         Self::LockOnDeadFile,
+        Self::BegunSegment,
+        Self::ShownReservation,
+        Self::ShownPages,
+        Self::RemainsUnsynced,
     ];
 }
 

@@ -4,10 +4,13 @@
 //! cargo run --release -p msgstream-sim -- --seeds 2000
 //! cargo run --release -p msgstream-sim -- --for 3600
 //! cargo run --release -p msgstream-sim -- --seed 42 --trace
+//! cargo run --release -p msgstream-sim -- disk --seeds 20000
 //! ```
 //!
 //! `--for` begins at a random seed, and `--seeds` at 0, unless `--from` says where. The first line
 //! tells it, so that whatever is found can be run again.
+
+mod disk;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,13 +21,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use msgstream_sim::Fault;
 use msgstream_sim::world::{RARE_PATHS, Report, run};
 
 /// Runs simulated worlds and checks the laws of the library in them.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How many seeds to run.
     #[arg(long, default_value_t = 2000)]
     seeds: u64,
@@ -46,6 +52,11 @@ struct Options {
     /// How many threads run seeds; one for each processor unless given.
     #[arg(long)]
     threads: Option<usize>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Disk(disk::Options),
 }
 
 /// What all seeds came to.
@@ -109,6 +120,9 @@ fn replay(seed: u64) -> String {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(Command::Disk(options)) = &options.command {
+        return disk::main(options);
+    }
     if let Some(seed) = options.seed {
         return run_one(seed, options.trace);
     }

@@ -48,7 +48,7 @@ impl Frame {
 
     pub(crate) fn encode(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
-        let flags = u32::from(self.continued) * CONTINUED | u32::from(self.void) * VOID;
+        let flags = (u32::from(self.continued) * CONTINUED) | (u32::from(self.void) * VOID);
         bytes[..4].copy_from_slice(&MAGIC);
         bytes[4..8].copy_from_slice(&flags.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.length.to_le_bytes());
@@ -109,7 +109,7 @@ mod tests {
             let frame = Frame { continued, void, length, count, first, time, durable, checksum };
             let mut bytes = frame.encode();
             prop_assert_eq!(Frame::decode(&bytes), Some(frame));
-            bytes[byte] ^= 1 << bit;
+            bytes[byte] ^= 1_u8 << bit;
             prop_assert_eq!(Frame::decode(&bytes), None);
         }
 

@@ -6,7 +6,8 @@
 use super::{Fields, VERSION};
 
 /// The size of the file, in bytes.
-pub(crate) const SIZE: usize = 2 * SLOT;
+#[cfg(test)]
+const SIZE: usize = 2 * SLOT;
 
 const SLOT: usize = 128;
 const MAGIC: [u8; 4] = *b"MSE1";
@@ -28,6 +29,8 @@ pub(crate) struct Published {
     pub(crate) first: u64,
     /// Everything before this offset is durable.
     pub(crate) durable: u64,
+    /// Where that is in the segment that is written, in bytes.
+    pub(crate) durable_byte: u64,
     /// The append time of the last frame, in Unix milliseconds.
     pub(crate) time: u64,
 }
@@ -54,8 +57,9 @@ impl Published {
         bytes[8..16].copy_from_slice(&self.generation.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.boot.to_le_bytes());
         bytes[32..48].copy_from_slice(&self.incarnation.to_le_bytes());
-        let numbers = [self.segment, self.byte, self.end, self.first, self.durable, self.time];
-        for (place, number) in bytes[48..96].chunks_exact_mut(8).zip(numbers) {
+        let Self { segment, byte, end, first, durable, durable_byte, time, .. } = *self;
+        let numbers = [segment, byte, end, first, durable, durable_byte, time];
+        for (place, number) in bytes[48..104].chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
         }
         let checksum = crc32c::crc32c(&bytes[..SLOT - 4]);
@@ -75,6 +79,7 @@ impl Published {
             end: fields.u64()?,
             first: fields.u64()?,
             durable: fields.u64()?,
+            durable_byte: fields.u64()?,
             time: fields.u64()?,
         };
         let checksum = Fields(bytes.get(SLOT - 4..)?).u32()?;
@@ -88,6 +93,14 @@ impl Published {
     pub(crate) fn greatest_generation(bytes: &[u8]) -> u64 {
         let slots = bytes.chunks(SLOT).filter_map(Self::decode);
         slots.map(|published| published.generation).max().unwrap_or_default()
+    }
+
+    /// Returns up to where a channel was durable, as a file that may be of an earlier boot and not
+    /// whole says; 0 if it doesn't say.
+    pub(crate) fn greatest_durable(bytes: &[u8], incarnation: u128) -> u64 {
+        let slots = bytes.chunks(SLOT).filter_map(Self::decode);
+        let own = slots.filter(|published| published.incarnation == incarnation);
+        own.map(|published| published.durable).max().unwrap_or_default()
     }
 
     /// Returns what the whole file says.
@@ -138,7 +151,7 @@ mod tests {
         ) {
             let mut bytes = file(published(generation), published(generation + 1));
             prop_assert_eq!(Published::look(&bytes), Look::At(published(generation + 1)));
-            bytes[byte] ^= 1 << bit;
+            bytes[byte] ^= 1_u8 << bit;
             prop_assert_eq!(Published::look(&bytes), Look::Unclear);
         }
     }

@@ -1,6 +1,6 @@
 //! Appending: the order in which records become durable, visible and acknowledged.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::planted::{Bug, planted};
 /// Offsets are reserved in blocks of so many.
 const BLOCK: u64 = 1 << 20;
 
-/// What a writer knows from its last commit.
+/// What a writer knows from its commits.
 #[derive(Debug, Default)]
 pub(crate) struct Writing {
-    /// The generation that it published. If it is still there, nobody else wrote.
-    generation: Option<u64>,
+    /// Offsets before this one are reserved: it made sure itself.
+    reserved: u64,
 }
 
 /// What became of a commit.
@@ -39,9 +39,8 @@ impl Log {
         rules: &Rules,
         acknowledge: impl FnOnce(Range<u64>),
     ) -> Appended {
-        let known = writing.generation.take();
         let count: u64 = batches.iter().map(Batch::count).sum();
-        let prepared = self.prepare(held, known, count, rules);
+        let prepared = self.prepare(held, writing, count, rules);
         let (mut published, file) = prepared.map_err(|failure| (Fate::NotStored, failure))?;
 
         let first = published.end;
@@ -50,6 +49,7 @@ impl Log {
         let written = write(&*file, batches, first, published.byte, like);
         let bytes = written.map_err(|error| self.take_back(&published, &*file, error))?;
 
+        let before = published;
         published.byte += bytes;
         published.end += count;
         published.time = time;
@@ -58,17 +58,15 @@ impl Log {
             self.publish(held, &mut published).map_err(unknown)?;
         }
         if rules.sync == SyncMode::Commit && !planted(Bug::NoSync) {
-            self.sync(&published, &*file).map_err(unknown)?;
-            published.durable = published.end;
+            self.sync(&before, &*file).map_err(unknown)?;
+            (published.durable, published.durable_byte) = (published.end, published.byte);
         }
         if planted(Bug::ReceiptsBeforePublish) {
             acknowledge(first..first + count);
             self.publish(held, &mut published).map_err(unknown)?;
-            writing.generation = Some(published.generation);
             return Ok(());
         }
         self.publish(held, &mut published).map_err(unknown)?;
-        writing.generation = Some(published.generation);
         acknowledge(first..first + count);
         Ok(())
     }
@@ -77,20 +75,18 @@ impl Log {
     fn prepare(
         &self,
         held: &Held,
-        known: Option<u64>,
+        writing: &mut Writing,
         count: u64,
         rules: &Rules,
     ) -> Result<(Published, Arc<dyn DiskFile>)> {
         let mut published = self.recover(held)?;
-        if known != Some(published.generation) {
-            self.remove_unpublished(&published)?;
-        }
         if rules.sync == SyncMode::Later {
-            self.reserve(held, published.end + count)?;
+            self.reserve(held, writing, published.end + count)?;
         }
-        if self.is_full(&published, rules)? {
+        if self.is_full(&published, rules)? || self.is_begun(&published)? {
             let end = published.end;
             self.roll(held, &mut published, end)?;
+            self.publish(held, &mut published)?;
             self.retain(held, &mut published, rules)?;
         }
         let file = self.segment_file(published.segment, true)?;
@@ -112,36 +108,42 @@ impl Log {
             })?;
         }
         if length > published.byte && planted(Bug::AdoptedTail) {
-            let tail = self.scan(published.segment)?;
+            let tail = self.scan(published.segment, true)?;
             (published.byte, published.end) = (tail.byte, tail.end);
+            (published.durable, published.durable_byte) = (tail.end, tail.byte);
         }
         Ok((published, file))
     }
 
-    /// Removes segments that somebody began, and was killed before they were published. Else the
-    /// next boot would take one of them for the last one.
-    fn remove_unpublished(&self, published: &Published) -> Result<()> {
-        let mut removed = false;
-        for first in self.segments()?.into_iter().filter(|first| *first > published.segment) {
-            let path = self.segment_path(first);
-            self.forget(first);
-            self.disk.remove_file(&path).map_err(failed("remove", &path))?;
-            removed = true;
-        }
-        match removed {
-            true => self.disk.sync_folder(&self.folder).map_err(failed("sync", &self.folder)),
-            false => Ok(()),
+    /// Returns whether somebody began the next segment, and was killed before it was published.
+    ///
+    /// Then nothing may be appended to this one: the next boot would take the other for the last
+    /// one. It isn't removed, as a power cut could bring it back.
+    fn is_begun(&self, published: &Published) -> Result<bool> {
+        let next = self.segment_path(published.end);
+        match self.disk.identity(&next) {
+            Ok(_) => Ok(published.end > published.segment && !planted(Bug::BegunSegment)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed("look for", &next)(error)),
         }
     }
 
     /// Reserves offsets up to this one, durably.
-    fn reserve(&self, held: &Held, end: u64) -> Result<()> {
-        let mut bounds = self.bounds()?;
-        if bounds.reserved >= end {
+    fn reserve(&self, held: &Held, writing: &mut Writing, end: u64) -> Result<()> {
+        if writing.reserved >= end {
             return Ok(());
         }
-        bounds.reserved = end + BLOCK;
-        self.set_bounds(held, bounds)
+        let mut bounds = self.bounds()?;
+        if bounds.reserved < end {
+            bounds.reserved = end + BLOCK;
+        } else if planted(Bug::ShownReservation) {
+            return Ok(());
+        }
+        // Though they may be there already: whoever wrote them may have failed, or was killed,
+        // before they were durable.
+        self.set_bounds(held, bounds)?;
+        writing.reserved = bounds.reserved;
+        Ok(())
     }
 
     /// Returns whether the next records go into a new segment: this one is large, or so old that
@@ -158,10 +160,10 @@ impl Log {
         Ok(self.disk.now().saturating_sub(began) > age.as_millis() as u64)
     }
 
-    /// Syncs a segment. A failure is final: what was written since the last sync is given up, by
-    /// this descriptor and by all others.
+    /// Makes a segment durable, beside what was published of it before. A failure is final: what
+    /// was written since the last sync is given up, by this descriptor and by all others.
     fn sync(&self, published: &Published, file: &dyn DiskFile) -> Result<()> {
-        let mut synced = file.sync();
+        let mut synced = self.write_again(file, published).and_then(|()| file.sync());
         if planted(Bug::RetriedSync) && synced.is_err() {
             synced = file.sync();
         }
@@ -198,7 +200,7 @@ impl Log {
         }
         let file = self.segment_file(published.segment, true)?;
         self.sync(&published, &*file)?;
-        published.durable = published.end;
+        (published.durable, published.durable_byte) = (published.end, published.byte);
         self.publish(held, &mut published)
     }
 }

@@ -18,14 +18,21 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(records: &[Record]) -> Self {
+        Self::of(records, FRAME)
+    }
+
+    /// Cuts the batch into frames of about a size, in bytes.
+    pub(crate) fn of(records: &[Record], largest: usize) -> Self {
         let sizes: usize = records.iter().map(record::size).sum();
         let mut batch = Self {
-            bytes: Vec::with_capacity(sizes + (2 + sizes / FRAME) * (HEADER + ALIGNMENT as usize)),
+            bytes: Vec::with_capacity(
+                sizes + (2 + sizes / largest) * (HEADER + ALIGNMENT as usize),
+            ),
             frames: Vec::with_capacity(1),
         };
         let mut rest = records;
         while !rest.is_empty() {
-            let count = first_frame(rest);
+            let count = first_frame(rest, largest);
             let (now, later) = rest.split_at(count);
             batch.add(now, !later.is_empty());
             rest = later;
@@ -76,11 +83,11 @@ impl Batch {
 }
 
 /// Returns how many of the records go into one frame.
-fn first_frame(records: &[Record]) -> usize {
+fn first_frame(records: &[Record], largest: usize) -> usize {
     let mut bytes = 0;
     let fit = |record: &&Record| {
         bytes += record::size(record);
-        bytes <= FRAME
+        bytes <= largest
     };
     records.iter().take_while(fit).count().max(1)
 }

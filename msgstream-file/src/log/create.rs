@@ -10,7 +10,7 @@ use msgstream_core::record::Incarnation;
 use msgstream_core::transport::TransportErrorKind as Kind;
 
 use super::bounds::Bounds;
-use super::{About, Files, Held, Log, sealed, write_small};
+use super::{About, Files, Held, Lock, Log, sealed, write_small};
 use crate::disk::{Access, Disk};
 use crate::error::{Result, failed};
 use crate::format::published::Published;
@@ -40,7 +40,7 @@ pub(crate) fn create(
     let making = root.join(format!("{MAKING}{}-{incarnation}", disk.now()));
     let about = About { name: name.to_owned(), incarnation, properties };
     disk.create_folder(&making).map_err(failed("create", &making))?;
-    let made = fill(disk, files, &making, about).and_then(|()| {
+    let made = fill(disk, files, &making, about).and_then(|_making| {
         // Another process may have made it meanwhile, and a folder doesn't replace one that
         // holds something.
         disk.rename(&making, folder).map_err(|error| match error.kind() {
@@ -67,8 +67,8 @@ fn exists(disk: &dyn Disk, path: &Path) -> Result<bool> {
     }
 }
 
-/// Fills a channel's folder.
-fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -> Result<()> {
+/// Fills a channel's folder. The lock that it returns says that somebody is at it.
+fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -> Result<Held> {
     let path = |name: &str| folder.join(name);
     let (d, incarnation) = (&**disk, about.incarnation);
     write_small(d, &path("lock"), b"")?;
@@ -79,9 +79,9 @@ fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -
         folder: folder.to_owned(),
         incarnation,
     };
-    let lock = disk.open(&path("lock"), Access::Write).map_err(failed("open", &path("lock")))?;
-    // Nobody else knows the folder yet.
-    let held = Held(lock);
+    // Somebody may have taken it for remains.
+    let taken = || failed("lock", &path("lock"))(ErrorKind::ResourceBusy.into());
+    let held = log.try_lock(Lock::Write)?.ok_or_else(taken)?;
     write_small(d, &path("channel"), &sealed(&about, &path("channel"))?)?;
     write_small(d, &path("bounds"), &sealed(&Bounds::default(), &path("bounds"))?)?;
     let first = Segment { incarnation: incarnation.0, first: 0, previous_end: 0, time: 0 };
@@ -92,12 +92,14 @@ fn fill(disk: &Arc<dyn Disk>, files: &Arc<Files>, folder: &Path, about: About) -
             boot: disk.boot().0,
             incarnation: incarnation.0,
             byte: segment::HEADER as u64,
+            durable_byte: segment::HEADER as u64,
             ..Published::default()
         },
     )?;
     let cursors = path("cursors");
     disk.create_folder(&cursors).map_err(failed("create", &cursors))?;
-    disk.sync_folder(folder).map_err(failed("sync", folder))
+    disk.sync_folder(folder).map_err(failed("sync", folder))?;
+    Ok(held)
 }
 
 /// Deletes a channel: at once, by another name, and then its files.
@@ -116,15 +118,30 @@ pub(crate) fn delete(log: &Log, _held: &Held) -> Result<()> {
 
 /// Removes what is left of channels whose process ended while it made or deleted them.
 pub(crate) fn remove_remains(disk: &dyn Disk, root: &Path) -> io::Result<()> {
-    for name in disk.list(root)? {
+    let names = disk.list(root)?;
+    // Whoever renamed a channel to delete it may have been killed before that was durable. Else a
+    // power cut could bring back a channel of which files are gone.
+    if names.iter().any(|name| name.starts_with(REMOVING)) && !planted(Bug::RemainsUnsynced) {
+        disk.sync_folder(root)?;
+    }
+    for name in names {
         let folder = root.join(&name);
         let began = name.strip_prefix(MAKING).and_then(|rest| rest.split_once('-')?.0.parse().ok());
         let abandoned = |began: u64| disk.now().saturating_sub(began) > MADE_AFTER;
-        let remains = name.starts_with(REMOVING) || began.is_some_and(abandoned);
-        if remains {
-            // Another process may be at it.
-            let _ = remove(disk, &folder);
+        let mut lock = None;
+        if began.is_some_and(abandoned) {
+            // Its maker has its lock, however long it was suspended. It is held while all is
+            // removed: a maker that goes on then finds out.
+            lock = disk.open(&folder.join("lock"), Access::Write).ok();
+            if lock.as_ref().is_some_and(|lock| !lock.try_lock().unwrap_or(false)) {
+                continue;
+            }
+        } else if !name.starts_with(REMOVING) {
+            continue;
         }
+        // Another process may be at it.
+        let _ = remove(disk, &folder);
+        drop(lock);
     }
     Ok(())
 }

@@ -46,8 +46,10 @@ impl Log {
 
     /// Returns where a cursor stands; `None` if it was never moved.
     pub(crate) fn acked(&self, name: &str) -> Result<Option<u64>> {
+        let acked = self.cursor(name);
+        // Afterwards: else it may be the cursor of the channel that took this one's place.
         self.check()?;
-        match self.cursor(name) {
+        match acked {
             Err(failure) if failure.kind == Kind::NotFound => Ok(None),
             acked => acked,
         }

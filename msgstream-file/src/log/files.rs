@@ -1,13 +1,11 @@
 //! Files that stay open, as many as the process may have.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use msgstream_core::record::Incarnation;
 
-use crate::disk::{Access, Disk, DiskFile};
+use crate::disk::DiskFile;
 
 /// The segments that were used last, each open once to read and once to write.
 ///
@@ -42,31 +40,26 @@ impl Files {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn open(
-        &self,
-        disk: &dyn Disk,
-        path: &Path,
-        key: Key,
-    ) -> io::Result<Arc<dyn DiskFile>> {
-        {
-            let mut open = self.lock();
-            open.uses += 1;
-            let uses = open.uses;
-            if let Some((file, used)) = open.files.get_mut(&key) {
-                *used = uses;
-                return Ok(Arc::clone(file));
-            }
-        }
-        let access = if key.writes { Access::Write } else { Access::Read };
-        let file: Arc<dyn DiskFile> = disk.open(path, access)?.into();
+    /// Returns a file that is open.
+    pub(super) fn get(&self, key: Key) -> Option<Arc<dyn DiskFile>> {
+        let mut open = self.lock();
+        open.uses += 1;
+        let uses = open.uses;
+        let (file, used) = open.files.get_mut(&key)?;
+        *used = uses;
+        Some(Arc::clone(file))
+    }
+
+    /// Keeps a file open, in the place of the one that was used least recently.
+    pub(super) fn keep(&self, key: Key, file: Arc<dyn DiskFile>) {
         let mut open = self.lock();
         while open.files.len() >= self.capacity.max(1) {
             let least = open.files.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
             least.and_then(|key| open.files.remove(&key));
         }
+        open.uses += 1;
         let uses = open.uses;
-        open.files.insert(key, (Arc::clone(&file), uses));
-        Ok(file)
+        open.files.insert(key, (file, uses));
     }
 
     /// Closes a file, as soon as nobody uses it.

@@ -34,9 +34,12 @@ mod repair;
 mod retain;
 mod roll;
 mod seek;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +60,7 @@ use crate::error::{Result, failed, wrong};
 use crate::format::published::Published;
 use crate::format::sealed::{seal, unseal};
 use crate::format::segment;
+use crate::planted::{Bug, planted};
 
 /// How a commit becomes durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,6 +150,10 @@ impl Log {
         }
     }
 
+    fn is_own(&self, incarnation: u128) -> bool {
+        incarnation == self.incarnation.0 || planted(Bug::LockOnDeadFile)
+    }
+
     fn replaced(&self, found: Incarnation) -> Failure {
         Kind::WrongIncarnation { expected: self.incarnation, found }.into()
     }
@@ -184,6 +192,12 @@ fn read_sealed<T: serde::de::DeserializeOwned>(disk: &dyn Disk, path: &Path) -> 
 /// Writes a small file and syncs it, not its name.
 fn write_small(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
+        // One that is there is never emptied: after a power cut a file system without a journal may
+        // show a file that was renamed by its old name, too, and it may be in use by the other.
+        match disk.remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         let file = disk.open(path, Access::Replace)?;
         write_all(&*file, bytes, 0)?;
         file.sync()

@@ -31,7 +31,7 @@ impl Log {
             };
             match Published::look(&bytes) {
                 Look::At(published) if published.boot != self.disk.boot().0 => return Ok(None),
-                Look::At(published) if published.incarnation != self.incarnation.0 => {
+                Look::At(published) if !self.is_own(published.incarnation) => {
                     return Err(self.replaced(Incarnation(published.incarnation)));
                 }
                 Look::At(published) => return Ok(Some(published)),

@@ -30,12 +30,32 @@ impl Log {
             return Err(failure);
         }
         let (mut place, mut records) = (from.clone(), Records::new(limit));
+        match self.read_into(&mut records, published, &mut place) {
+            // What was read so far comes first: the reader meets the failure again.
+            Err(failure) if records.taken.is_empty() => Err(failure),
+            _ => Ok((records.taken, place)),
+        }
+    }
+
+    fn read_into(
+        &self,
+        records: &mut Records,
+        published: &Published,
+        place: &mut Place,
+    ) -> Result<()> {
         while place.next < published.end && !records.full {
             let mut spot = match place.spot {
                 Some(spot) => spot,
                 None => self.find(place.next, published)?,
             };
-            let file = self.readable(spot.segment, place.next)?;
+            let file = match self.readable(spot.segment, place.next) {
+                // It was read to its end before it was removed, and the next one is there.
+                Err(Failure { kind: Kind::Damaged { .. }, .. }) if place.spot.is_some() => {
+                    *place = Place::new(place.next);
+                    continue;
+                }
+                file => file?,
+            };
             let path = || self.segment_path(spot.segment);
             let end = match spot.segment == published.segment {
                 true => published.byte,
@@ -52,14 +72,17 @@ impl Log {
                     file.length().map_err(failed("measure", &path()))?
                 }
             };
-            // Offsets that were left out hold no record.
-            place.next = place.next.max(spot.offset);
-            let frame = self.frame(&mut place, &*file, spot, end)?;
+            // Offsets that were left out hold no record. Perhaps there is none behind them either.
+            if place.next < spot.offset {
+                (place.next, place.spot) = (spot.offset, Some(spot));
+                continue;
+            }
+            let frame = self.frame(place, &*file, spot, end)?;
             if frame.void {
                 place.next = place.next.max(frame.end());
             }
             if frame.end() > place.next {
-                let body = self.body(&mut place, &*file, spot, &frame, end)?;
+                let body = self.body(place, &*file, spot, &frame, end)?;
                 let (inside, next) = records
                     .take(&body, spot.inside.unwrap_or((0, frame.first)), place.next, &frame)
                     .ok_or_else(|| damaged(&path(), spot.byte, "a record in it can't be read"))?;
@@ -76,7 +99,7 @@ impl Log {
         if place.next >= published.end {
             place.window = Window::default();
         }
-        Ok((records.taken, place))
+        Ok(())
     }
 
     /// Returns the frame at a spot, which must be there.
@@ -131,13 +154,25 @@ impl Log {
     /// Returns why the log can't be read on: retention passed the reader, or the channel is gone.
     /// Otherwise the log is damaged.
     fn gap(&self, next: u64, reason: String) -> Failure {
-        match self.published() {
-            Ok(Some(now)) if next < now.first => {
+        match self.passed(next) {
+            Ok(()) => Kind::Damaged { reason }.into(),
+            Err(failure) => failure,
+        }
+    }
+
+    /// Fails if retention passed a reader.
+    fn passed(&self, next: u64) -> Result<()> {
+        match self.published()? {
+            Some(now) if next < now.first => {
                 let (position, first) = (Position::new(next), Position::new(now.first));
-                Kind::PositionTrimmed { position, first }.into()
+                Err(Kind::PositionTrimmed { position, first }.into())
             }
-            Ok(_) => Kind::Damaged { reason }.into(),
-            Err(gone) => gone,
+            Some(_) => Ok(()),
+            // It must be found anew, which only whoever has the lock can do.
+            None => {
+                let reason = format!("the end of {} isn't clear", self.folder.display());
+                Err(Kind::Unavailable { reason }.into())
+            }
         }
     }
 
@@ -158,12 +193,17 @@ impl Log {
     ///
     /// The file may be longer: a cut that wasn't durable leaves something behind the end.
     pub(super) fn following(&self, segment: u64, next: u64) -> Result<(u64, u64)> {
-        let Some(first) = self.segments()?.into_iter().find(|first| *first > segment) else {
+        let segments = self.segments()?;
+        let Some(first) = segments.iter().copied().find(|first| *first > segment) else {
             let path = self.segment_path(segment);
             return Err(self.gap(next, format!("no segment follows {}", path.display())));
         };
-        self.readable(first, next)?;
-        Ok((first, self.header(first)?.previous_end))
+        let file = self.readable(first, next)?;
+        if !segments.contains(&segment) {
+            // Those that followed it may be gone, too.
+            self.passed(next)?;
+        }
+        Ok((first, self.read_header(&*file, first)?.previous_end))
     }
 }
 

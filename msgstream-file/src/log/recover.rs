@@ -1,10 +1,14 @@
 //! The first look at a log in another boot of the machine.
 
+use std::io;
+use std::ops::Range;
+
 use super::window::Window;
 use super::{Held, Log};
+use crate::disk::{DiskFile, read_exact, read_up_to, write_all};
 use crate::error::{Result, damaged, failed, wrong};
 use crate::format::frame::{ALIGNMENT, Frame};
-use crate::format::published::Published;
+use crate::format::published::{Look, Published};
 use crate::format::segment::{self, Segment};
 use crate::planted::{Bug, planted};
 
@@ -27,9 +31,16 @@ impl Log {
         let bounds = self.bounds()?;
         let last = self.segments()?.last().copied();
         let last = last.ok_or_else(|| damaged(&self.folder, 0, "it has no segment"))?;
-        let tail = self.scan(last)?;
+        let bytes = super::read_small(&*self.disk, &self.path("end")).unwrap_or_default();
+        let another_boot =
+            matches!(Published::look(&bytes), Look::At(end) if end.boot != self.disk.boot().0);
+        let tail = self.scan(last, another_boot)?;
+        if Published::greatest_durable(&bytes, self.incarnation.0) > tail.end {
+            let what = "records that were durable are missing; `repair` gives them up";
+            return Err(damaged(&self.segment_path(last), tail.byte, what));
+        }
         let mut published = Published {
-            generation: self.last_generation(),
+            generation: Published::greatest_generation(&bytes),
             boot: self.disk.boot().0,
             incarnation: self.incarnation.0,
             segment: last,
@@ -37,29 +48,27 @@ impl Log {
             end: tail.end,
             first: bounds.first,
             durable: tail.end,
+            durable_byte: tail.byte,
             time: tail.time,
         };
         if bounds.reserved > published.end {
             // Records with these offsets may have been seen, and are gone.
             self.roll(held, &mut published, bounds.reserved)?;
         }
+        // Whoever began the last segment may have been killed before its name was durable.
+        self.disk.sync_folder(&self.folder).map_err(failed("sync", &self.folder))?;
         self.publish_anew(held, &mut published)?;
         tracing::debug!(folder = %self.folder.display(), end = published.end, "the end of the log was found anew");
         Ok(published)
     }
 
-    /// Returns a generation that is as great as any that was published.
-    fn last_generation(&self) -> u64 {
-        let bytes = super::read_small(&*self.disk, &self.path("end")).unwrap_or_default();
-        Published::greatest_generation(&bytes)
-    }
-
-    /// Finds the end of a segment that may be torn, and makes it durable up to there.
+    /// Finds the end of a segment that may be torn, and makes it durable up to there. In the boot
+    /// in which it was written it may show what a failed sync left, so it is written again.
     ///
     /// A bad frame is torn if nothing says that it was durable once, and all that is behind it goes
     /// with it: after a power cut there are valid frames behind a bad one, as pages are written in
     /// any order. It is damaged if a later frame says that it was durable.
-    pub(super) fn scan(&self, first: u64) -> Result<Tail> {
+    pub(super) fn scan(&self, first: u64, another_boot: bool) -> Result<Tail> {
         let path = self.segment_path(first);
         let file = self.segment_file(first, false)?;
         let length = file.length().map_err(failed("measure", &path))?;
@@ -81,7 +90,7 @@ impl Log {
             }
         }
         if tail.byte < length {
-            let durable = self.durable_beyond(&mut window, first, tail.byte, length)?;
+            let durable = self.durable_beyond(&mut window, first, tail, length)?;
             if durable.is_some_and(|durable| durable > tail.end) {
                 return Err(damaged(
                     &path,
@@ -97,28 +106,37 @@ impl Log {
                 tail = Tail { byte: length, end: frame.end(), time: tail.time };
             }
         }
-        file.sync().map_err(|error| {
+        let file = if another_boot { file } else { self.segment_file(first, true)? };
+        let keep = || {
+            if !another_boot {
+                write_again(&*file, 0..tail.byte)?;
+            }
+            file.sync()
+        };
+        keep().map_err(|error| {
             self.forget(first);
             failed("sync", &path)(error)
         })?;
         Ok(tail)
     }
 
-    /// Returns the greatest end that was durable as any frame from a byte on says.
+    /// Returns the greatest end that was durable as any frame beyond a segment's end says.
     fn durable_beyond(
         &self,
         window: &mut Window,
         first: u64,
-        from: u64,
+        tail: Tail,
         length: u64,
     ) -> Result<Option<u64>> {
         let path = self.segment_path(first);
         let file = self.segment_file(first, false)?;
         let mut durable = None;
-        let mut byte = from;
+        let mut byte = tail.byte;
         while byte < length {
             if let Some(frame) =
                 window.header(&*file, byte, length).map_err(failed("read", &path))?
+                // A payload may hold frames, too, of a copy of this log perhaps.
+                && frame.first >= tail.end
             {
                 durable = durable.max(Some(frame.durable));
             }
@@ -129,13 +147,16 @@ impl Log {
 
     /// Reads the header of a segment.
     pub(super) fn header(&self, first: u64) -> Result<Segment> {
+        self.read_header(&*self.segment_file(first, false)?, first)
+    }
+
+    pub(super) fn read_header(&self, file: &dyn DiskFile, first: u64) -> Result<Segment> {
         let path = self.segment_path(first);
-        let file = self.segment_file(first, false)?;
         let mut bytes = Vec::with_capacity(segment::HEADER);
-        crate::disk::read_up_to(&*file, &mut bytes, segment::HEADER, 0)
-            .map_err(failed("read", &path))?;
+        read_up_to(file, &mut bytes, segment::HEADER, 0).map_err(failed("read", &path))?;
         let header = Segment::decode(&bytes).map_err(|what| wrong(&path, what))?;
-        if (header.incarnation, header.first) != (self.incarnation.0, first) {
+        if !self.is_own(header.incarnation) || header.first != first {
+            self.check()?;
             return Err(damaged(
                 &path,
                 0,
@@ -143,6 +164,14 @@ impl Log {
             ));
         }
         Ok(header)
+    }
+
+    /// Writes again what is published and not yet durable, before it is synced.
+    ///
+    /// An earlier sync may have failed, in this process or in one that was killed. Then the system
+    /// shows what it didn't write, doesn't write it any more, and the next sync succeeds.
+    pub(super) fn write_again(&self, file: &dyn DiskFile, published: &Published) -> io::Result<()> {
+        write_again(file, published.durable_byte..published.byte)
     }
 
     /// Returns the time of a segment's first frame; 0 if it has none.
@@ -154,4 +183,19 @@ impl Log {
             Window::default().header(&*file, at, published.byte).map_err(failed("read", &path))?;
         Ok(frame.map_or(0, |frame| frame.time))
     }
+}
+
+fn write_again(file: &dyn DiskFile, bytes: Range<u64>) -> io::Result<()> {
+    const PART: u64 = 256 << 10;
+    if planted(Bug::ShownPages) {
+        return Ok(());
+    }
+    let (mut at, mut part) = (bytes.start, Vec::new());
+    while at < bytes.end {
+        part.clear();
+        read_exact(file, &mut part, (bytes.end - at).min(PART) as usize, at)?;
+        write_all(file, &part, at)?;
+        at += part.len() as u64;
+    }
+    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::bounds::Bounds;
 use super::window::Window;
-use super::{Held, Log};
+use super::{Held, Log, read_small};
 use crate::disk::write_all;
 use crate::error::{Result, failed};
 use crate::format::frame::{ALIGNMENT, Frame, HEADER};
@@ -14,11 +15,15 @@ impl Log {
     /// Puts an empty frame over each run of damaged ones, up to the next that is sound. Returns the
     /// offsets that are lost by that.
     pub(crate) fn repair(&self, held: &Held) -> Result<Vec<Range<u64>>> {
+        let mut durable = 0;
         let published = match self.published()? {
             Some(published) => published,
             // The last segment must be sound before its end can be found.
             None => {
                 self.check()?;
+                let path = self.path("end");
+                let bytes = read_small(&*self.disk, &path).unwrap_or_default();
+                durable = Published::greatest_durable(&bytes, self.incarnation.0);
                 Published { segment: u64::MAX, ..Published::default() }
             }
         };
@@ -32,8 +37,28 @@ impl Log {
             let byte = (*first == published.segment).then_some(published.byte);
             self.repair_segment(*first, byte, end, &mut lost)?;
         }
+        self.give_up_end(held, durable, &mut lost)?;
         self.recover(held)?;
         Ok(lost)
+    }
+
+    /// Gives up what was durable at the end of the log and isn't there any more. The offsets aren't
+    /// given out again.
+    fn give_up_end(&self, held: &Held, durable: u64, lost: &mut Vec<Range<u64>>) -> Result<()> {
+        let Some(last) = self.segments()?.last().copied() else { return Ok(()) };
+        if durable == 0 {
+            return Ok(());
+        }
+        let end = self.scan(last, true)?.end;
+        if end >= durable {
+            return Ok(());
+        }
+        let bounds = self.bounds()?;
+        self.set_bounds(held, Bounds { reserved: bounds.reserved.max(durable), ..bounds })?;
+        let path = self.path("end");
+        self.disk.remove_file(&path).map_err(failed("remove", &path))?;
+        lost.push(end..durable);
+        Ok(())
     }
 
     /// Repairs a segment that ends at a byte and an offset, if they are known.

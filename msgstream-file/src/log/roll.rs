@@ -1,8 +1,10 @@
 //! The next segment.
 
+use std::sync::Arc;
+
 use super::files::Key;
-use super::{Held, Log};
-use crate::disk::{Access, write_all};
+use super::{Held, Log, write_small};
+use crate::disk::{Access, DiskFile};
 use crate::error::{Result, failed};
 use crate::format::published::Published;
 use crate::format::segment::{self, Segment};
@@ -10,18 +12,20 @@ use crate::planted::{Bug, planted};
 
 impl Log {
     /// Ends the segment that is written, and begins one at an offset, which is the end of the log or
-    /// beyond.
+    /// beyond. It counts once it is published.
     ///
     /// The old segment is durable before the new one is there: so only the last one may be torn.
     /// The new one's name is durable before anything is appended to it: else all that is
-    /// acknowledged there would vanish with the name.
-    pub(super) fn roll(&self, held: &Held, published: &mut Published, first: u64) -> Result<()> {
+    /// acknowledged there would vanish with the name. Whoever begins one may be killed before it
+    /// counts: what is at the name then holds no records, and is replaced.
+    pub(super) fn roll(&self, _held: &Held, published: &mut Published, first: u64) -> Result<()> {
         let old = self.segment_file(published.segment, true)?;
         let path = self.segment_path(published.segment);
         let end = || {
             if old.length()? > published.byte {
                 old.cut(published.byte)?;
             }
+            self.write_again(&*old, published)?;
             old.sync()
         };
         end().map_err(|error| {
@@ -36,10 +40,8 @@ impl Log {
             time: published.time,
         };
         let (new, path) = (self.path(".new"), self.segment_path(first));
+        write_small(&*self.disk, &new, &header.encode())?;
         let make = || {
-            let file = self.disk.open(&new, Access::Replace)?;
-            write_all(&*file, &header.encode(), 0)?;
-            file.sync()?;
             self.disk.rename(&new, &path)?;
             if planted(Bug::NoFolderSync) {
                 return Ok(());
@@ -53,19 +55,24 @@ impl Log {
         published.segment = first;
         published.byte = segment::HEADER as u64;
         published.end = first;
-        published.durable = first;
-        self.publish(held, published)
+        (published.durable, published.durable_byte) = (first, published.byte);
+        Ok(())
     }
 
     /// Returns a segment's file.
-    pub(super) fn segment_file(
-        &self,
-        first: u64,
-        writes: bool,
-    ) -> Result<std::sync::Arc<dyn crate::disk::DiskFile>> {
+    pub(super) fn segment_file(&self, first: u64, writes: bool) -> Result<Arc<dyn DiskFile>> {
         let path = self.segment_path(first);
         let key = Key { incarnation: self.incarnation, segment: first, writes };
-        self.files.open(&*self.disk, &path, key).map_err(failed("open", &path))
+        if let Some(file) = self.files.get(key) {
+            return Ok(file);
+        }
+        let access = if writes { Access::Write } else { Access::Read };
+        let file: Arc<dyn DiskFile> =
+            self.disk.open(&path, access).map_err(failed("open", &path))?.into();
+        // Whoever reads has no lock: another channel may have taken this one's place.
+        self.read_header(&*file, first)?;
+        self.files.keep(key, Arc::clone(&file));
+        Ok(file)
     }
 
     /// Closes a segment's files: what comes next doesn't go on with these descriptors.
