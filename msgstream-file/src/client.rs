@@ -1,6 +1,8 @@
 //! What a handle shares with its writers, readers and subscriptions.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -31,6 +33,9 @@ const COMMITS: usize = 16;
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
+/// Longer than anybody waits, and short enough for the clock.
+pub(crate) const A_LONG_TIME: Duration = Duration::from_secs(365 * 86_400);
+
 /// Locks, also after a panic elsewhere: no update here leaves a half-done state behind.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -43,7 +48,7 @@ pub(crate) struct Handle {
     pub(crate) files: Arc<Files>,
     pub(crate) commits: Semaphore,
     pub(crate) watch: Watch,
-    at_the_disk: Semaphore,
+    at_the_disk: Arc<Semaphore>,
     /// What is submitted to each channel, by all of the handle's writers.
     queues: Mutex<HashMap<Incarnation, Weak<Queue>>>,
     closed: watch::Sender<bool>,
@@ -75,7 +80,7 @@ impl Handle {
             files: Files::new(cached),
             commits: Semaphore::new(COMMITS),
             watch: Watch::default(),
-            at_the_disk: Semaphore::new(AT_A_TIME),
+            at_the_disk: Arc::new(Semaphore::new(AT_A_TIME)),
             queues: Mutex::default(),
             closed: watch::Sender::new(false),
             busy: watch::Sender::new(0),
@@ -105,19 +110,27 @@ impl Handle {
     }
 
     /// Runs work that waits for the disk on a thread for blocking work. It goes on if the future is
-    /// dropped.
+    /// dropped, and counts as one of those at the disk until it is done. Panics if it does.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let Ok(_permit) = self.at_the_disk.acquire().await else {
+        let Ok(permit) = Arc::clone(&self.at_the_disk).acquire_owned().await else {
             return Err(Kind::Closed.into());
         };
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|ended| {
-            let reason = "a thread for blocking work ended".to_owned();
-            Err(Failure::new(Kind::Unavailable { reason }, ended))
-        })
+        let work = move || {
+            let _permit = permit;
+            work()
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            // What it did until then isn't known, so nobody may take it for undone.
+            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+            Err(ended) => {
+                let reason = "the runtime ends".to_owned();
+                Err(Failure::new(Kind::Unavailable { reason }, ended))
+            }
+        }
     }
 
     /// Does something under a channel's lock, once it is free.
@@ -126,7 +139,7 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&Held) -> Result<T> + Send + 'static,
     {
-        let deadline = Instant::now() + self.config.timeout;
+        let deadline = Instant::now() + self.config.timeout.min(A_LONG_TIME);
         let (mut act, mut turn, mut pause) = (act, None, SHORTEST_PAUSE);
         loop {
             let log = log.clone();
@@ -169,9 +182,25 @@ impl Handle {
     /// Returns the folder of a channel.
     pub(crate) fn folder_of(&self, channel: &str) -> Result<PathBuf> {
         self.check_open()?;
-        let name =
-            file_name(&self.whole_name(channel)).map_err(|reason| Kind::InvalidName { reason })?;
+        let name = match channel {
+            // Though the prefix alone would be a name.
+            "" => file_name(""),
+            channel => file_name(&self.whole_name(channel)),
+        };
+        let name = name.map_err(|reason| Kind::InvalidName { reason })?;
         Ok(self.config.folder().join(name))
+    }
+
+    /// Returns the failure of a call that needs the folder of all channels. That one missing is no
+    /// missing channel.
+    pub(crate) fn vanished(&self, failure: Failure) -> Failure {
+        let folder = self.config.folder();
+        if failure.kind != Kind::NotFound || self.disk.identity(folder).is_ok() {
+            return failure;
+        }
+        let folder = folder.display();
+        let reason = format!("the folder {folder} is gone: open the transport again to make it");
+        failure.with_kind(Kind::Unavailable { reason })
     }
 
     /// Returns a channel's name with the prefix.
@@ -242,16 +271,16 @@ fn make(disk: &dyn Disk, folder: &Path) -> Result<()> {
     let Some(parent) = folder.parent() else { return Ok(()) };
     match disk.create_folder(folder) {
         Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             make(disk, parent)?;
             disk.create_folder(folder).map_err(failed("create", folder))?;
         }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return disk.list(folder).map(drop).map_err(failed("list", folder));
+        }
         Err(error) => {
-            // It is there, or it can't be made.
-            return match disk.list(folder) {
-                Ok(_) => Ok(()),
-                Err(_) => Err(failed("create", folder)(error)),
-            };
+            // It may be there all the same: some systems look at the rights first.
+            return disk.list(folder).map(drop).map_err(|_| failed("create", folder)(error));
         }
     }
     disk.sync_folder(parent).map_err(failed("sync", parent))

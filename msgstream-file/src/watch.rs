@@ -66,7 +66,14 @@ impl Handle {
     /// Looks after a channel until the returned value is dropped: its [signal](signal::of) is
     /// notified when the published end isn't of this generation any more. `changed` is when the
     /// reader last saw something new.
-    pub(crate) fn wait_on(self: &Arc<Self>, log: &Log, seen: u64, changed: Instant) -> Waiting {
+    ///
+    /// Returns `None` if another reader that waits has seen more: then there is something to read.
+    pub(crate) fn wait_on(
+        self: &Arc<Self>,
+        log: &Log,
+        seen: u64,
+        changed: Instant,
+    ) -> Option<Waiting> {
         let incarnation = log.incarnation();
         let mut watched = lock(&self.watch.0);
         let now = Instant::now();
@@ -77,20 +84,51 @@ impl Handle {
             changed,
             due: now,
         });
+        let (others, before) = (channel.readers > 0, channel.seen);
+        if others && seen < before {
+            return None;
+        }
         channel.readers += 1;
-        if channel.readers == 1 || seen > channel.seen {
+        if !others || seen > before {
             (channel.seen, channel.changed) = (seen, changed);
             channel.due = channel.next_look(now);
         }
-        if !std::mem::replace(&mut watched.runs, true) {
-            tokio::spawn(look(Arc::clone(self)));
+        let starts = !std::mem::replace(&mut watched.runs, true);
+        drop(watched);
+        if others && seen > before {
+            // From now on the looks compare with what this reader has seen.
+            signal::notify(incarnation);
         }
-        Waiting { handle: Arc::clone(self), incarnation }
+        if starts {
+            tokio::spawn(look(Looking { handle: Arc::clone(self), is_done: false }));
+        }
+        Some(Waiting { handle: Arc::clone(self), incarnation })
+    }
+}
+
+/// The task that looks. If its runtime ends while somebody waits, they are woken, and the first who
+/// waits again starts another.
+struct Looking {
+    handle: Arc<Handle>,
+    is_done: bool,
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let mut watched = lock(&self.handle.watch.0);
+        watched.runs = false;
+        let waited_on: Vec<_> = watched.channels.keys().copied().collect();
+        drop(watched);
+        waited_on.into_iter().for_each(signal::notify);
     }
 }
 
 /// Looks until nobody waits any more.
-async fn look(handle: Arc<Handle>) {
+async fn look(mut looking: Looking) {
+    let handle = Arc::clone(&looking.handle);
     loop {
         let due: Vec<(Log, u64)> = {
             let mut watched = lock(&handle.watch.0);
@@ -111,9 +149,7 @@ async fn look(handle: Arc<Handle>) {
                 Ok(due.into_iter().filter(|channel| !same(channel)).collect::<Vec<_>>())
             };
             for (log, _) in handle.blocking(look).await.unwrap_or_default() {
-                if let Some(signal) = signal::find(log.incarnation()) {
-                    signal.notify_waiters();
-                }
+                signal::notify(log.incarnation());
             }
         }
         let next = {
@@ -124,6 +160,7 @@ async fn look(handle: Arc<Handle>) {
                 None => {
                     watched.channels.clear();
                     watched.runs = false;
+                    looking.is_done = true;
                     return;
                 }
             }
@@ -158,8 +195,11 @@ pub(crate) mod signal {
         signal
     }
 
-    /// Returns the signal of a channel if somebody reads it.
-    pub(crate) fn find(incarnation: Incarnation) -> Option<Arc<Notify>> {
-        lock(&SIGNALS).get(&incarnation).and_then(Weak::upgrade)
+    /// Wakes the readers of a channel, if there are any.
+    pub(crate) fn notify(incarnation: Incarnation) {
+        let signal = lock(&SIGNALS).get(&incarnation).and_then(Weak::upgrade);
+        if let Some(signal) = signal {
+            signal.notify_waiters();
+        }
     }
 }
