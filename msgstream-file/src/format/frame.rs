@@ -109,7 +109,7 @@ mod tests {
             let frame = Frame { continued, void, length, count, first, time, durable, checksum };
             let mut bytes = frame.encode();
             prop_assert_eq!(Frame::decode(&bytes), Some(frame));
-            bytes[byte] ^= 1 << bit;
+            bytes[byte] ^= 1_u8 << bit;
             prop_assert_eq!(Frame::decode(&bytes), None);
         }
 

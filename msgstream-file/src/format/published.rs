@@ -138,7 +138,7 @@ mod tests {
         ) {
             let mut bytes = file(published(generation), published(generation + 1));
             prop_assert_eq!(Published::look(&bytes), Look::At(published(generation + 1)));
-            bytes[byte] ^= 1 << bit;
+            bytes[byte] ^= 1_u8 << bit;
             prop_assert_eq!(Published::look(&bytes), Look::Unclear);
         }
     }

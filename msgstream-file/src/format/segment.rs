@@ -87,7 +87,7 @@ mod tests {
             let segment = Segment { incarnation, first, previous_end, time };
             let mut bytes = segment.encode();
             prop_assert_eq!(Segment::decode(&bytes), Ok(segment));
-            bytes[byte] ^= 1 << bit;
+            bytes[byte] ^= 1_u8 << bit;
             prop_assert!(Segment::decode(&bytes).is_err());
         }
 

@@ -1,7 +1,7 @@
 //! Bits that flip, in each kind of file.
 
 use std::fs;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use msgstream_core::record::Position;
@@ -164,35 +164,55 @@ async fn a_damaged_cursor_is_no_earlier_or_later_one() {
 }
 
 #[tokio::test]
-async fn a_damaged_segment_is_read_up_to_the_damage_and_no_further() {
+async fn a_damaged_frame_is_read_up_to_and_no_further() {
     let (folder, channel) = filled().await;
     let all = segments(&channel);
     let mut next = 40;
     for path in [&all[0], &all[2], all.last().unwrap()] {
         let frames = frames(path);
-        let header = 0..SEGMENT_HEADER - 4;
-        let mut parts = vec![(header, frames[0].first)];
         for frame in [&frames[0], frames.last().unwrap()] {
-            parts.push((frame.header.clone(), frame.first));
-            parts.push((frame.records.clone(), frame.first));
-        }
-        for (part, first) in parts {
-            for byte in some_of(&part) {
-                flip(path, byte);
-                let files = open(folder.path()).await;
-                let mut reader = reader(&files, "orders").await;
-                let (sound, error) = read_some(&mut *reader).await;
-                assert_eq!(sound, Vec::from_iter(0..first), "byte {byte} of {}", path.display());
-                assert_damaged(&error.unwrap(), path);
-                // It isn't passed over the second time either.
-                let (more, error) = read_some(&mut *reader).await;
-                assert!(more.is_empty());
-                assert_damaged(&error.unwrap(), path);
-                flip(path, byte);
-                let (rest, error) = read_some(&mut *reader).await;
-                assert_eq!(rest, Vec::from_iter(first..next), "{error:?}");
+            for part in [&frame.header, &frame.records] {
+                for byte in some_of(part) {
+                    flip(path, byte);
+                    stops(folder.path(), path, byte, frame.first..=frame.first, next).await;
+                }
             }
         }
         goes_on(folder.path(), &mut next).await;
     }
+}
+
+#[tokio::test]
+async fn a_segment_with_a_damaged_header_is_not_read() {
+    let (folder, channel) = filled().await;
+    let all = segments(&channel);
+    let mut next = 40;
+    for place in [0, 2, all.len() - 1] {
+        let first = |place: usize| frames(&all[place])[0].first;
+        // It says where the segment before it ends.
+        let sound = first(place.saturating_sub(1))..=first(place);
+        for byte in some_of(&(0..SEGMENT_HEADER - 4)) {
+            flip(&all[place], byte);
+            stops(folder.path(), &all[place], byte, sound.clone(), next).await;
+        }
+        goes_on(folder.path(), &mut next).await;
+    }
+}
+
+/// Checks that a reader stops between two records, again and again, until the bit is right again.
+async fn stops(folder: &Path, path: &Path, byte: usize, between: RangeInclusive<u64>, end: u64) {
+    let files = open(folder).await;
+    let mut reader = reader(&files, "orders").await;
+    let (sound, error) = read_some(&mut *reader).await;
+    let stopped = sound.len() as u64;
+    assert!(between.contains(&stopped), "at {stopped}: byte {byte} of {}", path.display());
+    assert_eq!(sound, Vec::from_iter(0..stopped));
+    assert_damaged(&error.unwrap(), path);
+    // It isn't passed over the second time either.
+    let (more, error) = read_some(&mut *reader).await;
+    assert!(more.is_empty());
+    assert_damaged(&error.unwrap(), path);
+    flip(path, byte);
+    let (rest, error) = read_some(&mut *reader).await;
+    assert_eq!(rest, Vec::from_iter(stopped..end), "{error:?}");
 }

@@ -1,0 +1,116 @@
+//! Readers that wait for what another process writes.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod kit;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use msgstream_core::transport::{ChannelReader, Limit, TransportExt};
+use msgstream_file::FileTransport;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::kit::{FOR_EVER, given_folder, number, open, process, reader, this_program, write};
+
+/// Another process, which writes as many records as it is told to, each with a commit of its own.
+struct Other {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+#[tokio::test]
+#[ignore = "it is run by another test, in a process of its own"]
+async fn writes() {
+    let Some(folder) = given_folder() else { return };
+    let files = open(&folder).await;
+    let mut next = 0;
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let count: u64 = line.parse().unwrap();
+        write(&files, "orders", next..next + count).await;
+        next += count;
+    }
+}
+
+impl Other {
+    fn start(folder: &Path) -> Self {
+        let mut command = process(&[], &this_program(), "writes", folder);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, input, output: BufReader::new(output) }
+    }
+
+    fn write(&mut self, count: u64) {
+        writeln!(self.input, "{count}").unwrap();
+    }
+
+    fn end(mut self) {
+        drop(self.input);
+        let rest: Vec<_> = self.output.lines().map_while(Result::ok).collect();
+        assert!(self.child.wait().unwrap().success(), "{rest:?}");
+    }
+}
+
+/// Reads so many records, one at a time.
+async fn read(reader: &mut dyn ChannelReader, from: u64, count: u64) {
+    for expected in from..from + count {
+        let limit = Limit::default().with_records(1).with_wait(FOR_EVER);
+        let batch = reader.read(limit).await.unwrap();
+        assert_eq!(batch.records.iter().map(number).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_several_readers_is_woken_for_every_record() {
+    const COUNT: u64 = 3;
+    let folder = tempfile::tempdir().unwrap();
+    let files = open(folder.path()).await;
+    files.create("orders").await.unwrap();
+    let mut readers = Vec::new();
+    for _ in 0..4 {
+        readers.push(reader(&files, "orders").await);
+    }
+    let mut other = Other::start(folder.path());
+    for round in 0..200 {
+        other.write(COUNT);
+        let mut reading = tokio::task::JoinSet::new();
+        for mut reader in readers.drain(..) {
+            reading.spawn(async move {
+                read(&mut *reader, round * COUNT, COUNT).await;
+                reader
+            });
+        }
+        // One that is never woken hangs here.
+        readers.extend(reading.join_all().await);
+    }
+    other.end();
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+#[test]
+fn a_runtime_that_ends_takes_no_reader_of_another_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let (files, mut waits): (FileTransport, _) = first.block_on(async {
+        let files = open(folder.path()).await;
+        files.create("orders").await.unwrap();
+        let mut waits = reader(&files, "orders").await;
+        // This begins to look after the channel, in this runtime.
+        let limit = Limit::default().with_wait(std::time::Duration::from_millis(20));
+        assert!(waits.read(limit).await.unwrap().records.is_empty());
+        (files, waits)
+    });
+    let mut other = Other::start(folder.path());
+    let mut reads = second.block_on(reader(&files, "orders"));
+    let waiting = first.spawn(async move { read(&mut *waits, 0, 1).await });
+    let reading = second.spawn(async move { read(&mut *reads, 0, 1).await });
+    first.shutdown_background();
+    other.write(1);
+    second.block_on(reading).unwrap();
+    drop(waiting);
+    other.end();
+}
