@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -22,9 +21,7 @@ use crate::log::{About, Files, Held, Lock, Log, remove_remains};
 use crate::name::file_name;
 use crate::queue::Queue;
 use crate::watch::Watch;
-
-/// How many calls are at the disk at a time: so many threads, however many channels there are.
-const AT_A_TIME: usize = 8;
+use crate::workers::Workers;
 
 /// How many commits wait for other processes at a time: each holds an open file.
 const COMMITS: usize = 16;
@@ -48,7 +45,7 @@ pub(crate) struct Handle {
     pub(crate) files: Arc<Files>,
     pub(crate) commits: Semaphore,
     pub(crate) watch: Watch,
-    at_the_disk: Arc<Semaphore>,
+    workers: Arc<Workers>,
     /// What is submitted to each channel, by all of the handle's writers.
     queues: Mutex<HashMap<Incarnation, Weak<Queue>>>,
     closed: watch::Sender<bool>,
@@ -80,7 +77,7 @@ impl Handle {
             files: Files::new(cached),
             commits: Semaphore::new(COMMITS),
             watch: Watch::default(),
-            at_the_disk: Arc::new(Semaphore::new(AT_A_TIME)),
+            workers: Arc::default(),
             queues: Mutex::default(),
             closed: watch::Sender::new(false),
             busy: watch::Sender::new(0),
@@ -109,28 +106,15 @@ impl Handle {
         Ok(())
     }
 
-    /// Runs work that waits for the disk on a thread for blocking work. It goes on if the future is
-    /// dropped, and counts as one of those at the disk until it is done. Panics if it does.
+    /// Runs work that waits for the disk on a thread for it. It goes on if the future is dropped.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let Ok(permit) = Arc::clone(&self.at_the_disk).acquire_owned().await else {
-            return Err(Kind::Closed.into());
-        };
-        let work = move || {
-            let _permit = permit;
-            work()
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(done) => done,
-            // What it did until then isn't known, so nobody may take it for undone.
-            Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
-            Err(ended) => {
-                let reason = "the runtime ends".to_owned();
-                Err(Failure::new(Kind::Unavailable { reason }, ended))
-            }
-        }
+        self.workers.run(work).await.unwrap_or_else(|| {
+            let reason = "the runtime ended".to_owned();
+            Err(Kind::Unavailable { reason }.into())
+        })
     }
 
     /// Does something under a channel's lock, once it is free.
@@ -302,5 +286,76 @@ impl Attached {
         failure: impl Into<Failure>,
     ) -> TransportError {
         failure.into().during(operation).on(&*self.channel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io;
+
+    use super::*;
+    use crate::disk::{Access, Boot, DiskFile, Identity};
+
+    /// A mounted folder of another machine.
+    #[derive(Debug)]
+    struct Network;
+
+    impl Disk for Network {
+        fn create_folder(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::AlreadyExists.into())
+        }
+
+        fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+
+        fn unreliable(&self, _: &Path) -> io::Result<Option<&'static str>> {
+            Ok(Some("NFS"))
+        }
+
+        fn open(&self, _: &Path, _: Access) -> io::Result<Box<dyn DiskFile>> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn remove_file(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn remove_folder(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn sync_folder(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn identity(&self, _: &Path) -> io::Result<Identity> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn length(&self, _: &Path) -> io::Result<u64> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn boot(&self) -> Boot {
+            Boot(1)
+        }
+
+        fn now(&self) -> u64 {
+            1
+        }
+    }
+
+    #[tokio::test]
+    async fn a_network_file_system_is_refused_by_name() {
+        let opened = Handle::open(FileConfig::new("/mnt/log"), Arc::new(Network)).await;
+        let Kind::Config { reason } = opened.unwrap_err().kind else { unreachable!() };
+        assert!(reason.contains("/mnt/log") && reason.contains("NFS"), "{reason}");
     }
 }

@@ -16,6 +16,7 @@ mod scheme;
 mod subscription;
 mod transport;
 mod watch;
+mod workers;
 mod writer;
 
 pub use self::config::{FileConfig, Sync};

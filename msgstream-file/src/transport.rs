@@ -128,7 +128,11 @@ impl FileTransport {
             .collect())
     }
 
-    async fn find(&self, operation: &'static str, channel: &str) -> Result<(Attached, About)> {
+    pub(crate) async fn find(
+        &self,
+        operation: &'static str,
+        channel: &str,
+    ) -> Result<(Attached, About)> {
         let found = match self.handle.check_open() {
             Ok(()) => self.handle.find(channel).await,
             Err(kind) => Err(kind.into()),

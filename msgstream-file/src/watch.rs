@@ -203,3 +203,60 @@ pub(crate) mod signal {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use msgstream_core::transport::TransportExt;
+
+    use super::*;
+    use crate::{FileConfig, FileTransport};
+
+    /// Returns a channel that isn't written to.
+    async fn channel(folder: &std::path::Path) -> crate::client::Attached {
+        let files = FileTransport::open(FileConfig::new(folder)).await.unwrap();
+        files.create("orders").await.unwrap();
+        files.find("test", "orders").await.unwrap().0
+    }
+
+    /// Returns whether something that is notified in between is heard.
+    async fn hears(log: &Log, between: impl FnOnce()) -> bool {
+        let signal = signal::of(log.incarnation());
+        let mut notified = pin!(signal.notified());
+        notified.as_mut().enable();
+        between();
+        notified.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_by_another_reader_who_has_seen_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = channel(folder.path()).await;
+        let wait = |seen| at.handle.wait_on(&at.log, seen, Instant::now());
+        let one = wait(5);
+        let mut other = None;
+        assert!(hears(&at.log, || other = wait(7)).await, "the first waits for what is there");
+        // It has seen less than the others, so it looks again instead.
+        assert!(wait(6).is_none());
+        let mut third = None;
+        assert!(!hears(&at.log, || third = wait(7)).await, "nothing new was seen");
+        drop((one, other, third));
+        // Alone it may have seen less than those before it: the end may have been found anew.
+        assert!(wait(3).is_some());
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_woken_when_nobody_looks_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = channel(folder.path()).await;
+        let _waiting = at.handle.wait_on(&at.log, 5, Instant::now()).unwrap();
+        let handle = Arc::clone(&at.handle);
+        let ends = || drop(Looking { handle, is_done: false });
+        assert!(hears(&at.log, ends).await);
+        assert!(!lock(&at.handle.watch.0).runs);
+    }
+}

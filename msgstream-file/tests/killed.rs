@@ -26,7 +26,7 @@ const CHANNEL: &str = "orders";
 const FIRST: &str = "MSGSTREAM_TEST_FIRST";
 /// How many numbers a writer may use.
 const EACH: u64 = 1_000_000;
-const ROUNDS: u64 = 8;
+const ROUNDS: u64 = 12;
 /// At a time.
 const WRITERS: u64 = 3;
 /// Some segments.
@@ -51,9 +51,9 @@ fn journal(folder: &Path, first: u64) -> std::path::PathBuf {
 async fn writes() {
     let Some(folder) = given_folder() else { return };
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    // Every other one removes what is old.
-    let keeps = (first / EACH).is_multiple_of(2).then_some(KEPT);
-    let files = FileTransport::open(small(&folder, keeps)).await.unwrap();
+    // Of three one removes what is old as it goes, and one all that there is now and then.
+    let (retains, trims) = (first / EACH % 3 == 0, first / EACH % 3 == 1);
+    let files = FileTransport::open(small(&folder, retains.then_some(KEPT))).await.unwrap();
     let mut writer = files.writer(CHANNEL).await.unwrap();
     let mut journal = File::create(journal(&folder, first)).unwrap();
     let mut in_flight: VecDeque<(u64, Receipt)> = VecDeque::new();
@@ -73,6 +73,10 @@ async fn writes() {
         }
         // A killed process leaves what it wrote.
         journal.write_all(lines.as_bytes()).unwrap();
+        if trims && acknowledged % 8 == 7 {
+            let end = files.describe(CHANNEL).await.unwrap().end;
+            files.trim(CHANNEL, end).await.unwrap();
+        }
         acknowledged += 1;
         if acknowledged == 3 {
             println!("it writes");

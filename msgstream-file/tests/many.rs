@@ -37,8 +37,9 @@ fn a_thousand_channels_take_little_more_than_ten() {
         println!("{channels} channels: {used:?}");
     }
     assert!(thousand["files"] <= 256 + OTHER_FILES, "open files: {}", thousand["files"]);
-    // The others are the test's: two of it, and one that looks.
-    let threads = WORKERS + AT_THE_DISK + 3;
+    // Two are the test's, and one looks. On a busy machine the runtime begins another one now and
+    // then before it has the last one back.
+    let threads = WORKERS + 2 * AT_THE_DISK + 3;
     assert!(thousand["threads"] <= threads, "threads: {}", thousand["threads"]);
     let each = (thousand["memory_kib"] - ten["memory_kib"]) / 990;
     assert!(each <= 64, "memory for each channel: {each} KiB");
@@ -95,7 +96,7 @@ fn channels() {
         let (before, began) = (processor_time(), Instant::now());
         tokio::time::sleep(Duration::from_secs(2)).await;
         let (used, time) = (processor_time() - before, began.elapsed());
-        println!("used idle_permille {}", used.as_micros() * 1_000 / time.as_micros());
+        println!("\nused idle_permille {}", used.as_micros() * 1_000 / time.as_micros());
         files.close().await.unwrap();
         for error in idle.join_all().await {
             assert!(error.is_some(), "records from nowhere");

@@ -39,10 +39,11 @@ enum Kind {
 }
 
 /// An operation's name is static.
-const OPERATIONS: [&str; 17] = [
+const OPERATIONS: [&str; 18] = [
     "open",
     "create",
     "delete",
+    "trim",
     "list",
     "describe",
     "writer",

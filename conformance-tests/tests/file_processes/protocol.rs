@@ -30,6 +30,10 @@ pub(crate) enum Ask {
     Delete {
         channel: String,
     },
+    Trim {
+        channel: String,
+        before: Position,
+    },
     List {
         prefix: String,
     },

@@ -120,6 +120,10 @@ impl Transport for Remote {
         done(self.handle.ask(Ask::Delete { channel: channel.to_owned() }).await?)
     }
 
+    async fn trim(&self, channel: &str, before: Position) -> Result<()> {
+        done(self.handle.ask(Ask::Trim { channel: channel.to_owned(), before }).await?)
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         match self.handle.ask(Ask::List { prefix: prefix.to_owned() }).await? {
             Answer::Names(names) => Ok(names),

@@ -125,6 +125,7 @@ async fn on_handle(handle: &FileTransport, ask: Ask) -> Answer {
             done(handle.create_with(&channel, CreateOptions::from(properties)).await)
         }
         Ask::Delete { channel } => done(handle.delete(&channel).await),
+        Ask::Trim { channel, before } => done(handle.trim(&channel, before).await),
         Ask::List { prefix } => answer(handle.list(&prefix).await, Answer::Names),
         Ask::Describe { channel } => answer(handle.describe(&channel).await, |info| Answer::Info {
             incarnation: info.incarnation,
