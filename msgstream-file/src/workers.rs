@@ -158,7 +158,7 @@ mod tests {
             let (begins, begun) = mpsc::channel();
             let mut call = Box::pin(workers.run(move || {
                 begins.send(()).unwrap();
-                drop(lock(&ended).recv());
+                assert!(lock(&ended).recv().is_err());
             }));
             assert!(poll_once(call.as_mut()).is_pending());
             begun.recv().unwrap();

@@ -7,11 +7,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use msgstream_core::transport::{ChannelReader, Limit, TransportExt};
-use msgstream_file::FileTransport;
+use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportExt};
+use msgstream_file::{FileTransport, Sync};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 
-use crate::kit::{FOR_EVER, given_folder, number, open, process, reader, this_program, write};
+use crate::kit::{
+    FOR_EVER, config, given_folder, number, open, process, reader, this_program, write,
+};
 
 /// Another process, which writes as many records as it is told to, each with a commit of its own.
 struct Other {
@@ -24,7 +27,8 @@ struct Other {
 #[ignore = "it is run by another test, in a process of its own"]
 async fn writes() {
     let Some(folder) = given_folder() else { return };
-    let files = open(&folder).await;
+    // Without syncs, so that one commit comes while readers are busy with the one before.
+    let files = FileTransport::open(config(&folder).with_sync(Sync::Os)).await.unwrap();
     let mut next = 0;
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let count: u64 = line.parse().unwrap();
@@ -64,27 +68,35 @@ async fn read(reader: &mut dyn ChannelReader, from: u64, count: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_of_several_readers_is_woken_for_every_record() {
     const COUNT: u64 = 3;
+    const READERS: usize = 4;
     let folder = tempfile::tempdir().unwrap();
     let files = open(folder.path()).await;
     files.create("orders").await.unwrap();
-    let mut readers = Vec::new();
-    for _ in 0..4 {
-        readers.push(reader(&files, "orders").await);
+    let (tells, mut told) = mpsc::unbounded_channel();
+    for _ in 0..READERS {
+        let (mut reader, tells) = (reader(&files, "orders").await, tells.clone());
+        tokio::spawn(async move {
+            // Each waits again as soon as it has read.
+            for next in 0.. {
+                read(&mut *reader, next, 1).await;
+                if tells.send(next).is_err() {
+                    return;
+                }
+            }
+        });
     }
     let mut other = Other::start(folder.path());
-    for round in 0..200 {
+    for round in 0..300 {
         other.write(COUNT);
-        let mut reading = tokio::task::JoinSet::new();
-        for mut reader in readers.drain(..) {
-            reading.spawn(async move {
-                read(&mut *reader, round * COUNT, COUNT).await;
-                reader
-            });
+        let last = (round + 1) * COUNT - 1;
+        let mut behind = READERS;
+        // If one is never woken, this hangs.
+        while behind > 0 {
+            behind -= usize::from(told.recv().await.unwrap() == last);
         }
-        // One that is never woken hangs here.
-        readers.extend(reading.join_all().await);
     }
     other.end();
+    files.close().await.unwrap();
 }
 
 fn runtime() -> Runtime {
