@@ -11,6 +11,7 @@ use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportExt};
 use msgstream_file::{FileTransport, Sync};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::kit::{
     FOR_EVER, config, given_folder, number, open, process, reader, this_program, write,
@@ -56,13 +57,10 @@ impl Other {
     }
 }
 
-/// Reads so many records, one at a time.
-async fn read(reader: &mut dyn ChannelReader, from: u64, count: u64) {
-    for expected in from..from + count {
-        let limit = Limit::default().with_records(1).with_wait(FOR_EVER);
-        let batch = reader.read(limit).await.unwrap();
-        assert_eq!(batch.records.iter().map(number).collect::<Vec<_>>(), [expected]);
-    }
+/// Waits for the first record.
+async fn read_first(reader: &mut dyn ChannelReader) {
+    let batch = reader.read(Limit::default().with_wait(FOR_EVER)).await.unwrap();
+    assert_eq!(batch.records.iter().map(number).collect::<Vec<_>>(), [0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,30 +71,32 @@ async fn each_of_several_readers_is_woken_for_every_record() {
     let files = open(folder.path()).await;
     files.create("orders").await.unwrap();
     let (tells, mut told) = mpsc::unbounded_channel();
-    for _ in 0..READERS {
+    let mut reading = JoinSet::new();
+    for place in 0..READERS {
         let (mut reader, tells) = (reader(&files, "orders").await, tells.clone());
-        tokio::spawn(async move {
-            // Each waits again as soon as it has read.
-            for next in 0.. {
-                read(&mut *reader, next, 1).await;
-                if tells.send(next).is_err() {
-                    return;
-                }
+        reading.spawn(async move {
+            // It waits again as soon as it has read.
+            let limit = Limit::default().with_records(1).with_wait(FOR_EVER);
+            while let Ok(batch) = reader.read(limit).await {
+                let read = batch.records.iter().map(number);
+                read.for_each(|number| tells.send((place, number)).unwrap());
             }
         });
     }
     let mut other = Other::start(folder.path());
-    for round in 0..300 {
+    let mut next = [0; READERS];
+    for round in 1..=300 {
         other.write(COUNT);
-        let last = (round + 1) * COUNT - 1;
-        let mut behind = READERS;
         // If one is never woken, this hangs.
-        while behind > 0 {
-            behind -= usize::from(told.recv().await.unwrap() == last);
+        while next.iter().any(|next| *next < round * COUNT) {
+            let (place, number) = told.recv().await.unwrap();
+            assert_eq!(number, next[place]);
+            next[place] += 1;
         }
     }
     other.end();
     files.close().await.unwrap();
+    reading.join_all().await;
 }
 
 fn runtime() -> Runtime {
@@ -118,8 +118,8 @@ fn a_runtime_that_ends_takes_no_reader_of_another_with_it() {
     });
     let mut other = Other::start(folder.path());
     let mut reads = second.block_on(reader(&files, "orders"));
-    let waiting = first.spawn(async move { read(&mut *waits, 0, 1).await });
-    let reading = second.spawn(async move { read(&mut *reads, 0, 1).await });
+    let waiting = first.spawn(async move { read_first(&mut *waits).await });
+    let reading = second.spawn(async move { read_first(&mut *reads).await });
     first.shutdown_background();
     other.write(1);
     second.block_on(reading).unwrap();
