@@ -4,6 +4,7 @@
 mod kit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
@@ -114,18 +115,23 @@ impl Seen {
 
     /// Reads on; what was removed is passed over.
     async fn read(&mut self, reader: &mut dyn ChannelReader, wait: Duration) -> bool {
-        match reader.read(Limit::default().with_records(50).with_wait(wait)).await {
+        let limit = Limit::default().with_records(50).with_wait(wait);
+        let mut failed = match reader.read(limit).await {
             Ok(batch) => {
                 self.add(&batch);
-                batch.caught_up
+                return batch.caught_up;
             }
-            Err(error) => {
-                let &Kind::PositionTrimmed { position, first } = error.kind() else {
-                    panic!("{error}: {:?}", std::error::Error::source(&error));
-                };
-                self.missed.push(position.offset()..first.offset());
-                reader.seek(Start::At(first)).await.unwrap();
-                false
+            Err(error) => error,
+        };
+        loop {
+            let &Kind::PositionTrimmed { position, first } = failed.kind() else {
+                panic!("{failed}: {:?}", failed.source());
+            };
+            self.missed.push(position.offset()..first.offset());
+            match reader.seek(Start::At(first)).await {
+                Ok(()) => return false,
+                // Removed again by now.
+                Err(error) => failed = error,
             }
         }
     }
@@ -138,6 +144,13 @@ impl Seen {
 struct Writer {
     child: Child,
     first: u64,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 fn start(folder: &Path, first: u64) -> Writer {
@@ -162,13 +175,12 @@ async fn what_was_acknowledged_before_a_kill_is_read_in_order_and_once() {
         let writers: Vec<_> =
             (0..WRITERS).map(|n| start(folder.path(), (1 + round * WRITERS + n) * EACH)).collect();
         let mut killing = Vec::new();
-        for Writer { mut child, first } in writers {
-            firsts.push(first);
-            let time = Duration::from_micros(random.hash_one(first) % 100_000);
+        for writer in writers {
+            firsts.push(writer.first);
+            let time = Duration::from_micros(random.hash_one(writer.first) % 100_000);
             killing.push(thread::spawn(move || {
                 thread::sleep(time);
-                child.kill().unwrap();
-                child.wait().unwrap();
+                drop(writer);
             }));
         }
         while !killing.iter().all(thread::JoinHandle::is_finished) {
