@@ -10,6 +10,7 @@ use msgstream_core::transport::{
     ChannelReader, Limit, ReadBatch, Result, Start, TransportErrorKind as Kind,
 };
 use tokio::sync::Notify;
+use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::{A_LONG_TIME, Attached};
@@ -23,13 +24,15 @@ use crate::watch::signal;
 pub(crate) struct FileReader {
     at: Attached,
     place: Place,
+    /// The published end when it last looked.
+    published: Option<Published>,
     signal: Arc<Notify>,
     /// When it last read something.
     changed: Instant,
 }
 
 enum Look {
-    Batch(ReadBatch, Place),
+    Batch(ReadBatch, Place, Published),
     /// The reader is at the published end, which is of this generation.
     AtEnd(u64),
 }
@@ -38,7 +41,23 @@ impl FileReader {
     pub(crate) async fn open(at: Attached, start: Start) -> Result<Self, Failure> {
         let next = resolve(&at, start).await?;
         let signal = signal::of(at.log.incarnation());
-        Ok(Self { at, place: Place::new(next), signal, changed: Instant::now() })
+        Ok(Self { at, place: Place::new(next), published: None, signal, changed: Instant::now() })
+    }
+
+    /// Returns what is there before the end that was seen last, if it is in memory: then no thread
+    /// has to wait for the disk. The last record there is left to [`look`](Self::look), which tells
+    /// whether that is still the end.
+    fn read_cached(&mut self, limit: Limit) -> Option<ReadBatch> {
+        let published = self.published.as_ref()?;
+        let left = published.end.saturating_sub(self.place.next).saturating_sub(1);
+        let records = usize::try_from(left).unwrap_or(usize::MAX).min(limit.records.max(1));
+        if records == 0 {
+            return None;
+        }
+        let limit = limit.with_records(records);
+        let records = self.at.log.read_cached(published, &mut self.place, limit);
+        let batch = ReadBatch::new(records, Position::new(self.place.next), false);
+        Some(batch).filter(|batch| !batch.records.is_empty())
     }
 
     /// Returns what is there now.
@@ -52,7 +71,7 @@ impl FileReader {
             let (records, place) = log.read(published, place, limit)?;
             let caught_up = place.next == published.end;
             let batch = ReadBatch::new(records, Position::new(place.next), caught_up);
-            Ok(Look::Batch(batch, place))
+            Ok(Look::Batch(batch, place, *published))
         };
         let (log, place) = (self.at.log.clone(), self.place.clone());
         let seen = handle.blocking(move || match log.published()? {
@@ -73,13 +92,20 @@ impl FileReader {
     async fn read_or_wait(&mut self, limit: Limit) -> Result<ReadBatch, Failure> {
         let deadline = Instant::now() + limit.wait.min(A_LONG_TIME);
         let signal = Arc::clone(&self.signal);
+        self.at.handle.check_open()?;
+        // Lets others run: a loop of reads that find something would keep its thread for itself.
+        coop::consume_budget().await;
+        if let Some(batch) = self.read_cached(limit) {
+            return Ok(batch);
+        }
         loop {
             // It hears of everything from here on, so nothing slips in between look and wait.
             let mut changed = pin!(signal.notified());
             changed.as_mut().enable();
             let generation = match self.look(limit).await? {
-                Look::Batch(batch, place) => {
-                    (self.place, self.changed) = (place, Instant::now());
+                Look::Batch(batch, place, published) => {
+                    (self.place, self.published) = (place, Some(published));
+                    self.changed = Instant::now();
                     // A frame that a repair gave up holds no record.
                     if batch.records.is_empty() && Instant::now() < deadline {
                         continue;
@@ -111,7 +137,7 @@ impl ChannelReader for FileReader {
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
         self.read_or_wait(limit).await.map_err(|failure| {
             // What was read ahead may be damaged, and repaired on the disk by the next call.
-            self.place = Place::new(self.place.next);
+            (self.place, self.published) = (Place::new(self.place.next), None);
             self.at.error("read", failure)
         })
     }
@@ -119,7 +145,7 @@ impl ChannelReader for FileReader {
     async fn seek(&mut self, start: Start) -> Result<()> {
         let next = resolve(&self.at, start).await;
         let next = next.map_err(|failure| self.at.error("seek", failure))?;
-        self.place = Place::new(next);
+        (self.place, self.published) = (Place::new(next), None);
         Ok(())
     }
 

@@ -68,6 +68,12 @@ pub(crate) trait DiskFile: fmt::Debug + Send + Sync {
     /// the end of the file, and perhaps fewer than there are elsewhere.
     fn read_at(&self, buffer: &mut Vec<u8>, count: usize, at: u64) -> io::Result<usize>;
 
+    /// Returns whether the system seems to have so many bytes from a place on in memory, so that
+    /// reading them doesn't wait for the disk; false if it can't tell.
+    fn is_cached(&self, _count: usize, _at: u64) -> bool {
+        false
+    }
+
     /// Writes some of the bytes, and returns how many.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize>;
 

@@ -1,13 +1,14 @@
 //! The machine's own disk.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::statfs;
+use rustix::io::ReadWriteFlags;
 
 use super::{Access, Boot, Disk, DiskFile, Identity};
 
@@ -119,6 +120,15 @@ impl DiskFile for RealFile {
         let read = rustix::io::pread(&self.0, spare_capacity(buffer), at)?;
         buffer.truncate(before + count);
         Ok(read.min(count))
+    }
+
+    fn is_cached(&self, count: usize, at: u64) -> bool {
+        // The first byte and the last: what is between them was mostly read or written with them.
+        let is_there = |at| {
+            let (mut byte, flags) = ([0], ReadWriteFlags::NOWAIT);
+            rustix::io::preadv2(&self.0, &mut [IoSliceMut::new(&mut byte)], at, flags) == Ok(1)
+        };
+        is_there(at) && is_there(at + count.saturating_sub(1) as u64)
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {

@@ -17,6 +17,9 @@ use crate::format::published::Published;
 use crate::format::record::Decoder;
 use crate::format::segment;
 
+/// How much is read without waiting at a time, in bytes: so long is a thread of the runtime kept.
+const AT_ONCE: usize = 1 << 20;
+
 impl Log {
     /// Returns the records from a place on, within a limit, and the place behind them. There are
     /// none only at the published end.
@@ -30,11 +33,29 @@ impl Log {
             return Err(failure);
         }
         let (mut place, mut records) = (from.clone(), Records::new(limit));
-        match self.read_into(&mut records, published, &mut place) {
+        place.window.set_cached(false);
+        match self.read_into(&mut records, published, &mut place, false) {
             // What was read so far comes first: the reader meets the failure again.
             Err(failure) if records.taken.is_empty() => Err(failure),
             _ => Ok((records.taken, place)),
         }
+    }
+
+    /// Reads as [`read`](Self::read) does, without waiting for the disk, and moves the place. Returns
+    /// nothing if the disk must be waited for, or anything is wrong: `read` tells.
+    pub(crate) fn read_cached(
+        &self,
+        published: &Published,
+        place: &mut Place,
+        limit: Limit,
+    ) -> Vec<Record> {
+        let mut records = Records::new(limit.with_bytes(limit.bytes.min(AT_ONCE)));
+        if outside(place.next, published).is_none() {
+            place.window.set_cached(true);
+            // Whoever meets a failure here meets it again.
+            let _ = self.read_into(&mut records, published, place, true);
+        }
+        records.taken
     }
 
     fn read_into(
@@ -42,12 +63,21 @@ impl Log {
         records: &mut Records,
         published: &Published,
         place: &mut Place,
+        cached: bool,
     ) -> Result<()> {
+        let not_cached = || {
+            let reason = "it isn't in memory".to_owned();
+            Failure::from(Kind::Unavailable { reason })
+        };
         while place.next < published.end && !records.full {
             let mut spot = match place.spot {
                 Some(spot) => spot,
+                None if cached => return Err(not_cached()),
                 None => self.find(place.next, published)?,
             };
+            if cached && !self.is_open(spot.segment) {
+                return Err(not_cached());
+            }
             let file = match self.readable(spot.segment, place.next) {
                 // It was read to its end before it was removed, and the next one is there.
                 Err(Failure { kind: Kind::Damaged { .. }, .. }) if place.spot.is_some() => {
@@ -61,7 +91,9 @@ impl Log {
                 true => published.byte,
                 false => {
                     let end = match spot.end {
+                        Some(end) if cached && spot.offset >= end => return Err(not_cached()),
                         Some(end) => end,
+                        None if cached => return Err(not_cached()),
                         None => *spot.end.insert(self.following(spot.segment, place.next)?.1),
                     };
                     if spot.offset >= end {
@@ -82,6 +114,10 @@ impl Log {
                 place.next = place.next.max(frame.end());
             }
             if frame.end() > place.next {
+                if !records.has_room(&frame) {
+                    place.spot = Some(spot);
+                    break;
+                }
                 let body = self.body(place, &*file, spot, &frame, end)?;
                 let (inside, next) = records
                     .take(&body, spot.inside.unwrap_or((0, frame.first)), place.next, &frame)
@@ -126,13 +162,9 @@ impl Log {
         end: u64,
     ) -> Result<Bytes> {
         let path = self.segment_path(spot.segment);
-        let body = place.window.body(file, spot.byte, frame, end).map_err(failed("read", &path))?;
-        // A frame that is handed out in parts is checked each time: its bytes may have been read
-        // again.
-        match frame.matches(&body) {
-            true => Ok(body),
-            false => Err(damaged(&path, spot.byte, "the records of a frame are damaged")),
-        }
+        let body = place.window.checked_body(file, spot.byte, frame, end);
+        let body = body.map_err(failed("read", &path))?;
+        body.ok_or_else(|| damaged(&path, spot.byte, "the records of a frame are damaged"))
     }
 
     /// Returns a segment's file for a reader, whom retention may have passed.
@@ -219,6 +251,13 @@ struct Records {
 impl Records {
     fn new(limit: Limit) -> Self {
         Self { limit, taken: Vec::new(), bytes: 0, full: false, decoder: Decoder::default() }
+    }
+
+    /// Returns whether a record of a frame fits, as far as the frame's size tells: what doesn't isn't
+    /// read.
+    fn has_room(&self, frame: &Frame) -> bool {
+        let average = frame.length as usize / frame.count.max(1) as usize;
+        self.taken.is_empty() || self.bytes.saturating_add(average) <= self.limit.bytes
     }
 
     /// Takes records of a frame, from an offset on. Returns the place and the offset of the first

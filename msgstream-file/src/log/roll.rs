@@ -75,6 +75,12 @@ impl Log {
         Ok(file)
     }
 
+    /// Returns whether a segment's file is open to read.
+    pub(super) fn is_open(&self, first: u64) -> bool {
+        let key = Key { incarnation: self.incarnation, segment: first, writes: false };
+        self.files.get(key).is_some()
+    }
+
     /// Closes a segment's files: what comes next doesn't go on with these descriptors.
     pub(super) fn forget(&self, first: u64) {
         for writes in [false, true] {

@@ -17,6 +17,10 @@ pub(super) struct Window {
     bytes: Bytes,
     /// Where they are in the file.
     at: u64,
+    /// Only what the system has in memory is read.
+    cached: bool,
+    /// The frame at this place was compared with its checksum.
+    checked: Option<u64>,
 }
 
 impl Window {
@@ -35,10 +39,19 @@ impl Window {
         }
         let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
         let ahead = if count > READ / 2 { count + HEADER } else { READ };
+        let size = ahead.min(left);
+        if self.cached && !file.is_cached(size, at) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut bytes = Vec::new();
-        read_up_to(file, &mut bytes, ahead.min(left), at)?;
-        (self.bytes, self.at) = (bytes.into(), at);
+        read_up_to(file, &mut bytes, size, at)?;
+        (self.bytes, self.at, self.checked) = (bytes.into(), at, None);
         Ok(self.bytes.slice(..count.min(self.bytes.len())))
+    }
+
+    /// Sets whether only what the system has in memory is read.
+    pub(super) const fn set_cached(&mut self, cached: bool) {
+        self.cached = cached;
     }
 
     fn part(&self, at: u64, count: usize) -> Option<Bytes> {
@@ -66,6 +79,23 @@ impl Window {
         end: u64,
     ) -> io::Result<Bytes> {
         self.get(file, at + HEADER as u64, frame.length as usize, end)
+    }
+
+    /// Returns the records of a frame that is at a byte, or nothing if they are damaged.
+    pub(super) fn checked_body(
+        &mut self,
+        file: &dyn DiskFile,
+        at: u64,
+        frame: &Frame,
+        end: u64,
+    ) -> io::Result<Option<Bytes>> {
+        let body = self.body(file, at, frame, end)?;
+        // A frame that is handed out in parts is checked once, unless its bytes are read again.
+        if self.checked != Some(at) && !frame.matches(&body) {
+            return Ok(None);
+        }
+        self.checked = Some(at);
+        Ok(Some(body))
     }
 
     /// Returns the frame at a byte if it is whole; `None` if it isn't.

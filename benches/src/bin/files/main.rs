@@ -27,6 +27,9 @@ struct Args {
     /// A short run that checks everything and says little about speed. Writes no file.
     #[arg(long)]
     quick: bool,
+    /// Only cases whose name holds this, such as `read` or `64 records`. Writes no file.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
     /// How many pairs of runs are measured; the median counts.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
@@ -59,7 +62,6 @@ struct Effort {
 /// Both sides of a case.
 #[derive(Debug)]
 struct Measured {
-    what: String,
     /// MiB per second.
     ours: Median,
     bare: Median,
@@ -69,10 +71,9 @@ struct Measured {
 
 impl Measured {
     /// Of rates in pairs, ours first.
-    fn new(what: String, target: Option<f64>, pairs: &[(f64, f64)]) -> Self {
+    fn new(target: Option<f64>, pairs: &[(f64, f64)]) -> Self {
         let of = |value: fn(&(f64, f64)) -> f64| Median::of(pairs.iter().map(value).collect());
         Self {
-            what,
             ours: of(|(ours, _)| *ours),
             bare: of(|(_, bare)| *bare),
             ratio: of(|(ours, bare)| ours / bare),
@@ -80,14 +81,14 @@ impl Measured {
         }
     }
 
-    fn row(&self) -> String {
+    fn row(&self, name: &str) -> String {
         let target = self.target.map_or_else(String::new, |target| {
             let reached = if self.ratio.median >= target { "yes" } else { "no" };
             format!("at least {target}: {reached}")
         });
-        let Self { what, ours, bare, ratio, .. } = self;
+        let Self { ours, bare, ratio, .. } = self;
         format!(
-            "| {what} | {:.0} | {:.0} | {:.2} ({:.2} to {:.2}) | {target} |\n",
+            "| {name} | {:.0} | {:.0} | {:.2} ({:.2} to {:.2}) | {target} |\n",
             ours.median, bare.median, ratio.median, ratio.least, ratio.greatest
         )
     }
@@ -125,14 +126,25 @@ fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.folder)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let mut table = "\n| | msgstream, MiB/s | bare, MiB/s | ratio (least to greatest) | target |\n| --- | ---: | ---: | ---: | --- |\n".to_owned();
+    let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
     for (count, payload) in [(500, 128), (64, 1024), (16, 64 << 10)] {
-        table += &runtime.block_on(write::measure(&args.folder, effort, count, payload))?.row();
+        let name = format!("write batches of {count} records of {payload} B");
+        if wanted(&name) {
+            let measured = write::measure(&args.folder, effort, count, payload);
+            table += &runtime.block_on(measured)?.row(&name);
+        }
     }
     for (payload, target) in [(64 << 10, Some(0.9)), (128, None)] {
-        table += &runtime.block_on(read::measure(&args.folder, effort, payload, target))?.row();
+        let name = format!("read records of {payload} B");
+        if wanted(&name) {
+            let measured = read::measure(&args.folder, effort, payload, target);
+            table += &runtime.block_on(measured)?.row(&name);
+        }
     }
-    table += &runtime.block_on(tail::measure(&args.folder, effort))?;
-    if args.quick {
+    if wanted("tail") {
+        table += &runtime.block_on(tail::measure(&args.folder, effort))?;
+    }
+    if args.quick || args.only.is_some() {
         println!("{table}");
         return Ok(());
     }

@@ -53,8 +53,7 @@ pub(crate) async fn measure(
             |time: std::time::Duration| bytes as f64 / f64::from(1 << 20) / time.as_secs_f64();
         pairs.push((rate(ours), rate(bare)));
     }
-    let what = format!("write batches of {count} records of {payload} B");
-    Ok(Measured::new(what, Some(0.9), &pairs))
+    Ok(Measured::new(Some(0.9), &pairs))
 }
 
 /// Returns how many bytes of frames are in a channel's segments.
