@@ -1,75 +1,33 @@
 //! The suite on a folder of files.
 
+mod files;
 mod minimum;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use msgstream_conformance::{BadKind, BrokerError, Harness, PlainClient, PlainRecord, run};
-use msgstream_core::record::{Position, unreadable};
+use msgstream_conformance::{Harness, PlainClient, run};
 use msgstream_core::transport::{Capabilities, Result, Transport};
-use msgstream_file::{FileConfig, FileTransport};
-use tempfile::TempDir;
 
-/// Small, so that the scenarios about it are quick.
-const MAX_PAYLOAD: usize = 1 << 20;
-/// Small, so that every scenario has several segments.
-const SEGMENT: u64 = 64 << 10;
-
-struct Files(TempDir);
+use self::files::Files;
 
 #[async_trait]
 impl Harness for Files {
     async fn open(&self) -> Result<Arc<dyn Transport>> {
-        let config = FileConfig::new(self.0.path())
-            .with_max_payload(MAX_PAYLOAD)
-            .with_segment_bytes(SEGMENT);
-        Ok(Arc::new(FileTransport::open(config).await?))
+        self.open().await
     }
 
     fn minimum(&self) -> Capabilities {
-        minimum::file().with_max_payload(MAX_PAYLOAD)
+        files::minimum()
     }
 
     fn invalid_names(&self) -> Vec<String> {
-        ["", "a\nb", "a\0b", &"x".repeat(256), &"/".repeat(86)].map(str::to_owned).into()
+        files::invalid_names()
     }
 
     fn plain_client(&self) -> Option<&dyn PlainClient> {
         Some(self)
-    }
-}
-
-const MARKED: BadKind = BadKind::new("another transport's mark");
-const MARKED_ALONE: BadKind = BadKind { name: "the mark alone", shows_payload: false };
-
-/// There is no other client of these files, but what another transport couldn't read can be passed
-/// on.
-#[async_trait]
-impl PlainClient for Files {
-    fn bad_kinds(&self) -> &[BadKind] {
-        &[MARKED, MARKED_ALONE]
-    }
-
-    async fn write(&self, channel: &str, records: &[PlainRecord]) -> Result<(), BrokerError> {
-        let record = |record: &PlainRecord| match record {
-            PlainRecord::Good(record) => record.clone(),
-            PlainRecord::Bad { kind, payload } => {
-                let payload = if kind.shows_payload { payload.clone() } else { Bytes::new() };
-                unreadable(Position::default(), "it is bad", [], payload)
-            }
-        };
-        let mut writer = self.open().await?.writer(channel).await?;
-        for batch in records.chunks(1_000) {
-            writer.ready().await?;
-            let outcome = writer.submit(batch.iter().map(record).collect()).await;
-            if let Some(rest) = outcome.rest {
-                return Err(rest.error.into());
-            }
-        }
-        Ok(writer.close().await?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a handle shares with its writers, readers and subscriptions.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -20,9 +21,7 @@ use crate::log::{About, Files, Held, Lock, Log, remove_remains};
 use crate::name::file_name;
 use crate::queue::Queue;
 use crate::watch::Watch;
-
-/// How many calls are at the disk at a time: so many threads, however many channels there are.
-const AT_A_TIME: usize = 8;
+use crate::workers::Workers;
 
 /// How many commits wait for other processes at a time: each holds an open file.
 const COMMITS: usize = 16;
@@ -30,6 +29,9 @@ const COMMITS: usize = 16;
 /// How long a process waits before it looks again whether a lock is free.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Longer than anybody waits, and short enough for the clock.
+pub(crate) const A_LONG_TIME: Duration = Duration::from_secs(365 * 86_400);
 
 /// Locks, also after a panic elsewhere: no update here leaves a half-done state behind.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,7 +45,7 @@ pub(crate) struct Handle {
     pub(crate) files: Arc<Files>,
     pub(crate) commits: Semaphore,
     pub(crate) watch: Watch,
-    at_the_disk: Semaphore,
+    workers: Arc<Workers>,
     /// What is submitted to each channel, by all of the handle's writers.
     queues: Mutex<HashMap<Incarnation, Weak<Queue>>>,
     closed: watch::Sender<bool>,
@@ -75,7 +77,7 @@ impl Handle {
             files: Files::new(cached),
             commits: Semaphore::new(COMMITS),
             watch: Watch::default(),
-            at_the_disk: Semaphore::new(AT_A_TIME),
+            workers: Arc::default(),
             queues: Mutex::default(),
             closed: watch::Sender::new(false),
             busy: watch::Sender::new(0),
@@ -104,19 +106,14 @@ impl Handle {
         Ok(())
     }
 
-    /// Runs work that waits for the disk on a thread for blocking work. It goes on if the future is
-    /// dropped.
+    /// Runs work that waits for the disk on a thread for it. It goes on if the future is dropped.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let Ok(_permit) = self.at_the_disk.acquire().await else {
-            return Err(Kind::Closed.into());
-        };
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|ended| {
-            let reason = "a thread for blocking work ended".to_owned();
-            Err(Failure::new(Kind::Unavailable { reason }, ended))
+        self.workers.run(work).await.unwrap_or_else(|| {
+            let reason = "the runtime ended".to_owned();
+            Err(Kind::Unavailable { reason }.into())
         })
     }
 
@@ -126,7 +123,7 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&Held) -> Result<T> + Send + 'static,
     {
-        let deadline = Instant::now() + self.config.timeout;
+        let deadline = Instant::now() + self.config.timeout.min(A_LONG_TIME);
         let (mut act, mut turn, mut pause) = (act, None, SHORTEST_PAUSE);
         loop {
             let log = log.clone();
@@ -169,9 +166,25 @@ impl Handle {
     /// Returns the folder of a channel.
     pub(crate) fn folder_of(&self, channel: &str) -> Result<PathBuf> {
         self.check_open()?;
-        let name =
-            file_name(&self.whole_name(channel)).map_err(|reason| Kind::InvalidName { reason })?;
+        let name = match channel {
+            // Though the prefix alone would be a name.
+            "" => file_name(""),
+            channel => file_name(&self.whole_name(channel)),
+        };
+        let name = name.map_err(|reason| Kind::InvalidName { reason })?;
         Ok(self.config.folder().join(name))
+    }
+
+    /// Returns the failure of a call that needs the folder of all channels. That one missing is no
+    /// missing channel.
+    pub(crate) fn vanished(&self, failure: Failure) -> Failure {
+        let folder = self.config.folder();
+        if failure.kind != Kind::NotFound || self.disk.identity(folder).is_ok() {
+            return failure;
+        }
+        let folder = folder.display();
+        let reason = format!("the folder {folder} is gone: open the transport again to make it");
+        failure.with_kind(Kind::Unavailable { reason })
     }
 
     /// Returns a channel's name with the prefix.
@@ -242,16 +255,16 @@ fn make(disk: &dyn Disk, folder: &Path) -> Result<()> {
     let Some(parent) = folder.parent() else { return Ok(()) };
     match disk.create_folder(folder) {
         Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             make(disk, parent)?;
             disk.create_folder(folder).map_err(failed("create", folder))?;
         }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return disk.list(folder).map(drop).map_err(failed("list", folder));
+        }
         Err(error) => {
-            // It is there, or it can't be made.
-            return match disk.list(folder) {
-                Ok(_) => Ok(()),
-                Err(_) => Err(failed("create", folder)(error)),
-            };
+            // It may be there all the same: some systems look at the rights first.
+            return disk.list(folder).map(drop).map_err(|_| failed("create", folder)(error));
         }
     }
     disk.sync_folder(parent).map_err(failed("sync", parent))
@@ -273,5 +286,76 @@ impl Attached {
         failure: impl Into<Failure>,
     ) -> TransportError {
         failure.into().during(operation).on(&*self.channel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io;
+
+    use super::*;
+    use crate::disk::{Access, Boot, DiskFile, Identity};
+
+    /// A mounted folder of another machine.
+    #[derive(Debug)]
+    struct Network;
+
+    impl Disk for Network {
+        fn create_folder(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::AlreadyExists.into())
+        }
+
+        fn list(&self, _: &Path) -> io::Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+
+        fn unreliable(&self, _: &Path) -> io::Result<Option<&'static str>> {
+            Ok(Some("NFS"))
+        }
+
+        fn open(&self, _: &Path, _: Access) -> io::Result<Box<dyn DiskFile>> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn remove_file(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn remove_folder(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn sync_folder(&self, _: &Path) -> io::Result<()> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn identity(&self, _: &Path) -> io::Result<Identity> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn length(&self, _: &Path) -> io::Result<u64> {
+            Err(ErrorKind::Unsupported.into())
+        }
+
+        fn boot(&self) -> Boot {
+            Boot(1)
+        }
+
+        fn now(&self) -> u64 {
+            1
+        }
+    }
+
+    #[tokio::test]
+    async fn a_network_file_system_is_refused_by_name() {
+        let opened = Handle::open(FileConfig::new("/mnt/log"), Arc::new(Network)).await;
+        let Kind::Config { reason } = opened.unwrap_err().kind else { unreachable!() };
+        assert!(reason.contains("/mnt/log") && reason.contains("NFS"), "{reason}");
     }
 }

@@ -55,6 +55,9 @@ fn kind(action: &'static str, path: &Path, error: &io::Error) -> Kind {
         ErrorKind::PermissionDenied => {
             Kind::Denied { reason: format!("{}: check its owner and permissions", file()) }
         }
+        ErrorKind::NotADirectory => {
+            Kind::Config { reason: format!("{}: a part of the path is a file", file()) }
+        }
         ErrorKind::UnexpectedEof => {
             Kind::Damaged { reason: format!("{} is shorter than it was", path.display()) }
         }
@@ -105,8 +108,14 @@ mod tests {
     #[test]
     fn what_the_system_says_becomes_a_kind_and_stays_the_cause() {
         let of = |error: io::Error| failed("write", Path::new("/log/x"))(error).during("submit");
-        let numbers =
-            [(28, "Full"), (122, "Full"), (30, "Denied"), (13, "Denied"), (24, "Unavailable")];
+        let numbers = [
+            (28, "Full"),
+            (122, "Full"),
+            (30, "Denied"),
+            (13, "Denied"),
+            (24, "Unavailable"),
+            (20, "Config"),
+        ];
         for (number, wanted) in numbers {
             let error = of(io::Error::from_raw_os_error(number));
             assert!(format!("{:?}", error.kind()).starts_with(wanted), "{number}: {error:?}");

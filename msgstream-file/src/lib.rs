@@ -19,6 +19,7 @@ pub mod simulation;
 mod subscription;
 mod transport;
 mod watch;
+mod workers;
 mod writer;
 
 pub use self::config::{FileConfig, Sync};

@@ -24,9 +24,64 @@ const COMMIT: usize = 8 << 20;
 /// A batch that waits for its commit.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    pub(crate) batch: Batch,
-    pub(crate) receipt: ReceiptSender,
-    pub(crate) writer: Arc<State>,
+    batch: Batch,
+    ticket: Ticket,
+}
+
+impl Pending {
+    pub(crate) fn new(batch: Batch, receipt: ReceiptSender, writer: Arc<State>) -> Self {
+        let (records, bytes) = (batch.count(), batch.size());
+        writer.flight.send_modify(|flight| {
+            flight.batches += 1;
+            flight.bytes += bytes;
+        });
+        let ticket = Ticket { records, bytes, receipt: Some(receipt), writer, has_begun: false };
+        Self { batch, ticket }
+    }
+}
+
+/// What is owed for a batch in flight: an outcome to whoever has the receipt, and room to its writer.
+///
+/// It is dropped with both still owed only if the runtime ends, or a commit panics.
+#[derive(Debug)]
+struct Ticket {
+    records: u64,
+    bytes: usize,
+    receipt: Option<ReceiptSender>,
+    writer: Arc<State>,
+    /// Whether its commit may be under way.
+    has_begun: bool,
+}
+
+impl Ticket {
+    fn settle(mut self, outcome: Result<Vec<Position>, (Fate, Failure)>) {
+        self.pay(outcome);
+    }
+
+    fn pay(&mut self, outcome: Result<Vec<Position>, (Fate, Failure)>) {
+        let Some(receipt) = self.receipt.take() else { return };
+        let outcome = match outcome {
+            Ok(positions) => Outcome::stored(positions),
+            Err((fate, failure)) => {
+                self.writer.fail();
+                let error: TransportError = failure.during("submit").on(&*self.writer.channel);
+                Outcome::partial(Vec::new(), fate, error)
+            }
+        };
+        receipt.send(outcome);
+        self.writer.flight.send_modify(|flight| {
+            flight.batches -= 1;
+            flight.bytes -= self.bytes;
+        });
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let reason = "the runtime in which it was written ended".to_owned();
+        let fate = if self.has_begun { Fate::Unknown } else { Fate::NotStored };
+        self.pay(Err((fate, Kind::Unavailable { reason }.into())));
+    }
 }
 
 /// What a writer and the task know of each other.
@@ -93,22 +148,16 @@ impl Queue {
         handle: &Arc<Handle>,
         runtime: &tokio::runtime::Handle,
         pending: Pending,
+        busy: Busy,
     ) {
-        let mut inner = lock(&self.inner);
-        inner.waiting.push_back(pending);
-        if !std::mem::replace(&mut inner.runs, true) {
-            let (queue, busy) = (Arc::clone(self), handle.busy());
-            runtime.spawn(queue.run(Arc::clone(handle), busy));
-        }
-    }
-
-    /// Commits until nothing waits any more.
-    async fn run(self: Arc<Self>, handle: Arc<Handle>, _busy: Busy) {
-        while let Some((group, writing)) = self.take() {
-            let group = self.commit(&handle, group, writing).await;
-            if let Sync::Every(interval) = handle.config.sync {
-                self.sync_in(&handle, interval, group);
-            }
+        let starts = {
+            let mut inner = lock(&self.inner);
+            inner.waiting.push_back(pending);
+            !std::mem::replace(&mut inner.runs, true)
+        };
+        if starts {
+            let running = Running { queue: Arc::clone(self), is_done: false, _busy: busy };
+            runtime.spawn(running.run(Arc::clone(handle)));
         }
     }
 
@@ -137,15 +186,15 @@ impl Queue {
         group: Vec<Pending>,
         mut writing: Writing,
     ) -> Vec<Arc<State>> {
-        let (mut batches, mut receipts) = (Vec::new(), Vec::new());
-        for Pending { batch, receipt, writer } in group {
+        let (mut batches, mut tickets) = (Vec::new(), Vec::new());
+        for Pending { batch, mut ticket } in group {
             // What follows a failure isn't written: it would be out of order.
-            if writer.flight.borrow().failed {
-                let poisoned = (Fate::NotStored, Kind::Poisoned.into());
-                settle(&writer, &Size::from(&batch), receipt, |_| Err(poisoned));
+            if ticket.writer.flight.borrow().failed {
+                ticket.settle(Err((Fate::NotStored, Kind::Poisoned.into())));
                 continue;
             }
-            receipts.push((Size::from(&batch), receipt, writer));
+            ticket.has_begun = true;
+            tickets.push(ticket);
             batches.push(batch);
         }
         if batches.is_empty() {
@@ -168,23 +217,19 @@ impl Queue {
             Err(failure) => Err((Fate::NotStored, failure)),
         };
         drop(permit);
-        if appended.is_ok()
-            && let Some(signal) = signal::find(self.log.incarnation())
-        {
-            signal.notify_waiters();
+        if appended.is_ok() {
+            signal::notify(self.log.incarnation());
         }
         let mut next = appended.as_ref().map_or(0, |range| range.start);
         let mut writers = Vec::new();
-        for (size, receipt, writer) in receipts {
-            settle(&writer, &size, receipt, |count| match &appended {
-                Ok(_) => {
-                    let positions = (next..next + count).map(Position::new).collect();
-                    next += count;
-                    Ok(positions)
-                }
+        for ticket in tickets {
+            writers.push(Arc::clone(&ticket.writer));
+            let first = next;
+            next += ticket.records;
+            ticket.settle(match &appended {
+                Ok(_) => Ok((first..next).map(Position::new).collect()),
                 Err((fate, failure)) => Err((*fate, failure.clone())),
             });
-            writers.push(writer);
         }
         writers
     }
@@ -200,13 +245,11 @@ impl Queue {
         let (queue, handle, busy) = (Arc::clone(self), Arc::clone(handle), handle.busy());
         tokio::spawn(async move {
             let _busy = busy;
+            let due = Due(Arc::clone(&queue));
             // It waits no longer if the handle is closed.
             let _ = timeout(interval, handle.closed()).await;
-            let writers = {
-                let mut inner = lock(&queue.inner);
-                inner.syncs = false;
-                std::mem::take(&mut inner.unsynced)
-            };
+            drop(due);
+            let writers = std::mem::take(&mut lock(&queue.inner).unsynced);
             let log = queue.log.clone();
             let synced = handle.locked(&queue.log, move |held| log.sync_published(held)).await;
             if let Err(error) = synced {
@@ -221,36 +264,47 @@ impl Queue {
     }
 }
 
-/// What a batch counts for.
-struct Size {
-    records: u64,
-    bytes: usize,
+/// The task that commits. If its runtime ends, what waits isn't stored, and the next batch starts
+/// another.
+struct Running {
+    queue: Arc<Queue>,
+    is_done: bool,
+    /// Dropped last, so that closing the handle waits until everything is settled.
+    _busy: Busy,
 }
 
-impl From<&Batch> for Size {
-    fn from(batch: &Batch) -> Self {
-        Self { records: batch.count(), bytes: batch.size() }
+impl Running {
+    /// Commits until nothing waits any more.
+    async fn run(mut self, handle: Arc<Handle>) {
+        while let Some((group, writing)) = self.queue.take() {
+            let wrote = self.queue.commit(&handle, group, writing).await;
+            if let Sync::Every(interval) = handle.config.sync {
+                self.queue.sync_in(&handle, interval, wrote);
+            }
+        }
+        self.is_done = true;
     }
 }
 
-/// Ends a batch: tells its writer, and whoever has the receipt.
-fn settle(
-    writer: &State,
-    size: &Size,
-    receipt: ReceiptSender,
-    outcome: impl FnOnce(u64) -> Result<Vec<Position>, (Fate, Failure)>,
-) {
-    let outcome = match outcome(size.records) {
-        Ok(positions) => Outcome::stored(positions),
-        Err((fate, failure)) => {
-            writer.fail();
-            let error: TransportError = failure.during("submit").on(&*writer.channel);
-            Outcome::partial(Vec::new(), fate, error)
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
         }
-    };
-    receipt.send(outcome);
-    writer.flight.send_modify(|flight| {
-        flight.batches -= 1;
-        flight.bytes -= size.bytes;
-    });
+        let left = {
+            let mut inner = lock(&self.queue.inner);
+            inner.runs = false;
+            std::mem::take(&mut inner.waiting)
+        };
+        drop(left);
+    }
+}
+
+/// A sync that is due. If its runtime ends before, the next commit sees to another.
+struct Due(Arc<Queue>);
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        lock(&self.0.inner).syncs = false;
+    }
 }

@@ -12,7 +12,7 @@ use msgstream_core::transport::{
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::Attached;
+use crate::client::{A_LONG_TIME, Attached};
 use crate::format::published::Published;
 use crate::log::{Place, outside};
 use crate::position::offset;
@@ -89,7 +89,8 @@ impl FileReader {
                 Look::AtEnd(generation) => generation,
             };
             if Instant::now() < deadline {
-                let _waiting = self.at.handle.wait_on(&self.at.log, generation, self.changed);
+                let waiting = self.at.handle.wait_on(&self.at.log, generation, self.changed);
+                let Some(_waiting) = waiting else { continue };
                 let wait = async {
                     tokio::select! {
                         () = changed => {}
@@ -105,13 +106,14 @@ impl FileReader {
     }
 }
 
-/// Longer than anybody waits, and short enough for the clock.
-const A_LONG_TIME: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
-
 #[async_trait]
 impl ChannelReader for FileReader {
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
-        self.read_or_wait(limit).await.map_err(|failure| self.at.error("read", failure))
+        self.read_or_wait(limit).await.map_err(|failure| {
+            // What was read ahead may be damaged, and repaired on the disk by the next call.
+            self.place = Place::new(self.place.next);
+            self.at.error("read", failure)
+        })
     }
 
     async fn seek(&mut self, start: Start) -> Result<()> {

@@ -1,5 +1,7 @@
 //! The transport.
 
+use std::io::ErrorKind;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ use msgstream_core::transport::{
 
 use crate::FileConfig;
 use crate::client::{Attached, Handle};
+use crate::error::failed;
 use crate::log::{About, create, delete, new_incarnation};
 use crate::name::{file_name, name_of};
 use crate::position::offset;
@@ -65,7 +68,71 @@ impl FileTransport {
         Ok(Self { handle: handle.map_err(|failure| failure.during("open"))? })
     }
 
-    async fn find(&self, operation: &'static str, channel: &str) -> Result<(Attached, About)> {
+    /// Gives up what is damaged in a channel, so that the rest can be read. Returns the positions of
+    /// the records that are lost by this, in order; none if nothing is damaged.
+    ///
+    /// A read of a damaged record fails with [`Damaged`](Kind::Damaged), again and again: what is lost
+    /// is never passed over by itself. After the repair readers go on behind it. All that is sound
+    /// stays, at its position. Records that were written together in one batch may be lost together.
+    ///
+    /// ```
+    /// use msgstream_core::record::{Position, Record};
+    /// use msgstream_core::transport::{Transport as _, TransportErrorKind, TransportExt as _};
+    /// # use msgstream_core::transport::Start;
+    /// # use msgstream_file::{FileConfig, FileTransport};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let files = FileTransport::open(FileConfig::new(folder.path())).await?;
+    /// # files.create("orders").await?;
+    /// # let mut writer = files.writer("orders").await?;
+    /// # assert!(writer.submit(vec![Record::default()]).await.rest.is_none());
+    /// # let segment = folder.path().join("orders/00000000000000000000.log");
+    /// # let mut bytes = std::fs::read(&segment)?;
+    /// # bytes[72 + 48] ^= 1;
+    /// # std::fs::write(&segment, bytes)?;
+    /// # let mut reader = files.reader("orders", Start::Earliest).await?;
+    /// let error = reader.read(Default::default()).await.unwrap_err();
+    /// if matches!(error.kind(), TransportErrorKind::Damaged { .. }) {
+    ///     let lost = files.repair("orders").await?;
+    ///     assert_eq!(lost, [Position::new(0)..Position::new(1)]);
+    /// }
+    /// # assert!(reader.read(Default::default()).await?.records.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails with [`NotFound`](Kind::NotFound) if there is no such channel, and with
+    /// [`Damaged`](Kind::Damaged) if more than records is damaged, such as the file that names the
+    /// channel.
+    ///
+    /// # Cancel safety
+    /// The repair may or may not be done after a cancelled call. What it gave up is in the log of the
+    /// program, as a warning, whether the call is cancelled or not.
+    pub async fn repair(&self, channel: &str) -> Result<Vec<Range<Position>>> {
+        let (at, _) = self.find("repair", channel).await?;
+        let (log, name) = (at.log.clone(), channel.to_owned());
+        let repair = move |held: &_| {
+            let lost = log.repair(held)?;
+            for Range { start, end } in &lost {
+                tracing::warn!(channel = name, start, end, "damaged records are given up");
+            }
+            Ok(lost)
+        };
+        let lost = at.handle.locked(&at.log, repair).await;
+        let lost = lost.map_err(|failure| at.error("repair", failure))?;
+        Ok(lost
+            .into_iter()
+            .map(|lost| Position::new(lost.start)..Position::new(lost.end))
+            .collect())
+    }
+
+    pub(crate) async fn find(
+        &self,
+        operation: &'static str,
+        channel: &str,
+    ) -> Result<(Attached, About)> {
         let found = match self.handle.check_open() {
             Ok(()) => self.handle.find(channel).await,
             Err(kind) => Err(kind.into()),
@@ -97,6 +164,7 @@ impl Transport for FileTransport {
         let make = move || {
             let incarnation = new_incarnation(handle.disk.now());
             create(&handle.disk, &handle.files, &folder, &name, options.properties, incarnation)
+                .map_err(|failure| handle.vanished(failure))
         };
         self.handle.blocking(make).await.map_err(error)
     }
@@ -112,18 +180,28 @@ impl Transport for FileTransport {
         let error = |failure: Failure| failure.during("list");
         self.handle.check_open().map_err(|kind| error(kind.into()))?;
         let handle = Arc::clone(&self.handle);
+        let prefix = self.handle.whole_name(prefix);
         let list = move || {
             let folder = handle.config.folder();
-            handle.disk.list(folder).map_err(crate::error::failed("list", folder))
+            let files = handle.disk.list(folder).map_err(failed("list", folder));
+            let files = files.map_err(|failure| handle.vanished(failure))?;
+            // Other folders may be there: `lost+found`, for one.
+            let is_channel = |file: &str| {
+                let found = handle.disk.identity(&folder.join(file).join("channel"));
+                !found.is_err_and(|error| {
+                    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+                })
+            };
+            let own = |file: String| {
+                let name = name_of(&file).filter(|name| name.starts_with(&prefix))?;
+                let name = name.strip_prefix(&handle.config.prefix)?;
+                is_channel(&file).then(|| name.to_owned())
+            };
+            let mut names: Vec<_> = files.into_iter().filter_map(own).collect();
+            names.sort();
+            Ok(names)
         };
-        let files = self.handle.blocking(list).await.map_err(error)?;
-        let own = |file: String| {
-            Some(name_of(&file)?.strip_prefix(&self.handle.config.prefix)?.to_owned())
-        };
-        let mut names: Vec<_> =
-            files.into_iter().filter_map(own).filter(|name| name.starts_with(prefix)).collect();
-        names.sort();
-        Ok(names)
+        self.handle.blocking(list).await.map_err(error)
     }
 
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {

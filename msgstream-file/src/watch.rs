@@ -66,7 +66,14 @@ impl Handle {
     /// Looks after a channel until the returned value is dropped: its [signal](signal::of) is
     /// notified when the published end isn't of this generation any more. `changed` is when the
     /// reader last saw something new.
-    pub(crate) fn wait_on(self: &Arc<Self>, log: &Log, seen: u64, changed: Instant) -> Waiting {
+    ///
+    /// Returns `None` if another reader that waits has seen more: then there is something to read.
+    pub(crate) fn wait_on(
+        self: &Arc<Self>,
+        log: &Log,
+        seen: u64,
+        changed: Instant,
+    ) -> Option<Waiting> {
         let incarnation = log.incarnation();
         let mut watched = lock(&self.watch.0);
         let now = Instant::now();
@@ -77,20 +84,51 @@ impl Handle {
             changed,
             due: now,
         });
+        let (others, before) = (channel.readers > 0, channel.seen);
+        if others && seen < before {
+            return None;
+        }
         channel.readers += 1;
-        if channel.readers == 1 || seen > channel.seen {
+        if !others || seen > before {
             (channel.seen, channel.changed) = (seen, changed);
             channel.due = channel.next_look(now);
         }
-        if !std::mem::replace(&mut watched.runs, true) {
-            tokio::spawn(look(Arc::clone(self)));
+        let starts = !std::mem::replace(&mut watched.runs, true);
+        drop(watched);
+        if others && seen > before {
+            // From now on the looks compare with what this reader has seen.
+            signal::notify(incarnation);
         }
-        Waiting { handle: Arc::clone(self), incarnation }
+        if starts {
+            tokio::spawn(look(Looking { handle: Arc::clone(self), is_done: false }));
+        }
+        Some(Waiting { handle: Arc::clone(self), incarnation })
+    }
+}
+
+/// The task that looks. If its runtime ends while somebody waits, they are woken, and the first who
+/// waits again starts another.
+struct Looking {
+    handle: Arc<Handle>,
+    is_done: bool,
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let mut watched = lock(&self.handle.watch.0);
+        watched.runs = false;
+        let waited_on: Vec<_> = watched.channels.keys().copied().collect();
+        drop(watched);
+        waited_on.into_iter().for_each(signal::notify);
     }
 }
 
 /// Looks until nobody waits any more.
-async fn look(handle: Arc<Handle>) {
+async fn look(mut looking: Looking) {
+    let handle = Arc::clone(&looking.handle);
     loop {
         let due: Vec<(Log, u64)> = {
             let mut watched = lock(&handle.watch.0);
@@ -111,9 +149,7 @@ async fn look(handle: Arc<Handle>) {
                 Ok(due.into_iter().filter(|channel| !same(channel)).collect::<Vec<_>>())
             };
             for (log, _) in handle.blocking(look).await.unwrap_or_default() {
-                if let Some(signal) = signal::find(log.incarnation()) {
-                    signal.notify_waiters();
-                }
+                signal::notify(log.incarnation());
             }
         }
         let next = {
@@ -124,6 +160,7 @@ async fn look(handle: Arc<Handle>) {
                 None => {
                     watched.channels.clear();
                     watched.runs = false;
+                    looking.is_done = true;
                     return;
                 }
             }
@@ -158,8 +195,68 @@ pub(crate) mod signal {
         signal
     }
 
-    /// Returns the signal of a channel if somebody reads it.
-    pub(crate) fn find(incarnation: Incarnation) -> Option<Arc<Notify>> {
-        lock(&SIGNALS).get(&incarnation).and_then(Weak::upgrade)
+    /// Wakes the readers of a channel, if there are any.
+    pub(crate) fn notify(incarnation: Incarnation) {
+        let signal = lock(&SIGNALS).get(&incarnation).and_then(Weak::upgrade);
+        if let Some(signal) = signal {
+            signal.notify_waiters();
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use msgstream_core::transport::TransportExt;
+
+    use super::*;
+    use crate::{FileConfig, FileTransport};
+
+    /// Returns a channel that isn't written to.
+    async fn channel(folder: &std::path::Path) -> crate::client::Attached {
+        let files = FileTransport::open(FileConfig::new(folder)).await.unwrap();
+        files.create("orders").await.unwrap();
+        files.find("test", "orders").await.unwrap().0
+    }
+
+    /// Returns whether something that is notified in between is heard.
+    async fn hears(log: &Log, between: impl FnOnce()) -> bool {
+        let signal = signal::of(log.incarnation());
+        let mut notified = pin!(signal.notified());
+        notified.as_mut().enable();
+        between();
+        notified.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_by_another_reader_who_has_seen_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = channel(folder.path()).await;
+        let wait = |seen| at.handle.wait_on(&at.log, seen, Instant::now());
+        let one = wait(5);
+        let mut other = None;
+        assert!(hears(&at.log, || other = wait(7)).await, "the first waits for what is there");
+        // It has seen less than the others, so it looks again instead.
+        assert!(wait(6).is_none());
+        let mut third = None;
+        assert!(!hears(&at.log, || third = wait(7)).await, "nothing new was seen");
+        drop((one, other, third));
+        // Alone it may have seen less than those before it: the end may have been found anew.
+        assert!(wait(3).is_some());
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_are_woken_when_nobody_looks_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = channel(folder.path()).await;
+        let _waiting = at.handle.wait_on(&at.log, 5, Instant::now()).unwrap();
+        let handle = Arc::clone(&at.handle);
+        let ends = || drop(Looking { handle, is_done: false });
+        assert!(hears(&at.log, ends).await);
+        assert!(!lock(&at.handle.watch.0).runs);
     }
 }

@@ -63,6 +63,8 @@ impl FileWriter {
     }
 
     fn hand_over(&self, records: &[Record]) -> Result<Receipt, Failure> {
+        // First, so that closing the handle either is seen here or waits for this batch.
+        let busy = self.at.handle.busy();
         self.check_open()?;
         self.check_sizes(records)?;
         if records.is_empty() {
@@ -70,12 +72,8 @@ impl FileWriter {
         }
         let batch = Batch::new(records);
         let (sender, receipt) = Receipt::pending();
-        self.state.flight.send_modify(|flight| {
-            flight.batches += 1;
-            flight.bytes += batch.size();
-        });
-        let pending = Pending { batch, receipt: sender, writer: Arc::clone(&self.state) };
-        self.queue.push(&self.at.handle, &self.runtime, pending);
+        let pending = Pending::new(batch, sender, Arc::clone(&self.state));
+        self.queue.push(&self.at.handle, &self.runtime, pending, busy);
         Ok(receipt)
     }
 
