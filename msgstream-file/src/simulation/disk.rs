@@ -28,7 +28,7 @@ impl SimDisk {
     }
 
     /// Makes a call: pauses, draws the faults that any call may meet, and notes what came out.
-    pub(super) fn call<T: Result_>(
+    pub(super) fn call<T: Noted>(
         &self,
         name: &'static str,
         what: &dyn fmt::Display,
@@ -56,7 +56,7 @@ impl SimDisk {
         result
     }
 
-    fn path_call<T: Result_>(
+    fn path_call<T: Noted>(
         &self,
         name: &'static str,
         path: &Path,
@@ -67,41 +67,41 @@ impl SimDisk {
 }
 
 /// What a call returns, as a number for the hash.
-pub(super) trait Result_ {
+pub(super) trait Noted {
     fn word(&self) -> u64;
 }
 
-impl Result_ for () {
+impl Noted for () {
     fn word(&self) -> u64 {
         1
     }
 }
 
-impl Result_ for bool {
+impl Noted for bool {
     fn word(&self) -> u64 {
         u64::from(*self)
     }
 }
 
-impl Result_ for usize {
+impl Noted for usize {
     fn word(&self) -> u64 {
         *self as u64
     }
 }
 
-impl Result_ for u64 {
+impl Noted for u64 {
     fn word(&self) -> u64 {
         *self
     }
 }
 
-impl Result_ for Vec<String> {
+impl Noted for Vec<String> {
     fn word(&self) -> u64 {
         self.len() as u64
     }
 }
 
-impl Result_ for (usize, u64) {
+impl Noted for (usize, u64) {
     fn word(&self) -> u64 {
         self.0 as u64
     }

@@ -23,7 +23,7 @@ impl Drop for SimFile {
 }
 
 impl SimFile {
-    fn call<T: super::disk::Result_>(
+    fn call<T: super::disk::Noted>(
         &self,
         name: &'static str,
         numbers: [u64; 2],

@@ -26,6 +26,7 @@ mod folder;
 mod keeper;
 mod last;
 mod ledger;
+mod life;
 mod plan;
 mod process;
 mod reader;
