@@ -53,8 +53,9 @@ async fn writes() {
     let Some(folder) = given_folder() else { return };
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     // Of three one removes what is old as it goes, and one all that there is now and then.
-    let (retains, trims) = (first / EACH % 3 == 0, first / EACH % 3 == 1);
-    let files = FileTransport::open(small(&folder, retains.then_some(KEPT))).await.unwrap();
+    let kind = first / EACH % WRITERS;
+    let kept = (kind == 0).then_some(KEPT);
+    let files = FileTransport::open(small(&folder, kept)).await.unwrap();
     let mut writer = files.writer(CHANNEL).await.unwrap();
     let mut journal = File::create(journal(&folder, first)).unwrap();
     let mut in_flight: VecDeque<(u64, Receipt)> = VecDeque::new();
@@ -74,7 +75,7 @@ async fn writes() {
         }
         // A killed process leaves what it wrote.
         journal.write_all(lines.as_bytes()).unwrap();
-        if trims && acknowledged % 8 == 7 {
+        if kind == 1 && acknowledged % 8 == 7 {
             let end = files.describe(CHANNEL).await.unwrap().end;
             files.trim(CHANNEL, end).await.unwrap();
         }
