@@ -74,7 +74,7 @@ async fn answer_all(mut questions: UnboundedReceiver<Question>, folder: &Path) {
                 }
                 (Some(handle), None) => {
                     let (handle, answers) = (Arc::clone(handle), answers.clone());
-                    tokio::spawn(async move { answers.send(id, on_handle(&*handle, ask).await) });
+                    tokio::spawn(async move { answers.send(id, on_handle(&handle, ask).await) });
                 }
                 // It may be gone already, if its opening failed.
                 (None, _) => drop(objects.get(&object).map(|inbox| inbox.send((id, ask)))),
@@ -157,24 +157,22 @@ impl Calls {
     async fn serve(mut self, handle: Arc<FileTransport>, ask: Ask) {
         match ask {
             Ask::Writer { channel, .. } => {
-                let opening = handle.writer(&channel);
-                if let Some(writer) = self.open(opening, |_| Answer::Done).await {
+                if let Some(writer) = self.open(handle.writer(&channel)).await {
+                    self.answer(Answer::Done);
                     self.writer(writer).await;
                 }
             }
             Ask::Reader { channel, start, incarnation, .. } => {
                 let options = ReaderOptions::new(start).with_incarnation(incarnation);
-                let opening = handle.reader_with(&channel, options);
-                let opened = |reader: &Box<dyn ChannelReader>| Answer::Reader {
-                    incarnation: reader.incarnation(),
-                };
-                if let Some(reader) = self.open(opening, opened).await {
+                if let Some(reader) = self.open(handle.reader_with(&channel, options)).await {
+                    self.answer(Answer::Reader { incarnation: reader.incarnation() });
                     self.reader(reader).await;
                 }
             }
             Ask::Subscription { channel, name, .. } => {
                 let opening = handle.subscription(&channel, &name);
-                if let Some(subscription) = self.open(opening, |_| Answer::Done).await {
+                if let Some(subscription) = self.open(opening).await {
+                    self.answer(Answer::Done);
                     self.subscription(subscription).await;
                 }
             }
@@ -194,16 +192,9 @@ impl Calls {
         }
     }
 
-    async fn open<T>(
-        &mut self,
-        opening: impl Future<Output = Result<T>>,
-        opened: impl FnOnce(&T) -> Answer,
-    ) -> Option<T> {
+    async fn open<T>(&mut self, opening: impl Future<Output = Result<T>>) -> Option<T> {
         match self.unless_cancelled(opening).await? {
-            Ok(object) => {
-                self.answer(opened(&object));
-                Some(object)
-            }
+            Ok(object) => Some(object),
             Err(error) => {
                 self.answer(Answer::Failed((&error).into()));
                 None
