@@ -13,7 +13,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use msgstream_core::record::{Position, Record};
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
     ChannelReader, Limit, ReadBatch, Receipt, Start, Transport, TransportErrorKind as Kind,
     TransportExt,
@@ -106,11 +106,11 @@ struct Seen {
 
 impl Seen {
     fn add(&mut self, batch: &ReadBatch) {
-        for Record { position, .. } in &batch.records {
+        for record in &batch.records {
+            let offset = record.position.offset();
             let last = self.numbers.last_key_value().map(|(last, _)| *last);
-            assert!(last < Some(position.offset()), "{position} comes behind {last:?}");
-            let record = batch.records.iter().find(|r| r.position == *position).unwrap();
-            self.numbers.insert(position.offset(), number(record));
+            assert!(last < Some(offset), "{offset} comes behind {last:?}");
+            self.numbers.insert(offset, number(record));
         }
     }
 
