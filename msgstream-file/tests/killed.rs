@@ -13,7 +13,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use msgstream_core::record::{Position, Record};
+use msgstream_core::record::Position;
 use msgstream_core::transport::{
     ChannelReader, Limit, ReadBatch, Receipt, Start, Transport, TransportErrorKind as Kind,
     TransportExt,
@@ -53,8 +53,9 @@ async fn writes() {
     let Some(folder) = given_folder() else { return };
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     // Of three one removes what is old as it goes, and one all that there is now and then.
-    let (retains, trims) = (first / EACH % 3 == 0, first / EACH % 3 == 1);
-    let files = FileTransport::open(small(&folder, retains.then_some(KEPT))).await.unwrap();
+    let kind = first / EACH % WRITERS;
+    let kept = (kind == 0).then_some(KEPT);
+    let files = FileTransport::open(small(&folder, kept)).await.unwrap();
     let mut writer = files.writer(CHANNEL).await.unwrap();
     let mut journal = File::create(journal(&folder, first)).unwrap();
     let mut in_flight: VecDeque<(u64, Receipt)> = VecDeque::new();
@@ -74,7 +75,7 @@ async fn writes() {
         }
         // A killed process leaves what it wrote.
         journal.write_all(lines.as_bytes()).unwrap();
-        if trims && acknowledged % 8 == 7 {
+        if kind == 1 && acknowledged % 8 == 7 {
             let end = files.describe(CHANNEL).await.unwrap().end;
             files.trim(CHANNEL, end).await.unwrap();
         }
@@ -105,11 +106,11 @@ struct Seen {
 
 impl Seen {
     fn add(&mut self, batch: &ReadBatch) {
-        for Record { position, .. } in &batch.records {
+        for record in &batch.records {
+            let offset = record.position.offset();
             let last = self.numbers.last_key_value().map(|(last, _)| *last);
-            assert!(last < Some(position.offset()), "{position} comes behind {last:?}");
-            let record = batch.records.iter().find(|r| r.position == *position).unwrap();
-            self.numbers.insert(position.offset(), number(record));
+            assert!(last < Some(offset), "{offset} comes behind {last:?}");
+            self.numbers.insert(offset, number(record));
         }
     }
 

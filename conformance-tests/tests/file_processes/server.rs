@@ -16,6 +16,7 @@ use msgstream_file::FileTransport;
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::files::config;
@@ -46,8 +47,8 @@ pub(crate) fn serve(folder: &Path) -> ExitCode {
 
 async fn answer_all(mut questions: UnboundedReceiver<Question>, folder: &Path) {
     let answers = Answers::default();
-    let mut handles: HashMap<u64, Arc<FileTransport>> = HashMap::new();
-    let mut objects: HashMap<u64, Inbox> = HashMap::new();
+    let mut handles: HashMap<u64, Handle> = HashMap::new();
+    let mut objects: HashMap<u64, (Inbox, Submits)> = HashMap::new();
     while let Some(Question { id, object, ask }) = questions.recv().await {
         let made = match &ask {
             Ask::Writer { object, .. }
@@ -58,7 +59,7 @@ async fn answer_all(mut questions: UnboundedReceiver<Question>, folder: &Path) {
         match ask {
             Ask::Open => {
                 let opened = FileTransport::open(config(folder)).await;
-                let opened = opened.map(|handle| drop(handles.insert(object, Arc::new(handle))));
+                let opened = opened.map(|handle| drop(handles.insert(object, Handle::new(handle))));
                 answers.send(id, done(opened));
             }
             Ask::Drop => {
@@ -68,18 +69,45 @@ async fn answer_all(mut questions: UnboundedReceiver<Question>, folder: &Path) {
             ask => match (handles.get(&object), made) {
                 (Some(handle), Some(made)) => {
                     let (sender, inbox) = unbounded_channel();
-                    objects.insert(made, sender);
-                    let calls = Calls { id, inbox, answers: answers.clone() };
-                    tokio::spawn(calls.serve(Arc::clone(handle), ask));
+                    let submits = Arc::clone(&handle.submits);
+                    objects.insert(made, (sender, Arc::clone(&submits)));
+                    let calls = Calls { id, inbox, submits, answers: answers.clone() };
+                    tokio::spawn(calls.serve(Arc::clone(&handle.transport), ask));
                 }
                 (Some(handle), None) => {
-                    let (handle, answers) = (Arc::clone(handle), answers.clone());
-                    tokio::spawn(async move { answers.send(id, on_handle(&*handle, ask).await) });
+                    let (handle, answers) = (handle.clone(), answers.clone());
+                    tokio::spawn(async move { answers.send(id, on_handle(&handle, ask).await) });
                 }
-                // It may be gone already, if its opening failed.
-                (None, _) => drop(objects.get(&object).map(|inbox| inbox.send((id, ask)))),
+                (None, _) => {
+                    // It may be gone already, if its opening failed.
+                    let Some((inbox, submits)) = objects.get(&object) else { continue };
+                    let is_submit = matches!(ask, Ask::Submit { .. });
+                    submits.send_modify(|count| *count += usize::from(is_submit));
+                    drop(inbox.send((id, ask)));
+                }
             },
         }
+    }
+}
+
+/// How many batches are on their way to the writers of a handle.
+type Submits = Arc<watch::Sender<usize>>;
+
+#[derive(Clone)]
+struct Handle {
+    transport: Arc<FileTransport>,
+    submits: Submits,
+}
+
+impl Handle {
+    fn new(transport: FileTransport) -> Self {
+        Self { transport: Arc::new(transport), submits: Arc::default() }
+    }
+
+    async fn close(&self) -> Result<()> {
+        // Those were submitted before. The sender is here, so this can't fail.
+        let _ = self.submits.subscribe().wait_for(|count| *count == 0).await;
+        self.transport.close().await
     }
 }
 
@@ -119,24 +147,29 @@ fn outcome(outcome: Outcome) -> Answer {
     Answer::Outcome { stored: outcome.stored, rest }
 }
 
-async fn on_handle(handle: &FileTransport, ask: Ask) -> Answer {
+async fn on_handle(handle: &Handle, ask: Ask) -> Answer {
+    let transport = &handle.transport;
     match ask {
         Ask::Create { channel, properties } => {
-            done(handle.create_with(&channel, CreateOptions::from(properties)).await)
+            done(transport.create_with(&channel, CreateOptions::from(properties)).await)
         }
-        Ask::Delete { channel } => done(handle.delete(&channel).await),
-        Ask::Trim { channel, before } => done(handle.trim(&channel, before).await),
-        Ask::List { prefix } => answer(handle.list(&prefix).await, Answer::Names),
-        Ask::Describe { channel } => answer(handle.describe(&channel).await, |info| Answer::Info {
-            incarnation: info.incarnation,
-            first: info.first,
-            end: info.end,
-            properties: info.properties,
-        }),
-        Ask::Unsubscribe { channel, name } => done(handle.unsubscribe(&channel, &name).await),
-        Ask::EncodePosition { position } => answer(handle.encode_position(position), Answer::Bytes),
+        Ask::Delete { channel } => done(transport.delete(&channel).await),
+        Ask::Trim { channel, before } => done(transport.trim(&channel, before).await),
+        Ask::List { prefix } => answer(transport.list(&prefix).await, Answer::Names),
+        Ask::Describe { channel } => {
+            answer(transport.describe(&channel).await, |info| Answer::Info {
+                incarnation: info.incarnation,
+                first: info.first,
+                end: info.end,
+                properties: info.properties,
+            })
+        }
+        Ask::Unsubscribe { channel, name } => done(transport.unsubscribe(&channel, &name).await),
+        Ask::EncodePosition { position } => {
+            answer(transport.encode_position(position), Answer::Bytes)
+        }
         Ask::DecodePosition { bytes } => {
-            answer(handle.decode_position(&bytes), |position| Answer::Position(Some(position)))
+            answer(transport.decode_position(&bytes), |position| Answer::Position(Some(position)))
         }
         Ask::Close => done(handle.close().await),
         _ => Answer::Cancelled,
@@ -150,6 +183,7 @@ struct Calls {
     /// The call that is answered now.
     id: u64,
     inbox: UnboundedReceiver<(u64, Ask)>,
+    submits: Submits,
     answers: Answers,
 }
 
@@ -157,24 +191,22 @@ impl Calls {
     async fn serve(mut self, handle: Arc<FileTransport>, ask: Ask) {
         match ask {
             Ask::Writer { channel, .. } => {
-                let opening = handle.writer(&channel);
-                if let Some(writer) = self.open(opening, |_| Answer::Done).await {
+                if let Some(writer) = self.open(handle.writer(&channel)).await {
+                    self.answer(Answer::Done);
                     self.writer(writer).await;
                 }
             }
             Ask::Reader { channel, start, incarnation, .. } => {
                 let options = ReaderOptions::new(start).with_incarnation(incarnation);
-                let opening = handle.reader_with(&channel, options);
-                let opened = |reader: &Box<dyn ChannelReader>| Answer::Reader {
-                    incarnation: reader.incarnation(),
-                };
-                if let Some(reader) = self.open(opening, opened).await {
+                if let Some(reader) = self.open(handle.reader_with(&channel, options)).await {
+                    self.answer(Answer::Reader { incarnation: reader.incarnation() });
                     self.reader(reader).await;
                 }
             }
             Ask::Subscription { channel, name, .. } => {
                 let opening = handle.subscription(&channel, &name);
-                if let Some(subscription) = self.open(opening, |_| Answer::Done).await {
+                if let Some(subscription) = self.open(opening).await {
+                    self.answer(Answer::Done);
                     self.subscription(subscription).await;
                 }
             }
@@ -194,16 +226,9 @@ impl Calls {
         }
     }
 
-    async fn open<T>(
-        &mut self,
-        opening: impl Future<Output = Result<T>>,
-        opened: impl FnOnce(&T) -> Answer,
-    ) -> Option<T> {
+    async fn open<T>(&mut self, opening: impl Future<Output = Result<T>>) -> Option<T> {
         match self.unless_cancelled(opening).await? {
-            Ok(object) => {
-                self.answer(opened(&object));
-                Some(object)
-            }
+            Ok(object) => Some(object),
             Err(error) => {
                 self.answer(Answer::Failed((&error).into()));
                 None
@@ -238,6 +263,7 @@ impl Calls {
                 Ask::Check { records: flat } => Some(writer.check(&records(flat))),
                 Ask::Submit { records: flat } => {
                     let receipt = writer.submit(records(flat));
+                    self.submits.send_modify(|count| *count -= 1);
                     let (id, answers) = (self.id, self.answers.clone());
                     receipts.spawn(async move { answers.send(id, outcome(receipt.await)) });
                     None

@@ -80,7 +80,8 @@ impl Log {
         let mut frame_at = |byte: u64| window.whole_frame(&*file, byte, length);
         let mut repaired = false;
         let mut repair = || -> std::io::Result<()> {
-            while at < length {
+            // What is behind the end of a segment is left of a cut that wasn't durable.
+            while at < length && Some(next) != end {
                 if let Some(frame) = frame_at(at)?.filter(|frame| frame.first == next) {
                     (at, next, time) = (at + frame.size(), frame.end(), frame.time);
                     continue;

@@ -3,15 +3,16 @@
 use std::fs;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Start, Transport, TransportError, TransportErrorKind as Kind, TransportExt,
+    Limit, Start, Transport, TransportError, TransportErrorKind as Kind, TransportExt,
 };
 use msgstream_file::{FileTransport, Sync};
 use tempfile::TempDir;
 
-use crate::kit::{config, open, read, read_some, reader, refused, write};
+use crate::kit::{config, number, open, read, read_some, reader, refused, write};
 
 /// The sizes of what comes before the frames of a segment, and before the records of a frame.
 const SEGMENT_HEADER: usize = 72;
@@ -212,6 +213,16 @@ async fn stops(folder: &Path, path: &Path, byte: usize, between: RangeInclusive<
     let (more, error) = read_some(&mut *reader).await;
     assert!(more.is_empty());
     assert_damaged(&error.unwrap(), path);
+    // However much is read at a time, what is sound comes first.
+    let (mut at_once, mut numbers) = (crate::kit::reader(&files, "orders").await, Vec::new());
+    let error = loop {
+        match at_once.read(Limit::default().with_wait(Duration::ZERO)).await {
+            Ok(batch) => numbers.extend(batch.records.iter().map(number)),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(numbers, sound);
+    assert_damaged(&error, path);
     flip(path, byte);
     let (rest, error) = read_some(&mut *reader).await;
     assert_eq!(rest, Vec::from_iter(stopped..end), "{error:?}");

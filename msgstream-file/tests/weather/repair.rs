@@ -122,3 +122,19 @@ async fn what_cant_be_given_up_is_refused_and_left_as_it_is() {
         assert_eq!(read(&files, "orders").await, Vec::from_iter(0..40));
     }
 }
+
+#[tokio::test]
+async fn what_is_left_behind_the_end_of_a_segment_is_no_record() {
+    for length in [8, 40, 400] {
+        let (folder, channel) = filled().await;
+        // As a cut that wasn't durable leaves it.
+        let path = segments(&channel).swap_remove(1);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.resize(bytes.len() + length, 7);
+        fs::write(&path, bytes).unwrap();
+        let files = open(folder.path()).await;
+        assert_eq!(read(&files, "orders").await, Vec::from_iter(0..40));
+        assert_eq!(files.repair("orders").await.unwrap(), []);
+        assert_eq!(read(&files, "orders").await, Vec::from_iter(0..40));
+    }
+}
