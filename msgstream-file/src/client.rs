@@ -45,7 +45,7 @@ pub(crate) struct Handle {
     pub(crate) files: Arc<Files>,
     pub(crate) commits: Semaphore,
     pub(crate) watch: Watch,
-    workers: Arc<Workers>,
+    pub(crate) workers: Arc<Workers>,
     /// What is submitted to each channel, by all of the handle's writers.
     queues: Mutex<HashMap<Incarnation, Weak<Queue>>>,
     closed: watch::Sender<bool>,

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::client::{Busy, Handle, lock};
 use crate::config::Sync;
-use crate::log::{Batch, Log, Writing};
+use crate::log::{Batch, Held, Log, Rules, Writing};
 use crate::watch::signal;
 
 /// How much one commit takes, in bytes: what waits is committed together.
@@ -157,85 +157,59 @@ impl Queue {
         };
         if starts {
             let running = Running { queue: Arc::clone(self), is_done: false, _busy: busy };
-            runtime.spawn(running.run(Arc::clone(handle)));
+            running.start(Arc::clone(handle), runtime.clone());
         }
     }
 
     /// Takes what is committed next; `None` if nothing waits.
-    fn take(&self) -> Option<(Vec<Pending>, Writing)> {
+    fn take(&self) -> Option<Group> {
         let mut inner = lock(&self.inner);
-        let (mut group, mut bytes) = (Vec::new(), 0);
+        let (mut group, mut bytes) = (Group::default(), 0);
         while let Some(next) = inner.waiting.front() {
             bytes += next.batch.size();
-            if bytes > COMMIT && !group.is_empty() {
+            if bytes > COMMIT && !group.batches.is_empty() {
                 break;
             }
-            group.extend(inner.waiting.pop_front());
+            let Some(Pending { batch, ticket }) = inner.waiting.pop_front() else { break };
+            group.batches.push(batch);
+            group.tickets.push(ticket);
         }
-        if group.is_empty() {
+        if group.batches.is_empty() {
             inner.runs = false;
             return None;
         }
-        Some((group, std::mem::take(&mut inner.writing)))
+        group.writing = std::mem::take(&mut inner.writing);
+        Some(group)
     }
 
-    /// Commits a group, and returns who wrote it.
-    async fn commit(
-        &self,
+    /// Returns whether nothing waits: then the next batch starts another who commits.
+    fn rests(&self) -> bool {
+        let mut inner = lock(&self.inner);
+        inner.runs = !inner.waiting.is_empty();
+        !inner.runs
+    }
+
+    /// Keeps what a commit knows for the next one, and sees to it that what it wrote is synced.
+    fn committed(
+        self: &Arc<Self>,
         handle: &Arc<Handle>,
-        group: Vec<Pending>,
-        mut writing: Writing,
-    ) -> Vec<Arc<State>> {
-        let (mut batches, mut tickets) = (Vec::new(), Vec::new());
-        for Pending { batch, mut ticket } in group {
-            // What follows a failure isn't written: it would be out of order.
-            if ticket.writer.flight.borrow().failed {
-                ticket.settle(Err((Fate::NotStored, Kind::Poisoned.into())));
-                continue;
-            }
-            ticket.has_begun = true;
-            tickets.push(ticket);
-            batches.push(batch);
+        runtime: &tokio::runtime::Handle,
+        done: Committed,
+    ) {
+        lock(&self.inner).writing = done.writing;
+        if let Sync::Every(interval) = handle.config.sync {
+            self.sync_in(handle, runtime, interval, done.writers);
         }
-        if batches.is_empty() {
-            return Vec::new();
-        }
-        let (log, rules) = (self.log.clone(), handle.config.rules());
-        let permit = handle.commits.acquire().await;
-        let appended = handle.locked(&self.log, move |held| {
-            let mut range = Range::default();
-            let appended =
-                log.append(held, &mut writing, &mut batches, &rules, |stored| range = stored);
-            Ok((appended.map(|()| range), writing))
-        });
-        // Whoever couldn't take the lock has written nothing.
-        let appended = match appended.await {
-            Ok((appended, writing)) => {
-                lock(&self.inner).writing = writing;
-                appended
-            }
-            Err(failure) => Err((Fate::NotStored, failure)),
-        };
-        drop(permit);
-        if appended.is_ok() {
-            signal::notify(self.log.incarnation());
-        }
-        let mut next = appended.as_ref().map_or(0, |range| range.start);
-        let mut writers = Vec::new();
-        for ticket in tickets {
-            writers.push(Arc::clone(&ticket.writer));
-            let first = next;
-            next += ticket.records;
-            ticket.settle(match &appended {
-                Ok(_) => Ok((first..next).map(Position::new).collect()),
-                Err((fate, failure)) => Err((*fate, failure.clone())),
-            });
-        }
-        writers
     }
 
     /// Syncs after an interval what these writers wrote, together with what is written until then.
-    fn sync_in(self: &Arc<Self>, handle: &Arc<Handle>, interval: Duration, wrote: Vec<Arc<State>>) {
+    fn sync_in(
+        self: &Arc<Self>,
+        handle: &Arc<Handle>,
+        runtime: &tokio::runtime::Handle,
+        interval: Duration,
+        wrote: Vec<Arc<State>>,
+    ) {
         let mut inner = lock(&self.inner);
         inner.unsynced.extend(wrote);
         if std::mem::replace(&mut inner.syncs, true) {
@@ -243,7 +217,7 @@ impl Queue {
         }
         drop(inner);
         let (queue, handle, busy) = (Arc::clone(self), Arc::clone(handle), handle.busy());
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let _busy = busy;
             let due = Due(Arc::clone(&queue));
             // It waits no longer if the handle is closed.
@@ -264,8 +238,71 @@ impl Queue {
     }
 }
 
-/// The task that commits. If its runtime ends, what waits isn't stored, and the next batch starts
-/// another.
+/// What is committed together.
+#[derive(Debug, Default)]
+struct Group {
+    batches: Vec<Batch>,
+    tickets: Vec<Ticket>,
+    writing: Writing,
+}
+
+/// What a commit leaves.
+struct Committed {
+    writing: Writing,
+    writers: Vec<Arc<State>>,
+}
+
+impl Group {
+    /// Appends the batches, and settles what is owed for them.
+    fn commit(mut self, log: &Log, held: &Held, rules: &Rules) -> Committed {
+        // What follows a failure isn't written: it would be out of order.
+        let (batches, tickets) = (std::mem::take(&mut self.batches), &mut self.tickets);
+        let (mut going, mut refused) = (Vec::new(), Vec::new());
+        for (batch, mut ticket) in batches.into_iter().zip(tickets.drain(..)) {
+            if ticket.writer.flight.borrow().failed {
+                refused.push(ticket);
+            } else {
+                ticket.has_begun = true;
+                going.push((batch, ticket));
+            }
+        }
+        for ticket in refused {
+            ticket.settle(Err((Fate::NotStored, Kind::Poisoned.into())));
+        }
+        let (mut batches, tickets): (Vec<_>, Vec<_>) = going.into_iter().unzip();
+        let writers = tickets.iter().map(|ticket| Arc::clone(&ticket.writer)).collect();
+        let mut range = None;
+        let appended = match batches.is_empty() {
+            true => Ok(()),
+            false => {
+                let acknowledge = |stored| range = Some(stored);
+                log.append(held, &mut self.writing, &mut batches, rules, acknowledge)
+            }
+        };
+        if range.is_some() {
+            signal::notify(log.incarnation());
+        }
+        let mut next = range.map_or(0, |range: Range<u64>| range.start);
+        for ticket in tickets {
+            let first = next;
+            next += ticket.records;
+            ticket.settle(match &appended {
+                Ok(()) => Ok((first..next).map(Position::new).collect()),
+                Err((fate, failure)) => Err((*fate, failure.clone())),
+            });
+        }
+        Committed { writing: self.writing, writers }
+    }
+
+    /// Settles what is owed for batches of which nothing is written.
+    fn refuse(self, failure: &Failure) {
+        for ticket in self.tickets {
+            ticket.settle(Err((Fate::NotStored, failure.clone())));
+        }
+    }
+}
+
+/// Whoever commits. If its runtime ends, what waits isn't stored, and the next batch starts another.
 struct Running {
     queue: Arc<Queue>,
     is_done: bool,
@@ -274,15 +311,74 @@ struct Running {
 }
 
 impl Running {
-    /// Commits until nothing waits any more.
-    async fn run(mut self, handle: Arc<Handle>) {
-        while let Some((group, writing)) = self.queue.take() {
-            let wrote = self.queue.commit(&handle, group, writing).await;
-            if let Sync::Every(interval) = handle.config.sync {
-                self.queue.sync_in(&handle, interval, wrote);
+    /// Commits on a thread for the disk.
+    fn start(self, handle: Arc<Handle>, runtime: tokio::runtime::Handle) {
+        let workers = Arc::clone(&handle.workers);
+        let own = runtime.clone();
+        workers.start(&own, move || self.commit_now(handle, runtime));
+    }
+
+    /// Commits what waits, if nobody else has the lock: then no other thread has a part in it. The
+    /// turn of other channels comes after each commit.
+    fn commit_now(mut self, handle: Arc<Handle>, runtime: tokio::runtime::Handle) {
+        let Some(group) = self.queue.take() else {
+            self.is_done = true;
+            return;
+        };
+        match self.queue.log.try_both_locks() {
+            Ok(Some(held)) => {
+                let done = group.commit(&self.queue.log, &held, &handle.config.rules());
+                drop(held);
+                self.queue.committed(&handle, &runtime, done);
+                self.go_on(handle, runtime);
+            }
+            Ok(None) => {
+                let own = runtime.clone();
+                own.spawn(self.wait_and_commit(group, handle, runtime));
+            }
+            Err(failure) => {
+                group.refuse(&failure);
+                self.go_on(handle, runtime);
             }
         }
-        self.is_done = true;
+    }
+
+    /// Commits what was submitted meanwhile.
+    fn go_on(mut self, handle: Arc<Handle>, runtime: tokio::runtime::Handle) {
+        self.is_done = self.queue.rests();
+        if !self.is_done {
+            self.start(handle, runtime);
+        }
+    }
+
+    /// Commits a group once the lock is free, and goes on.
+    async fn wait_and_commit(
+        self,
+        group: Group,
+        handle: Arc<Handle>,
+        runtime: tokio::runtime::Handle,
+    ) {
+        let permit = handle.commits.acquire().await;
+        let waiting = Arc::new(Mutex::new(Some(group)));
+        let (log, rules, taken) =
+            (self.queue.log.clone(), handle.config.rules(), Arc::clone(&waiting));
+        let committed = handle.locked(&self.queue.log, move |held| {
+            let group = lock(&taken).take();
+            Ok(group.map(|group| group.commit(&log, held, &rules)))
+        });
+        let committed = committed.await;
+        drop(permit);
+        match committed {
+            Ok(Some(done)) => self.queue.committed(&handle, &runtime, done),
+            Ok(None) => {}
+            // Whoever couldn't take the lock has written nothing.
+            Err(failure) => {
+                if let Some(group) = lock(&waiting).take() {
+                    group.refuse(&failure);
+                }
+            }
+        }
+        self.go_on(handle, runtime);
     }
 }
 

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::client::lock;
@@ -61,9 +62,20 @@ impl Workers {
                 drop(sender.send(catch_unwind(AssertUnwindSafe(work))));
             }
         };
+        self.start(&Handle::current(), job);
+        match receiver.await.ok()? {
+            Ok(done) => Some(done),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+}
+
+impl Workers {
+    /// Leaves work to a thread for it. It is dropped if the runtime ends before it begins.
+    pub(crate) fn start(self: &Arc<Self>, runtime: &Handle, work: impl FnOnce() + Send + 'static) {
         let starts = {
             let mut state = lock(&self.state);
-            state.jobs.push_back(Box::new(job));
+            state.jobs.push_back(Box::new(work));
             let starts = state.jobs.len() > state.idle && state.threads < AT_A_TIME;
             state.threads += usize::from(starts);
             starts
@@ -71,11 +83,7 @@ impl Workers {
         self.comes.notify_one();
         if starts {
             let worker = Worker { workers: Arc::clone(self), is_done: false };
-            drop(tokio::task::spawn_blocking(|| worker.run()));
-        }
-        match receiver.await.ok()? {
-            Ok(done) => Some(done),
-            Err(panic) => resume_unwind(panic),
+            drop(runtime.spawn_blocking(|| worker.run()));
         }
     }
 }

@@ -47,4 +47,10 @@ impl Log {
         }
         Ok(Some(Held(file)))
     }
+
+    /// Takes the lock to write if nobody else has it, or waits for it.
+    pub(crate) fn try_both_locks(&self) -> Result<Option<Held>> {
+        let Some(_turn) = self.try_lock(Lock::Turn)? else { return Ok(None) };
+        self.try_lock(Lock::Write)
+    }
 }

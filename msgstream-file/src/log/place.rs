@@ -22,8 +22,17 @@ pub(super) struct Spot {
     pub(super) offset: u64,
     /// Where the next record to look at is within the frame, and its offset.
     pub(super) inside: Option<(usize, u64)>,
-    /// The offset at which the segment ends, once nothing is appended to it.
-    pub(super) end: Option<u64>,
+    /// Where the segment ends, once nothing is appended to it.
+    pub(super) end: Option<End>,
+}
+
+/// Where a segment ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    /// The offset behind its last record.
+    pub(super) offset: u64,
+    /// The length of its file, which may be greater.
+    pub(super) byte: u64,
 }
 
 impl Spot {

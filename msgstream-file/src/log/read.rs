@@ -7,7 +7,7 @@ use msgstream_core::adapter::Failure;
 use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{Limit, TransportErrorKind as Kind};
 
-use super::place::{Place, Spot};
+use super::place::{End, Place, Spot};
 use super::window::Window;
 use super::{Log, outside};
 use crate::disk::DiskFile;
@@ -87,21 +87,21 @@ impl Log {
                 file => file?,
             };
             let path = || self.segment_path(spot.segment);
-            let end = match spot.segment == published.segment {
-                true => published.byte,
-                false => {
-                    let end = match spot.end {
-                        Some(end) if cached && spot.offset >= end => return Err(not_cached()),
-                        Some(end) => end,
-                        None if cached => return Err(not_cached()),
-                        None => *spot.end.insert(self.following(spot.segment, place.next)?.1),
-                    };
-                    if spot.offset >= end {
-                        place.spot = Some(self.follow(spot, place.next)?);
-                        place.window = Window::default();
-                        continue;
-                    }
-                    file.length().map_err(failed("measure", &path()))?
+            let end = match (spot.segment == published.segment, spot.end) {
+                (true, _) => published.byte,
+                (false, Some(end)) if spot.offset < end.offset => end.byte,
+                _ if cached => return Err(not_cached()),
+                (false, Some(_)) => {
+                    place.spot = Some(self.follow(spot, place.next)?);
+                    place.window = Window::default();
+                    continue;
+                }
+                (false, None) => {
+                    let (_, offset) = self.following(spot.segment, place.next)?;
+                    let byte = file.length().map_err(failed("measure", &path()))?;
+                    spot.end = Some(End { offset, byte });
+                    place.spot = Some(spot);
+                    continue;
                 }
             };
             // Offsets that were left out hold no record. Perhaps there is none behind them either.

@@ -7,9 +7,12 @@ use bytes::Bytes;
 use crate::disk::{DiskFile, read_up_to};
 use crate::format::frame::{Frame, HEADER};
 
-/// How much is read at a time, in bytes. A frame that is large beside it is read by itself, with the
-/// header of the next one.
+/// How much is read at a time, in bytes.
 const READ: usize = 256 << 10;
+
+/// A frame that is larger is read by itself, with the header of the next one: else a part of the one
+/// behind it would be read twice.
+const ALONE: usize = READ / 8;
 
 /// Some bytes of one file. A clone shares them.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +41,7 @@ impl Window {
             return Ok(part);
         }
         let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-        let ahead = if count > READ / 2 { count + HEADER } else { READ };
+        let ahead = if count > ALONE { count + HEADER } else { READ };
         let size = ahead.min(left);
         if self.cached && !file.is_cached(size, at) {
             return Err(io::ErrorKind::WouldBlock.into());
