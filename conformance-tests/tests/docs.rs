@@ -9,6 +9,9 @@ use msgstream_conformance::{Scenario, matrix};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/conformance.md");
 
+/// What a log in files takes without being told more.
+const FILE_PAYLOAD: usize = 64 << 20;
+
 // What stands between two markers, replaced by something new.
 fn with_section(text: &str, name: &str, new: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
@@ -34,6 +37,7 @@ fn the_tables_are_up_to_date() {
         "capabilities",
         &matrix(&[
             ("mem", minimum::mem()),
+            ("file", minimum::file().with_max_payload(FILE_PAYLOAD)),
             ("nats", minimum::nats()),
             ("pulsar", minimum::pulsar()),
             ("kafka", minimum::kafka()),
