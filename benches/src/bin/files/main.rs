@@ -94,6 +94,25 @@ impl Measured {
     }
 }
 
+/// Runs both sides so many times, either first by turns, and returns what they return.
+async fn in_turn(
+    pairs: u32,
+    mut ours: impl AsyncFnMut() -> Result<f64>,
+    mut bare: impl AsyncFnMut() -> Result<f64>,
+) -> Result<Vec<(f64, f64)>> {
+    let mut measured = Vec::new();
+    for number in 0..pairs {
+        measured.push(match number % 2 {
+            0 => (ours().await?, bare().await?),
+            _ => {
+                let bare = bare().await?;
+                (ours().await?, bare)
+            }
+        });
+    }
+    Ok(measured)
+}
+
 /// Records with payloads of a size.
 fn records(count: usize, payload: usize) -> Vec<Record> {
     let record = |number| {
@@ -127,10 +146,19 @@ fn run(args: &Args) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut table = "\n| | msgstream, MiB/s | bare, MiB/s | ratio (least to greatest) | target |\n| --- | ---: | ---: | ---: | --- |\n".to_owned();
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
-    for (count, payload) in [(500, 128), (64, 1024), (16, 64 << 10)] {
-        let name = format!("write batches of {count} records of {payload} B");
+    for (records, payload, in_flight) in [
+        (500, 128, 1),
+        (64, 1024, 1),
+        (16, 64 << 10, 1),
+        (500, 128, 8),
+        (64, 1024, 8),
+        (16, 64 << 10, 8),
+    ] {
+        let one = if in_flight == 1 { "one by one" } else { "8 in flight" };
+        let name = format!("write batches of {records} records of {payload} B, {one}");
         if wanted(&name) {
-            let measured = write::measure(&args.folder, effort, count, payload);
+            let shape = write::Batches { records, payload, in_flight };
+            let measured = write::measure(&args.folder, effort, shape);
             table += &runtime.block_on(measured)?.row(&name);
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use msgstream_core::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream_file::{FileConfig, FileTransport};
 
-use crate::{Effort, Measured, Result, records};
+use crate::{Effort, Measured, Result, in_turn, records};
 
 /// How much the bare loop reads at a time, in bytes.
 const BLOCK: usize = 1 << 20;
@@ -36,8 +36,7 @@ pub(crate) async fn measure(
     }
     writer.close().await?;
 
-    let mut pairs = Vec::new();
-    for _ in 0..effort.pairs {
+    let ours = async || -> Result<Duration> {
         let mut reader = files.reader("log", Start::Earliest).await?;
         let (mut read, mut sum) = (0, 0_usize);
         let began = Instant::now();
@@ -46,15 +45,22 @@ pub(crate) async fn measure(
             read += batch.records.len() as u64;
             sum += batch.records.iter().map(|record| record.payload.len()).sum::<usize>();
         }
-        let ours = began.elapsed();
+        let took = began.elapsed();
         if sum as u64 != count * payload as u64 {
             return Err(format!("{sum} bytes were read of {count} records of {payload}").into());
         }
-        let log = folder.path().join("log");
-        let (bare, bytes) = tokio::task::spawn_blocking(move || bare(&log)).await??;
-        let rate = |time: Duration| bytes as f64 / f64::from(1 << 20) / time.as_secs_f64();
-        pairs.push((rate(ours), rate(bare)));
-    }
+        Ok(took)
+    };
+    let log = folder.path().join("log");
+    let bare = async || -> Result<(Duration, u64)> {
+        let log = log.clone();
+        Ok(tokio::task::spawn_blocking(move || bare(&log)).await??)
+    };
+    let (_, bytes) = bare().await?;
+    let rate = |time: Duration| bytes as f64 / f64::from(1 << 20) / time.as_secs_f64();
+    let pairs =
+        in_turn(effort.pairs, async || Ok(rate(ours().await?)), async || Ok(rate(bare().await?.0)));
+    let pairs = pairs.await?;
     files.close().await?;
     Ok(Measured::new(target, &pairs))
 }
