@@ -11,15 +11,15 @@ use crate::log::{Rules, SyncMode};
 /// How a [`FileTransport`](crate::FileTransport) keeps its channels.
 ///
 /// ```
-/// use msgstream_file::{FileConfig, Sync};
-/// let config = FileConfig::new("/var/lib/shop/log").with_sync(Sync::Commit).with_max_bytes(1 << 30);
+/// use msgstream_file::{FileConfig, SyncPolicy};
+/// let config = FileConfig::new("/var/lib/shop/log").with_sync(SyncPolicy::Commit).with_max_bytes(1 << 30);
 /// assert_eq!(config.folder(), std::path::Path::new("/var/lib/shop/log"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileConfig {
     folder: PathBuf,
     pub(crate) prefix: String,
-    pub(crate) sync: Sync,
+    pub(crate) sync: SyncPolicy,
     segment_bytes: u64,
     max_bytes: Option<u64>,
     max_age: Option<Duration>,
@@ -33,11 +33,11 @@ pub struct FileConfig {
 /// end of a process takes nothing that was acknowledged, whichever it is.
 ///
 /// ```
-/// use msgstream_file::Sync;
-/// assert_eq!(Sync::default(), Sync::Commit);
+/// use msgstream_file::SyncPolicy;
+/// assert_eq!(SyncPolicy::default(), SyncPolicy::Commit);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncPolicy {
     /// Before they are acknowledged, and before any reader sees them. Nothing is lost.
     #[default]
     Commit,
@@ -89,7 +89,7 @@ impl FileConfig {
         Self {
             folder: folder.into(),
             prefix: String::new(),
-            sync: Sync::Commit,
+            sync: SyncPolicy::Commit,
             segment_bytes: 64 << 20,
             max_bytes: None,
             max_age: None,
@@ -160,9 +160,9 @@ impl FileConfig {
         self
     }
 
-    /// Sets when records become durable. [`Sync::Commit`] unless set.
+    /// Sets when records become durable. [`SyncPolicy::Commit`] unless set.
     #[must_use]
-    pub const fn with_sync(mut self, sync: Sync) -> Self {
+    pub const fn with_sync(mut self, sync: SyncPolicy) -> Self {
         self.sync = sync;
         self
     }
@@ -221,8 +221,8 @@ impl FileConfig {
     pub(crate) const fn rules(&self) -> Rules {
         Rules {
             sync: match self.sync {
-                Sync::Commit => SyncMode::Commit,
-                Sync::Every(_) | Sync::Os => SyncMode::Later,
+                SyncPolicy::Commit => SyncMode::Commit,
+                SyncPolicy::Every(_) | SyncPolicy::Os => SyncMode::Later,
             },
             segment_bytes: self.segment_bytes,
             max_bytes: self.max_bytes,
@@ -242,10 +242,10 @@ fn folder(url: &Url) -> Result<PathBuf, ConnectError> {
     })
 }
 
-fn sync(url: &Url, text: &str) -> Result<Sync, ConnectError> {
+fn sync(url: &Url, text: &str) -> Result<SyncPolicy, ConnectError> {
     match text {
-        "commit" => return Ok(Sync::Commit),
-        "os" => return Ok(Sync::Os),
+        "commit" => return Ok(SyncPolicy::Commit),
+        "os" => return Ok(SyncPolicy::Os),
         _ => {}
     }
     let milliseconds = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
@@ -254,7 +254,7 @@ fn sync(url: &Url, text: &str) -> Result<Sync, ConnectError> {
         (None, None) => None,
     };
     match milliseconds {
-        Some(ms) if ms > 0 => Ok(Sync::Every(Duration::from_millis(u64::from(ms)))),
+        Some(ms) if ms > 0 => Ok(SyncPolicy::Every(Duration::from_millis(u64::from(ms)))),
         _ => {
             let reason = "it must be `commit`, `os`, or a time such as 200ms or 1s";
             Err(ConnectError::option(url, "sync", reason))
@@ -280,7 +280,7 @@ mod tests {
         let config = read("file:///x?prefix=p&sync=os&segment_bytes=1&max_bytes=2&max_age_ms=3&max_payload=4&window_bytes=5&max_open_files=80&timeout_ms=7").unwrap();
         let wanted = FileConfig::new("/x")
             .with_prefix("p")
-            .with_sync(Sync::Os)
+            .with_sync(SyncPolicy::Os)
             .with_segment_bytes(1)
             .with_max_bytes(2)
             .with_max_age(Duration::from_millis(3))
@@ -294,9 +294,9 @@ mod tests {
     #[test]
     fn syncs_are_read() {
         let of = |text: &str| read(&format!("file:///x?sync={text}")).map(|config| config.sync);
-        assert_eq!(of("commit").unwrap(), Sync::Commit);
-        assert_eq!(of("200ms").unwrap(), Sync::Every(Duration::from_millis(200)));
-        assert_eq!(of("2s").unwrap(), Sync::Every(Duration::from_secs(2)));
+        assert_eq!(of("commit").unwrap(), SyncPolicy::Commit);
+        assert_eq!(of("200ms").unwrap(), SyncPolicy::Every(Duration::from_millis(200)));
+        assert_eq!(of("2s").unwrap(), SyncPolicy::Every(Duration::from_secs(2)));
         for wrong in ["", "always", "0ms", "5", "-1s", "1m"] {
             assert!(matches!(of(wrong), Err(ConnectError::InvalidOption { .. })), "{wrong}");
         }

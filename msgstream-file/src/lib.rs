@@ -22,7 +22,7 @@ mod watch;
 mod workers;
 mod writer;
 
-pub use self::config::{FileConfig, Sync};
+pub use self::config::{FileConfig, SyncPolicy};
 pub use self::error::FileError;
 pub use self::scheme::{FileScheme, register};
 pub use self::transport::FileTransport;

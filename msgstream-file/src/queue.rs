@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::client::{Busy, Handle, lock};
-use crate::config::Sync;
+use crate::config::SyncPolicy;
 use crate::log::{Batch, Held, Log, Rules, Writing};
 use crate::watch::signal;
 
@@ -197,7 +197,7 @@ impl Queue {
         done: Committed,
     ) {
         lock(&self.inner).writing = done.writing;
-        if let Sync::Every(interval) = handle.config.sync {
+        if let SyncPolicy::Every(interval) = handle.config.sync {
             self.sync_in(handle, runtime, interval, done.writers);
         }
     }

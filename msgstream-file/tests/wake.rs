@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use msgstream_core::transport::{ChannelReader, Limit, Transport, TransportExt};
-use msgstream_file::{FileTransport, Sync};
+use msgstream_file::{FileTransport, SyncPolicy};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,7 +29,7 @@ struct Other {
 async fn writes() {
     let Some(folder) = given_folder() else { return };
     // Without syncs, so that one commit comes while readers are busy with the one before.
-    let files = FileTransport::open(config(&folder).with_sync(Sync::Os)).await.unwrap();
+    let files = FileTransport::open(config(&folder).with_sync(SyncPolicy::Os)).await.unwrap();
     let mut next = 0;
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let count: u64 = line.parse().unwrap();

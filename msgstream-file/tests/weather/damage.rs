@@ -9,7 +9,7 @@ use msgstream_core::record::Position;
 use msgstream_core::transport::{
     Limit, Start, Transport, TransportError, TransportErrorKind as Kind, TransportExt,
 };
-use msgstream_file::{FileTransport, Sync};
+use msgstream_file::{FileTransport, SyncPolicy};
 use tempfile::TempDir;
 
 use crate::kit::{config, number, open, read, read_some, reader, refused, write};
@@ -118,7 +118,7 @@ async fn damaged_bounds_stop_who_needs_them_and_no_reader() {
     for byte in some_of(&whole(&path)) {
         flip(&path, byte);
         // It reserves offsets, and these are in the bounds.
-        let config = config(folder.path()).with_sync(Sync::Os);
+        let config = config(folder.path()).with_sync(SyncPolicy::Os);
         let files = FileTransport::open(config).await.unwrap();
         assert_damaged(&refused(&files, "orders").await, &path);
         assert_eq!(read(&files, "orders").await, Vec::from_iter(0..next));

@@ -7,7 +7,7 @@ use msgstream_core::record::Position;
 use msgstream_core::transport::{
     Start, Transport, TransportError, TransportErrorKind as Kind, TransportExt,
 };
-use msgstream_file::{FileTransport, Sync};
+use msgstream_file::{FileTransport, SyncPolicy};
 
 use crate::damage::{filled, segments};
 use crate::kit::{config, open, read, read_some, reader, refused};
@@ -47,7 +47,7 @@ async fn a_channel_of_another_version_is_left_alone() {
 #[tokio::test]
 async fn bounds_and_cursors_of_another_version_are_left_alone() {
     let (folder, channel) = filled().await;
-    let files = FileTransport::open(config(folder.path()).with_sync(Sync::Os)).await.unwrap();
+    let files = FileTransport::open(config(folder.path()).with_sync(SyncPolicy::Os)).await.unwrap();
     let bounds = channel.join("bounds");
     let before = raise(&bounds);
     is_another(&refused(&files, "orders").await, &bounds);

@@ -22,7 +22,7 @@ pub(crate) async fn measure(
     target: Option<f64>,
 ) -> Result<Measured> {
     let folder = tempfile::tempdir_in(folder)?;
-    let config = FileConfig::new(folder.path()).with_sync(msgstream_file::Sync::Os);
+    let config = FileConfig::new(folder.path()).with_sync(msgstream_file::SyncPolicy::Os);
     let files = FileTransport::open(config).await?;
     files.create("log").await?;
     let mut writer = files.writer("log").await?;
