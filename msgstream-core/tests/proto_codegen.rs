@@ -20,15 +20,18 @@ fn generated_code_is_up_to_date() {
         .out_dir(out_dir)
         .compile_fds(descriptors)
         .unwrap();
-    let generated = fs::read_to_string(Path::new(out_dir).join("msgstream.rs")).unwrap();
-
-    let checked_in = root.join("src/message/proto/generated.rs");
-    if env::var_os("UPDATE_PROTO").is_some() {
-        fs::write(&checked_in, &generated).unwrap();
+    // A file for each package.
+    for package in ["", ".data", ".schema", ".query", ".cluster"] {
+        let name = format!("msgstream{package}.rs");
+        let generated = fs::read_to_string(Path::new(out_dir).join(&name)).unwrap();
+        let checked_in = root.join("src/message/proto/generated").join(&name);
+        if env::var_os("UPDATE_PROTO").is_some() {
+            fs::write(&checked_in, &generated).unwrap();
+        }
+        // Not `assert_eq`, which would print both files.
+        assert!(
+            fs::read_to_string(&checked_in).unwrap_or_default() == generated,
+            "the .proto files changed: run this test with UPDATE_PROTO=1"
+        );
     }
-    // Not `assert_eq`, which would print both files.
-    assert!(
-        fs::read_to_string(&checked_in).unwrap_or_default() == generated,
-        "the .proto files changed: run this test with UPDATE_PROTO=1"
-    );
 }

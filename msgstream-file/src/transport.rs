@@ -64,7 +64,15 @@ impl FileTransport {
     /// Nothing stays open after a cancelled call.
     pub async fn open(config: FileConfig) -> Result<Self> {
         let disk = crate::disk::of_this_machine().map_err(|failure| failure.during("open"))?;
-        let handle = Handle::open(config, disk).await;
+        let folder = config.folder().display().to_string();
+        let handle = Handle::open(config, disk).await.map_err(|failure| match failure.kind {
+            // It is about the folder, not about a channel.
+            Kind::NotFound => {
+                let reason = format!("the folder {folder} can't be made: use another one");
+                failure.with_kind(Kind::Config { reason })
+            }
+            _ => failure,
+        });
         Ok(Self { handle: handle.map_err(|failure| failure.during("open"))? })
     }
 

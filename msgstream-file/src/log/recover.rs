@@ -120,6 +120,16 @@ impl Log {
         Ok(tail)
     }
 
+    /// Returns up to which offset a segment was durable, as its frames say.
+    pub(super) fn durable_in(&self, first: u64) -> Result<u64> {
+        let path = self.segment_path(first);
+        let file = self.segment_file(first, false)?;
+        let length = file.length().map_err(failed("measure", &path))?;
+        let begin = Tail { byte: segment::HEADER as u64, end: first, time: 0 };
+        let durable = self.durable_beyond(&mut Window::default(), first, begin, length)?;
+        Ok(durable.unwrap_or(first))
+    }
+
     /// Returns the greatest end that was durable as any frame beyond a segment's end says.
     fn durable_beyond(
         &self,

@@ -35,7 +35,15 @@ impl Log {
                 _ => (*first == published.segment).then_some(published.end),
             };
             let byte = (*first == published.segment).then_some(published.byte);
-            self.repair_segment(*first, byte, end, &mut lost)?;
+            // Of the last segment in another boot, what was never durable is torn, not damaged.
+            let torn_from = match end {
+                Some(_) => None,
+                None => {
+                    durable = durable.max(self.durable_in(*first)?);
+                    Some(durable)
+                }
+            };
+            self.repair_segment(*first, byte, end, torn_from, &mut lost)?;
         }
         self.give_up_end(held, durable, &mut lost)?;
         self.recover(held)?;
@@ -61,12 +69,14 @@ impl Log {
         Ok(())
     }
 
-    /// Repairs a segment that ends at a byte and an offset, if they are known.
+    /// Repairs a segment that ends at a byte and an offset, if they are known. Else only what is
+    /// before an offset is repaired, and what is behind the last sound frame before it is cut.
     fn repair_segment(
         &self,
         first: u64,
         byte: Option<u64>,
         end: Option<u64>,
+        torn_from: Option<u64>,
         lost: &mut Vec<Range<u64>>,
     ) -> Result<()> {
         let path = self.segment_path(first);
@@ -86,14 +96,21 @@ impl Log {
                     (at, next, time) = (at + frame.size(), frame.end(), frame.time);
                     continue;
                 }
+                if torn_from.is_some_and(|torn| next >= torn) {
+                    break;
+                }
                 let mut sound = at + ALIGNMENT;
                 let mut behind = None;
                 while sound < length && behind.is_none() {
                     behind = frame_at(sound)?.filter(|frame| frame.first >= next);
                     sound += if behind.is_none() { ALIGNMENT } else { 0 };
                 }
-                let Some(end) = behind.map(|frame| frame.first).or(end) else {
-                    // The end of the last segment, in another boot: it is torn, not damaged.
+                let behind = behind.map(|frame| frame.first);
+                let Some(end) = behind.filter(|b| torn_from.is_none_or(|torn| *b <= torn)).or(end)
+                else {
+                    // Nothing sound is left of what was durable.
+                    file.cut(at)?;
+                    repaired = true;
                     break;
                 };
                 let size = sound.min(length) - at;

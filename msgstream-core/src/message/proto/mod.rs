@@ -3,10 +3,31 @@
 //! They are generated from the .proto files of this package. Fields of type `bytes` are
 //! [`bytes::Bytes`] that share the memory of the payload that they were decoded from.
 
-#[rustfmt::skip]
-mod generated;
+/// A module for each package of the .proto files, as the code in them takes it.
+mod generated {
+    include!("generated/msgstream.rs");
 
-pub use self::generated::*;
+    pub(super) mod data {
+        include!("generated/msgstream.data.rs");
+    }
+    pub(super) mod schema {
+        include!("generated/msgstream.schema.rs");
+    }
+    pub(super) mod query {
+        include!("generated/msgstream.query.rs");
+    }
+    pub(super) mod cluster {
+        include!("generated/msgstream.cluster.rs");
+    }
+}
+
+pub use self::generated::cluster::*;
+pub use self::generated::data::*;
+pub use self::generated::query::*;
+pub use self::generated::schema::*;
+pub use self::generated::{
+    Envelope, MsgBase, MsgHeader, PeerProgress, ReplicateInfo, TimeSync, TimeTick,
+};
 use crate::record::Meta;
 use crate::record::{MsgType, Timestamp};
 
