@@ -120,7 +120,10 @@ impl FileConfig {
             0 => Err(ConnectError::option(url, name, "it must be greater than 0")),
             value => Ok(value),
         };
-        positive("segment_bytes", read.segment_bytes)?;
+        if !(1..=LARGEST_SEGMENT).contains(&read.segment_bytes) {
+            let reason = format!("it must be from 1 to {LARGEST_SEGMENT}");
+            return Err(ConnectError::option(url, "segment_bytes", reason));
+        }
         positive("timeout_ms", read.timeout_ms)?;
         positive("window_bytes", read.window_bytes as u64)?;
         read.max_bytes.map(|bytes| positive("max_bytes", bytes)).transpose()?;
@@ -167,11 +170,11 @@ impl FileConfig {
         self
     }
 
-    /// Sets how large a segment grows, in bytes. 64 MiB unless set. Retention removes whole
-    /// segments.
+    /// Sets how large a segment grows, in bytes. 64 MiB unless set, 1 GiB at most. Retention removes
+    /// whole segments.
     #[must_use]
-    pub const fn with_segment_bytes(mut self, bytes: u64) -> Self {
-        self.segment_bytes = bytes;
+    pub fn with_segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes.clamp(1, LARGEST_SEGMENT);
         self
     }
 
@@ -230,6 +233,9 @@ impl FileConfig {
         }
     }
 }
+
+/// A frame that a repair puts over damage must fit 32 bits, too.
+const LARGEST_SEGMENT: u64 = 1 << 30;
 
 /// A record must fit a frame, whose length has 32 bits.
 const LARGEST_PAYLOAD: usize = 1 << 30;
