@@ -216,14 +216,14 @@ impl Work<'_> {
         let (unacknowledged, uncommitted) = match kind {
             Kind::Producer | Kind::Producers => {
                 let victims = if kind == Kind::Producer { 1 } else { self.producers.len() };
-                let victims = self.producers.iter_mut().take(victims).zip(0..);
                 let mut killed = Vec::new();
-                for (producer, index) in victims {
-                    if !producer.kill().await? {
-                        return Ok(false);
+                for (producer, index) in self.producers.iter_mut().take(victims).zip(0..) {
+                    // One may have been done before.
+                    if producer.kill().await? {
+                        killed.push((producer, index));
                     }
-                    killed.push((producer, index));
                 }
+                let all_killed = killed.len() == victims;
                 // Nobody starts before all are dead.
                 for (producer, index) in killed {
                     outcome.unacknowledged += on_the_way(index)?;
@@ -231,7 +231,7 @@ impl Work<'_> {
                     *producer = producer.again()?;
                 }
                 // The log tells the rest.
-                return Ok(true);
+                return Ok(all_killed);
             }
             Kind::Consumer => {
                 if !self.consumer.kill().await? {
