@@ -32,9 +32,16 @@ pub(crate) struct FileReader {
 }
 
 enum Look {
-    Batch(ReadBatch, Place, Published),
+    Taken(Box<Taken>),
     /// The reader is at the published end, which is of this generation.
     AtEnd(u64),
+}
+
+/// A batch, the place behind it, and the published end before which it is.
+struct Taken {
+    batch: ReadBatch,
+    place: Place,
+    published: Published,
 }
 
 impl FileReader {
@@ -71,7 +78,7 @@ impl FileReader {
             let (records, place) = log.read(published, place, limit)?;
             let caught_up = place.next == published.end;
             let batch = ReadBatch::new(records, Position::new(place.next), caught_up);
-            Ok(Look::Batch(batch, place, *published))
+            Ok(Look::Taken(Box::new(Taken { batch, place, published: *published })))
         };
         let (log, place) = (self.at.log.clone(), self.place.clone());
         let seen = handle.blocking(move || match log.published()? {
@@ -103,7 +110,8 @@ impl FileReader {
             let mut changed = pin!(signal.notified());
             changed.as_mut().enable();
             let generation = match self.look(limit).await? {
-                Look::Batch(batch, place, published) => {
+                Look::Taken(taken) => {
+                    let Taken { batch, place, published } = *taken;
                     (self.place, self.published) = (place, Some(published));
                     self.changed = Instant::now();
                     // A frame that a repair gave up holds no record.
