@@ -239,14 +239,30 @@ impl World {
     /// channels. Times don't tell that: while a channel is idle, packs of what was read of others
     /// may be formed for as long as the consumer cares to take over them.
     fn has_passed(&self, at: &Checkpoint, ledger: &Ledger) -> bool {
+        self.behind(at, ledger).next().is_none()
+    }
+
+    /// Returns the channels in which something that was acknowledged isn't taken: the last of that,
+    /// and the consumer's place.
+    fn behind<'a>(
+        &'a self,
+        at: &'a Checkpoint,
+        ledger: &'a Ledger,
+    ) -> impl Iterator<Item = (&'a str, Option<Position>, Option<Position>)> {
         // Who saw the end of a channel before it was made again stands in the old one for ever.
         let destroyed = ledger.destroyed.as_ref().map(|destroyed| &destroyed.channel);
-        self.plan.channels.iter().filter(|channel| Some(*channel) != destroyed).all(|channel| {
-            let end = model::end_of(&self.sim.records(channel)).unwrap_or(Position::MAX);
+        let channels = self.plan.channels.iter().filter(move |channel| Some(*channel) != destroyed);
+        let places = channels.map(move |channel| {
+            let records = self.sim.records(channel);
+            let end = model::end_of(&records).unwrap_or(Position::MAX);
             let acked = ledger.acked.iter().filter(|acked| *acked.channel == **channel);
             let last = acked.map(|acked| acked.position).filter(|at| *at < end).max();
-            last <= at.channels.get(&**channel).and_then(|mark| mark.cut)
-        })
+            // A producer may know the place of a copy alone, and the mark of a channel that ended
+            // while it was idle stays before it.
+            let last = last.and_then(|last| model::last_that_counts(&records, last));
+            (&**channel, last, at.channels.get(&**channel).and_then(|mark| mark.cut))
+        });
+        places.filter(|(_, last, cut)| last > cut)
     }
 
     /// Every channel has ended, and the last pack of them is committed.
@@ -273,12 +289,14 @@ impl World {
     fn state(&self) -> String {
         let ledger = self.ledger();
         let last = self.store.state().map_or(0, |state| consumer::last_given(&state));
+        let given = ledger.given(last);
+        let behind = given.map(|given| self.behind(&given.end, &ledger).collect::<Vec<_>>());
         format!(
-            "finished are {:?} of {}, committed is pack {last} of {} to {:?}, produced was up to {}; a consumer waited: {}",
+            "finished are {:?} of {}, committed is pack {last} of {} to {:?}, behind are {behind:?}, produced was up to {}; a consumer waited: {}",
             ledger.finished,
             self.plan.producers.len(),
             ledger.given.len(),
-            ledger.given(last).map(|given| given.pack.end),
+            given.map(|given| given.pack.end),
             ledger.latest,
             ledger.status.as_ref().map_or_else(String::new, ConsumerStatus::to_string),
         )

@@ -211,6 +211,13 @@ pub(super) fn end_of(records: &[Record]) -> Option<Position> {
     counts.find(|record| is_end(record)).map(|record| record.position)
 }
 
+/// The last record up to a position that counts: what is sent again behind it is a copy.
+pub(super) fn last_that_counts(records: &[Record], until: Position) -> Option<Position> {
+    let mut producers = Producers::default();
+    let counts = records.iter().filter(|record| producers.take(record));
+    counts.map(|record| record.position).take_while(|at| *at <= until).last()
+}
+
 /// Where a log may begin and still tell every producer's number.
 pub(super) fn told_from(records: &[Record]) -> Option<Position> {
     let mut producers = Producers::default();
