@@ -2,6 +2,7 @@
 
 mod files;
 mod minimum;
+mod passed_on;
 
 use std::process::ExitCode;
 use std::sync::Arc;

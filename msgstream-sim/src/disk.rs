@@ -2,45 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 use msgstream_file::simulation::{RARE_PATHS, Report, run};
+
+use crate::seeds::{self, Seeds};
 
 /// Runs processes on a simulated disk, crashes them and cuts the power, and checks that the log in
 /// files keeps its promises.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// How many seeds to run.
-    #[arg(long, default_value_t = 20_000)]
-    seeds: u64,
-    /// The first of them; 0 unless given, and a random one with `--for`.
-    #[arg(long)]
-    from: Option<u64>,
-    /// Runs seeds for so many seconds, however many they are.
-    #[arg(long = "for", value_name = "SECONDS", conflicts_with = "seeds")]
-    seconds: Option<u64>,
-    /// Runs this seed alone.
-    #[arg(long, conflicts_with_all = ["seeds", "from", "seconds"])]
-    seed: Option<u64>,
-    /// Prints every call of the disk to the standard error.
-    #[arg(long, requires = "seed")]
-    trace: bool,
-    /// In how many seeds each rare path must be taken.
-    #[arg(long, default_value_t = 10)]
-    rare: u64,
-    /// How many threads run seeds; one for each processor unless given.
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) seeds: Seeds,
 }
 
 /// What all seeds came to.
 #[derive(Default)]
-struct Totals {
+pub(crate) struct Totals {
     seeds: u64,
     failed: u64,
     calls: u64,
@@ -49,8 +27,23 @@ struct Totals {
     rare: BTreeMap<&'static str, u64>,
 }
 
-impl Totals {
-    fn add(&mut self, report: &Report) {
+impl seeds::Totals for Totals {
+    type Report = Report;
+    const USUAL: (u64, u64) = (20_000, 10);
+
+    fn run(seed: u64, trace: bool) -> Report {
+        run(seed, trace)
+    }
+
+    fn has_failed(report: &Report) -> bool {
+        report.violation.is_some()
+    }
+
+    fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    fn add(&mut self, report: Report) {
         self.seeds += 1;
         self.calls += report.calls;
         self.acknowledged += report.acknowledged;
@@ -80,56 +73,4 @@ impl fmt::Display for Totals {
         writeln!(f, "{} calls, {} records acknowledged", self.calls, self.acknowledged)?;
         write!(f, "seeds that took each rare path: {:?}", self.rare)
     }
-}
-
-pub(crate) fn main(options: &Options) -> ExitCode {
-    if let Some(seed) = options.seed {
-        let report = run(seed, options.trace);
-        println!("{report:#?}");
-        return code(report.violation.is_none());
-    }
-    let began = Instant::now();
-    let from = options.from.unwrap_or_else(|| options.seconds.map_or(0, |_| crate::any_seed()));
-    println!("seeds from {from} on");
-    let totals = run_many(options, from, began);
-    println!("{totals}\nin {:.1} s", began.elapsed().as_secs_f64());
-    let unproved = totals.unproved(options.rare);
-    if !unproved.is_empty() {
-        println!("FAILED: taken in fewer than {} seeds: {unproved:?}", options.rare);
-    }
-    code(unproved.is_empty() && totals.failed == 0)
-}
-
-fn code(success: bool) -> ExitCode {
-    if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Each thread takes the next seed, and runs its world alone. After the greatest one comes 0.
-fn run_many(options: &Options, from: u64, began: Instant) -> Totals {
-    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let totals = Mutex::new(Totals::default());
-    let work = || {
-        while !stop.load(Ordering::Relaxed) {
-            let run_before = next.fetch_add(1, Ordering::Relaxed);
-            let over = match options.seconds {
-                Some(seconds) => began.elapsed() >= Duration::from_secs(seconds),
-                None => run_before >= options.seeds,
-            };
-            if over {
-                return;
-            }
-            let report = run(from.wrapping_add(run_before), false);
-            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-            totals.add(&report);
-            // More of them tell nothing more.
-            stop.fetch_or(totals.failed >= 20, Ordering::Relaxed);
-        }
-    };
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..options.threads.unwrap_or(processors).max(1) {
-            scope.spawn(work);
-        }
-    });
-    totals.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -197,8 +197,8 @@ pub async fn writers_go_on(transport: &dyn Transport, harness: &dyn Harness) -> 
     Ok(())
 }
 
-/// Cursors stand where they stood, before what is left, too. A reader at one that was passed is told,
-/// and the cursor can be moved on.
+/// Cursors don't move, even if they stand before what is left. A reader that starts
+/// at such a cursor gets `PositionTrimmed`, and the cursor can still be moved.
 pub async fn cursors_stay(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let mut written = Vec::new();

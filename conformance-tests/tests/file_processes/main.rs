@@ -9,6 +9,8 @@ mod files;
 mod link;
 #[path = "../minimum/mod.rs"]
 mod minimum;
+#[path = "../passed_on/mod.rs"]
+mod passed_on;
 mod protocol;
 mod remote;
 mod server;

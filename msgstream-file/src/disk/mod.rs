@@ -20,7 +20,7 @@ pub(crate) fn of_this_machine() -> Result<Arc<dyn Disk>> {
     Ok(Arc::new(disk))
 }
 
-/// Elsewhere nothing tells one boot from another, which the log must know.
+/// Fails: on other systems the log can't find out whether the machine was restarted.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn of_this_machine() -> Result<Arc<dyn Disk>> {
     let reason = "logs in files need Linux: use another transport here".to_owned();

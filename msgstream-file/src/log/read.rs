@@ -34,7 +34,7 @@ impl Log {
         }
         let (mut place, mut records) = (from.clone(), Records::new(limit));
         place.window.set_cached(false);
-        match self.read_into(&mut records, published, &mut place, false) {
+        match self.read_into(&mut records, published, &mut place) {
             // What was read so far comes first: the reader meets the failure again.
             Err(failure) if records.taken.is_empty() => Err(failure),
             _ => Ok((records.taken, place)),
@@ -42,7 +42,7 @@ impl Log {
     }
 
     /// Reads as [`read`](Self::read) does, without waiting for the disk, and moves the place. Returns
-    /// nothing if the disk must be waited for, or anything is wrong: `read` tells.
+    /// no record if the disk must be waited for or a read fails; `read` then returns the error.
     pub(crate) fn read_cached(
         &self,
         published: &Published,
@@ -53,7 +53,7 @@ impl Log {
         if outside(place.next, published).is_none() {
             place.window.set_cached(true);
             // Whoever meets a failure here meets it again.
-            let _ = self.read_into(&mut records, published, place, true);
+            let _ = self.read_into(&mut records, published, place);
         }
         records.taken
     }
@@ -63,8 +63,8 @@ impl Log {
         records: &mut Records,
         published: &Published,
         place: &mut Place,
-        cached: bool,
     ) -> Result<()> {
+        let cached = place.window.is_cached();
         let not_cached = || {
             let reason = "it isn't in memory".to_owned();
             Failure::from(Kind::Unavailable { reason })
@@ -253,8 +253,8 @@ impl Records {
         Self { limit, taken: Vec::new(), bytes: 0, full: false, decoder: Decoder::default() }
     }
 
-    /// Returns whether a record of a frame fits, as far as the frame's size tells: what doesn't isn't
-    /// read.
+    /// Returns whether another record of a frame probably fits, by their average size. If not, the
+    /// frame isn't read for nothing.
     fn has_room(&self, frame: &Frame) -> bool {
         let average = frame.length as usize / frame.count.max(1) as usize;
         self.taken.is_empty() || self.bytes.saturating_add(average) <= self.limit.bytes

@@ -52,6 +52,10 @@ impl Window {
         Ok(self.bytes.slice(..count.min(self.bytes.len())))
     }
 
+    pub(super) const fn is_cached(&self) -> bool {
+        self.cached
+    }
+
     /// Sets whether only what the system has in memory is read.
     pub(super) const fn set_cached(&mut self, cached: bool) {
         self.cached = cached;

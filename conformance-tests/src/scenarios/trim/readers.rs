@@ -107,8 +107,8 @@ pub async fn a_time_before_what_is_left_starts_there(
     Ok(())
 }
 
-/// An open reader reads on without a gap, as long as it has read ahead, or is told the first position
-/// left: at each read, until it seeks.
+/// An open reader returns the records that it has read ahead, without a gap, and then fails with
+/// `PositionTrimmed`, which names the first position left, at each read until it seeks.
 pub async fn one_that_is_passed_is_told(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -20,7 +20,7 @@ pub struct SearchRequest {
     /// The partitions to look in; none means all.
     #[prost(int64, repeated, tag = "6")]
     pub partition_ids: ::prost::alloc::vec::Vec<i64>,
-    /// The query, in whatever form the program gives it.
+    /// The query, as the program encodes it.
     #[prost(bytes = "bytes", tag = "7")]
     pub query: ::prost::bytes::Bytes,
 }
@@ -45,7 +45,7 @@ pub struct SearchResults {
     /// Why it failed.
     #[prost(string, tag = "6")]
     pub reason: ::prost::alloc::string::String,
-    /// The hits, in whatever form the program gives them.
+    /// The hits, as the program encodes them.
     #[prost(bytes = "bytes", repeated, tag = "7")]
     pub hits: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
