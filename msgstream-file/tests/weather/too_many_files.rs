@@ -27,6 +27,8 @@ async fn limited() {
     for round in 0..3 {
         let (first, end) = (round * 20, round * 20 + 20);
         write(&files, "orders", first..end).await;
+        // The lock is let go after the last receipt: it must not leave a descriptor to be used then.
+        File::open(folder.join("orders/lock")).unwrap().lock().unwrap();
 
         let mut others = Vec::new();
         while let Ok(file) = File::open("/dev/null") {
