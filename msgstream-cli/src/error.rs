@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use msgstream::record::Position;
 use msgstream::registry::ConnectError;
 use msgstream::service::ServiceError;
+use msgstream::transport::{TransportError, TransportErrorKind};
 
-use crate::replay::Time;
+use crate::time::Time;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -18,8 +19,12 @@ pub(crate) enum Error {
     SameFile { path: PathBuf, role: &'static str, other: &'static str },
     #[error("`{}` is not a plain file, which --verify needs: it reads the files a second time", path.display())]
     NotPlain { path: PathBuf },
+    #[error("the property `{property}` has no value: write --property NAME=VALUE")]
+    NoProperty { property: String },
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]
@@ -80,10 +85,27 @@ pub(crate) enum Error {
 impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            Self::OutputClosed => ExitCode::SUCCESS,
+            _ if self.is_unreachable() => ExitCode::from(3),
             Self::Connect(ConnectError::Transport(_)) => ExitCode::from(1),
-            Self::Connect(_) | Self::SameFile { .. } | Self::NotPlain { .. } => ExitCode::from(2),
+            Self::Connect(_)
+            | Self::SameFile { .. }
+            | Self::NotPlain { .. }
+            | Self::NoProperty { .. } => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
+    }
+
+    fn is_unreachable(&self) -> bool {
+        let transport = match self {
+            Self::Connect(ConnectError::Transport(error))
+            | Self::Transport(error)
+            | Self::Service(ServiceError::Transport(error))
+            | Self::Stream(msgstream::Error::Transport(error)) => error,
+            _ => return false,
+        };
+        use TransportErrorKind::{TimedOut, Unavailable};
+        matches!(transport.kind(), Unavailable { .. } | TimedOut { .. })
     }
 }
 

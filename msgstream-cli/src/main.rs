@@ -1,14 +1,20 @@
-//! The command line tool `msgstream`: shows the library at work on real input.
+//! The command line tool `msgstream`: channels and streams at any broker, by URL.
 //!
 //! ```text
-//! msgstream replay FILE... --time-column C --key-column K --channels N --tick 1h
+//! msgstream COMMAND URL [CHANNEL...] [--options]
 //! ```
 //!
-//! Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage.
+//! Exit codes: 0 done, 1 failed or found something, 2 wrong usage, 3 the broker can't be reached.
 
 mod args;
+mod channels;
 mod error;
+mod input;
+mod interrupt;
+mod output;
 mod replay;
+mod row;
+mod time;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -16,16 +22,18 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Command};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 fn main() -> ExitCode {
-    let Args { command: Command::Replay(args) } = Args::parse();
+    let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match &runtime {
-        Ok(runtime) => runtime.block_on(replay::run(&args)),
+        Ok(runtime) => runtime.block_on(run(args.command)),
         Err(error) => Err(Error::Runtime { reason: error.to_string() }),
     };
-    if let Err(error) = &result {
+    if let Err(error) = &result
+        && !matches!(error, Error::OutputClosed)
+    {
         say(&format!("error: {}", error::chain(error)));
     }
     if let Ok(runtime) = runtime {
@@ -33,6 +41,13 @@ fn main() -> ExitCode {
         runtime.shutdown_background();
     }
     result.map_or_else(|error| error.exit_code(), |()| ExitCode::SUCCESS)
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Replay(args) => replay::run(&args).await,
+        Command::Channels(args) => channels::run(&args).await,
+    }
 }
 
 /// Writes a line to stderr. Where that is closed there is nobody to tell.

@@ -99,14 +99,29 @@ pub struct OwnerDescription {
 }
 
 impl OwnerDescription {
-    fn to_properties(&self) -> BTreeMap<String, String> {
+    /// Returns the properties of a channel that has this owner.
+    ///
+    /// ```
+    /// use msgstream_core::service::OwnerDescription;
+    /// let owner = OwnerDescription { role: "billing".into(), ..OwnerDescription::default() };
+    /// assert_eq!(OwnerDescription::from_properties(&owner.to_properties()), Some(owner));
+    /// ```
+    #[must_use]
+    pub fn to_properties(&self) -> BTreeMap<String, String> {
         [(ROLE, &self.role), (ADDRESS, &self.address), (DESCRIPTION, &self.description_text)]
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.clone()))
             .collect()
     }
 
-    fn from_properties(properties: &BTreeMap<String, String>) -> Option<Self> {
+    /// Returns the owner that the properties of a channel name; `None` if they name none.
+    ///
+    /// ```
+    /// use msgstream_core::service::OwnerDescription;
+    /// assert_eq!(OwnerDescription::from_properties(&Default::default()), None);
+    /// ```
+    #[must_use]
+    pub fn from_properties(properties: &BTreeMap<String, String>) -> Option<Self> {
         let get = |name| properties.get(name).cloned();
         // A broker may not keep an empty property.
         let some = get(ROLE).or_else(|| get(ADDRESS)).or_else(|| get(DESCRIPTION));

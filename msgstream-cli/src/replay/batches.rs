@@ -9,10 +9,10 @@ use msgstream::message::Message;
 use msgstream::{Timestamp, produce::TimeTicker};
 use tokio::sync::mpsc::Sender;
 
-use super::row::Row;
 use super::rows::{BadRow, RowOrBad, Rows};
 use super::tally::Tally;
 use crate::error::{Error, Result};
+use crate::row::Row;
 
 /// At most so many rows in a batch.
 const ROWS: usize = 512;

@@ -7,9 +7,9 @@ use msgstream::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream::{MsgPack, stream::TtMsgStream};
 use tokio::sync::mpsc::Sender;
 
-use super::line::Time;
-use super::row::Place;
 use crate::error::{Error, Result};
+use crate::row::Place;
+use crate::time::Time;
 
 /// Hands on all packs, until every channel has ended. `peak` becomes the most that was buffered
 /// when a pack was formed, in bytes.

@@ -1,11 +1,9 @@
 //! A line of the output.
 
-use std::fmt;
-
-use msgstream::Timestamp;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::time::Time;
 
 /// A row that was delivered, as a line of the output has it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,33 +19,6 @@ pub(crate) struct Line<'a> {
     pub(crate) row: &'a RawValue,
 }
 
-/// A time in RFC 3339, in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Time(pub(crate) Timestamp);
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The greatest time is in the year 4199, so all of them fit.
-        let ms = i64::try_from(self.0.physical_ms()).unwrap_or(i64::MAX);
-        jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX).fmt(f)
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text: &str = Deserialize::deserialize(deserializer)?;
-        let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
-        let ts = Timestamp::from_unix_millis(time.as_millisecond()).map_err(D::Error::custom)?;
-        Ok(Self(ts))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -61,10 +32,5 @@ mod tests {
         assert_eq!(line.ts.0.physical_ms(), 1_357_034_399_250);
         assert_eq!(serde_json::to_string(&line).unwrap(), text);
         assert!(serde_json::from_str::<Line<'_>>(&text.replace("late", "lat")).is_err());
-    }
-
-    #[test]
-    fn the_greatest_time_is_written_as_it_is() {
-        assert_eq!(Time(Timestamp::MAX).to_string(), "4199-11-24T01:22:57.663Z");
     }
 }

@@ -7,17 +7,15 @@
 //! Reading and writing have a thread each; producing and consuming are one task, so that what
 //! stops one of them stops the other.
 
+mod args;
 mod batches;
 mod channels;
 mod consume;
 mod line;
-mod output;
 mod produce;
-mod records;
-mod row;
 mod rows;
+mod sink;
 mod tally;
-mod time;
 mod verify;
 
 use std::io::IsTerminal;
@@ -32,16 +30,17 @@ use msgstream::{consume::ConsumerConfig, produce::TimeTicker, stream::TtMsgStrea
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+pub(crate) use self::args::ReplayArgs;
 use self::batches::{BadRows, Batches};
 use self::channels::Channels;
-pub(crate) use self::line::Time;
-use self::output::{IdSet, Output, Sink};
 use self::rows::{Input, Rows};
+use self::sink::{IdSet, Sink};
 use self::tally::{Summary, Tally};
-pub(crate) use self::time::TimeFormat;
 use self::verify::{Rule, Seen, verify};
-use crate::args::{Late, ReplayArgs};
+use crate::args::Late;
 use crate::error::{Error, Result};
+use crate::interrupt::interrupt;
+use crate::output::Lines;
 use crate::say;
 
 /// Batches that are read and not produced, and packs that are consumed and not written.
@@ -111,7 +110,7 @@ impl<'a> Run<'a> {
         let tally = Arc::new(Tally::default());
         let rows = Rows::new(input(args), bar.clone())?;
         let bad_rows = args.bad_rows.as_deref().map(BadRows::create).transpose()?;
-        let output = args.output.as_deref().map(Output::create).transpose()?;
+        let output = args.output.as_deref().map(Lines::create).transpose()?;
         let ticker = TimeTicker::new(args.tick).with_delay(args.max_delay);
         let seen = args.verify.then(Seen::default);
         let rows_seen = written_file(args).is_none();
@@ -253,17 +252,4 @@ fn progress_bar(args: &ReplayArgs) -> ProgressBar {
     let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {elapsed}");
     let bar = ProgressBar::new(args.files.iter().map(size).sum());
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// Waits for Ctrl-C. A second one ends the process at once: a write may be stuck.
-async fn interrupt() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // There is no such signal here.
-        std::future::pending::<()>().await;
-    }
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(1);
-        }
-    });
 }

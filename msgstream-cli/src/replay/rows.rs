@@ -1,17 +1,15 @@
 //! The rows of several CSV files, in order.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use indicatif::ProgressBar;
 use msgstream::Timestamp;
 
-use super::records::{Fields, Records};
-use super::row::Place;
-use super::time::TimeFormat;
 use crate::error::{Error, Result};
+use crate::input::{Fields, Records, open};
+use crate::row::Place;
+use crate::time::TimeFormat;
 
 /// What to read, and which columns matter.
 #[derive(Clone, Debug)]
@@ -160,16 +158,4 @@ impl OpenFile {
         };
         Ok((format.parse(time)?, key, fields))
     }
-}
-
-/// Opens a file, and unpacks it where it begins as gzip does.
-fn open(path: &Path, progress: &ProgressBar) -> Result<Box<dyn BufRead + Send>> {
-    let file = File::open(path).map_err(|e| Error::Open { path: path.to_owned(), source: e })?;
-    let mut plain = BufReader::with_capacity(64 << 10, progress.wrap_read(file));
-    let start = plain.fill_buf().map_err(|e| Error::Read { path: path.to_owned(), source: e })?;
-    if start.starts_with(&[0x1f, 0x8b]) {
-        let unpacked: Box<dyn Read + Send> = Box::new(MultiGzDecoder::new(plain));
-        return Ok(Box::new(BufReader::with_capacity(64 << 10, unpacked)));
-    }
-    Ok(Box::new(plain))
 }

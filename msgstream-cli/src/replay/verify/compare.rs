@@ -4,8 +4,8 @@ use msgstream::Timestamp;
 
 use super::expected::{Expected, Rule};
 use super::seen::{Seen, SeenRow};
-use crate::replay::line::Time;
 use crate::replay::rows::Input;
+use crate::time::Time;
 
 /// How many differences are named.
 const NAMED: usize = 5;

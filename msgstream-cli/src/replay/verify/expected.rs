@@ -11,8 +11,8 @@ use msgstream::message::hash_str;
 
 use super::seen::hash_row;
 use crate::error::Result;
-use crate::replay::row::Place;
 use crate::replay::rows::{Input, RowOrBad, Rows};
+use crate::row::Place;
 
 /// What a run over some files must hand out.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,6 @@
 //! Packs to lines. Runs on a thread of its own.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,15 +8,17 @@ use msgstream::MsgPack;
 use msgstream::message::SerdeMsg;
 use tokio::sync::mpsc::Receiver;
 
-use super::line::{Line, Time};
-use super::row::Row;
+use super::line::Line;
 use super::tally::Tally;
 use super::verify::Seen;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::output::Lines;
+use crate::row::Row;
+use crate::time::Time;
 
 /// Takes the packs that were consumed: counts, writes, and keeps hashes for the verification.
 pub(crate) struct Sink {
-    pub(crate) output: Option<Output>,
+    pub(crate) output: Option<Lines>,
     pub(crate) seen: Option<Seen>,
     /// Rows are seen here, and not in the output file afterwards.
     pub(crate) rows_seen: bool,
@@ -35,7 +34,7 @@ impl Sink {
             let next = match packs.try_recv() {
                 Ok(pack) => Some(pack),
                 Err(_) => {
-                    self.output.as_mut().map_or(Ok(()), Output::flush)?;
+                    self.output.as_mut().map_or(Ok(()), Lines::flush)?;
                     packs.blocking_recv()
                 }
             };
@@ -62,7 +61,7 @@ impl Sink {
                 row: &row.value().0,
             };
             if let Some(output) = &mut self.output {
-                output.write(&line)?;
+                output.json(&line)?;
             }
             if let Some(seen) = self.seen.as_mut().filter(|_| self.rows_seen) {
                 seen.line(&line)?;
@@ -73,42 +72,6 @@ impl Sink {
             self.tally.delivered.fetch_add(1, Relaxed);
         }
         Ok(())
-    }
-}
-
-/// Where the lines go.
-pub(crate) struct Output {
-    to: BufWriter<Box<dyn Write + Send>>,
-    path: PathBuf,
-}
-
-impl Output {
-    /// A file, or stdout for `-`.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
-        let to: Box<dyn Write + Send> = if path == Path::new("-") {
-            Box::new(io::stdout())
-        } else {
-            let file = File::create(path);
-            Box::new(file.map_err(|e| Error::Write { path: path.to_owned(), source: e })?)
-        };
-        Ok(Self { to: BufWriter::with_capacity(64 << 10, to), path: path.to_owned() })
-    }
-
-    fn write(&mut self, line: &Line<'_>) -> Result<()> {
-        let written = serde_json::to_writer(&mut self.to, line).map_err(io::Error::from);
-        let ended = written.and_then(|()| self.to.write_all(b"\n"));
-        ended.map_err(|e| self.error(e))
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.to.flush().map_err(|e| self.error(e))
-    }
-
-    fn error(&self, source: io::Error) -> Error {
-        if source.kind() == io::ErrorKind::BrokenPipe {
-            return Error::OutputClosed;
-        }
-        Error::Write { path: self.path.clone(), source }
     }
 }
 

@@ -8,7 +8,7 @@ use msgstream::{MsgType, Timestamp};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::records::Fields;
+use crate::input::Fields;
 
 /// The columns of a row as a JSON object, in the order of the file, each value a string.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -90,8 +90,8 @@ impl fmt::Debug for Place {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::records::Records;
     use super::*;
+    use crate::input::Records;
 
     #[test]
     fn columns_keep_their_order_and_values_their_text() {

@@ -1,11 +1,41 @@
-//! Times as a file writes them.
+//! Times as files write them, and as the command line does.
 
+use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use msgstream::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A time in RFC 3339, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The greatest time is in the year 4199, so all of them fit.
+        let ms = i64::try_from(self.0.physical_ms()).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX).fmt(f)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: &str = Deserialize::deserialize(deserializer)?;
+        let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        let ts = Timestamp::from_unix_millis(time.as_millisecond()).map_err(D::Error::custom)?;
+        Ok(Self(ts))
+    }
+}
 
 /// How a file writes times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,5 +170,10 @@ mod tests {
         for wrong in ["iso", "%H:%M", "%d %b", "%!", "%"] {
             assert!(wrong.parse::<TimeFormat>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_greatest_time_is_written_as_it_is() {
+        assert_eq!(Time(Timestamp::MAX).to_string(), "4199-11-24T01:22:57.663Z");
     }
 }

@@ -1,0 +1,158 @@
+//! `msgstream channels`: which channels there are, and what is known of them.
+
+mod args;
+mod description;
+
+use std::sync::Arc;
+
+use msgstream::record::Position;
+use msgstream::service::OwnerDescription;
+use msgstream::transport::{CreateOptions, Limit, Transport, TransportExt as _};
+use serde::Serialize;
+
+pub(crate) use self::args::ChannelsArgs;
+use self::args::Verb;
+use self::description::Description;
+use crate::args::Point;
+use crate::error::{Error, Result};
+use crate::output::Lines;
+use crate::say;
+
+/// Runs the command.
+pub(crate) async fn run(args: &ChannelsArgs) -> Result<()> {
+    match &args.verb {
+        Verb::List { url, prefixes, json } => {
+            on(url, async |broker| list(&*broker, prefixes, *json).await).await
+        }
+        Verb::Create { url, channels, owner, properties } => {
+            let options = options(owner.as_deref(), properties)?;
+            on(url, async |broker| create(&*broker, channels, &options).await).await
+        }
+        Verb::Describe { url, channels, json } => {
+            on(url, async |broker| describe(&*broker, channels, *json).await).await
+        }
+        Verb::Destroy { url, channels } => {
+            on(url, async |broker| {
+                for channel in channels {
+                    broker.delete(channel).await?;
+                    say(&format!("destroyed `{channel}`"));
+                }
+                Ok(())
+            })
+            .await
+        }
+        Verb::Trim { url, channels, before } => {
+            on(url, async |broker| {
+                for channel in channels {
+                    trim(&*broker, channel, *before).await?;
+                }
+                Ok(())
+            })
+            .await
+        }
+    }
+}
+
+/// Connects, does the work, and closes.
+async fn on(url: &str, work: impl AsyncFnOnce(Arc<dyn Transport>) -> Result<()>) -> Result<()> {
+    let broker = msgstream::connect(url).await?;
+    let done = work(broker.clone()).await;
+    done.and(broker.close().await.map_err(Error::from))
+}
+
+async fn list(broker: &dyn Transport, prefixes: &[String], json: bool) -> Result<()> {
+    #[derive(Serialize)]
+    struct Name<'a> {
+        channel: &'a str,
+    }
+
+    let mut lines = Lines::stdout();
+    for channel in names(broker, prefixes).await? {
+        match json {
+            true => lines.json(&Name { channel: &channel })?,
+            false => lines.text(&channel)?,
+        }
+    }
+    lines.flush()
+}
+
+/// Returns the channels that begin with one of the prefixes, each once; all if there are none.
+async fn names(broker: &dyn Transport, prefixes: &[String]) -> Result<Vec<String>> {
+    if prefixes.is_empty() {
+        return Ok(broker.list("").await?);
+    }
+    let mut names = Vec::new();
+    for prefix in prefixes {
+        names.extend(broker.list(prefix).await?);
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+async fn create(
+    broker: &dyn Transport,
+    channels: &[String],
+    options: &CreateOptions,
+) -> Result<()> {
+    for channel in channels {
+        broker.create_with(channel, options.clone()).await?;
+        say(&format!("created `{channel}`"));
+    }
+    Ok(())
+}
+
+fn options(owner: Option<&str>, properties: &[String]) -> Result<CreateOptions> {
+    let mut options = owner.map_or_else(CreateOptions::new, |role| {
+        let owner = OwnerDescription { role: role.to_owned(), ..OwnerDescription::default() };
+        owner.to_properties().into()
+    });
+    for property in properties {
+        let Some((name, value)) = property.split_once('=').filter(|(name, _)| !name.is_empty())
+        else {
+            return Err(Error::NoProperty { property: property.clone() });
+        };
+        options = options.with_property(name, value);
+    }
+    Ok(options)
+}
+
+async fn describe(broker: &dyn Transport, channels: &[String], json: bool) -> Result<()> {
+    let all = match channels.is_empty() {
+        true => broker.list("").await?,
+        false => channels.to_vec(),
+    };
+    let mut lines = Lines::stdout();
+    for channel in &all {
+        let description = Description::of(channel, broker.describe(channel).await?);
+        match json {
+            true => lines.json(&description)?,
+            false => lines.text(&description)?,
+        }
+    }
+    lines.flush()
+}
+
+async fn trim(broker: &dyn Transport, channel: &str, before: Point) -> Result<()> {
+    let before = position(broker, channel, before).await?;
+    broker.trim(channel, before).await?;
+    let info = broker.describe(channel).await?;
+    let first = info.first.map_or_else(|| "no record".to_owned(), |first| first.to_string());
+    say(&format!("trimmed `{channel}`; the first that is left: {first}"));
+    Ok(())
+}
+
+/// Returns the position of a point.
+async fn position(broker: &dyn Transport, channel: &str, point: Point) -> Result<Position> {
+    let info = broker.describe(channel).await?;
+    Ok(match point {
+        Point::At(position) => position,
+        Point::Earliest => info.first.unwrap_or(info.end),
+        Point::Latest => info.end,
+        Point::Time(_) => {
+            let mut reader = broker.reader(channel, point.into()).await?;
+            let first = reader.read(Limit::default().with_records(1)).await?;
+            first.records.first().map_or(info.end, |record| record.position)
+        }
+    })
+}
