@@ -10,9 +10,11 @@ mod runner;
 mod scenario;
 pub mod scenarios;
 
+pub use libtest_mimic::{Arguments, Conclusion};
+
 pub use self::failure::{Failure, Verdict};
 pub use self::harness::{Broker, BrokerError, Harness, unique_name};
 pub use self::matrix::matrix;
 pub use self::plain::{BadKind, PlainClient, PlainRecord};
-pub use self::runner::{check, run};
+pub use self::runner::{check, run, run_with};
 pub use self::scenario::{Need, Scenario};

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Completion, Trial};
+use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
 use msgstream_core::transport::Capabilities;
 use tokio::runtime::Builder;
 
@@ -24,22 +24,40 @@ use crate::{Failure, Verdict};
 ///
 /// The first line printed is the transport's column of the capability matrix.
 pub fn run(harness: impl Harness) -> ExitCode {
-    let mut arguments = Arguments::from_args();
+    match run_with(Arc::new(harness), Arguments::from_args()) {
+        Ok(conclusion) => conclusion.exit_code(),
+        Err(failure) => {
+            eprintln!("the transport can't be opened: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the suite as [`run`] does, with arguments of the caller's, and returns how many scenarios passed
+/// and failed. It blocks its thread, which must be none of an async runtime's.
+///
+/// ```
+/// use std::sync::Arc;
+/// use msgstream_conformance::{Arguments, Harness, run_with};
+/// fn all_pass(mine: Arc<dyn Harness>) -> bool {
+///     run_with(mine, Arguments::default()).is_ok_and(|conclusion| !conclusion.has_failed())
+/// }
+/// ```
+///
+/// # Errors
+/// Fails if the transport can't be opened: then no scenario has run.
+pub fn run_with(
+    harness: Arc<dyn Harness>,
+    mut arguments: Arguments,
+) -> Result<Conclusion, Failure> {
     // Scenarios wait for a broker most of their time.
     let threads = || thread::available_parallelism().map_or(1, NonZero::get) * 4;
     arguments.test_threads.get_or_insert_with(threads);
-    let harness: Arc<dyn Harness> = Arc::new(harness);
-    let can = match capabilities(&harness) {
-        Ok(can) => can,
-        Err(failure) => {
-            eprintln!("the transport can't be opened: {failure}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let can = capabilities(&harness)?;
     if !arguments.list {
         println!("\n{}", matrix(&[("this transport", can)]));
     }
-    libtest_mimic::run(&arguments, trials(&harness, can)).exit_code()
+    Ok(libtest_mimic::run(&arguments, trials(&harness, can)))
 }
 
 /// Runs one scenario on a handle and a runtime of its own, with the harness's deadline.

@@ -1,14 +1,16 @@
 //! What can go wrong, and the exit code that it gives.
 
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use msgstream::record::Position;
-use msgstream::registry::ConnectError;
+use msgstream::registry::{ConnectError, nearest};
 use msgstream::service::ServiceError;
 use msgstream::transport::{TransportError, TransportErrorKind};
 
+use crate::settings::SettingsError;
 use crate::time::Time;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -21,6 +23,16 @@ pub(crate) enum Error {
     NotPlain { path: PathBuf },
     #[error("the property `{property}` has no value: write --property NAME=VALUE")]
     NoProperty { property: String },
+    #[error("there is no broker `{name}` in the settings{}: write a URL, or one of {}", did_you_mean(name, known), known.join(", "))]
+    UnknownBroker { name: String, known: Vec<String> },
+    #[error("the settings in `{}` can't be used", path.display())]
+    Settings { path: PathBuf, source: SettingsError },
+    #[error("no scenario has `{filter}` in its name: `--list` names them all")]
+    NoScenario { filter: String },
+    #[error("the suite can't run: {reason}")]
+    Suite { reason: String },
+    #[error("{count} {what}{} failed", if *count == 1 { "" } else { "s" })]
+    Found { count: u64, what: &'static str },
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -34,11 +46,11 @@ pub(crate) enum Error {
     #[error("the program can't start its threads: {reason}")]
     Runtime { reason: String },
     #[error("`{}` can't be opened", path.display())]
-    Open { path: PathBuf, source: std::io::Error },
+    Open { path: PathBuf, source: io::Error },
     #[error("`{}` can't be read to its end, it may be truncated or damaged", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read { path: PathBuf, source: io::Error },
     #[error("`{}` can't be written", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    Write { path: PathBuf, source: io::Error },
     #[error("`{}` is empty: its first line must name the columns", path.display())]
     NoHeader { path: PathBuf },
     #[error("`{}` has a header that isn't UTF-8", path.display())]
@@ -83,6 +95,14 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Returns the error of a write. If the reader of stdout went away, there is none.
+    pub(crate) fn written(path: &Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::BrokenPipe {
+            return Self::OutputClosed;
+        }
+        Self::Write { path: path.to_owned(), source }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
@@ -91,7 +111,10 @@ impl Error {
             Self::Connect(_)
             | Self::SameFile { .. }
             | Self::NotPlain { .. }
-            | Self::NoProperty { .. } => ExitCode::from(2),
+            | Self::NoProperty { .. }
+            | Self::NoScenario { .. }
+            | Self::Settings { .. }
+            | Self::UnknownBroker { .. } => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
     }
@@ -121,4 +144,10 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
         next = source.source();
     }
     text
+}
+
+/// Returns the known name that is nearest to a wrong one, as an addition to an error; nothing if none is
+/// near.
+pub(crate) fn did_you_mean(wrong: &str, known: &[impl AsRef<str>]) -> String {
+    nearest(wrong, known).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }

@@ -8,15 +8,18 @@
 
 mod args;
 mod channels;
+mod conformance;
 mod error;
 mod input;
 mod interrupt;
 mod output;
 mod replay;
 mod row;
+mod settings;
+mod shell;
 mod time;
+mod words;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,15 +29,16 @@ use crate::error::{Error, Result};
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    words::set(args.color, args.quiet, args.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match &runtime {
-        Ok(runtime) => runtime.block_on(run(args.command)),
+        Ok(runtime) => runtime.block_on(run(args)),
         Err(error) => Err(Error::Runtime { reason: error.to_string() }),
     };
     if let Err(error) = &result
         && !matches!(error, Error::OutputClosed)
     {
-        say(&format!("error: {}", error::chain(error)));
+        words::say_error(&error::chain(error));
     }
     if let Ok(runtime) = runtime {
         // A thread that is stuck in a read or a write must not keep the process.
@@ -43,14 +47,13 @@ fn main() -> ExitCode {
     result.map_or_else(|error| error.exit_code(), |()| ExitCode::SUCCESS)
 }
 
-async fn run(command: Command) -> Result<()> {
-    match command {
-        Command::Replay(args) => replay::run(&args).await,
+async fn run(args: Args) -> Result<()> {
+    settings::load(args.config.as_deref())?;
+    match args.command {
         Command::Channels(args) => channels::run(&args).await,
+        Command::Completions(args) => shell::completions(&args),
+        Command::Conformance(args) => conformance::run(&args).await,
+        Command::Man(args) => shell::man(&args),
+        Command::Replay(args) => replay::run(&args).await,
     }
-}
-
-/// Writes a line to stderr. Where that is closed there is nobody to tell.
-fn say(line: &str) {
-    drop(writeln!(std::io::stderr(), "{line}"));
 }

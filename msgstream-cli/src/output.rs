@@ -61,9 +61,6 @@ impl Lines {
     }
 
     fn error(&self, source: io::Error) -> Error {
-        if source.kind() == io::ErrorKind::BrokenPipe {
-            return Error::OutputClosed;
-        }
-        Error::Write { path: self.path.clone(), source }
+        Error::written(&self.path, source)
     }
 }

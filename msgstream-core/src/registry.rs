@@ -17,7 +17,7 @@ use async_trait::async_trait;
 pub use url::Url;
 
 pub use self::address::{Host, hosts, user};
-pub use self::error::ConnectError;
+pub use self::error::{ConnectError, nearest};
 pub use self::options::parse_options;
 use crate::transport::Transport;
 

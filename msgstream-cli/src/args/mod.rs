@@ -3,12 +3,16 @@
 pub(crate) mod duration;
 mod point;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use clap::{ArgAction, ColorChoice, Parser, Subcommand, ValueEnum};
 use msgstream::consume::LatePolicy;
 
 pub(crate) use self::point::Point;
 use crate::channels::ChannelsArgs;
+use crate::conformance::ConformanceArgs;
 use crate::replay::ReplayArgs;
+use crate::shell::{CompletionsArgs, ManArgs};
 
 /// Typed messages in, time-aligned packs out, over any log broker.
 ///
@@ -16,8 +20,24 @@ use crate::replay::ReplayArgs;
 /// else is compiled in. Exit codes: 0 done, 1 failed or found something, 2 wrong usage, 3 the broker
 /// can't be reached.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(name = "msgstream", version, about, arg_required_else_help = true)]
 pub(crate) struct Args {
+    /// The file with settings: brokers by name, and options of their URLs
+    #[arg(long, global = true, env = "MSGSTREAM_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Whether to write in colour; NO_COLOR is heeded, too
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
+
+    /// Write nothing but data and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Tell more of what the library does; twice for even more
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -26,6 +46,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Replay(ReplayArgs),
     Channels(ChannelsArgs),
+    Completions(CompletionsArgs),
+    Conformance(ConformanceArgs),
+    Man(ManArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

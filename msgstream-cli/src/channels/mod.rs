@@ -16,7 +16,8 @@ use self::description::Description;
 use crate::args::Point;
 use crate::error::{Error, Result};
 use crate::output::Lines;
-use crate::say;
+use crate::settings::connect;
+use crate::words::say;
 
 /// Runs the command.
 pub(crate) async fn run(args: &ChannelsArgs) -> Result<()> {
@@ -55,7 +56,7 @@ pub(crate) async fn run(args: &ChannelsArgs) -> Result<()> {
 
 /// Connects, does the work, and closes.
 async fn on(url: &str, work: impl AsyncFnOnce(Arc<dyn Transport>) -> Result<()>) -> Result<()> {
-    let broker = msgstream::connect(url).await?;
+    let broker = connect(url).await?;
     let done = work(broker.clone()).await;
     done.and(broker.close().await.map_err(Error::from))
 }

@@ -41,7 +41,8 @@ use crate::args::Late;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
 use crate::output::Lines;
-use crate::say;
+use crate::settings::connect;
+use crate::words::say;
 
 /// Batches that are read and not produced, and packs that are consumed and not written.
 const BATCHES: usize = 8;
@@ -50,7 +51,7 @@ const PACKS: usize = 16;
 /// Runs the command: the summary, and what `--verify` finds, go to stderr.
 pub(crate) async fn run(args: &ReplayArgs) -> Result<()> {
     usable_files(args)?;
-    let transport = msgstream::connect(&args.url).await?;
+    let transport = connect(&args.url).await?;
     let result = run_on(&transport, args).await;
     let closed = transport.close().await.map_err(|e| Error::Stream(e.into()));
     result.and(closed)

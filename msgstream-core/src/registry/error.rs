@@ -48,7 +48,11 @@ pub enum ConnectError {
         reason: String,
     },
     /// The scheme has no such option.
-    #[error("a `{scheme}` URL has no option `{option}`: {}", options(known))]
+    #[error(
+        "a `{scheme}` URL has no option `{option}`{}: {}",
+        did_you_mean(option, known),
+        options(known)
+    )]
     UnknownOption {
         /// The scheme.
         scheme: String,
@@ -129,4 +133,21 @@ fn options(known: &[String]) -> String {
         [] => "it has no options".to_owned(),
         known => format!("the options are: {}", known.join(", ")),
     }
+}
+
+/// Returns the known name that a wrong one was probably meant to be; `None` if none is like it.
+///
+/// ```
+/// use msgstream_core::registry::nearest;
+/// assert_eq!(nearest("bach", &["name", "batch"]), Some("batch"));
+/// assert_eq!(nearest("colour", &["name", "batch"]), None);
+/// ```
+pub fn nearest<'a>(wrong: &str, known: &'a [impl AsRef<str>]) -> Option<&'a str> {
+    let unlike = |name: &str| strsim::damerau_levenshtein(wrong, name);
+    let best = known.iter().map(AsRef::as_ref).min_by_key(|name| unlike(name))?;
+    (unlike(best) <= best.len().div_ceil(3)).then_some(best)
+}
+
+fn did_you_mean(option: &str, known: &[String]) -> String {
+    nearest(option, known).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }

@@ -32,7 +32,7 @@ use super::ConnectError;
 /// let error = parse_options::<Options>(&Url::parse("tape://a?bach=7").unwrap()).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "a `tape` URL has no option `bach`: the options are: batch, name"
+///     "a `tape` URL has no option `bach` (did you mean `batch`?): the options are: batch, name"
 /// );
 /// # Ok::<(), msgstream_core::registry::ConnectError>(())
 /// ```

@@ -51,7 +51,7 @@ fn an_unknown_option_lists_the_known_ones() {
     let error = parse::<Sample>("bytes=1&byte=hunter2").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a `tape` URL has no option `byte`: the options are: bytes, ratio, tls, token, mode"
+        "a `tape` URL has no option `byte` (did you mean `bytes`?): the options are: bytes, ratio, tls, token, mode"
     );
 }
 

@@ -1,0 +1,86 @@
+//! A broker's URL, with the options that aren't written in it.
+
+use form_urlencoded::{Serializer, parse};
+
+use super::file::SettingsFile;
+use crate::error::{Error, Result};
+
+/// Returns the URL of a broker that is given by URL or by name, with the options of the environment and
+/// of the file that it doesn't have itself.
+pub(super) fn complete(
+    broker: &str,
+    file: &SettingsFile,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<String> {
+    let url = match broker.contains("://") {
+        true => broker,
+        false => match file.brokers.get(broker) {
+            Some(url) => url,
+            None if file.brokers.is_empty() => broker,
+            None => {
+                let known = file.brokers.keys().cloned().collect();
+                return Err(Error::UnknownBroker { name: broker.to_owned(), known });
+            }
+        },
+    };
+    let Some((scheme, _)) = url.split_once("://") else { return Ok(url.to_owned()) };
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut options: Vec<(String, String)> = parse(query.as_bytes()).into_owned().collect();
+    let variable = format!("MSGSTREAM_{}_OPTIONS", scheme.replace(['+', '-'], "_").to_uppercase());
+    let in_environment = environment(&variable).unwrap_or_default();
+    let in_file = file.options.get(scheme).into_iter().flatten();
+    let added = parse(in_environment.as_bytes())
+        .into_owned()
+        .chain(in_file.map(|(name, value)| (name.clone(), value.clone())));
+    for (name, value) in added {
+        if !options.iter().any(|(given, _)| *given == name) {
+            options.push((name, value));
+        }
+    }
+    if options.is_empty() {
+        return Ok(url.to_owned());
+    }
+    let query = Serializer::new(String::new()).extend_pairs(options).finish();
+    Ok(format!("{address}?{query}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn file() -> SettingsFile {
+        let text = r#"
+            [brokers]
+            shop = "kafka://a:9092,b:9092/shop?timeout_ms=5"
+            [options.kafka]
+            timeout_ms = 7
+            prefetch_bytes = 1024
+        "#;
+        SettingsFile::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_url_comes_before_the_environment_and_that_before_the_file() {
+        let environment = |name: &str| {
+            (name == "MSGSTREAM_KAFKA_OPTIONS").then(|| "timeout_ms=6&window_bytes=9".to_owned())
+        };
+        let complete = |broker| complete(broker, &file(), &environment).unwrap();
+        let all = "kafka://a:9092,b:9092/shop?timeout_ms=5&window_bytes=9&prefetch_bytes=1024";
+        assert_eq!(complete("shop"), all);
+        assert_eq!(
+            complete("kafka://c"),
+            "kafka://c?timeout_ms=6&window_bytes=9&prefetch_bytes=1024"
+        );
+        assert_eq!(complete("mem://"), "mem://");
+    }
+
+    #[test]
+    fn a_broker_that_isnt_named_is_refused() {
+        let error = complete("shp", &file(), &|_| None).unwrap_err();
+        assert!(error.to_string().contains("did you mean `shop`?"), "{error}");
+        // Without names it can only have been meant as a URL, and connecting says what is wrong with it.
+        assert_eq!(complete("shop", &SettingsFile::default(), &|_| None).unwrap(), "shop");
+    }
+}

@@ -1,0 +1,53 @@
+//! Words to the person in front of the terminal, on stderr.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use anstream::stderr;
+use anstyle::{AnsiColor, Style};
+use clap::ColorChoice;
+use tracing::level_filters::LevelFilter;
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// Sets how much is told, and whether it is in colour. The library's own events are told from
+/// warnings on, with `verbose` from infos, and with two of it from debugging on.
+pub(crate) fn set(color: ColorChoice, quiet: bool, verbose: u8) {
+    let color = match color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    color.write_global();
+    QUIET.store(quiet, Relaxed);
+    let level = match (quiet, verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, 2) => LevelFilter::DEBUG,
+        (false, _) => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(|| Box::new(stderr()) as Box<dyn Write>)
+        .init();
+}
+
+/// Returns whether nothing but errors is to be told.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Relaxed)
+}
+
+/// Tells what was done, unless quiet. Where stderr is closed there is nobody to tell.
+pub(crate) fn say(line: &str) {
+    if !is_quiet() {
+        drop(writeln!(stderr(), "{line}"));
+    }
+}
+
+/// Tells what went wrong.
+pub(crate) fn say_error(text: &str) {
+    drop(writeln!(stderr(), "{ERROR}error:{ERROR:#} {text}"));
+}
