@@ -242,6 +242,11 @@ impl Transport for FileLog {
         Err(TransportError::new("unsubscribe", kind).on(channel))
     }
 
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        let kind = Kind::Unsupported { capability: Capability::Subscriptions };
+        Err(TransportError::new("subscriptions", kind).on(channel))
+    }
+
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         if position != Position::new(position.offset()) {
             let reason = format!("{position} is no place in a file, which is one number");

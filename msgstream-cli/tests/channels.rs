@@ -3,7 +3,9 @@
 
 mod kit;
 
-use serde_json::Value;
+use msgstream::record::Record;
+use msgstream::transport::TransportExt as _;
+use serde_json::{Value, json};
 
 use crate::kit::{run, url};
 
@@ -32,6 +34,30 @@ fn channels_are_created_listed_described_and_destroyed() {
     let (_, told) = run(&["channels", "destroy", url, "other", "orders-0"], 0);
     assert_eq!(told, "destroyed `other`\ndestroyed `orders-0`\n");
     assert_eq!(run(&["channels", "list", url], 0).0, "orders-1\n");
+}
+
+#[tokio::test]
+async fn records_and_subscriptions_are_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &url(folder.path());
+    let broker = msgstream::connect(url).await.unwrap();
+    broker.create("orders").await.unwrap();
+    let mut writer = broker.writer("orders").await.unwrap();
+    let stored = writer.submit(vec![Record::default(); 3]).await.stored;
+    broker.subscription("orders", "billing").await.unwrap().ack(stored[2]).await.unwrap();
+    broker.subscription("orders", "audit").await.unwrap();
+    broker.close().await.unwrap();
+
+    let described = run(&["channels", "describe", url, "--json"], 0).0;
+    let described: Value = serde_json::from_str(&described).unwrap();
+    assert_eq!(described["records"], 3);
+    let audit = json!({"name": "audit", "acked": null});
+    let billing = json!({"name": "billing", "acked": stored[2].to_string()});
+    assert_eq!(described["subscriptions"], json!([audit, billing]));
+    let (text, _) = run(&["channels", "describe", url, "orders"], 0);
+    for line in ["  records      3", "  subscription audit", "  subscription billing at 2"] {
+        assert!(text.lines().any(|told| told == line), "{line}: {text}");
+    }
 }
 
 #[test]

@@ -218,7 +218,11 @@ impl Transport for FileTransport {
         let published = published.map_err(|failure| at.error("describe", failure))?;
         let first = (published.first < published.end).then(|| Position::new(published.first));
         let end = Position::new(published.end);
-        Ok(ChannelInfo::new(about.incarnation, first, end, about.properties))
+        let log = at.log.clone();
+        let records = at.handle.blocking(move || Ok(log.count(&published))).await;
+        let mut info = ChannelInfo::new(about.incarnation, first, end, about.properties);
+        info.records = records.map_err(|failure| at.error("describe", failure))?;
+        Ok(info)
     }
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
@@ -256,6 +260,16 @@ impl Transport for FileTransport {
         let log = at.log.clone();
         let removed = at.handle.locked(&at.log, move |held| log.remove_cursor(held, &name)).await;
         removed.map_err(|failure| at.error("unsubscribe", failure))
+    }
+
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        let (at, _) = self.find("subscriptions", channel).await?;
+        let log = at.log.clone();
+        let files = at.handle.blocking(move || log.cursors()).await;
+        let files = files.map_err(|failure| at.error("subscriptions", failure))?;
+        let mut names: Vec<_> = files.iter().filter_map(|file| name_of(file)).collect();
+        names.sort();
+        Ok(names)
     }
 
     async fn trim(&self, channel: &str, before: Position) -> Result<()> {

@@ -26,7 +26,7 @@ use crate::prefetch::no_thread;
 
 /// What is committed with offset 0 in place of a cursor that was removed: a client can delete a
 /// group, but not what it has of one topic.
-const REMOVED: &str = "msgstream: unsubscribed";
+pub(crate) const REMOVED: &str = "msgstream: unsubscribed";
 
 /// How often the client's log and errors are polled.
 const TICK: Duration = Duration::from_millis(50);

@@ -19,6 +19,7 @@ mod reader;
 mod scheme;
 mod start;
 mod subscription;
+mod subscriptions;
 mod transport;
 mod trim;
 mod writer;

@@ -190,6 +190,15 @@ impl Transport for KafkaTransport {
         removed.await.map_err(|failure| failure.during("unsubscribe").on(channel))
     }
 
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        let listed = async {
+            let topic = self.known_topic(channel)?;
+            self.handle.subscriptions(&topic).await
+        };
+        let listed = self.handle.in_time(listed).await;
+        listed.map_err(|failure| failure.during("subscriptions").on(channel))
+    }
+
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         let encoded = offset(position).map(|_| offset_to_bytes(position).to_vec());
         encoded.map_err(|failure| failure.during("encode_position"))

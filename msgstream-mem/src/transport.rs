@@ -144,7 +144,8 @@ impl Transport for MemTransport {
             first.map(Position::new),
             Position::new(end),
             at.channel.properties.clone(),
-        ))
+        )
+        .with_records(end - first.unwrap_or(end)))
     }
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
@@ -181,6 +182,11 @@ impl Transport for MemTransport {
         let at = self.find("unsubscribe", channel)?;
         lock(&at.channel.cursors).remove(name);
         Ok(())
+    }
+
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        let at = self.find("subscriptions", channel)?;
+        Ok(lock(&at.channel.cursors).keys().cloned().collect())
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! The requests to JetStream's API.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message};
@@ -93,6 +94,20 @@ struct Names {
     streams: Option<Vec<String>>,
 }
 
+/// What the server reports about the subjects of a stream.
+#[derive(Debug, Deserialize)]
+struct Subjects {
+    #[serde(default)]
+    total: usize,
+    state: SubjectsState,
+}
+
+#[derive(Debug, Deserialize)]
+struct SubjectsState {
+    #[serde(default)]
+    subjects: Option<BTreeMap<String, u64>>,
+}
+
 /// An answer of which nothing is needed.
 #[derive(Debug, Deserialize)]
 struct Done {}
@@ -135,6 +150,25 @@ impl Handle {
             let names = page.streams.unwrap_or_default();
             let is_last = names.is_empty() || all.len() + names.len() >= page.total;
             all.extend(names);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Returns the subjects of a stream's messages that match a pattern.
+    pub(crate) async fn subjects(
+        &self,
+        stream: &str,
+        pattern: &str,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut all = Vec::new();
+        loop {
+            let page = json!({ "subjects_filter": pattern, "offset": all.len() });
+            let page: Subjects = self.question(&format!("STREAM.INFO.{stream}"), page).await?;
+            let subjects = page.state.subjects.unwrap_or_default();
+            let is_last = subjects.is_empty() || all.len() + subjects.len() >= page.total;
+            all.extend(subjects.into_keys());
             if is_last {
                 return Ok(all);
             }

@@ -55,7 +55,7 @@ pub(crate) fn escape(bytes: &[u8], into: &mut String) {
 }
 
 /// Returns the text that was escaped, `None` if it isn't UTF-8 or isn't spelled right.
-fn unescape(spelled: &str) -> Option<String> {
+pub(crate) fn unescape(spelled: &str) -> Option<String> {
     String::from_utf8(unescape_bytes(spelled)?).ok()
 }
 

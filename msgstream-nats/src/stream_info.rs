@@ -45,6 +45,10 @@ impl StreamInfo {
         self.state.last_seq + 1
     }
 
+    pub(crate) const fn messages(&self) -> u64 {
+        self.state.messages
+    }
+
     /// Returns the sequence before which nothing is left.
     pub(crate) const fn first(&self) -> u64 {
         if self.state.messages == 0 { self.end() } else { self.state.first_seq }

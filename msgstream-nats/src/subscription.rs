@@ -3,6 +3,7 @@
 //! The cursors of all channels are in one stream of their own, one message for each, so that an
 //! acknowledgement is as durable as a record is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
@@ -18,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::NatsConfig;
 use crate::admin::{ApiError, Stored};
 use crate::client::Handle;
-use crate::name::token;
+use crate::name::{token, unescape};
 use crate::refusal::ServerError;
 use crate::start::sequence;
 
@@ -68,6 +69,23 @@ pub(crate) async fn purge(handle: &Handle, subjects: &str) -> Result<(), Failure
         Err(error) if error.is(ServerError::STREAM_NOT_FOUND) => Ok(()),
         purged => Ok(purged?),
     }
+}
+
+/// Returns the names of the cursors of one life of a channel, sorted.
+pub(crate) async fn names(
+    handle: &Handle,
+    channel: &str,
+    incarnation: Incarnation,
+) -> Result<Vec<String>, Failure> {
+    let pattern = cursors_of(&handle.config, channel, incarnation);
+    let subjects = match handle.subjects(&stream_of_cursors(&handle.config), &pattern).await {
+        // There was never a cursor.
+        Err(error) if error.is(ServerError::STREAM_NOT_FOUND) => return Ok(Vec::new()),
+        subjects => subjects?,
+    };
+    let names = subjects.iter().filter_map(|subject| unescape(subject.rsplit('.').next()?));
+    // A page may repeat a subject of the one before if cursors came or went meanwhile.
+    Ok(names.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::name::{channel_of, stream_of};
 use crate::reader::NatsReader;
 use crate::start::sequence;
 use crate::stream_info::StreamInfo;
-use crate::subscription::{NatsSubscription, check_name, cursors_of, purge, remove};
+use crate::subscription::{NatsSubscription, check_name, cursors_of, names, purge, remove};
 use crate::writer::NatsWriter;
 
 /// The key in a stream's metadata that makes each creation unique.
@@ -181,9 +181,10 @@ impl Transport for NatsTransport {
         let (_, info) = found.map_err(|failure| failure.during("describe").on(channel))?;
         let first = (!info.is_empty()).then(|| Position::new(info.first()));
         let (incarnation, end) = (info.incarnation(), Position::new(info.end()));
+        let records = info.messages();
         let mut properties = info.into_metadata();
         properties.retain(|name, _| !is_own(name));
-        Ok(ChannelInfo::new(incarnation, first, end, properties))
+        Ok(ChannelInfo::new(incarnation, first, end, properties).with_records(records))
     }
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
@@ -235,6 +236,14 @@ impl Transport for NatsTransport {
             remove(&self.handle, channel, info.incarnation(), name).await
         };
         removed.await.map_err(|failure| failure.during("unsubscribe").on(channel))
+    }
+
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        let listed = async {
+            let (_, info) = self.find(channel).await?;
+            names(&self.handle, channel, info.incarnation()).await
+        };
+        listed.await.map_err(|failure| failure.during("subscriptions").on(channel))
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

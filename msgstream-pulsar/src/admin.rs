@@ -28,6 +28,9 @@ use crate::tls;
 /// The place before every message.
 const EARLIEST: (i64, i64) = (-1, -1);
 
+/// The cursor of the broker's own that compacts a topic.
+const COMPACTION: &str = "__compaction";
+
 /// Requests, each with a deadline.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -59,6 +62,8 @@ struct Stats {
 
 #[derive(Deserialize)]
 struct Attached {
+    /// Whether it is more than a reader's.
+    durable: bool,
     consumers: Vec<IgnoredAny>,
 }
 
@@ -184,6 +189,15 @@ impl Rest {
     pub(crate) async fn consumers(&self, topic: &Topic, name: &str) -> Result<usize, Failure> {
         let stats: Stats = self.on(Method::GET, topic, &["stats"], None).await?.json()?;
         Ok(stats.subscriptions.get(name).map_or(0, |attached| attached.consumers.len()))
+    }
+
+    /// Returns the names of the cursors that last, sorted: not those of readers, and not the broker's
+    /// own.
+    pub(crate) async fn subscriptions(&self, topic: &Topic) -> Result<Vec<String>, Failure> {
+        let stats: Stats = self.on(Method::GET, topic, &["stats"], None).await?.json()?;
+        let lasting =
+            |(name, attached): &(String, Attached)| attached.durable && name != COMPACTION;
+        Ok(stats.subscriptions.into_iter().filter(lasting).map(|(name, _)| name).collect())
     }
 
     /// Returns the first entry that was published at a time or later, or the one that comes next.

@@ -303,6 +303,13 @@ impl Transport for PulsarTransport {
         .await
     }
 
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        self.with_topic("subscriptions", channel, async |topic| {
+            self.client.rest.subscriptions(&topic).await
+        })
+        .await
+    }
+
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         let id = EntryId::from_position(position, -1).map_err(|error| {
             let reason = "the position isn't one of a Pulsar topic".to_owned();

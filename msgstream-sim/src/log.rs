@@ -34,6 +34,11 @@ impl Log {
         self.records.partition_point(|stored| stored.record.position.offset() < offset)
     }
 
+    /// How many records are left.
+    pub(crate) fn count(&self) -> u64 {
+        (self.records.len() - self.index(self.first)) as u64
+    }
+
     pub(crate) const fn end(&self) -> u64 {
         self.end
     }

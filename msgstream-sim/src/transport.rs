@@ -117,7 +117,8 @@ impl Transport for SimTransport {
         let describe = |channel: &mut Channel, _: &mut Dice| {
             let first = channel.log.first().map(Position::new);
             let end = Position::new(channel.log.end());
-            Ok(ChannelInfo::new(channel.life, first, end, channel.properties.clone()))
+            let info = ChannelInfo::new(channel.life, first, end, channel.properties.clone());
+            Ok(info.with_records(channel.log.count()))
         };
         self.call("describe", channel, describe).await
     }
@@ -161,6 +162,12 @@ impl Transport for SimTransport {
             Ok(())
         };
         self.call("unsubscribe", channel, remove).await
+    }
+
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        let names =
+            |channel: &mut Channel, _: &mut Dice| Ok(channel.cursors.keys().cloned().collect());
+        self.call("subscriptions", channel, names).await
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -24,6 +24,7 @@ pub(crate) const ALL: &[Scenario] = list!["channel":
     a_missing_one_is_not_found_by_subscriptions [Can(Capability::Subscriptions)],
     opening_creates_nothing [Can(Capability::List)],
     describe_tells_first_and_end,
+    describe_counts_the_records_or_says_nothing,
     list_is_by_prefix_and_sorted [Can(Capability::List)],
     properties_come_back_in_another_handle [Can(Capability::Create), Can(Capability::Properties)],
     properties_go_with_their_channel [Can(Capability::Create), Can(Capability::Delete), Can(Capability::Properties)],
@@ -123,7 +124,7 @@ pub async fn a_missing_one_is_not_found_by_delete(
     Ok(())
 }
 
-/// Subscribing to and unsubscribing from a channel that doesn't exist is
+/// Subscribing to, unsubscribing from and listing the subscriptions of a channel that doesn't exist is
 /// [`NotFound`](Kind::NotFound).
 pub async fn a_missing_one_is_not_found_by_subscriptions(
     transport: &dyn Transport,
@@ -134,6 +135,8 @@ pub async fn a_missing_one_is_not_found_by_subscriptions(
     ensure_refused!(opened, Kind::NotFound, "opening a subscription");
     let removed = transport.unsubscribe(&missing, "nobody").await;
     ensure_refused!(removed, Kind::NotFound, "removing a subscription");
+    let listed = transport.subscriptions(&missing).await;
+    ensure_refused!(listed, Kind::NotFound, "listing subscriptions");
     Ok(())
 }
 
@@ -168,6 +171,29 @@ pub async fn describe_tells_first_and_end(
     let later = transport.describe(&channel).await?;
     ensure!(bounds(&later), "the first record is at {first}, the later bound {:?}", later.first);
     ensure!(full.first <= later.first, "the bound {:?} went back to {:?}", full.first, later.first);
+    Ok(())
+}
+
+/// The number of records, if there is one, is that of the records which a reader gets.
+pub async fn describe_counts_the_records_or_says_nothing(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let mut written = Vec::new();
+    for numbers in [0..0, 0..10, 10..11] {
+        written.extend(write(transport, &channel, numbers).await?);
+        let records = transport.describe(&channel).await?.records;
+        let right = records.is_none_or(|records| records == written.len() as u64);
+        ensure!(right, "{records:?} records are counted, {} were written", written.len());
+    }
+    if transport.capabilities().trim {
+        transport.trim(&channel, written[4]).await?;
+        let read = read_from(transport, &channel, Start::Earliest).await?;
+        let records = transport.describe(&channel).await?.records;
+        let right = records.is_none_or(|records| records == read.len() as u64);
+        ensure!(right, "{records:?} records are counted, {} were read", read.len());
+    }
     Ok(())
 }
 

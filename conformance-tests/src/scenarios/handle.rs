@@ -104,6 +104,8 @@ pub async fn a_closed_one_is_closed_in_every_call(
         ensure_refused!(opened, Kind::Closed, "subscription");
         let removed = handle.unsubscribe(&channel, "reader").await;
         ensure_refused!(removed, Kind::Closed, "unsubscribe");
+        let listed = handle.subscriptions(&channel).await;
+        ensure_refused!(listed, Kind::Closed, "subscriptions");
     }
     ensure_refused!(handle.describe(&channel).await, Kind::Closed, "describe");
     ensure_refused!(handle.writer(&channel).await, Kind::Closed, "writer");

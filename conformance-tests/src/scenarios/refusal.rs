@@ -26,6 +26,7 @@ pub(crate) const ALL: &[Scenario] = list!["refusal":
     seek_time [Cannot(Capability::SeekTime)],
     subscriptions [Cannot(Capability::Subscriptions)],
     unsubscribe [Cannot(Capability::Subscriptions)],
+    listing_subscriptions [Cannot(Capability::Subscriptions)],
     trim [Cannot(Capability::Trim)],
     binary_headers [Cannot(Capability::BinaryHeaders)],
 ];
@@ -162,6 +163,13 @@ pub async fn unsubscribe(transport: &dyn Transport, harness: &dyn Harness) -> Ve
     let channel = channel(transport, harness).await?;
     let removed = transport.unsubscribe(&channel, "reader").await;
     unsupported(removed, Capability::Subscriptions, "unsubscribe")
+}
+
+/// `subscriptions` is refused: an empty list would be a lie.
+pub async fn listing_subscriptions(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let listed = transport.subscriptions(&channel).await;
+    unsupported(listed, Capability::Subscriptions, "subscriptions")
 }
 
 /// A header that isn't text is refused by name, by `check` and by `submit`, and nothing of its

@@ -26,6 +26,11 @@ pub(crate) const ALL: &[Scenario] = list!["subscription":
     unsubscribed_it_begins_again [Can(Capability::Subscriptions)],
     unsubscribing_leaves_the_others [Can(Capability::Subscriptions)],
     unsubscribing_what_isnt_there_is_harmless [Can(Capability::Subscriptions)],
+    those_that_moved_are_listed_by_name [Can(Capability::Subscriptions)],
+    unsubscribed_it_isnt_listed [Can(Capability::Subscriptions)],
+    another_channel_lists_its_own [Can(Capability::Subscriptions)],
+    a_reader_isnt_listed [Can(Capability::Subscriptions)],
+    made_again_a_channel_lists_none [Can(Capability::Subscriptions), Can(Capability::Delete)],
 ];
 
 // Writes records each with a batch and a receipt of its own, and gives their positions. A broker may
@@ -312,5 +317,92 @@ pub async fn unsubscribing_what_isnt_there_is_harmless(
     for _ in 0..2 {
         transport.unsubscribe(&channel, "reader").await?;
     }
+    Ok(())
+}
+
+// Moves cursors of these names to the end.
+async fn subscribe(transport: &dyn Transport, channel: &str, names: &[&str]) -> Verdict {
+    let end = transport.describe(channel).await?.end;
+    for name in names {
+        transport.subscription(channel, name).await?.ack(end).await?;
+    }
+    Ok(())
+}
+
+/// Cursors that were moved are listed by their names, to the letter and sorted, in any handle.
+pub async fn those_that_moved_are_listed_by_name(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let none = transport.subscriptions(&channel).await?;
+    ensure!(none.is_empty(), "a new channel has the cursors {none:?}");
+    write(transport, &channel, 0..3).await?;
+    let mut names = ["頻道", "naïve", "a%20b", "a.b", "a b", "9", "10"];
+    subscribe(transport, &channel, &names).await?;
+    names.sort_unstable();
+    let other = harness.open().await?;
+    for handle in [transport, &*other] {
+        ensure_eq!(handle.subscriptions(&channel).await?, names, "the names");
+    }
+    Ok(other.close().await?)
+}
+
+/// A cursor that was removed isn't listed, and the others are; moved again, it is.
+pub async fn unsubscribed_it_isnt_listed(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    write(transport, &channel, 0..3).await?;
+    subscribe(transport, &channel, &["one", "two"]).await?;
+    transport.unsubscribe(&channel, "one").await?;
+    ensure_eq!(transport.subscriptions(&channel).await?, ["two"], "the names that are left");
+    subscribe(transport, &channel, &["one"]).await?;
+    ensure_eq!(transport.subscriptions(&channel).await?, ["one", "two"], "the names afterwards");
+    Ok(())
+}
+
+/// Each channel lists its own cursors and no other channel's.
+pub async fn another_channel_lists_its_own(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let a = channel(transport, harness).await?;
+    let b = format!("{a}-b");
+    harness.make_channel(transport, &b).await?;
+    for channel in [&a, &b] {
+        write(transport, channel, 0..3).await?;
+    }
+    subscribe(transport, &a, &["both", "one"]).await?;
+    subscribe(transport, &b, &["both"]).await?;
+    ensure_eq!(transport.subscriptions(&a).await?, ["both", "one"], "the names on a channel");
+    ensure_eq!(transport.subscriptions(&b).await?, ["both"], "the names on another");
+    Ok(())
+}
+
+/// Who only reads has no cursor, whatever the broker needs for it.
+pub async fn a_reader_isnt_listed(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    write(transport, &channel, 0..3).await?;
+    let mut reader = reader(transport, &channel, Start::Earliest).await?;
+    drain(&mut *reader).await?;
+    subscribe(transport, &channel, &["one"]).await?;
+    ensure_eq!(transport.subscriptions(&channel).await?, ["one"], "the names beside a reader");
+    Ok(())
+}
+
+/// A channel that was deleted and made again lists no cursor of before.
+pub async fn made_again_a_channel_lists_none(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    write(transport, &channel, 0..3).await?;
+    subscribe(transport, &channel, &["one"]).await?;
+    transport.delete(&channel).await?;
+    harness.make_channel(transport, &channel).await?;
+    let left = transport.subscriptions(&channel).await?;
+    ensure!(left.is_empty(), "a channel that was made again has the cursors {left:?}");
     Ok(())
 }

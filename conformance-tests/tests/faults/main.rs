@@ -138,6 +138,14 @@ caught! {
         by "subscription::unsubscribing_what_isnt_there_is_harmless" within PLENTY;
     an_unsubscribe_from_nowhere: UnsubscribeTakesAnyChannel
         by "channel::a_missing_one_is_not_found_by_subscriptions" within PLENTY;
+    an_unsorted_list_of_cursors: ListsCursorsUnsorted
+        by "subscription::those_that_moved_are_listed_by_name" within PLENTY;
+    a_removed_cursor_in_the_list: ListsRemovedCursors
+        by "subscription::unsubscribed_it_isnt_listed" within PLENTY;
+    another_channels_cursors_in_the_list: ListsCursorsOfOthers
+        by "subscription::another_channel_lists_its_own" within PLENTY;
+    one_record_too_many: CountsOneMore
+        by "channel::describe_counts_the_records_or_says_nothing" within PLENTY;
     a_trim_that_does_nothing: TrimIsANoOp by "trim::what_is_before_goes_in_the_end" within PLENTY;
     a_trim_that_takes_too_much: TrimTakesOneMore
         by "trim::nothing_at_or_after_the_position_goes" within PLENTY;
@@ -174,6 +182,8 @@ caught! {
         unlike CanNothing;
     an_unsubscribe_that_isnt_refused: IgnoresWhatItCannot
         by "refusal::unsubscribe" within PLENTY, unlike CanNothing;
+    a_list_of_cursors_that_isnt_refused: IgnoresWhatItCannot
+        by "refusal::listing_subscriptions" within PLENTY, unlike CanNothing;
     a_binary_header_that_isnt_refused: IgnoresWhatItCannot
         by "refusal::binary_headers" within PLENTY, unlike CanNothing;
     a_binary_header_that_passes_the_check: ChecksNoHeaders
@@ -191,7 +201,7 @@ fn a_transport_that_can_do_nothing_and_says_so_passes() {
             panic!("{}: {failure}", scenario.name());
         }
     }
-    assert_eq!(refusals, 11);
+    assert_eq!(refusals, 12);
 }
 
 fn over_outages(outage: Outage, name: &str) -> Verdict {

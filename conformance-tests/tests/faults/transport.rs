@@ -67,6 +67,10 @@ pub(crate) enum Fault {
     UnsubscribeRemovesAll,
     UnsubscribeWantsACursor,
     UnsubscribeTakesAnyChannel,
+    ListsCursorsUnsorted,
+    ListsRemovedCursors,
+    ListsCursorsOfOthers,
+    CountsOneMore,
     TrimIsANoOp,
     TrimTakesOneMore,
     TrimTakesAnyPosition,
@@ -186,6 +190,7 @@ impl Transport for Faulty {
         match self.fault {
             Fault::FirstIsTooLate => info.first = Some(info.end),
             Fault::TrimNamesOldFirsts => info.first = Some(Position::default()),
+            Fault::CountsOneMore => info.records = info.records.map(|records| records + 1),
             _ => {}
         }
         Ok(info)
@@ -267,6 +272,24 @@ impl Transport for Faulty {
             _ => {}
         }
         self.inner.unsubscribe(channel, name).await
+    }
+
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        self.check("subscriptions", Capability::Subscriptions)?;
+        let mut names = self.inner.subscriptions(channel).await?;
+        match self.fault {
+            Fault::ListsCursorsUnsorted => names.reverse(),
+            Fault::ListsRemovedCursors if names == ["two"] => names.insert(0, "one".to_owned()),
+            Fault::ListsCursorsOfOthers => {
+                for other in self.inner.list("").await? {
+                    names.extend(self.inner.subscriptions(&other).await?);
+                }
+                names.sort();
+                names.dedup();
+            }
+            _ => {}
+        }
+        Ok(names)
     }
 
     async fn close(&self) -> Result<()> {

@@ -39,7 +39,7 @@ enum Kind {
 }
 
 /// An operation's name is static.
-const OPERATIONS: [&str; 18] = [
+const OPERATIONS: [&str; 19] = [
     "open",
     "create",
     "delete",
@@ -50,6 +50,7 @@ const OPERATIONS: [&str; 18] = [
     "reader",
     "subscription",
     "unsubscribe",
+    "subscriptions",
     "encode_position",
     "decode_position",
     "ready",

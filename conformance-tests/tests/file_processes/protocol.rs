@@ -59,6 +59,9 @@ pub(crate) enum Ask {
         channel: String,
         name: String,
     },
+    Subscriptions {
+        channel: String,
+    },
     EncodePosition {
         position: Position,
     },
@@ -111,6 +114,7 @@ pub(crate) enum Answer {
         incarnation: Incarnation,
         first: Option<Position>,
         end: Position,
+        records: Option<u64>,
         properties: BTreeMap<String, String>,
     },
     Reader {

@@ -133,8 +133,10 @@ impl Transport for Remote {
 
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
         match self.handle.ask(Ask::Describe { channel: channel.to_owned() }).await? {
-            Answer::Info { incarnation, first, end, properties } => {
-                Ok(ChannelInfo::new(incarnation, first, end, properties))
+            Answer::Info { incarnation, first, end, records, properties } => {
+                let mut info = ChannelInfo::new(incarnation, first, end, properties);
+                info.records = records;
+                Ok(info)
             }
             other => Err(unexpected(&other)),
         }
@@ -181,6 +183,13 @@ impl Transport for Remote {
     async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
         let (channel, name) = (channel.to_owned(), name.to_owned());
         done(self.handle.ask(Ask::Unsubscribe { channel, name }).await?)
+    }
+
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        match self.handle.ask(Ask::Subscriptions { channel: channel.to_owned() }).await? {
+            Answer::Names(names) => Ok(names),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -161,10 +161,14 @@ async fn on_handle(handle: &Handle, ask: Ask) -> Answer {
                 incarnation: info.incarnation,
                 first: info.first,
                 end: info.end,
+                records: info.records,
                 properties: info.properties,
             })
         }
         Ask::Unsubscribe { channel, name } => done(transport.unsubscribe(&channel, &name).await),
+        Ask::Subscriptions { channel } => {
+            answer(transport.subscriptions(&channel).await, Answer::Names)
+        }
         Ask::EncodePosition { position } => {
             answer(transport.encode_position(position), Answer::Bytes)
         }

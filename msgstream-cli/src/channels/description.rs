@@ -15,19 +15,36 @@ pub(super) struct Description<'a> {
     owner: Option<OwnerDescription>,
     first: Option<String>,
     end: String,
+    /// Unless the broker doesn't know it exactly.
+    records: Option<u64>,
     incarnation: Option<Incarnation>,
     properties: BTreeMap<String, String>,
+    /// Unless the broker has no subscriptions.
+    subscriptions: Option<Vec<Cursor>>,
+}
+
+/// A subscription, and where it stands: `None` if it was never moved, or if that isn't known.
+#[derive(Debug, Serialize)]
+pub(super) struct Cursor {
+    pub(super) name: String,
+    pub(super) acked: Option<String>,
 }
 
 impl<'a> Description<'a> {
-    pub(super) fn of(channel: &'a str, info: ChannelInfo) -> Self {
+    pub(super) fn of(
+        channel: &'a str,
+        info: ChannelInfo,
+        subscriptions: Option<Vec<Cursor>>,
+    ) -> Self {
         Self {
             channel,
             owner: OwnerDescription::from_properties(&info.properties),
             first: info.first.map(|first| first.to_string()),
             end: info.end.to_string(),
+            records: info.records,
             incarnation: Some(info.incarnation).filter(|known| *known != Incarnation::UNKNOWN),
             properties: info.properties,
+            subscriptions,
         }
     }
 }
@@ -43,11 +60,21 @@ impl fmt::Display for Description<'_> {
         }
         write!(f, "\n  first        {}", self.first.as_deref().unwrap_or("no record"))?;
         write!(f, "\n  end          {}", self.end)?;
+        if let Some(records) = self.records {
+            write!(f, "\n  records      {records}")?;
+        }
         if let Some(incarnation) = self.incarnation {
             write!(f, "\n  incarnation  {incarnation}")?;
         }
-        self.properties
-            .iter()
-            .try_for_each(|(name, value)| write!(f, "\n  property     {name}={value}"))
+        for (name, value) in &self.properties {
+            write!(f, "\n  property     {name}={value}")?;
+        }
+        for Cursor { name, acked } in self.subscriptions.iter().flatten() {
+            match acked {
+                Some(acked) => write!(f, "\n  subscription {name} at {acked}")?,
+                None => write!(f, "\n  subscription {name}")?,
+            }
+        }
+        Ok(())
     }
 }

@@ -12,9 +12,9 @@ use serde::Serialize;
 
 pub(crate) use self::args::ChannelsArgs;
 use self::args::Verb;
-use self::description::Description;
+use self::description::{Cursor, Description};
 use crate::args::Point;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::output::Lines;
 use crate::settings::connect;
 use crate::words::say;
@@ -125,13 +125,35 @@ async fn describe(broker: &dyn Transport, channels: &[String], json: bool) -> Re
     };
     let mut lines = Lines::stdout();
     for channel in &all {
-        let description = Description::of(channel, broker.describe(channel).await?);
+        let info = broker.describe(channel).await?;
+        let description = Description::of(channel, info, cursors(broker, channel).await?);
         match json {
             true => lines.json(&description)?,
             false => lines.text(&description)?,
         }
     }
     lines.flush()
+}
+
+/// Returns where the subscriptions of a channel stand, `None` if the broker has none.
+async fn cursors(broker: &dyn Transport, channel: &str) -> Result<Option<Vec<Cursor>>> {
+    if !broker.capabilities().subscriptions {
+        return Ok(None);
+    }
+    let mut cursors = Vec::new();
+    for name in broker.subscriptions(channel).await? {
+        let acked = async { broker.subscription(channel, &name).await?.acked().await };
+        let acked = match acked.await {
+            Ok(acked) => acked.map(|acked| acked.to_string()),
+            // As of one that consumers of other programs use.
+            Err(error) => {
+                say(&format!("the place of subscription `{name}` isn't known: {}", chain(&error)));
+                None
+            }
+        };
+        cursors.push(Cursor { name, acked });
+    }
+    Ok(Some(cursors))
 }
 
 async fn trim(broker: &dyn Transport, channel: &str, before: Point) -> Result<()> {

@@ -26,4 +26,6 @@ pub use self::outage::Outage;
 pub use self::poison::{PackDecoder, PoisonPolicy};
 pub use self::status::ConsumerStatus;
 pub use crate::dedup::ProducerLimits;
-pub use crate::merge::{LatePolicy, TickSource};
+pub use crate::merge::{
+    ChannelState, ChannelStatus, LatePolicy, MergeCounts, MergeStatus, TickSource,
+};

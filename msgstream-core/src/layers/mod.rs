@@ -25,7 +25,7 @@
 /// impl Transport for NoDelete {
 ///     delegate!(self => self.0, Transport {
 ///         capabilities, create_with, trim, list, describe, writer, reader_with, subscription,
-///         unsubscribe, encode_position, decode_position, close,
+///         unsubscribe, subscriptions, encode_position, decode_position, close,
 ///     });
 ///     async fn delete(&self, channel: &str) -> Result<()> {
 ///         let reason = "this program doesn't delete".to_owned();
@@ -45,7 +45,7 @@
 /// impl Transport for Audit {
 ///     delegate!(self => self.0, Transport {
 ///         capabilities, create_with, delete, trim, list, describe, reader_with, subscription,
-///         unsubscribe, encode_position, decode_position, close,
+///         unsubscribe, subscriptions, encode_position, decode_position, close,
 ///     });
 /// }
 /// ```
@@ -137,6 +137,10 @@ macro_rules! __delegate_method {
             use $crate::transport::Transport as _;
             $inner.unsubscribe(channel, name)
         }
+    };
+    (Transport subscriptions, $self:ident, $inner:expr) => {
+        $crate::__delegate_async!(Transport subscriptions, $self, $inner,
+            (channel: &'b str) -> ::std::vec::Vec<::std::string::String>);
     };
     (Transport encode_position, $self:ident, $inner:expr) => {
         fn encode_position(

@@ -129,7 +129,8 @@ capabilities! {
     seek_position SeekPosition,
     /// Readers start at and seek to wall-clock times.
     seek_time SeekTime,
-    /// `subscription` returns durable cursors, and `unsubscribe` removes them.
+    /// `subscription` returns durable cursors, `unsubscribe` removes them, and `subscriptions` lists
+    /// them.
     subscriptions Subscriptions,
     /// `trim` removes the records before a position.
     trim Trim,

@@ -30,6 +30,9 @@ pub struct ChannelInfo {
     pub first: Option<Position>,
     /// The earliest position that the next record may have: greater than every record's.
     pub end: Position,
+    /// How many records the channel holds, time ticks among them. `None` if the broker doesn't know it
+    /// exactly.
+    pub records: Option<u64>,
     /// The properties that the channel was created with.
     pub properties: BTreeMap<String, String>,
 }
@@ -51,6 +54,22 @@ impl ChannelInfo {
         end: Position,
         properties: BTreeMap<String, String>,
     ) -> Self {
-        Self { incarnation, first, end, properties }
+        Self { incarnation, first, end, records: None, properties }
+    }
+
+    /// Sets the number of records.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use msgstream_core::record::{Incarnation, Position};
+    /// use msgstream_core::transport::ChannelInfo;
+    /// let first = Some(Position::new(2));
+    /// let info = ChannelInfo::new(Incarnation(7), first, Position::new(5), BTreeMap::new());
+    /// assert_eq!(info.with_records(3).records, Some(3));
+    /// ```
+    #[must_use]
+    pub fn with_records(mut self, records: u64) -> Self {
+        self.records = Some(records);
+        self
     }
 }

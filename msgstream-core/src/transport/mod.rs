@@ -199,7 +199,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Cancelling has no effect.
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
 
-    /// Returns the incarnation, bounds and properties of a channel.
+    /// Returns the incarnation, bounds, number of records and properties of a channel.
     ///
     /// ```
     /// use msgstream_core::transport::{Transport, TransportExt};
@@ -322,6 +322,33 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The cursor may or may not be there after a cancelled call.
     async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()>;
 
+    /// Returns the names of the durable cursors of a channel, sorted.
+    ///
+    /// A cursor that was moved is listed until it is removed. One that was never moved may be missing,
+    /// because some brokers keep a cursor only from its first [`ack`](Subscription::ack) on. Cursors
+    /// that other programs made are listed too, if the broker keeps them as it keeps these.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// for name in broker.subscriptions("orders").await? {
+    ///     let acked = broker.subscription("orders", &name).await?.acked().await?;
+    ///     println!("{name} stands at {acked:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound) if there is no such channel.
+    ///
+    /// # Cancel safety
+    /// Cancelling has no effect.
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>>;
+
     /// Encodes a position in the broker's own bytes, as other programs store it.
     ///
     /// # Errors
@@ -367,6 +394,6 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 impl<T: Transport + ?Sized> Transport for Arc<T> {
     crate::delegate!(self => (**self), Transport {
         capabilities, create_with, delete, trim, list, describe, writer, reader_with,
-        subscription, unsubscribe, encode_position, decode_position, close,
+        subscription, unsubscribe, subscriptions, encode_position, decode_position, close,
     });
 }

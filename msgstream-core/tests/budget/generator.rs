@@ -122,6 +122,9 @@ impl Transport for Generator {
     async fn unsubscribe(&self, _: &str, _: &str) -> Result<()> {
         no("unsubscribe", Capability::Subscriptions)
     }
+    async fn subscriptions(&self, _: &str) -> Result<Vec<String>> {
+        no("subscriptions", Capability::Subscriptions)
+    }
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         Ok(position.offset().to_le_bytes().to_vec())
     }

@@ -60,6 +60,15 @@ impl Log {
         Ok(cursor.acked)
     }
 
+    /// Returns the names of the files in the folder of cursors.
+    pub(crate) fn cursors(&self) -> Result<Vec<String>> {
+        let path = self.path("cursors");
+        let files = self.disk.list(&path).map_err(failed("list", &path));
+        // Afterwards: else they may be those of the channel that took this one's place.
+        self.check()?;
+        files
+    }
+
     /// Removes a cursor, if it is there.
     pub(crate) fn remove_cursor(&self, _held: &Held, name: &str) -> Result<()> {
         self.check()?;

@@ -15,6 +15,11 @@ impl Log {
     /// Puts an empty frame over each run of damaged ones, up to the next that is sound. Returns the
     /// offsets that are lost by that.
     pub(crate) fn repair(&self, held: &Held) -> Result<Vec<Range<u64>>> {
+        let bounds = self.bounds()?;
+        if !bounds.repaired {
+            // First: if this is cut short, some records may be given up already.
+            self.set_bounds(held, Bounds { repaired: true, ..bounds })?;
+        }
         let mut durable = 0;
         let published = match self.published()? {
             Some(published) => published,

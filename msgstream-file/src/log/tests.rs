@@ -87,6 +87,10 @@ impl Channel {
         self.read(0).unwrap().into_iter().map(|(_, text)| text).collect()
     }
 
+    fn count(&self) -> Option<u64> {
+        self.log.count(&self.log.recover(&self.held()).unwrap())
+    }
+
     fn repair(&self) -> Vec<(u64, u64)> {
         let lost = self.log.repair(&self.held()).unwrap();
         lost.into_iter().map(|lost| (lost.start, lost.end)).collect()
@@ -152,8 +156,10 @@ fn a_trim_removes_whole_segments_and_readers_are_told() {
     let published = channel.log.published().unwrap().unwrap();
     let (_, place) =
         channel.log.read(&published, &Place::new(0), Limit::default().with_records(1)).unwrap();
+    assert_eq!(channel.count(), Some(4));
     channel.log.trim(&channel.held(), 2).unwrap();
     assert_eq!(channel.log.segments().unwrap(), [2, 3]);
+    assert_eq!(channel.count(), Some(2));
     // One who has the published end of before reads on where he was, or is told.
     let passed = channel.log.read(&published, &place, Limit::default()).unwrap_err();
     let (position, first) = (Position::new(1), Position::new(2));
@@ -237,6 +243,7 @@ fn offsets_that_may_have_been_seen_are_not_given_out_again() {
     assert!(next > end);
     assert_eq!(channel.read(end).unwrap(), [(next, "b".to_owned())]);
     assert_eq!(channel.texts(), ["a", "b"]);
+    assert_eq!(channel.count(), Some(2), "offsets without a record aren't counted");
 }
 
 #[test]
@@ -268,6 +275,7 @@ fn damage_is_told_with_its_place_and_repaired_on_request() {
     told(&channel.log.recover(&channel.held()).unwrap_err());
     told(&channel.try_append(&RULES, &["d"]).unwrap_err().1);
     assert_eq!(channel.repair(), [(1, 2)]);
+    assert_eq!(channel.count(), None, "what was given up has offsets");
     assert_eq!(channel.read(0).unwrap(), [(0, "a".to_owned()), (2, "c".to_owned())]);
     assert_eq!(channel.append(&RULES, &["d"]), 3..4);
     assert_eq!(channel.texts(), ["a", "c", "d"]);
