@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use msgstream::checkpoint::StoreError;
 use msgstream::record::Position;
 use msgstream::registry::{ConnectError, nearest};
 use msgstream::service::ServiceError;
@@ -33,12 +34,18 @@ pub(crate) enum Error {
     Suite { reason: String },
     #[error("{count} {what}{} failed", if *count == 1 { "" } else { "s" })]
     Found { count: u64, what: &'static str },
+    #[error("`{}` has no checkpoint; name the file of the consumer's `FileStore`", path.display())]
+    NoCheckpoint { path: PathBuf },
+    #[error("the stream has {errors} {}", if *errors == 1 { "error" } else { "errors" })]
+    Ill { errors: usize },
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Stream(#[from] msgstream::Error),
     #[error(transparent)]

@@ -9,6 +9,7 @@
 mod args;
 mod channels;
 mod conformance;
+mod doctor;
 mod error;
 mod input;
 mod interrupt;
@@ -53,6 +54,7 @@ async fn run(args: Args) -> Result<()> {
         Command::Channels(args) => channels::run(&args).await,
         Command::Completions(args) => shell::completions(&args),
         Command::Conformance(args) => conformance::run(&args).await,
+        Command::Doctor(args) => doctor::run(&args).await,
         Command::Man(args) => shell::man(&args),
         Command::Replay(args) => replay::run(&args).await,
     }

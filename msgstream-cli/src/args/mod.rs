@@ -11,6 +11,7 @@ use msgstream::consume::LatePolicy;
 pub(crate) use self::point::Point;
 use crate::channels::ChannelsArgs;
 use crate::conformance::ConformanceArgs;
+use crate::doctor::DoctorArgs;
 use crate::replay::ReplayArgs;
 use crate::shell::{CompletionsArgs, ManArgs};
 
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Channels(ChannelsArgs),
     Completions(CompletionsArgs),
     Conformance(ConformanceArgs),
+    Doctor(DoctorArgs),
     Man(ManArgs),
 }
 

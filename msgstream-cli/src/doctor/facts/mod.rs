@@ -1,0 +1,188 @@
+//! What the checks look at, gathered once.
+
+mod log;
+mod read;
+mod session;
+
+use std::time::{Duration, SystemTime};
+
+use msgstream::Timestamp;
+use msgstream::checkpoint::{Checkpoint, Mark};
+use msgstream::record::{Incarnation, Position};
+use msgstream::transport::{ChannelInfo, Start, Transport, TransportError, TransportErrorKind};
+
+pub(super) use self::log::{Log, Place};
+use self::read::{first_at, is_trimmed, read};
+pub(super) use self::session::Session;
+use super::DoctorArgs;
+use crate::error::{Error, Result};
+
+/// If the last tick was stored this long after its time, event time doesn't follow the clock: what is
+/// written is history.
+const LIVE: Duration = Duration::from_secs(3600);
+
+/// All that the checks look at.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) now: Timestamp,
+    pub(super) max_lag: Duration,
+    pub(super) max_ahead: Duration,
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// The channels that could be read.
+    pub(super) channels: Vec<Channel>,
+    /// The others.
+    pub(super) failed: Vec<(String, TransportError)>,
+}
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) name: String,
+    pub(super) info: ChannelInfo,
+    pub(super) log: Log,
+    /// All records were read.
+    pub(super) whole: bool,
+    /// Its ticks follow the clock.
+    pub(super) live: bool,
+    pub(super) cursors: Vec<Cursor>,
+    pub(super) mark: Option<Mark>,
+    /// The time of the record at which the checkpoint resumes.
+    pub(super) resume_ts: Option<Timestamp>,
+}
+
+/// A subscription of a channel.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    pub(super) name: String,
+    pub(super) acked: Option<Position>,
+    /// The time of the first record that isn't acknowledged; `None` if there is none.
+    pub(super) next_ts: Option<Timestamp>,
+}
+
+impl Facts {
+    pub(super) async fn gather(broker: &dyn Transport, args: &DoctorArgs) -> Result<Self> {
+        let checkpoint = match &args.checkpoint {
+            Some(path) => Some(checkpoint(path).await?),
+            None => None,
+        };
+        let named = match (&checkpoint, args.channels.is_empty()) {
+            (_, false) => args.channels.clone(),
+            (Some(checkpoint), true) => checkpoint.channels.keys().map(|c| c.to_string()).collect(),
+            (None, true) => broker.list("").await?,
+        };
+        let now = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::MIN);
+        let (max_lag, max_ahead) = (args.max_lag, args.max_ahead);
+        let mut facts =
+            Self { now, max_lag, max_ahead, checkpoint, channels: Vec::new(), failed: Vec::new() };
+        for channel in named {
+            match facts.channel(broker, args, &channel).await {
+                Ok(channel) => facts.channels.push(channel),
+                Err(Error::Transport(error)) if !error.is_temporary() => {
+                    facts.failed.push((channel, error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn channel(
+        &self,
+        broker: &dyn Transport,
+        args: &DoctorArgs,
+        name: &str,
+    ) -> Result<Channel> {
+        let info = broker.describe(name).await?;
+        let limit = Timestamp(self.now.0.saturating_add(Timestamp::span(self.max_ahead)));
+        let (log, whole) = read(broker, name, &info, limit, args.scan).await?;
+        let live = match log.watermark {
+            Some(tick) => self.is_live(broker, name, tick).await?,
+            None => false,
+        };
+        let mut cursors = Vec::new();
+        for subscription in &args.subscriptions {
+            let acked = broker.subscription(name, subscription).await?.acked().await?;
+            let next_ts = time_at(broker, name, acked.map_or(Start::Earliest, Start::At)).await?;
+            cursors.push(Cursor { name: subscription.clone(), acked, next_ts });
+        }
+        let mark = self.checkpoint.as_ref().and_then(|all| all.channels.get(name)).cloned();
+        let resume_ts = match &mark {
+            Some(mark) if is_here(mark, &info) => {
+                time_at(broker, name, Start::At(mark.resume)).await?
+            }
+            _ => None,
+        };
+        let name = name.to_owned();
+        Ok(Channel { name, info, log, whole, live, cursors, mark, resume_ts })
+    }
+
+    /// Returns whether the last tick of a channel was stored at about its time.
+    async fn is_live(&self, broker: &dyn Transport, channel: &str, tick: Place) -> Result<bool> {
+        let by = Timestamp(tick.ts.0.saturating_add(Timestamp::span(LIVE)));
+        if by >= self.now || !broker.capabilities().seek_time {
+            return Ok(true);
+        }
+        let later = first_at(broker, channel, Start::Time(by)).await?;
+        Ok(later.is_none_or(|record| record.position > tick.position))
+    }
+
+    /// Returns the channels that packs are formed of.
+    pub(super) fn streams(&self) -> impl Iterator<Item = &Channel> {
+        self.channels.iter().filter(|channel| !channel.is_home())
+    }
+
+    /// Returns how long ago a time was, in event time.
+    pub(super) fn age(&self, ts: Timestamp) -> Duration {
+        between(ts, self.now)
+    }
+}
+
+impl Channel {
+    /// Returns whether it only has what sessions write to begin and to end.
+    pub(super) fn is_home(&self) -> bool {
+        let log = &self.log;
+        let silent = log.messages == 0 && log.watermark.is_none() && log.ticks_ahead.count == 0;
+        silent && log.unreadable.count == 0 && !log.sessions.is_empty()
+    }
+
+    /// Returns the watermark.
+    pub(super) fn watermark(&self) -> Option<Timestamp> {
+        self.log.watermark.map(|tick| tick.ts)
+    }
+}
+
+/// Returns how far a time is behind another one.
+pub(super) fn between(ts: Timestamp, later: Timestamp) -> Duration {
+    Duration::from_millis(later.physical_ms().saturating_sub(ts.physical_ms()))
+}
+
+/// Returns whether a mark's place is in the channel.
+pub(super) fn is_here(mark: &Mark, info: &ChannelInfo) -> bool {
+    let known = [mark.incarnation.unwrap_or(Incarnation::UNKNOWN), info.incarnation];
+    let same = known[0] == known[1] || known.contains(&Incarnation::UNKNOWN);
+    let first = info.first.unwrap_or(info.end);
+    same && (first..=info.end).contains(&mark.resume)
+}
+
+/// Returns the time of the first record from a start on that has one.
+async fn time_at(broker: &dyn Transport, channel: &str, start: Start) -> Result<Option<Timestamp>> {
+    match first_at(broker, channel, start).await {
+        Ok(record) => Ok(record.map(|record| record.meta.timestamp)),
+        // The checks tell of it.
+        Err(error) if is_lost(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_lost(error: &TransportError) -> bool {
+    let beyond = matches!(error.kind(), TransportErrorKind::PositionBeyondEnd { .. });
+    beyond || is_trimmed(error)
+}
+
+/// Returns the checkpoint in a file.
+async fn checkpoint(path: &std::path::Path) -> Result<Checkpoint> {
+    use msgstream::checkpoint::{CheckpointStore as _, FileStore};
+    let stored = FileStore::new(path).load().await?;
+    let checkpoint = stored.and_then(|stored| stored.checkpoint);
+    checkpoint.ok_or_else(|| Error::NoCheckpoint { path: path.to_owned() })
+}

@@ -1,0 +1,36 @@
+//! `msgstream doctor`: why a stream has stopped, or is about to.
+
+mod args;
+mod checks;
+mod facts;
+mod finding;
+mod report;
+mod words;
+
+pub(crate) use self::args::DoctorArgs;
+use self::facts::Facts;
+use self::finding::{Finding, Severity};
+use crate::error::{Error, Result};
+use crate::output::Lines;
+use crate::settings::connect;
+
+/// Runs the command.
+pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
+    let broker = connect(&args.url).await?;
+    let facts = Facts::gather(&*broker, args).await;
+    let facts = broker.close().await.map_err(Error::from).and(facts)?;
+
+    let mut findings: Vec<Finding> = checks::ALL.iter().flat_map(|check| check(&facts)).collect();
+    findings
+        .sort_by(|a, b| (a.severity, a.code, &a.channel).cmp(&(b.severity, b.code, &b.channel)));
+    let mut lines = Lines::stdout();
+    match args.json {
+        true => findings.iter().try_for_each(|finding| lines.json(finding))?,
+        false => report::write(&mut lines, &facts, &findings)?,
+    }
+    lines.flush()?;
+    match findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
+        0 => Ok(()),
+        errors => Err(Error::Ill { errors }),
+    }
+}

@@ -1,0 +1,340 @@
+//! `msgstream doctor`: a planted fault for each code, and none in a healthy stream.
+#![allow(clippy::unwrap_used)]
+
+mod kit;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use msgstream::checkpoint::FileStore;
+use msgstream::message::TimeSyncMsg;
+use msgstream::produce::SessionConfig;
+use msgstream::record::{END_HEADER, Header, Meta, Origin, Position, Record, Stamp, unreadable};
+use msgstream::transport::{Transport, TransportExt as _};
+use msgstream::{Consumer, MsgType, Producer, Timestamp};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::kit::{run, url};
+
+/// A folder with logs, and the time at which the test began.
+struct World {
+    folder: TempDir,
+    url: String,
+    broker: Arc<dyn Transport>,
+    now: SystemTime,
+}
+
+impl World {
+    async fn new(options: &str, channels: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("{}/log{options}", url(folder.path()));
+        let broker = msgstream::connect(&url).await.unwrap();
+        for channel in channels {
+            broker.create(channel).await.unwrap();
+        }
+        Self { folder, url, broker, now: SystemTime::now() }
+    }
+
+    fn ago(&self, seconds: u64) -> Timestamp {
+        Timestamp::from_system_time(self.now - Duration::from_secs(seconds)).unwrap()
+    }
+
+    fn ahead(&self, seconds: u64) -> Timestamp {
+        Timestamp::from_system_time(self.now + Duration::from_secs(seconds)).unwrap()
+    }
+
+    async fn write(&self, channel: &str, records: Vec<Record>) {
+        let mut writer = self.broker.writer(channel).await.unwrap();
+        for record in records {
+            writer.ready().await.unwrap();
+            assert!(writer.submit(vec![record]).await.rest.is_none());
+        }
+    }
+
+    fn checkpoint(&self) -> String {
+        self.folder.path().join("checkpoint").display().to_string()
+    }
+
+    /// Consumes a pack and commits it.
+    async fn commit_one(&self, channels: &[&str]) {
+        let store = FileStore::new(self.checkpoint());
+        let builder = Consumer::builder(self.broker.clone()).channels(channels.iter().copied());
+        let builder = builder.subscription("billing").store(store);
+        let (mut packs, state) = builder.open_with(|| 0).await.unwrap();
+        let pack = packs.next_pack().await.unwrap().unwrap();
+        packs.commit(&pack, &state).await.unwrap();
+    }
+
+    /// Runs the doctor and returns its findings.
+    #[track_caller]
+    fn doctor(&self, args: &[&str], exit: i32) -> Vec<Value> {
+        let (out, _) = run(&[&["doctor", &self.url, "--json"], args].concat(), exit);
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Runs the doctor, which must find these codes and no others, and returns the findings.
+    #[track_caller]
+    fn finds(&self, args: &[&str], wanted: &[(&str, &str)], exit: i32) -> Vec<Value> {
+        let findings = self.doctor(args, exit);
+        let found: Vec<_> = findings
+            .iter()
+            .map(|f| (f["code"].as_str().unwrap(), f["channel"].as_str().unwrap_or("-")))
+            .collect();
+        assert_eq!(found, wanted, "{findings:#?}");
+        let (text, _) = run(&[&["doctor", &self.url], args].concat(), exit);
+        for (code, _) in wanted {
+            assert!(text.contains(code), "{text}");
+        }
+        findings
+    }
+}
+
+fn tick(ts: Timestamp) -> Record {
+    Record::new(Meta::new(MsgType::TIME_TICK, ts), "")
+}
+
+fn message(ts: Timestamp) -> Record {
+    Record::new(Meta::new(MsgType(70_001), ts), "text")
+}
+
+fn stamped(mut record: Record, seq: u64) -> Record {
+    let origin = Origin { producer: "shop-1".into(), epoch: Position::new(7) };
+    record.meta.stamp = Some(Stamp { origin: origin.into(), seq });
+    record
+}
+
+#[tokio::test]
+async fn a_healthy_stream_has_no_findings() {
+    let world = World::new("", &[]).await;
+    let channels = ["orders-0", "orders-1"];
+    let builder = Producer::builder(world.broker.clone()).channels(channels).create_missing();
+    let mut producer = builder.session(SessionConfig::new("shop-1")).open().await.unwrap();
+    producer.send(TimeSyncMsg::new(world.ago(2)).with_hash_keys([0])).await.unwrap();
+    producer.tick(world.ago(1)).await.unwrap();
+    world.commit_one(&channels).await;
+    world.finds(&[], &[], 0);
+    let all = ["--checkpoint", &world.checkpoint(), "--subscription", "billing", "--scan"];
+    let (text, err) = run(&[&["doctor", &world.url], &all[..]].concat(), 0);
+    assert_eq!(err, "");
+    assert!(text.ends_with("no findings\n"), "{text}");
+    let summary = ["subscription billing lag 0s", "session shop-1 open", "lag 0s"];
+    assert!(summary.iter().all(|part| text.contains(part)), "{text}");
+    producer.close().await.unwrap();
+    world.finds(&[], &[], 0);
+}
+
+#[tokio::test]
+async fn history_is_not_stale() {
+    let world = World::new("", &["a", "b"]).await;
+    for channel in ["a", "b"] {
+        world.write(channel, vec![tick(world.ago(86_400))]).await;
+    }
+    world.finds(&[], &[], 0);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_missing() {
+    let world = World::new("", &["a"]).await;
+    world.write("a", vec![tick(world.ago(0))]).await;
+    world.finds(&["a", "b"], &[("channel-missing", "b")], 1);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_damaged() {
+    let world = World::new("", &["a", "b"]).await;
+    for channel in ["a", "b"] {
+        world.write(channel, vec![message(world.ago(1)), tick(world.ago(0))]).await;
+    }
+    world.broker.close().await.unwrap();
+    let segment = world.folder.path().join("log/b/00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    // The first frame begins after the segment's header of 72 bytes.
+    bytes[90] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let findings = world.finds(&[], &[("channel-failed", "b")], 1);
+    assert!(findings[0]["what"].as_str().unwrap().contains("damaged"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_channel_that_packs_wait_for() {
+    let world = World::new("", &["a", "b"]).await;
+    world.write("a", vec![tick(world.ago(0))]).await;
+    world.write("b", vec![message(world.ago(700)), tick(world.ago(600))]).await;
+    let findings = world.finds(&[], &[("blocks-frontier", "b")], 1);
+    assert_eq!(findings[0]["severity"], "error");
+    assert_eq!(findings[0]["position"], "1");
+    assert!(findings[0]["what"].as_str().unwrap().contains("`a` is 10m ahead"), "{findings:?}");
+    let since = humantime::parse_rfc3339(findings[0]["since"].as_str().unwrap()).unwrap();
+    assert_eq!(Timestamp::from_system_time(since).unwrap(), world.ago(600));
+    // Nobody is ahead of it, but the clock is.
+    let findings = world.finds(&["b"], &[("blocks-frontier", "b")], 1);
+    assert!(findings[0]["what"].as_str().unwrap().contains("ago"), "{findings:?}");
+    world.finds(&["--max-lag", "1h"], &[], 0);
+}
+
+#[tokio::test]
+async fn a_channel_that_packs_will_wait_for_next() {
+    let world = World::new("", &["a", "b"]).await;
+    world.write("a", vec![tick(world.ago(600))]).await;
+    world.write("b", vec![tick(world.ago(590))]).await;
+    world.finds(&[], &[("blocks-frontier", "a"), ("stale-ticks", "b")], 1);
+}
+
+#[tokio::test]
+async fn channels_without_ticks() {
+    let world = World::new("", &["a", "b", "c"]).await;
+    world.write("a", vec![tick(world.ago(0))]).await;
+    world.write("b", vec![message(world.ago(0))]).await;
+    world.finds(&[], &[("no-ticks", "b"), ("no-ticks", "c")], 1);
+}
+
+#[tokio::test]
+async fn a_tick_of_a_wrong_clock() {
+    let world = World::new("", &["a"]).await;
+    let log = vec![tick(world.ago(9)), tick(world.ahead(86_400)), message(world.ago(8))];
+    world.write("a", log).await;
+    world.write("a", vec![tick(world.ago(0))]).await;
+    let findings = world.finds(&[], &[("tick-ahead", "a")], 1);
+    assert_eq!(findings[0]["position"], "1");
+    assert!(findings[0]["what"].as_str().unwrap().contains("1 message after it is late"));
+    world.finds(&["--max-ahead", "2days"], &[("late-records", "a")], 0);
+}
+
+#[tokio::test]
+async fn messages_that_the_broker_lost() {
+    let world = World::new("", &["a"]).await;
+    let log = vec![stamped(message(world.ago(2)), 1), stamped(tick(world.ago(1)), 5)];
+    world.write("a", log).await;
+    let findings = world.finds(&[], &[("missing-messages", "a")], 1);
+    assert!(findings[0]["what"].as_str().unwrap().contains("4 messages were stored"));
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_a_channel_that_was_replaced() {
+    let world = World::new("", &["a"]).await;
+    world.write("a", vec![tick(world.ago(0))]).await;
+    world.commit_one(&["a"]).await;
+    world.broker.delete("a").await.unwrap();
+    world.broker.create("a").await.unwrap();
+    world.write("a", vec![tick(world.ago(0))]).await;
+    world.finds(&["--checkpoint", &world.checkpoint()], &[("checkpoint-void", "a")], 1);
+}
+
+#[tokio::test]
+async fn a_checkpoint_and_a_subscription_whose_records_are_gone() {
+    let world = World::new("?segment_bytes=1", &["a"]).await;
+    world.write("a", vec![tick(world.ago(3))]).await;
+    world.commit_one(&["a"]).await;
+    world.write("a", vec![tick(world.ago(2)), tick(world.ago(1))]).await;
+    world.broker.trim("a", Position::new(2)).await.unwrap();
+    world.finds(&["--checkpoint", &world.checkpoint()], &[("checkpoint-trimmed", "a")], 1);
+    world.finds(&["--subscription", "billing"], &[("cursor-trimmed", "a")], 1);
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_behind() {
+    let world = World::new("", &["a"]).await;
+    world.write("a", vec![tick(world.ago(600))]).await;
+    world.commit_one(&["a"]).await;
+    world.write("a", vec![tick(world.ago(0))]).await;
+    let found = world.finds(&["--checkpoint", &world.checkpoint()], &[("checkpoint-lag", "-")], 0);
+    assert_eq!(found[0]["severity"], "warning");
+    world.finds(&["--subscription", "billing"], &[("subscription-lag", "a")], 0);
+}
+
+#[tokio::test]
+async fn retention_that_comes_near() {
+    let world = World::new("?segment_bytes=1&sync=os", &["a"]).await;
+    let ticks = (0..115).map(|n| tick(Timestamp(world.ago(1).0 + n)));
+    world.write("a", ticks.collect()).await;
+    world.broker.trim("a", Position::new(10)).await.unwrap();
+    let cursor = world.broker.subscription("a", "billing").await.unwrap();
+    cursor.ack(Position::new(12)).await.unwrap();
+    world.finds(&["--subscription", "billing"], &[("retention-near", "a")], 0);
+    cursor.ack(Position::new(110)).await.unwrap();
+    world.finds(&["--subscription", "billing"], &[], 0);
+}
+
+#[tokio::test]
+async fn a_message_that_pins_the_place_to_resume_from() {
+    let world = World::new("", &["a"]).await;
+    world.write("a", vec![message(world.ahead(3600)), tick(world.ago(0))]).await;
+    let findings = world.finds(&[], &[("pinned-resume", "a")], 0);
+    assert_eq!(findings[0]["position"], "0");
+    world.commit_one(&["a"]).await;
+    let args = ["--checkpoint", &world.checkpoint()];
+    let findings = world.finds(&args, &[("pinned-resume", "a")], 0);
+    assert!(findings[0]["what"].as_str().unwrap().contains("the checkpoint resumes at a message"));
+}
+
+#[tokio::test]
+async fn records_that_stop_consumers() {
+    let world = World::new("", &["a", "b"]).await;
+    world.write("a", vec![tick(world.ago(5)), message(world.ago(6)), tick(world.ago(0))]).await;
+    let findings = world.finds(&["a"], &[("late-records", "a")], 0);
+    assert_eq!(findings[0]["position"], "1");
+    let foreign = unreadable(Position::default(), "it is encrypted", [], "?".into());
+    world.write("b", vec![foreign, tick(world.ago(0))]).await;
+    world.finds(&["b"], &[("unreadable-records", "b")], 0);
+}
+
+#[tokio::test]
+async fn messages_after_the_end() {
+    let world = World::new("", &["a"]).await;
+    let mut end = tick(world.ago(5));
+    end.extra.push(Header::new(END_HEADER, "1"));
+    world.write("a", vec![end, message(world.ago(0))]).await;
+    world.finds(&[], &[("records-after-end", "a")], 0);
+}
+
+#[tokio::test]
+async fn a_session_that_goes_on_after_it_was_fenced() {
+    let world = World::new("", &["a"]).await;
+    let open = || async {
+        let builder = Producer::builder(world.broker.clone()).channels(["a"]);
+        builder.session(SessionConfig::new("shop-1")).open().await.unwrap()
+    };
+    let mut old = open().await;
+    let mut new = open().await;
+    old.send(TimeSyncMsg::new(world.ago(2)).with_hash_keys([0])).await.unwrap();
+    new.send(TimeSyncMsg::new(world.ago(2)).with_hash_keys([0])).await.unwrap();
+    new.tick(world.ago(1)).await.unwrap();
+    let findings = world.finds(&[], &[("session-fenced", "a")], 0);
+    assert!(findings[0]["what"].as_str().unwrap().contains("session of `shop-1`"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_producer_that_was_forgotten() {
+    let world = World::new("", &["a"]).await;
+    let (day, now) = (86_400, world.ago(0));
+    let begin = [tick(world.ago(3 * day)), stamped(message(world.ago(3 * day - 1)), 1)];
+    world.write("a", begin.into_iter().chain([tick(now)]).collect()).await;
+    world.finds(&[], &[("session-forgotten", "a")], 0);
+}
+
+#[tokio::test]
+async fn older_records_are_read_if_it_is_asked_for() {
+    let world = World::new("?sync=os", &["a"]).await;
+    let late = [tick(world.ago(9)), message(world.ago(10))];
+    let many = (0..10_100).map(|_| message(world.ago(1)));
+    let log: Vec<_> = late.into_iter().chain(many).chain([tick(world.ago(0))]).collect();
+    let mut writer = world.broker.writer("a").await.unwrap();
+    assert!(writer.submit(log).await.rest.is_none());
+    world.finds(&[], &[], 0);
+    let (text, _) = run(&["doctor", &world.url], 0);
+    assert!(text.contains("--scan reads all"), "{text}");
+    world.finds(&["--scan"], &[("late-records", "a")], 0);
+}
+
+#[test]
+fn what_is_wrong_is_told_by_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &url(folder.path());
+    let nothing = folder.path().join("none").display().to_string();
+    let (_, missing) = run(&["doctor", url, "--checkpoint", &nothing], 1);
+    assert!(missing.contains("has no checkpoint"), "{missing}");
+    run(&["doctor", url, "--max-lag", "soon"], 2);
+    run(&["doctor", "nowhere"], 2);
+    assert_eq!(run(&["doctor", url], 0).0, "no findings\n");
+}
