@@ -38,6 +38,20 @@ pub(crate) enum Error {
     NoCheckpoint { path: PathBuf },
     #[error("the stream has {errors} {}", if *errors == 1 { "error" } else { "errors" })]
     Ill { errors: usize },
+    #[error(
+        "channel `{channel}` has no tick at {position}; `msgstream doctor` names the ticks that are wrong"
+    )]
+    NoTick { channel: String, position: Position },
+    #[error(
+        "channel `{channel}` is the home channel of producer `{producer}`, whose epochs are positions in it, so it can't be copied; fence the producer and go on with another producer id and another channel"
+    )]
+    IsHome { channel: String, producer: String },
+    #[error("nothing was written: add --yes to go on without a terminal")]
+    Unasked,
+    #[error("nothing was written")]
+    Declined,
+    #[error("channel `{channel}` has only a part of the copy: destroy it, and run this again")]
+    HalfCopied { channel: String, source: TransportError },
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -121,6 +135,7 @@ impl Error {
             | Self::NoProperty { .. }
             | Self::NoScenario { .. }
             | Self::Settings { .. }
+            | Self::Unasked
             | Self::UnknownBroker { .. } => ExitCode::from(2),
             _ => ExitCode::from(1),
         }

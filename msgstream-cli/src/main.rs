@@ -13,7 +13,9 @@ mod doctor;
 mod error;
 mod input;
 mod interrupt;
+mod judge;
 mod output;
+mod repair_ticks;
 mod replay;
 mod row;
 mod settings;
@@ -56,6 +58,7 @@ async fn run(args: Args) -> Result<()> {
         Command::Conformance(args) => conformance::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Man(args) => shell::man(&args),
+        Command::RepairTicks(args) => repair_ticks::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use self::point::Point;
 use crate::channels::ChannelsArgs;
 use crate::conformance::ConformanceArgs;
 use crate::doctor::DoctorArgs;
+use crate::repair_ticks::RepairTicksArgs;
 use crate::replay::ReplayArgs;
 use crate::shell::{CompletionsArgs, ManArgs};
 
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Conformance(ConformanceArgs),
     Doctor(DoctorArgs),
     Man(ManArgs),
+    RepairTicks(RepairTicksArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

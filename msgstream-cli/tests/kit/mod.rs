@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod world;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

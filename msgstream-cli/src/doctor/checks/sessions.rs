@@ -2,9 +2,10 @@
 
 use msgstream::consume::ProducerLimits;
 
-use crate::doctor::facts::{Channel, Facts, Session, between};
+use crate::doctor::facts::{Channel, Facts, between};
 use crate::doctor::finding::{Code, Finding};
 use crate::doctor::words::{count, span};
+use crate::judge::Session;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let checks = [missing, fenced, forgotten];

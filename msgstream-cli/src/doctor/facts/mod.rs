@@ -1,8 +1,6 @@
 //! What the checks look at, gathered once.
 
-mod log;
 mod read;
-mod session;
 
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +9,10 @@ use msgstream::checkpoint::{Checkpoint, Mark};
 use msgstream::record::{Incarnation, Position};
 use msgstream::transport::{ChannelInfo, Start, Transport, TransportError, TransportErrorKind};
 
-pub(super) use self::log::{Log, Place};
 use self::read::{first_at, is_trimmed, read};
-pub(super) use self::session::Session;
 use super::DoctorArgs;
 use crate::error::{Error, Result};
+use crate::judge::{Log, Place};
 
 /// If the last tick was stored this long after its time, event time doesn't follow the clock: what is
 /// written is history.

@@ -8,8 +8,8 @@ use msgstream::transport::{
     ChannelInfo, Limit, Start, Transport, TransportError, TransportErrorKind, TransportExt as _,
 };
 
-use super::log::{Judge, Log};
 use crate::error::{Error, Result};
+use crate::judge::{Judge, Log};
 
 /// How many records before the end are read; the second number is for channels without a tick among
 /// the first.

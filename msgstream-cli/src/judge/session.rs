@@ -5,23 +5,23 @@ use std::sync::Arc;
 use msgstream::record::{Position, Record, Stamp};
 use msgstream::{MsgType, Timestamp};
 
-use super::log::{Noted, Place, Verdict};
+use super::{Noted, Place, Verdict};
 
 /// A producer on one channel.
 #[derive(Debug, Default)]
-pub(in crate::doctor) struct Session {
+pub(crate) struct Session {
     /// Its newest epoch.
-    pub(in crate::doctor) epoch: Position,
+    pub(crate) epoch: Position,
     /// Its last session was closed.
-    pub(in crate::doctor) closed: bool,
+    pub(crate) closed: bool,
     /// The watermark at its last record.
-    pub(in crate::doctor) heard: Option<Timestamp>,
+    pub(crate) heard: Option<Timestamp>,
     /// Its last record.
-    pub(in crate::doctor) last: Position,
+    pub(crate) last: Position,
     /// What it wrote after a newer session had begun.
-    pub(in crate::doctor) void: Noted<Place>,
+    pub(crate) void: Noted<Place>,
     /// Messages that it knows to be stored, and that aren't there.
-    pub(in crate::doctor) missing: Noted<Place>,
+    pub(crate) missing: Noted<Place>,
 }
 
 /// Who wrote a record.
@@ -47,6 +47,11 @@ pub(super) fn session_of(record: &Record) -> Option<Written> {
     // The fence on the home channel begins an epoch: that is its own position.
     let epoch = if epoch.is_empty() { record.position } else { epoch.parse().ok()? };
     Some(Written { producer: producer.into(), epoch, goodbye: kind == "bye" })
+}
+
+/// Returns whether a record is what a session writes beside messages and ticks.
+pub(crate) fn is_control(record: &Record) -> bool {
+    record.meta.stamp.is_none() && session_of(record).is_some()
 }
 
 impl Session {

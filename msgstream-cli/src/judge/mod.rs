@@ -1,5 +1,7 @@
 //! What the records of a channel say, as consumers judge them.
 
+mod session;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,45 +10,47 @@ use msgstream::record::{Position, Record};
 use msgstream::{Error, MsgType, Timestamp};
 use msgstream_core::merge::{Merge, MergeConfig, MergeCounts, Slot};
 
-use super::session::{Session, session_of};
+pub(crate) use self::session::Session;
+pub(crate) use self::session::is_control;
+use self::session::session_of;
 use crate::error::Result;
 
 /// What the records that were read say.
 #[derive(Debug, Default)]
-pub(in crate::doctor) struct Log {
+pub(crate) struct Log {
     /// Records that were read.
-    pub(in crate::doctor) read: u64,
+    pub(crate) read: u64,
     /// Messages that count.
-    pub(in crate::doctor) messages: u64,
+    pub(crate) messages: u64,
     /// The tick that set the watermark.
-    pub(in crate::doctor) watermark: Option<Place>,
-    pub(in crate::doctor) ended: bool,
+    pub(crate) watermark: Option<Place>,
+    pub(crate) ended: bool,
     /// Ticks too far ahead of the clock. They don't raise the watermark here.
-    pub(in crate::doctor) ticks_ahead: Noted<Place>,
+    pub(crate) ticks_ahead: Noted<Place>,
     /// Messages that are late for those who accept such a tick.
-    pub(in crate::doctor) late_by_ahead: u64,
+    pub(crate) late_by_ahead: u64,
     /// Messages too far ahead of the clock.
-    pub(in crate::doctor) messages_ahead: Noted<Place>,
+    pub(crate) messages_ahead: Noted<Place>,
     /// Late messages, with the tick that they are late for.
-    pub(in crate::doctor) late: Noted<(Place, Place)>,
-    pub(in crate::doctor) unreadable: Noted<Place>,
-    pub(in crate::doctor) after_end: Noted<Place>,
-    pub(in crate::doctor) sessions: BTreeMap<Arc<str>, Session>,
+    pub(crate) late: Noted<(Place, Place)>,
+    pub(crate) unreadable: Noted<Place>,
+    pub(crate) after_end: Noted<Place>,
+    pub(crate) sessions: BTreeMap<Arc<str>, Session>,
 }
 
 /// A record, its time, and the watermark before it.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::doctor) struct Place {
-    pub(in crate::doctor) position: Position,
-    pub(in crate::doctor) ts: Timestamp,
-    pub(in crate::doctor) watermark: Option<Timestamp>,
+pub(crate) struct Place {
+    pub(crate) position: Position,
+    pub(crate) ts: Timestamp,
+    pub(crate) watermark: Option<Timestamp>,
 }
 
 /// The first of several, and how many there are.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::doctor) struct Noted<T> {
-    pub(in crate::doctor) first: Option<T>,
-    pub(in crate::doctor) count: u64,
+pub(crate) struct Noted<T> {
+    pub(crate) first: Option<T>,
+    pub(crate) count: u64,
 }
 
 impl<T> Default for Noted<T> {
@@ -77,7 +81,7 @@ pub(super) struct Verdict {
 
 /// Judges the records of a channel one by one. What counts and what doesn't is decided by the merge
 /// that consumers have.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     merge: Merge,
     slot: Slot,
     /// The greatest time that a tick or a message may have.
@@ -88,7 +92,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(channel: &str, limit: Timestamp) -> Result<Self> {
+    pub(crate) fn new(channel: &str, limit: Timestamp) -> Result<Self> {
         // Nothing is read ahead here, so nothing may be refused for being too much.
         let limits = ProducerLimits::default().with_max(usize::MAX);
         let config = MergeConfig::default()
@@ -101,7 +105,17 @@ impl Judge {
         Ok(Self { merge, slot, limit, ahead: None, log: Log::default() })
     }
 
-    pub(super) fn see(&mut self, record: Record) -> Result<()> {
+    /// Ignores the tick at a position.
+    pub(crate) fn ignore(&mut self, position: Position) {
+        self.merge.ignore_tick(self.slot, position);
+    }
+
+    /// Returns whether the channel's end was read.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.log.ended
+    }
+
+    pub(crate) fn see(&mut self, record: Record) -> Result<()> {
         self.log.read += 1;
         let (ts, position) = (record.meta.timestamp, record.position);
         let watermark = self.log.watermark.map(|tick| tick.ts);
@@ -172,7 +186,7 @@ impl Judge {
         }
     }
 
-    pub(super) fn into_log(self) -> Log {
+    pub(crate) fn into_log(self) -> Log {
         self.log
     }
 }

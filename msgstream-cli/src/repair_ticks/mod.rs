@@ -1,0 +1,114 @@
+//! `msgstream repair-ticks`: copies a channel without the ticks of a clock that was wrong.
+
+mod args;
+mod copy;
+mod plan;
+
+use std::io::{IsTerminal as _, Write as _};
+
+use msgstream::transport::{CreateOptions, Transport, TransportError, TransportErrorKind};
+
+pub(crate) use self::args::RepairTicksArgs;
+use self::plan::{Filter, Plan};
+use crate::error::{Error, Result};
+use crate::settings::connect;
+use crate::time::Time;
+use crate::words::say;
+
+/// How many of the ticks are named.
+const NAMED: usize = 5;
+
+/// Runs the command.
+pub(crate) async fn run(args: &RepairTicksArgs) -> Result<()> {
+    let broker = connect(&args.url).await?;
+    let done = repair(&*broker, args).await;
+    done.and(broker.close().await.map_err(Error::from))
+}
+
+async fn repair(broker: &dyn Transport, args: &RepairTicksArgs) -> Result<()> {
+    let (from, into) = (&args.channel, args.new_channel());
+    not_there(broker, &into).await?;
+    let plan = Plan::of(broker, args).await?;
+    if plan.out.is_empty() {
+        say(&format!("no tick of `{from}` is too far ahead: there is nothing to do"));
+        return Ok(());
+    }
+    describe(&plan, from, &into);
+    if !args.yes {
+        ask().await?;
+    }
+
+    // Once it has ended, no producer opens it any more, so that nothing is written that isn't copied.
+    let end = match plan.end {
+        Some(end) => end,
+        None => copy::end(broker, from, plan.watermark).await?,
+    };
+    let properties = broker.describe(from).await?.properties;
+    broker.create_with(&into, CreateOptions::from(properties)).await?;
+    let half = |source| Error::HalfCopied { channel: into.clone(), source };
+    let copied = copy::copy(broker, from, &into, end, Filter::new(args)).await.map_err(half)?;
+    say(&format!("copied {copied} records to `{into}`"));
+    if copy::goes_on(broker, from, end).await? {
+        say(&format!("a producer still writes to `{from}`, after its end: that was not copied"));
+    }
+    say(&format!(
+        "name `{into}` instead of `{from}` in producers and consumers, and destroy `{from}` once nobody \
+         reads it"
+    ));
+    Ok(())
+}
+
+impl RepairTicksArgs {
+    fn new_channel(&self) -> String {
+        self.into.clone().unwrap_or_else(|| format!("{}.repaired", self.channel))
+    }
+}
+
+async fn not_there(broker: &dyn Transport, channel: &str) -> Result<()> {
+    match broker.describe(channel).await {
+        Ok(_) => {
+            let kind = TransportErrorKind::AlreadyExists;
+            Err(TransportError::new("create", kind).on(channel).into())
+        }
+        Err(error) if matches!(error.kind(), TransportErrorKind::NotFound) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says what will be written.
+fn describe(plan: &Plan, from: &str, into: &str) {
+    for (position, ts) in plan.out.iter().take(NAMED) {
+        say(&format!("the tick {} at {position} of `{from}` is wrong", Time(*ts)));
+    }
+    if let Some(more) = plan.out.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        say(&format!("and {more} more"));
+    }
+    say("this will be written:");
+    if plan.end.is_none() {
+        say(&format!("- to `{from}`, its end: nothing that follows is delivered"));
+    }
+    say(&format!(
+        "- to the new channel `{into}`, the {} records of `{from}` but for these ticks, unchanged, without \
+         its end",
+        plan.kept
+    ));
+    if plan.late > 0 {
+        say(&format!("{} messages are late for other ticks, and stay so", plan.late));
+    }
+}
+
+/// Asks whether to go on.
+async fn ask() -> Result<()> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::Unasked);
+    }
+    drop(write!(std::io::stderr(), "Go on? [y/N] "));
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    match answer.await {
+        Ok(Ok(line)) if ["y", "yes"].contains(&line.trim().to_lowercase().as_str()) => Ok(()),
+        _ => Err(Error::Declined),
+    }
+}
