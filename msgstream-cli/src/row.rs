@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use msgstream::message::hash_str;
 use msgstream::message::{SerdeBody, SerdeMsg};
 use msgstream::{MsgType, Timestamp};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -21,18 +20,23 @@ impl SerdeBody for Row {
 
 impl Row {
     pub(crate) fn new(columns: &[String], fields: Fields<'_>) -> serde_json::Result<Self> {
-        to_raw_value(&Columns { columns, fields }).map(Self)
+        Self::of(&Columns { columns, fields })
     }
 
-    /// The row as a message: its place is the id, its key decides the channel.
+    /// Returns the row of any value.
+    pub(crate) fn of(value: &impl Serialize) -> serde_json::Result<Self> {
+        to_raw_value(value).map(Self)
+    }
+
+    /// Returns the row as a message: its place is the id, its hash key decides the channel.
     pub(crate) fn into_message(
         self,
         place: Place,
         ts: Timestamp,
-        key: &str,
+        hash_key: u32,
     ) -> serde_json::Result<SerdeMsg<Self>> {
         let message = SerdeMsg::new(ts, self)?;
-        Ok(message.with_hash_keys([hash_str(key)]).with_msg_id(place.0))
+        Ok(message.with_hash_keys([hash_key]).with_msg_id(place.0))
     }
 }
 

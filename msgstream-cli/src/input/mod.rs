@@ -2,6 +2,8 @@
 
 mod csv;
 mod file;
+mod table;
 
 pub(crate) use self::csv::{Fields, Records};
 pub(crate) use self::file::open;
+pub(crate) use self::table::Table;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use msgstream::message::Message;
+use msgstream::message::{Message, hash_str};
 use msgstream::{Timestamp, produce::TimeTicker};
 use tokio::sync::mpsc::Sender;
 
@@ -58,7 +58,7 @@ impl Batches {
                 Some(RowOrBad::Row(row)) => {
                     self.tally.read.fetch_add(1, Relaxed);
                     let body = Row::new(row.columns, row.fields)?;
-                    rows.push(body.into_message(row.place, row.ts, row.key)?.into());
+                    rows.push(body.into_message(row.place, row.ts, hash_str(row.key))?.into());
                     self.ticker.observe(row.ts).map_or(Then::Rows, Then::Tick)
                 }
             };

@@ -1,13 +1,12 @@
 //! The rows of several CSV files, in order.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use msgstream::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::input::{Fields, Records, open};
+use crate::input::{Fields, Table, open};
 use crate::row::Place;
 use crate::time::TimeFormat;
 
@@ -83,14 +82,14 @@ impl Rows {
         let (Some(open), Some(path)) = (&self.open, self.input.files.get(self.file)) else {
             return Ok(None);
         };
-        let line = open.records.line();
+        let line = open.table.records.line();
         let place = Place::new(self.file, line).ok_or(Error::TooLong { path: path.clone() })?;
         Ok(Some(match open.parse(&self.input.time_format) {
             Ok((ts, key, fields)) => {
-                RowOrBad::Row(ParsedRow { place, ts, key, columns: &open.columns, fields })
+                RowOrBad::Row(ParsedRow { place, ts, key, columns: &open.table.columns, fields })
             }
             Err(reason) => {
-                RowOrBad::Bad(BadRow { file: path, line, reason, raw: open.records.raw() })
+                RowOrBad::Bad(BadRow { file: path, line, reason, raw: open.table.records.raw() })
             }
         }))
     }
@@ -103,8 +102,11 @@ impl Rows {
             Some(open) => open,
             closed => closed.insert(OpenFile::new(path, &self.input, &self.progress)?),
         };
-        let there =
-            open.records.advance().map_err(|e| Error::Read { path: path.clone(), source: e })?;
+        let there = open
+            .table
+            .records
+            .advance()
+            .map_err(|e| Error::Read { path: path.clone(), source: e })?;
         if !there {
             self.open = None;
             self.file += 1;
@@ -115,47 +117,22 @@ impl Rows {
 
 /// A file whose header was read.
 struct OpenFile {
-    records: Records<Box<dyn BufRead + Send>>,
-    columns: Vec<String>,
+    table: Table,
     time: usize,
     key: usize,
 }
 
 impl OpenFile {
     fn new(path: &Path, input: &Input, progress: &ProgressBar) -> Result<Self> {
-        let path = path.to_owned();
-        let mut records = Records::new(open(&path, progress)?);
-        match records.advance() {
-            Ok(true) => {}
-            Ok(false) => return Err(Error::NoHeader { path }),
-            Err(source) => return Err(Error::Read { path, source }),
-        }
-        let Some(fields) = records.fields() else { return Err(Error::HeaderNotUtf8 { path }) };
-        let columns: Vec<_> = fields.iter().map(str::to_owned).collect();
-        for (index, column) in columns.iter().enumerate() {
-            if columns[..index].contains(column) {
-                return Err(Error::ColumnTwice { path, column: column.clone() });
-            }
-        }
-        let find = |column: &String| {
-            columns.iter().position(|c| c == column).ok_or_else(|| Error::NoColumn {
-                path: path.clone(),
-                column: column.clone(),
-                columns: columns.clone(),
-            })
-        };
-        let (time, key) = (find(&input.time_column)?, find(&input.key_column)?);
-        Ok(Self { records, columns, time, key })
+        let table = Table::new(open(path, progress)?, path)?;
+        let (time, key) = (table.index(&input.time_column)?, table.index(&input.key_column)?);
+        Ok(Self { table, time, key })
     }
 
     fn parse(&self, format: &TimeFormat) -> Result<(Timestamp, &str, Fields<'_>), String> {
-        let fields = self.records.fields().ok_or("it isn't UTF-8")?;
-        let wanted = self.columns.len();
-        let (true, Some(time), Some(key)) =
-            (fields.len() == wanted, fields.get(self.time), fields.get(self.key))
-        else {
-            return Err(format!("it has {} fields, and the header {wanted}", fields.len()));
-        };
+        let fields = self.table.fields()?;
+        // Each column has a field.
+        let [time, key] = [self.time, self.key].map(|index| fields.get(index).unwrap_or_default());
         Ok((format.parse(time)?, key, fields))
     }
 }
