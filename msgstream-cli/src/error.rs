@@ -52,6 +52,9 @@ pub(crate) enum Error {
     Declined,
     #[error("channel `{channel}` has only a part of the copy: destroy it, and run this again")]
     HalfCopied { channel: String, source: TransportError },
+    /// Options that don't go together, in words.
+    #[error("{0}")]
+    Usage(String),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -84,6 +87,24 @@ pub(crate) enum Error {
     TooLong { path: PathBuf },
     #[error("`{}` line {line}: {reason}; mend the row, or set such rows aside with --bad-rows", path.display())]
     BadRow { path: PathBuf, line: u64, reason: String },
+    #[error("`{}` line {line}: {reason}; mend the row, or leave it out", path.display())]
+    BadInput { path: PathBuf, line: u64, reason: String },
+    #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick}, which was written before it; raise --max-delay, or set --late deliver or --late drop", path.display())]
+    LateRow { path: PathBuf, line: u64, ts: Time, tick: Time },
+    #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick} of an earlier run of the session, so it can't be dropped: set --late deliver", path.display())]
+    LateRowOfSession { path: PathBuf, line: u64, ts: Time, tick: Time },
+    #[error(
+        "the session `{session}` has written {rows} more rows to channel `{channel}` than the input has for it: give it the input and the options that it had before, or use another session"
+    )]
+    OtherInput { session: String, channel: String, rows: u64 },
+    #[error(
+        "the message at {position} of channel `{channel}` is late: its time {ts} is not after the tick {watermark} before it; set --late deliver or --late drop"
+    )]
+    LateMessage { channel: String, position: Position, ts: Time, watermark: Time },
+    #[error(
+        "the messages up to the next tick after {begin} need more than the {budget} bytes that may be buffered: have the producers tick more often (`produce --tick`), or read each channel by itself with --raw"
+    )]
+    FewTicks { begin: String, budget: usize },
     #[error("`{}` line {line} is late: its time {ts} is not after the tick {watermark}, which came before it on channel `{channel}` (position {position}); raise --max-delay, or set --late deliver or --late drop", path.display())]
     Late {
         path: PathBuf,
@@ -136,7 +157,9 @@ impl Error {
             | Self::NoScenario { .. }
             | Self::Settings { .. }
             | Self::Unasked
-            | Self::UnknownBroker { .. } => ExitCode::from(2),
+            | Self::Stream(msgstream::Error::Config { .. })
+            | Self::UnknownBroker { .. }
+            | Self::Usage(_) => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
     }

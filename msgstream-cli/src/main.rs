@@ -15,11 +15,13 @@ mod input;
 mod interrupt;
 mod judge;
 mod output;
+mod produce;
 mod repair_ticks;
 mod replay;
 mod row;
 mod settings;
 mod shell;
+mod tail;
 mod time;
 mod words;
 
@@ -58,7 +60,9 @@ async fn run(args: Args) -> Result<()> {
         Command::Conformance(args) => conformance::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Man(args) => shell::man(&args),
+        Command::Produce(args) => produce::run(&args).await,
         Command::RepairTicks(args) => repair_ticks::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
+        Command::Tail(args) => tail::run(&args).await,
     }
 }

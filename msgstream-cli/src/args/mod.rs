@@ -12,9 +12,11 @@ pub(crate) use self::point::Point;
 use crate::channels::ChannelsArgs;
 use crate::conformance::ConformanceArgs;
 use crate::doctor::DoctorArgs;
+use crate::produce::ProduceArgs;
 use crate::repair_ticks::RepairTicksArgs;
 use crate::replay::ReplayArgs;
 use crate::shell::{CompletionsArgs, ManArgs};
+use crate::tail::TailArgs;
 
 /// Typed messages in, time-aligned packs out, over any log broker.
 ///
@@ -52,7 +54,9 @@ pub(crate) enum Command {
     Conformance(ConformanceArgs),
     Doctor(DoctorArgs),
     Man(ManArgs),
+    Produce(ProduceArgs),
     RepairTicks(RepairTicksArgs),
+    Tail(TailArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

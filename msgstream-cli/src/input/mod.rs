@@ -5,5 +5,5 @@ mod file;
 mod table;
 
 pub(crate) use self::csv::{Fields, Records};
-pub(crate) use self::file::open;
+pub(crate) use self::file::{open, stdin};
 pub(crate) use self::table::Table;

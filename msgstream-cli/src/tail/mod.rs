@@ -1,0 +1,174 @@
+//! `msgstream tail`: the messages of channels, as JSON lines.
+//!
+//! ```text
+//! channels -> packs or raw -> sink -> stdout
+//!                     checkpoint <-
+//! ```
+
+mod args;
+mod checkpoint;
+mod fields;
+mod filter;
+mod line;
+mod packs;
+mod raw;
+mod sink;
+mod until;
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use msgstream::transport::{Start, Transport, TransportErrorKind};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+pub(crate) use self::args::TailArgs;
+use self::checkpoint::Saver;
+use self::packs::Packs;
+use self::raw::Channel;
+use self::sink::{Item, Sink};
+use self::until::Until;
+use crate::args::Point;
+use crate::error::{Error, Result};
+use crate::interrupt::interrupt;
+use crate::settings::connect;
+use crate::words::say;
+
+/// Packs that are read and not written.
+const PACKS: usize = 16;
+
+/// How often it is looked whether a channel is there.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long lines may take to be written after Ctrl-C: whoever reads them may have stopped, too.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Runs the command.
+pub(crate) async fn run(args: &TailArgs) -> Result<()> {
+    if matches!(args.from, Point::At(_)) && args.channels.len() > 1 {
+        let reason = "a position belongs to one channel: name one, or give --from a time";
+        return Err(Error::Usage(reason.to_owned()));
+    }
+    let mut interrupted = pin!(interrupt());
+    let broker = tokio::select! {
+        biased;
+        () = &mut interrupted => return Ok(()),
+        broker = connect(&args.url) => broker?,
+    };
+    let shown = show(&broker, args, interrupted).await;
+    shown.and(broker.close().await.map_err(Error::from))
+}
+
+/// Shows messages to the end, or until Ctrl-C.
+async fn show(
+    broker: &Arc<dyn Transport>,
+    args: &TailArgs,
+    mut interrupted: Pin<&mut impl Future<Output = ()>>,
+) -> Result<()> {
+    let (mut source, sink, mut saver) = tokio::select! {
+        biased;
+        () = &mut interrupted => return Ok(()),
+        opened = open(broker, args) => opened?,
+    };
+    let (items, mut receiver) = mpsc::channel(PACKS);
+    let mut writing = spawn_blocking(move || sink.run(&mut receiver));
+    let read = tokio::select! {
+        biased;
+        () = &mut interrupted => None,
+        read = source.run(&items, &mut saver) => Some(read),
+    };
+    drop(items);
+    let written = match &read {
+        None => last_lines(writing).await,
+        Some(_) => tokio::select! {
+            biased;
+            () = interrupted => last_lines(writing).await,
+            written = joined(&mut writing) => written,
+        },
+    };
+    if let Some(saver) = &mut saver {
+        saver.save().await?;
+    }
+    written.and(read.unwrap_or(Ok(())))
+}
+
+/// What is shown.
+enum Source {
+    Packs(Box<Packs>),
+    Raw(Arc<dyn Transport>, Vec<Channel>),
+}
+
+impl Source {
+    async fn run(&mut self, items: &mpsc::Sender<Item>, saver: &mut Option<Saver>) -> Result<()> {
+        match self {
+            Self::Packs(packs) => packs.run(items, saver).await,
+            Self::Raw(broker, channels) => raw::run(broker, std::mem::take(channels), items).await,
+        }
+    }
+}
+
+async fn open(
+    broker: &Arc<dyn Transport>,
+    args: &TailArgs,
+) -> Result<(Source, Sink, Option<Saver>)> {
+    let (until, new) = match args.stops() {
+        true => (Some(Until::now(broker.clone(), &args.channels).await?), Vec::new()),
+        false => (None, wait_for(&**broker, &args.channels).await?),
+    };
+    let bounded: Arc<dyn Transport> = match &until {
+        Some(until) => Arc::new(until.clone()),
+        None => broker.clone(),
+    };
+    if args.raw {
+        let channel = |name: &String| {
+            let start = match args.from {
+                Point::Latest if new.contains(name) => Start::Earliest,
+                from => from.into(),
+            };
+            let end = until.as_ref().and_then(|until| until.end(name));
+            Channel { name: Arc::from(&**name), start, end }
+        };
+        let channels = args.channels.iter().map(channel).collect();
+        return Ok((Source::Raw(bounded, channels), Sink::new(args, None), None));
+    }
+    let (saver, shown, begun) = match &args.checkpoint {
+        None => (None, None, None),
+        Some(path) => {
+            let (saver, shown, begun) = Saver::open(path).await?;
+            (Some(saver), Some(shown), begun)
+        }
+    };
+    let packs = Packs::open(bounded, args, &new, until, begun).await?;
+    Ok((Source::Packs(Box::new(packs)), Sink::new(args, shown), saver))
+}
+
+/// Waits until all channels are there. Returns those that came meanwhile.
+async fn wait_for(broker: &dyn Transport, channels: &[String]) -> Result<Vec<String>> {
+    let mut new = Vec::new();
+    for channel in channels {
+        while let Err(error) = broker.describe(channel).await {
+            if *error.kind() != TransportErrorKind::NotFound {
+                return Err(error.into());
+            }
+            if new.last() != Some(channel) {
+                say(&format!("waiting for channel `{channel}`, which isn't there yet"));
+                new.push(channel.clone());
+            }
+            sleep(LOOK).await;
+        }
+    }
+    Ok(new)
+}
+
+/// Waits for the lines of what was read before Ctrl-C.
+async fn last_lines(writing: JoinHandle<Result<()>>) -> Result<()> {
+    timeout(LAST_LINES, joined(writing)).await.unwrap_or(Ok(()))
+}
+
+async fn joined(
+    writing: impl Future<Output = Result<Result<()>, tokio::task::JoinError>>,
+) -> Result<()> {
+    writing.await.unwrap_or_else(|e| Err(Error::Runtime { reason: e.to_string() }))
+}

@@ -1,0 +1,60 @@
+//! The tool in a terminal.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod kit;
+
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::kit::{msgstream, run, url};
+
+/// A terminal that gives up after a minute.
+fn terminal(args: &[&str]) -> PtySession {
+    spawn_command(msgstream(args.iter().copied()), Some(60_000)).unwrap()
+}
+
+#[track_caller]
+fn ends_with(terminal: &PtySession, code: i32) {
+    let status = terminal.process().wait().unwrap();
+    assert!(matches!(status, WaitStatus::Exited(_, exit) if exit == code), "{status:?}");
+}
+
+#[test]
+fn tail_follows_until_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &url(&folder.path().join("log"));
+    let mut tail = terminal(&["tail", url, "a"]);
+    tail.exp_string("waiting for channel `a`, which isn't there yet").unwrap();
+    for row in ["one", "two"] {
+        let input = folder.path().join(row);
+        std::fs::write(&input, row).unwrap();
+        run(&["produce", url, "a", "--input", &input.display().to_string()], 0);
+        tail.exp_string(&format!(r#""row":{{"line":"{row}"}}}}"#)).unwrap();
+    }
+    tail.send_control('c').unwrap();
+    tail.exp_eof().unwrap();
+    ends_with(&tail, 0);
+}
+
+#[test]
+fn produce_takes_lines_that_are_typed_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &url(&folder.path().join("log"));
+    let mut produce = terminal(&["produce", url, "a"]);
+    produce.send_line("one").unwrap();
+    produce.send_line("two").unwrap();
+    produce.send_control('d').unwrap();
+    produce.exp_string("wrote 2 rows to 1 channel").unwrap();
+    produce.exp_eof().unwrap();
+    ends_with(&produce, 0);
+
+    let mut produce = terminal(&["produce", url, "a"]);
+    produce.send_line("three").unwrap();
+    run(&["tail", url, "a", "--raw", "--follow", "--filter", "type=Row", "--count", "3"], 0);
+    produce.send_control('c').unwrap();
+    produce.exp_string("stopped before the end of the input: wrote 1 row to 1 channel").unwrap();
+    produce.exp_eof().unwrap();
+    ends_with(&produce, 1);
+    assert_eq!(run(&["tail", url, "a"], 0).0.lines().count(), 2);
+}
