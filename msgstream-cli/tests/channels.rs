@@ -7,7 +7,7 @@ use msgstream::record::Record;
 use msgstream::transport::TransportExt as _;
 use serde_json::{Value, json};
 
-use crate::kit::{run, url};
+use crate::kit::{json_lines, run, url};
 
 #[test]
 fn channels_are_created_listed_described_and_destroyed() {
@@ -58,6 +58,46 @@ async fn records_and_subscriptions_are_described() {
     for line in ["  records      3", "  subscription audit", "  subscription billing at 2"] {
         assert!(text.lines().any(|told| told == line), "{line}: {text}");
     }
+}
+
+/// Writes rows to the channel, each into a segment of its own.
+fn produce(url: &str, rows: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("rows");
+    std::fs::write(&input, rows).unwrap();
+    let input = input.display().to_string();
+    // So slow, that each row is written by itself.
+    run(&["produce", url, "a", "--input", &input, "--rate", "50"], 0);
+}
+
+#[test]
+fn what_is_before_a_position_or_a_time_is_trimmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &format!("{}?segment_bytes=1", url(folder.path()));
+    let rows = || {
+        let (raw, _) = run(&["tail", url, "a", "--raw", "--filter", "type=Row"], 0);
+        let lines = json_lines(&raw).into_iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        lines.map(|l| (text(&l["row"]["line"]), text(&l["position"]))).collect::<Vec<_>>()
+    };
+    let lines = || rows().into_iter().map(|(line, _)| line).collect::<Vec<_>>();
+    produce(url, b"1\n2\n3\n");
+    let (_, second) = &rows()[1];
+    let (_, told) = run(&["channels", "trim", url, "a", "--before", second], 0);
+    assert_eq!(told, format!("trimmed `a`; the first that is left: {second}\n"));
+    assert_eq!(lines(), ["2", "3"]);
+
+    // A time after what is there, and before what comes.
+    let millis = || jiff::Timestamp::now().as_millisecond();
+    let next = |then: i64| std::iter::repeat_with(millis).find(|now| *now > then).unwrap();
+    let time = next(millis());
+    next(time);
+    produce(url, b"4\n");
+    let time = jiff::Timestamp::from_millisecond(time).unwrap().to_string();
+    run(&["channels", "trim", url, "a", "--before", &time], 0);
+    assert_eq!(lines(), ["4"]);
+    run(&["channels", "trim", url, "a", "--before", "earliest"], 0);
+    assert_eq!(lines(), ["4"]);
 }
 
 #[test]
