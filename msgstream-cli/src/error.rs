@@ -91,7 +91,7 @@ pub(crate) enum Error {
     BadInput { path: PathBuf, line: u64, reason: String },
     #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick}, which was written before it; raise --max-delay, or set --late deliver or --late drop", path.display())]
     LateRow { path: PathBuf, line: u64, ts: Time, tick: Time },
-    #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick} of an earlier run of the session, so it can't be dropped: set --late deliver", path.display())]
+    #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick} of an earlier run of the session; set --late deliver to write it all the same", path.display())]
     LateRowOfSession { path: PathBuf, line: u64, ts: Time, tick: Time },
     #[error(
         "the session `{session}` has written {rows} more rows to channel `{channel}` than the input has for it: give it the input and the options that it had before, or use another session"

@@ -15,6 +15,7 @@ mod input;
 mod interrupt;
 mod judge;
 mod output;
+mod parts;
 mod produce;
 mod repair_ticks;
 mod replay;

@@ -171,6 +171,23 @@ fn a_checkpoint_is_kept_while_it_follows() {
 }
 
 #[test]
+fn a_checkpoint_that_another_run_took_is_left_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &log(folder.path());
+    let file = folder.path().join("checkpoint").display().to_string();
+    produce(url, &["a"], &[1], &[]);
+    let mut first = Running::start(&["tail", url, "a", "--follow", "--checkpoint", &file]);
+    first.line();
+    tail(url, &["a", "--checkpoint", &file]);
+    produce(url, &["a"], &[2], &[]);
+    let (code, _, told) = first.end();
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("another consumer took over the store of checkpoints"), "{told}");
+    let nowhere = folder.path().join("nowhere/checkpoint").display().to_string();
+    run(&["tail", url, "a", "--checkpoint", &nowhere], 1);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     let url = &log(folder.path());

@@ -17,9 +17,9 @@ mod times;
 mod write;
 
 use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use indicatif::ProgressBar;
 use msgstream::Producer;
 use msgstream::transport::Transport;
 use tokio::sync::mpsc;
@@ -33,7 +33,7 @@ use self::times::{Ticked, Times};
 use self::write::Writer;
 use crate::args::Late;
 use crate::error::{Error, Result};
-use crate::interrupt::interrupt;
+use crate::interrupt::{interrupt, unless};
 use crate::settings::connect;
 use crate::words::say;
 
@@ -49,45 +49,59 @@ pub(crate) async fn run(args: &ProduceArgs) -> Result<()> {
         return Err(Error::Usage(reason.to_owned()));
     }
     let input = Input::new(args)?;
-    let broker = connect(&args.url).await?;
-    let done = run_on(&broker, args, &input).await;
+    let mut interrupted = pin!(interrupt());
+    let broker = unless(&mut interrupted, connect(&args.url)).await?;
+    let done = run_on(&broker, args, &input, interrupted).await;
     done.and(broker.close().await.map_err(Error::from))
 }
 
-async fn run_on(broker: &Arc<dyn Transport>, args: &ProduceArgs, input: &Input) -> Result<()> {
-    let bar = progress(args);
+async fn run_on(
+    broker: &Arc<dyn Transport>,
+    args: &ProduceArgs,
+    input: &Input,
+    mut interrupted: Pin<&mut impl Future<Output = ()>>,
+) -> Result<()> {
     let Some(session) = &args.session else {
         let builder = Producer::builder(broker.clone()).channels(args.channels.clone());
         let builder = if args.no_create { builder } else { builder.create_missing() };
-        let producer = builder.open().await?;
+        let open = async { Ok(builder.open().await?) };
+        let producer = unless(&mut interrupted, open).await?;
         let route = Route::new(&args.channels, &BTreeMap::new());
         let times = Times::new(args, Ticked::default());
-        let mut writer = Writer::new(producer, args, input, route, times, bar.clone());
-        write(&mut writer, input, bar).await?;
-        return finish(writer, args).await;
+        let mut writer = Writer::new(producer, args, input, route, times);
+        write(&mut writer, args, input, &mut interrupted).await?;
+        return unless(&mut interrupted, finish(writer, args)).await;
     };
-    let Some(producer) = session::open(broker, args, session).await? else { return Ok(()) };
+    let open = async {
+        let Some(producer) = session::open(broker, args, session).await? else { return Ok(None) };
+        Ok(Some((producer, session::ticked(&**broker, &args.channels).await?)))
+    };
+    let Some((producer, ticked)) = unless(&mut interrupted, open).await? else { return Ok(()) };
     let route = Route::new(&args.channels, &producer.opened().last);
-    let times = Times::new(args, session::ticked(&**broker, &args.channels).await?);
-    let mut writer = Writer::new(producer, args, input, route, times, bar.clone());
-    write(&mut writer, input, bar).await?;
-    writer.check(&args.channels, session)?;
-    writer.producer.flush().await?;
-    // What was acknowledged counts, unless another run has opened the session meanwhile.
-    writer.producer.confirm().await?;
-    finish(writer, args).await
+    let mut writer = Writer::new(producer, args, input, route, Times::new(args, ticked));
+    write(&mut writer, args, input, &mut interrupted).await?;
+    let finish = async {
+        writer.check(&args.channels, session)?;
+        writer.producer.flush().await?;
+        // What was acknowledged counts, unless another run has opened the session meanwhile.
+        writer.producer.confirm().await?;
+        finish(writer, args).await
+    };
+    unless(&mut interrupted, finish).await
 }
 
 /// Writes all rows. Where it stops before the end, what was submitted is stored first.
-async fn write<S>(writer: &mut Writer<'_, S>, input: &Input, bar: ProgressBar) -> Result<()> {
+async fn write<S>(
+    writer: &mut Writer<'_, S>,
+    args: &ProduceArgs,
+    input: &Input,
+    interrupted: &mut Pin<&mut impl Future<Output = ()>>,
+) -> Result<()> {
+    let bar = progress(args);
     let (sender, mut rows) = mpsc::channel(ROWS);
     let (reading, progress) = (input.clone(), bar.clone());
     let reading = spawn_blocking(move || reading.read(&progress, &sender));
-    let written = tokio::select! {
-        biased;
-        () = interrupt() => Err(Error::Interrupted),
-        written = writer.run(&mut rows) => written,
-    };
+    let written = unless(interrupted, writer.run(&mut rows, &bar)).await;
     bar.finish_and_clear();
     let Err(error) = written else {
         // A reader that panicked must not look like the end of the input.

@@ -1,10 +1,12 @@
 //! Rows to channels.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use msgstream::message::Message;
+use msgstream::produce::PackReceipt;
 use msgstream::{Producer, Timestamp};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -18,6 +20,10 @@ use crate::args::Late;
 use crate::error::{Error, Result};
 use crate::time::Time;
 
+/// So many batches may wait to be stored. While they do, rows gather for the next one, so that
+/// batches are large where storing takes long.
+const IN_FLIGHT: usize = 8;
+
 /// Writes rows to channels, with the ticks between them.
 pub(super) struct Writer<'a, S> {
     pub(super) producer: Producer<S>,
@@ -27,7 +33,7 @@ pub(super) struct Writer<'a, S> {
     late: Late,
     pace: Pace,
     clock: Option<Duration>,
-    bar: ProgressBar,
+    in_flight: VecDeque<PackReceipt>,
     pub(super) tally: Tally,
 }
 
@@ -49,7 +55,6 @@ impl<'a, S> Writer<'a, S> {
         input: &'a Input,
         route: Route,
         times: Times,
-        bar: ProgressBar,
     ) -> Self {
         Self {
             producer,
@@ -59,13 +64,17 @@ impl<'a, S> Writer<'a, S> {
             late: args.late,
             pace: Pace::new(args.rate),
             clock: args.tick_clock,
-            bar,
+            in_flight: VecDeque::new(),
             tally: Tally { channels: args.channels.len(), ..Tally::default() },
         }
     }
 
     /// Writes rows until no more come.
-    pub(super) async fn run(&mut self, rows: &mut Receiver<Result<InputRow>>) -> Result<()> {
+    pub(super) async fn run(
+        &mut self,
+        rows: &mut Receiver<Result<InputRow>>,
+        bar: &ProgressBar,
+    ) -> Result<()> {
         let mut clock = self.clock.map(|every| {
             let mut clock = interval(every);
             clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,7 +96,7 @@ impl<'a, S> Writer<'a, S> {
                 return Ok(());
             }
             self.write(taken.drain(..)).await?;
-            self.bar.set_message(format!("{} rows", self.tally.submitted));
+            bar.set_message(format!("{} rows", self.tally.submitted));
         }
     }
 
@@ -145,11 +154,13 @@ impl<'a, S> Writer<'a, S> {
             return Ok((None, self.times.observe(ts)));
         }
         if let Some(tick) = self.times.late_for(ts) {
-            let ((path, line), ts, tick) = (self.input.at(place), Time(ts), Time(tick));
+            let ((path, line), tick) = (self.input.at(place), Time(tick));
             match self.late {
-                Late::Error => return Err(Error::LateRow { path, line, ts, tick }),
-                Late::Drop => return Err(Error::LateRowOfSession { path, line, ts, tick }),
                 Late::Deliver => self.tally.late += 1,
+                _ if self.times.is_late_by_rows(ts) => {
+                    return Err(Error::LateRow { path, line, ts: Time(ts), tick });
+                }
+                _ => return Err(Error::LateRowOfSession { path, line, ts: Time(ts), tick }),
             }
         }
         // The key decides the channel modulo their number.
@@ -162,17 +173,23 @@ impl<'a, S> Writer<'a, S> {
         if messages.is_empty() {
             return Ok(());
         }
+        if self.in_flight.len() >= IN_FLIGHT
+            && let Some(first) = self.in_flight.pop_front()
+        {
+            first.await?;
+        }
         self.producer.ready().await?;
         let rows = messages.len();
-        // The next tick fails where this batch does, and so does the flush at the end.
-        drop(self.producer.submit(std::mem::take(messages))?);
+        self.in_flight.push_back(self.producer.submit(std::mem::take(messages))?);
         self.tally.submitted += rows as u64;
         self.pace.wrote(rows);
         Ok(())
     }
 
     async fn tick(&mut self, ts: Timestamp) -> Result<()> {
+        // Everything before it is stored then.
         self.producer.tick(ts).await?;
+        self.in_flight.clear();
         Ok(())
     }
 }

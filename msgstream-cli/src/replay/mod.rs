@@ -28,7 +28,7 @@ use msgstream::stream::MsgStream;
 use msgstream::transport::{Start, Transport};
 use msgstream::{consume::ConsumerConfig, produce::TimeTicker, stream::TtMsgStream};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 pub(crate) use self::args::ReplayArgs;
 use self::batches::{BadRows, Batches};
@@ -41,6 +41,7 @@ use crate::args::Late;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
 use crate::output::Lines;
+use crate::parts::{first_cause, joined};
 use crate::settings::connect;
 use crate::words::say;
 
@@ -183,23 +184,6 @@ impl<'a> Run<'a> {
         producer.close().await?;
         Ok(seen)
     }
-}
-
-/// The first error that says why the run stopped.
-fn first_cause(results: [Result<()>; 3]) -> Result<()> {
-    let mut stopped = Ok(());
-    for result in results {
-        match result {
-            Ok(()) => {}
-            Err(Error::Stopped) => stopped = Err(Error::Stopped),
-            Err(cause) => return Err(cause),
-        }
-    }
-    stopped
-}
-
-async fn joined<T>(thread: JoinHandle<Result<T>>) -> Result<T> {
-    thread.await.unwrap_or_else(|e| Err(Error::Runtime { reason: e.to_string() }))
 }
 
 fn input(args: &ReplayArgs) -> Input {

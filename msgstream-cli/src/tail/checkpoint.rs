@@ -12,10 +12,8 @@ use super::sink::Shown;
 use crate::error::{Error, Result};
 
 /// Saves what was shown.
-pub(super) struct Saver {
-    committer: Committer,
-    shown: watch::Receiver<Option<Shown>>,
-}
+#[derive(Debug)]
+pub(super) struct Saver(Committer);
 
 /// What is saved beside the checkpoint.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -26,42 +24,28 @@ struct State {
 }
 
 impl Saver {
-    /// Opens the file. Returns the saver, where it takes from what was shown, and what an earlier
-    /// run showed.
-    pub(super) async fn open(
-        path: &Path,
-    ) -> Result<(Self, watch::Sender<Option<Shown>>, Option<(Checkpoint, usize)>)> {
+    /// Opens the file. Returns what an earlier run showed, too.
+    pub(super) async fn open(path: &Path) -> Result<(Self, Option<(Checkpoint, usize)>)> {
         let (committer, stored) = Committer::open(Arc::new(FileStore::new(path))).await?;
-        let begun = match stored.checkpoint {
-            None => None,
-            Some(checkpoint) => {
-                let state: State = serde_json::from_slice(&stored.state).map_err(|_| {
-                    let path = path.display();
-                    Error::Usage(format!(
-                        "`{path}` is the checkpoint of another program: name another file"
-                    ))
-                })?;
-                Some((checkpoint, state.shown))
+        let Some(checkpoint) = stored.checkpoint else { return Ok((Self(committer), None)) };
+        let state: State = serde_json::from_slice(&stored.state).map_err(|_| {
+            let path = path.display();
+            let reason = "is the checkpoint of another program: name another file";
+            Error::Usage(format!("`{path}` {reason}"))
+        })?;
+        Ok((Self(committer), Some((checkpoint, state.shown))))
+    }
+
+    /// Saves what was shown each time that it is more, until nobody shows anything. What comes
+    /// while it saves is saved together.
+    pub(super) async fn run(mut self, mut shown: watch::Receiver<Option<Shown>>) -> Result<()> {
+        while shown.changed().await.is_ok() {
+            let latest = shown.borrow_and_update().clone();
+            if let Some(Shown { checkpoint, messages }) = latest {
+                let state = serde_json::to_vec(&State { shown: messages })?;
+                self.0.save(&checkpoint, state).await?;
             }
-        };
-        let (sender, shown) = watch::channel(None);
-        Ok((Self { committer, shown }, sender, begun))
-    }
-
-    /// Waits until more was shown.
-    pub(super) async fn changed(&mut self) {
-        if self.shown.changed().await.is_err() {
-            // Nothing more is shown; whoever stopped knows why.
-            std::future::pending().await
         }
-    }
-
-    /// Saves what was shown since the last time.
-    pub(super) async fn save(&mut self) -> Result<()> {
-        let Some(Shown { checkpoint, messages }) = self.shown.borrow_and_update().clone() else {
-            return Ok(());
-        };
-        let state = serde_json::to_vec(&State { shown: messages })?;
-        Ok(self.committer.save(&checkpoint, state).await?)
+        Ok(())
     }
 }

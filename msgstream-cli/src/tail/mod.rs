@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream::transport::{Start, Transport, TransportErrorKind};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
@@ -33,6 +33,7 @@ use self::until::Until;
 use crate::args::Point;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
+use crate::parts::{first_cause, joined};
 use crate::settings::connect;
 use crate::words::say;
 
@@ -67,31 +68,51 @@ async fn show(
     args: &TailArgs,
     mut interrupted: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
-    let (mut source, sink, mut saver) = tokio::select! {
+    let (mut source, saver) = tokio::select! {
         biased;
         () = &mut interrupted => return Ok(()),
         opened = open(broker, args) => opened?,
     };
+    let (shown, shown_until) = watch::channel(None);
+    let sink = Sink::new(args, saver.is_some().then_some(shown));
+    let mut saving = saver.map(|saver| tokio::spawn(saver.run(shown_until)));
     let (items, mut receiver) = mpsc::channel(PACKS);
-    let mut writing = spawn_blocking(move || sink.run(&mut receiver));
+    let writing = spawn_blocking(move || sink.run(&mut receiver));
     let read = tokio::select! {
         biased;
         () = &mut interrupted => None,
-        read = source.run(&items, &mut saver) => Some(read),
+        read = source.run(&items) => Some(read),
+        saved = ended(&mut saving) => Some(saved),
     };
     drop(items);
-    let written = match &read {
-        None => last_lines(writing).await,
-        Some(_) => tokio::select! {
+    // Lines end with the last item, and what is to be saved with the last line.
+    let mut rest = pin!(async {
+        let written = joined(writing).await;
+        let saved = match saving {
+            Some(saving) => joined(saving).await,
+            None => Ok(()),
+        };
+        (written, saved)
+    });
+    if let Some(read) = read {
+        tokio::select! {
             biased;
-            () = interrupted => last_lines(writing).await,
-            written = joined(&mut writing) => written,
-        },
-    };
-    if let Some(saver) = &mut saver {
-        saver.save().await?;
+            () = interrupted => {}
+            (written, saved) = &mut rest => return first_cause([written, saved, read]),
+        }
     }
-    written.and(read.unwrap_or(Ok(())))
+    match timeout(LAST_LINES, rest).await {
+        Ok((written, saved)) => first_cause([written, saved, Ok(())]),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Waits for the end of a part; for ever if there is none, or none any more.
+async fn ended(part: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
+    let Some(running) = part else { return std::future::pending().await };
+    let end = joined(running).await;
+    *part = None;
+    end
 }
 
 /// What is shown.
@@ -101,18 +122,15 @@ enum Source {
 }
 
 impl Source {
-    async fn run(&mut self, items: &mpsc::Sender<Item>, saver: &mut Option<Saver>) -> Result<()> {
+    async fn run(&mut self, items: &mpsc::Sender<Item>) -> Result<()> {
         match self {
-            Self::Packs(packs) => packs.run(items, saver).await,
+            Self::Packs(packs) => packs.run(items).await,
             Self::Raw(broker, channels) => raw::run(broker, std::mem::take(channels), items).await,
         }
     }
 }
 
-async fn open(
-    broker: &Arc<dyn Transport>,
-    args: &TailArgs,
-) -> Result<(Source, Sink, Option<Saver>)> {
+async fn open(broker: &Arc<dyn Transport>, args: &TailArgs) -> Result<(Source, Option<Saver>)> {
     let (until, new) = match args.stops() {
         true => (Some(Until::now(broker.clone(), &args.channels).await?), Vec::new()),
         false => (None, wait_for(&**broker, &args.channels).await?),
@@ -131,17 +149,17 @@ async fn open(
             Channel { name: Arc::from(&**name), start, end }
         };
         let channels = args.channels.iter().map(channel).collect();
-        return Ok((Source::Raw(bounded, channels), Sink::new(args, None), None));
+        return Ok((Source::Raw(bounded, channels), None));
     }
-    let (saver, shown, begun) = match &args.checkpoint {
-        None => (None, None, None),
+    let (saver, begun) = match &args.checkpoint {
+        None => (None, None),
         Some(path) => {
-            let (saver, shown, begun) = Saver::open(path).await?;
-            (Some(saver), Some(shown), begun)
+            let (saver, begun) = Saver::open(path).await?;
+            (Some(saver), begun)
         }
     };
     let packs = Packs::open(bounded, args, &new, until, begun).await?;
-    Ok((Source::Packs(Box::new(packs)), Sink::new(args, shown), saver))
+    Ok((Source::Packs(Box::new(packs)), saver))
 }
 
 /// Waits until all channels are there. Returns those that came meanwhile.
@@ -160,15 +178,4 @@ async fn wait_for(broker: &dyn Transport, channels: &[String]) -> Result<Vec<Str
         }
     }
     Ok(new)
-}
-
-/// Waits for the lines of what was read before Ctrl-C.
-async fn last_lines(writing: JoinHandle<Result<()>>) -> Result<()> {
-    timeout(LAST_LINES, joined(writing)).await.unwrap_or(Ok(()))
-}
-
-async fn joined(
-    writing: impl Future<Output = Result<Result<()>, tokio::task::JoinError>>,
-) -> Result<()> {
-    writing.await.unwrap_or_else(|e| Err(Error::Runtime { reason: e.to_string() }))
 }

@@ -1,22 +1,26 @@
 //! Channels to packs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use msgstream::Consumer;
 use msgstream::Timestamp;
 use msgstream::checkpoint::Checkpoint;
-use msgstream::consume::{ConsumerStatus, TickSource};
+use msgstream::consume::{ConsumerConfig, ConsumerStatus, TickSource};
 use msgstream::transport::{Start, Transport};
+use msgstream_core::merge::{ChannelState, ChannelStatus};
 use tokio::sync::mpsc::Sender;
 
 use super::args::TailArgs;
-use super::checkpoint::Saver;
 use super::sink::Item;
 use super::until::Until;
 use crate::args::Point;
 use crate::error::{Error, Result};
 use crate::time::Time;
 use crate::words::say;
+
+/// How long a read waits where a channel is to end.
+const AT_END: Duration = Duration::from_millis(50);
 
 /// Reads the packs of channels.
 pub(super) struct Packs {
@@ -48,8 +52,16 @@ impl Packs {
             }
             from => (args.channels.clone(), from.into(), &[][..]),
         };
-        let mut builder =
-            Consumer::builder(broker).channels(first).start(start).late_policy(args.late.into());
+        let mut config = ConsumerConfig::default();
+        if until.is_some() {
+            // All that is read is there already.
+            config = config.with_wait(AT_END);
+        }
+        let mut builder = Consumer::builder(broker)
+            .config(config)
+            .channels(first)
+            .start(start)
+            .late_policy(args.late.into());
         if let Some(interval) = args.align {
             builder = builder.align_to(interval);
         }
@@ -66,67 +78,70 @@ impl Packs {
     }
 
     /// Hands on all packs, until every channel has ended, the last tick of each is reached, or
-    /// nobody takes them. Checkpoints are saved meanwhile.
-    pub(super) async fn run(
-        &mut self,
-        packs: &Sender<Item>,
-        saver: &mut Option<Saver>,
-    ) -> Result<()> {
+    /// nobody takes them.
+    pub(super) async fn run(&mut self, packs: &Sender<Item>) -> Result<()> {
         loop {
-            if let Some(until) = &self.until
-                && is_done(&self.consumer.status(), until)
-            {
-                say_what_is_left(&self.consumer.status(), until);
+            if self.until.as_ref().is_some_and(|until| is_done(&self.consumer.status(), until)) {
+                self.say_what_is_left();
                 return Ok(());
             }
             let pack = tokio::select! {
                 biased;
-                () = changed(saver) => {
-                    if let Some(saver) = saver {
-                        saver.save().await?;
-                    }
-                    continue;
-                }
                 () = packs.closed() => return Ok(()),
-                pack = self.consumer.next_pack() => pack.map_err(explain)?,
+                pack = self.consumer.next_pack() => pack,
                 // It may be done now.
                 () = reached(self.until.as_ref()) => continue,
             };
-            let Some(pack) = pack else { return Ok(()) };
+            let pack = match pack {
+                Ok(Some(pack)) => pack,
+                Ok(None) => return Ok(()),
+                // The tick that would make room doesn't come.
+                Err(msgstream::Error::WindowTooLarge { .. }) if self.is_last() => {
+                    self.say_what_is_left();
+                    return Ok(());
+                }
+                Err(error) => return Err(explain(error)),
+            };
             if packs.send(Item::Pack(pack, std::mem::take(&mut self.shown))).await.is_err() {
                 return Ok(());
             }
         }
     }
+
+    fn is_last(&self) -> bool {
+        self.until.as_ref().is_some_and(|until| is_last(&self.consumer.status(), until))
+    }
+
+    /// Says what a pack to come will have.
+    fn say_what_is_left(&self) {
+        let merge = self.consumer.status().merge;
+        let left: usize = merge.channels.iter().map(|c| c.buffered).sum();
+        if left == 0 {
+            return;
+        }
+        let is_read = |c| self.until.as_ref().is_some_and(|until| until.is_read(c));
+        let at_least = if merge.channels.iter().all(is_read) { "" } else { "at least " };
+        let behind = merge.blocking().map(|c| match c.watermark {
+            Some(tick) => format!("channel `{}` has ticked up to {}", c.channel, Time(tick)),
+            None => format!("channel `{}` has no tick", c.channel),
+        });
+        let behind = behind.collect::<Vec<_>>().join(", ");
+        say(&format!(
+            "messages after the last tick that are not shown: {at_least}{left} ({behind})"
+        ));
+    }
 }
 
-/// Returns whether the next pack waits for a channel that was read to its end.
+/// Returns whether no more packs come: the next one waits for a channel that was read to its end.
+fn is_last(status: &ConsumerStatus, until: &Until) -> bool {
+    status.merge.blocking().any(|c| until.is_read(c))
+}
+
+/// Returns whether no more packs come, and what is after the last one is read, as far as there is
+/// room for it.
 fn is_done(status: &ConsumerStatus, until: &Until) -> bool {
-    status.merge.blocking().any(|c| c.next.is_some() && c.next >= until.end(&c.channel))
-}
-
-/// Says what a pack to come will have.
-fn say_what_is_left(status: &ConsumerStatus, until: &Until) {
-    let left: usize = status.merge.channels.iter().map(|c| c.buffered).sum();
-    if left == 0 {
-        return;
-    }
-    let all = status.merge.channels.iter().all(|c| c.next >= until.end(&c.channel));
-    let at_least = if all { "" } else { "at least " };
-    let behind = status.merge.blocking().map(|c| match c.watermark {
-        Some(tick) => format!("channel `{}` has ticked up to {}", c.channel, Time(tick)),
-        None => format!("channel `{}` has no tick", c.channel),
-    });
-    let behind = behind.collect::<Vec<_>>().join(", ");
-    say(&format!("messages after the last tick that are not shown: {at_least}{left} ({behind})"));
-}
-
-/// Waits until there is more to save; for ever if nothing is saved.
-async fn changed(saver: &mut Option<Saver>) {
-    match saver {
-        Some(saver) => saver.changed().await,
-        None => std::future::pending().await,
-    }
+    let waits = |c: &ChannelStatus| matches!(c.state, ChannelState::Paused | ChannelState::Ended);
+    is_last(status, until) && status.merge.channels.iter().all(|c| until.is_read(c) || waits(c))
 }
 
 /// Waits until a channel was read to its end; for ever if there is none.

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::args::TailArgs;
 use super::filter::Filter;
 use super::line::{Line, PackLine, names};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::Lines;
 
 /// What is to be shown.
@@ -114,7 +114,8 @@ impl Sink {
     fn flush(&mut self) -> Result<()> {
         self.lines.flush()?;
         if let (Some(shown), Some(written)) = (&self.shown, self.written.take()) {
-            shown.send_replace(Some(written));
+            // Nobody saves it any more, and knows why.
+            shown.send(Some(written)).map_err(|_| Error::Stopped)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use msgstream::transport::{
     ChannelReader, Limit, ReadBatch, ReaderOptions, Result, Start, Transport,
 };
 use msgstream_core::delegate;
+use msgstream_core::merge::ChannelStatus;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -41,6 +42,11 @@ impl Until {
     /// Returns the end that a channel had.
     pub(super) fn end(&self, channel: &str) -> Option<Position> {
         self.ends.get(channel).map(|end| end.at)
+    }
+
+    /// Returns whether a consumer has read a channel up to there.
+    pub(super) fn is_read(&self, channel: &ChannelStatus) -> bool {
+        channel.next.is_some() && channel.next >= self.end(&channel.channel)
     }
 
     /// Waits until another reader was asked for more at its end.
