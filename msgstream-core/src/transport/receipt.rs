@@ -1,5 +1,6 @@
 //! What became of a batch that was handed to a writer.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -93,10 +94,20 @@ pub enum Fate {
 #[must_use = "the receipt says whether the batch is stored"]
 pub struct Receipt(State);
 
-#[derive(Debug)]
 enum State {
     Ready(Option<Outcome>),
     Pending(oneshot::Receiver<Outcome>),
+    Future(Pin<Box<dyn Future<Output = Outcome> + Send + Sync>>),
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(outcome) => f.debug_tuple("Ready").field(outcome).finish(),
+            Self::Pending(receiver) => f.debug_tuple("Pending").field(receiver).finish(),
+            Self::Future(_) => f.write_str("Future"),
+        }
+    }
 }
 
 impl Receipt {
@@ -130,6 +141,35 @@ impl Receipt {
         let (sender, receiver) = oneshot::channel();
         (ReceiptSender(sender), Self(State::Pending(receiver)))
     }
+
+    /// Returns a receipt that resolves with a future. For layers, which await the receipt of the writer
+    /// that they wrap: dropping the receipt drops the future, so the future itself must write nothing.
+    ///
+    /// ```
+    /// use msgstream_core::record::Record;
+    /// use msgstream_core::transport::{ChannelWriter, Receipt};
+    /// /// Submits a batch, and prints what became of it.
+    /// fn submit(writer: &mut dyn ChannelWriter, records: Vec<Record>) -> Receipt {
+    ///     let receipt = writer.submit(records);
+    ///     Receipt::from_future(async move {
+    ///         let outcome = receipt.await;
+    ///         println!("{} records are stored", outcome.stored.len());
+    ///         outcome
+    ///     })
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # use msgstream_core::transport::{Transport, TransportExt};
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// # let mut writer = broker.writer("orders").await?;
+    /// # assert_eq!(submit(&mut *writer, vec![Record::default()]).await.stored.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_future(outcome: impl Future<Output = Outcome> + Send + Sync + 'static) -> Self {
+        Self(State::Future(Box::pin(outcome)))
+    }
 }
 
 impl Future for Receipt {
@@ -142,6 +182,7 @@ impl Future for Receipt {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(outcome) => outcome.ok(),
             },
+            State::Future(future) => return future.as_mut().poll(cx),
         };
         Poll::Ready(outcome.unwrap_or_else(|| {
             let error = TransportError::new("submit", TransportErrorKind::Closed);
