@@ -157,6 +157,8 @@ impl<'a> Opener<'a> {
             }
         }
         self.counts.lock().opened += 1;
+        let (producer, epoch) = (&*opened.producer, opened.epoch);
+        tracing::info!(producer, %epoch, channels = channels.len(), "a session is open");
         let session = Session::new(origin, self.config.retry_for, self.counts.clone(), home);
         Ok((session, writers, opened))
     }

@@ -120,12 +120,16 @@ impl fmt::Debug for SessionWriter {
 impl Recovery {
     async fn run(self, shared: Arc<Shared>) {
         let mut retry = Retry::default();
+        let channel = &*self.channel;
         while let Some(error) = poll_fn(|cx| shared.poll_broken(cx)).await {
+            tracing::warn!(channel, %error, "a session's writer failed; sending again with another");
             if let Err(error) = self.recover(&shared, &mut retry, error).await {
+                tracing::error!(channel, %error, "a session gives up on a channel");
                 self.counts.lock().gave_up += 1;
                 shared.end(error, TransportErrorKind::Poisoned);
                 return;
             }
+            tracing::info!(channel, "a session writes to a channel again");
         }
     }
 
