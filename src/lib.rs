@@ -102,7 +102,12 @@
 //! | `kafka` | `kafka://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | Kafka |
 //! | `kafka-ssl`, `kafka-dynamic` | | TLS and SCRAM, the system's librdkafka |
 //! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE]` | Pulsar |
-//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl` and `kafka-dynamic` |
+//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl` and `kafka-dynamic`, and what observes them |
+//!
+//! # Observe
+//!
+//! The feature `observe` has metrics, spans and W3C trace context, as layers around any transport:
+//! the module `observe`. `observe-opentelemetry` adds trace context from and to OpenTelemetry.
 //!
 //! # Where to read on
 //!
@@ -126,6 +131,8 @@ pub use msgstream_kafka as kafka;
 pub use msgstream_mem as mem;
 #[cfg(feature = "nats")]
 pub use msgstream_nats as nats;
+#[cfg(feature = "observe")]
+pub use msgstream_observe as observe;
 #[cfg(feature = "pulsar")]
 pub use msgstream_pulsar as pulsar;
 
