@@ -8,18 +8,29 @@ use msgstream_core::{ConsumerConfig, Message, MsgPack, Timestamp, TtMsgStream};
 use crate::checksum::{Checksum, of_insert, of_undecoded};
 use crate::log::{Input, Writer, write};
 use crate::produce::runtime;
-use crate::workload::Result;
+use crate::workload::{Layer, Result};
 use crate::{Done, Error, Job, MESSAGES_PER_TICK, Shape};
 
-pub(crate) fn prepare_undecoded(shape: Shape, messages: usize, writer: Writer) -> Result<Job> {
-    prepare(shape, messages, writer, |input| input.headers, |message| Ok(of_undecoded(message)))
-}
-
-pub(crate) fn prepare_decoded(shape: Shape, messages: usize) -> Result<Job> {
+pub(crate) fn prepare_undecoded(
+    shape: Shape,
+    messages: usize,
+    writer: Writer,
+    layer: Layer,
+) -> Result<Job> {
     prepare(
         shape,
         messages,
-        Writer::Plain,
+        (writer, layer),
+        |input| input.headers,
+        |message| Ok(of_undecoded(message)),
+    )
+}
+
+pub(crate) fn prepare_decoded(shape: Shape, messages: usize, layer: Layer) -> Result<Job> {
+    prepare(
+        shape,
+        messages,
+        (Writer::Plain, layer),
         |input| input.contents,
         |message| {
             Ok(of_insert(
@@ -33,7 +44,7 @@ pub(crate) fn prepare_decoded(shape: Shape, messages: usize) -> Result<Job> {
 fn prepare(
     shape: Shape,
     messages: usize,
-    writer: Writer,
+    (writer, layer): (Writer, Layer),
     expected: impl Fn(&Input) -> Checksum,
     hash: impl Fn(&StoredMessage) -> Result<u64> + 'static,
 ) -> Result<Job> {
@@ -41,7 +52,7 @@ fn prepare(
     let mut input = Input::new(shape, messages);
     let expected = expected(&input);
     let mut stream = runtime.block_on(async {
-        let (transport, mut writer) = input.open(writer).await?;
+        let (transport, mut writer) = input.open(writer, layer).await?;
         write(&mut writer, std::mem::take(&mut input.packs)).await?;
         let names: Vec<_> = input.names.iter().map(String::as_str).collect();
         let mut stream = TtMsgStream::new(

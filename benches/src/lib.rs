@@ -1,6 +1,6 @@
 //! Workloads that say what msgstream costs, shared by the criterion benchmarks and by the program
-//! `performance`; and what that program shares with the program `brokers`, which compares with the
-//! plain clients of brokers.
+//! `performance`; and what that program shares with the programs `brokers`, which compares with the
+//! plain clients of brokers, and `observe`, which measures what observing costs.
 //!
 //! A [`Workload`] under a [`Shape`] gives a [`Job`]: everything that isn't measured is done before
 //! it runs, and what it computed is compared with what must come out after it ran.
@@ -27,4 +27,4 @@ mod shape;
 mod workload;
 
 pub use self::shape::{MESSAGES_PER_TICK, Rates, Shape};
-pub use self::workload::{Done, Error, Job, Workload};
+pub use self::workload::{Done, Error, Job, Layer, Workload};

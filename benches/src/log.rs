@@ -14,7 +14,7 @@ use msgstream_mem::{MemConfig, MemTransport};
 use crate::Shape;
 use crate::checksum::{Checksum, of_headers, of_insert};
 use crate::shape::random;
-use crate::workload::Result;
+use crate::workload::{Layer, Result};
 
 /// What writes the channels.
 #[derive(Clone, Copy, Debug)]
@@ -88,8 +88,12 @@ impl Input {
     }
 
     /// A transport with the channels, all empty, and a stream that writes to them.
-    pub(crate) async fn open(&self, writer: Writer) -> Result<(Arc<dyn Transport>, MsgStream)> {
-        let transport: Arc<dyn Transport> = Arc::new(MemTransport::new(MemConfig::default()));
+    pub(crate) async fn open(
+        &self,
+        writer: Writer,
+        layer: Layer,
+    ) -> Result<(Arc<dyn Transport>, MsgStream)> {
+        let transport = layer(Arc::new(MemTransport::new(MemConfig::default())));
         for name in &self.names {
             transport.create(name).await?;
         }

@@ -43,7 +43,7 @@ type Batch = (Vec<Record>, Position);
 /// The records of each interval, its tick included, for each channel, as they were read.
 async fn batches(shape: Shape, input: &mut Input) -> Result<Vec<Vec<Batch>>> {
     let intervals = input.packs.len();
-    let (transport, mut stream) = input.open(Writer::Plain).await?;
+    let (transport, mut stream) = input.open(Writer::Plain, |transport| transport).await?;
     write(&mut stream, std::mem::take(&mut input.packs)).await?;
     let counts = shape.counts();
     let mut readers = Vec::new();

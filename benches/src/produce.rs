@@ -10,17 +10,17 @@ use tokio::runtime::Runtime;
 
 use crate::checksum::{Checksum, of_insert};
 use crate::log::{Input, Writer, write};
-use crate::workload::{Result, compare};
+use crate::workload::{Layer, Result, compare};
 use crate::{Done, Error, Job, Shape};
 
 pub(crate) fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_time().build()?)
 }
 
-pub(crate) fn prepare(shape: Shape, messages: usize, writer: Writer) -> Result<Job> {
+pub(crate) fn prepare(shape: Shape, messages: usize, writer: Writer, layer: Layer) -> Result<Job> {
     let runtime = runtime()?;
     let mut input = Input::new(shape, messages);
-    let (transport, mut stream) = runtime.block_on(input.open(writer))?;
+    let (transport, mut stream) = runtime.block_on(input.open(writer, layer))?;
     let packs = std::mem::take(&mut input.packs);
     Ok(Job::new(move || {
         runtime.block_on(write(&mut stream, packs))?;

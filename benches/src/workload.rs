@@ -2,14 +2,18 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
-use msgstream_core::transport::TransportError;
+use msgstream_core::transport::{Transport, TransportError};
 
 use crate::checksum::Checksum;
 use crate::log::Writer;
 use crate::{Shape, consume, merge, produce};
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is put around the transport that a workload writes and reads.
+pub type Layer = fn(Arc<dyn Transport>) -> Arc<dyn Transport>;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +67,22 @@ impl Workload {
     /// # Errors
     /// What building the log says.
     pub fn prepare(self, shape: Shape, messages: usize) -> Result<Job> {
+        self.prepare_over(shape, messages, |transport| transport)
+    }
+
+    /// The same with a layer around the transport. The merge alone has none.
+    ///
+    /// # Errors
+    /// What building the log says.
+    pub fn prepare_over(self, shape: Shape, messages: usize, layer: Layer) -> Result<Job> {
+        let undecoded = |writer| consume::prepare_undecoded(shape, messages, writer, layer);
         match self {
             Self::Merge => merge::prepare(shape, messages),
-            Self::Produce => produce::prepare(shape, messages, Writer::Plain),
-            Self::ProduceSession => produce::prepare(shape, messages, Writer::Session),
-            Self::Undecoded => consume::prepare_undecoded(shape, messages, Writer::Plain),
-            Self::UndecodedSession => consume::prepare_undecoded(shape, messages, Writer::Session),
-            Self::Decoded => consume::prepare_decoded(shape, messages),
+            Self::Produce => produce::prepare(shape, messages, Writer::Plain, layer),
+            Self::ProduceSession => produce::prepare(shape, messages, Writer::Session, layer),
+            Self::Undecoded => undecoded(Writer::Plain),
+            Self::UndecodedSession => undecoded(Writer::Session),
+            Self::Decoded => consume::prepare_decoded(shape, messages, layer),
         }
     }
 }
