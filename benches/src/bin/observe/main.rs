@@ -53,7 +53,7 @@ const SETUPS: [Setup; 5] = [
 ];
 
 const WORKLOADS: [(Workload, usize); 2] =
-    [(Workload::Produce, 500_000), (Workload::Undecoded, 1_500_000)];
+    [(Workload::Produce, 200_000), (Workload::Undecoded, 500_000)];
 
 const SHAPE: Shape = Shape { payload: 128, channels: 2, rates: Rates::Equal };
 
