@@ -25,7 +25,7 @@ pub use self::consumer::{ByHand, Consumer, Saved};
 pub use self::outage::Outage;
 pub use self::poison::{PackDecoder, PoisonPolicy};
 pub use self::status::ConsumerStatus;
-pub use crate::dedup::ProducerLimits;
+pub use crate::dedup::{ChannelFilter, FilterState, Judgement, ProducerLimits, TooManyProducers};
 pub use crate::merge::{
     ChannelState, ChannelStatus, LatePolicy, MergeCounts, MergeStatus, TickSource,
 };

@@ -93,6 +93,15 @@ impl Head {
         }
     }
 
+    /// Notes that the producers without a tick after their last record changed.
+    pub(super) fn touch_unheard(&mut self) {
+        for at in 0..self.entries.len() {
+            if self.entries[at].state.heard.is_none() {
+                self.touch(at);
+            }
+        }
+    }
+
     /// Returns the producers that changed since the last tick.
     pub(super) fn changed(&self) -> impl Iterator<Item = (Arc<str>, ProducerState)> {
         let entries = self.changed.iter().map(|at| &self.entries[*at]);

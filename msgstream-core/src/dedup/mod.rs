@@ -2,6 +2,7 @@
 //! the producer's newest epoch.
 
 mod control;
+mod filter;
 mod head;
 mod producers;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, Vector};
 
 pub(crate) use self::control::{Control, Kind};
+pub use self::filter::{ChannelFilter, FilterState, Judgement, TooManyProducers};
 use self::head::Head;
 pub use self::producers::{ProducerLimits, ProducerState};
 use crate::planted::{Bug, planted};
@@ -222,6 +224,21 @@ impl Dedup {
         let mut producers = self.at_tick();
         producers.extend(self.head.changed());
         producers
+    }
+
+    /// Returns the producers where reading is. Those that changed since the last tick have no tick
+    /// after their last record yet.
+    fn at_head_unheard(&self) -> OrdMap<Arc<str>, ProducerState> {
+        let mut producers = self.at_tick();
+        let changed = self.head.changed();
+        producers
+            .extend(changed.map(|(name, state)| (name, ProducerState { heard: None, ..state })));
+        producers
+    }
+
+    /// Goes on with the producers that changed since the last tick: those that weren't heard since.
+    fn touch_unheard(&mut self) {
+        self.head.touch_unheard();
     }
 
     /// Returns the producers at the last tick that was read.
