@@ -11,6 +11,7 @@ use msgstream::registry::{ConnectError, nearest};
 use msgstream::service::ServiceError;
 use msgstream::transport::{TransportError, TransportErrorKind};
 
+use crate::copy::CopyError;
 use crate::settings::SettingsError;
 use crate::time::Time;
 
@@ -57,6 +58,8 @@ pub(crate) enum Error {
     Usage(String),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]
@@ -151,6 +154,7 @@ impl Error {
             _ if self.is_unreachable() => ExitCode::from(3),
             Self::Connect(ConnectError::Transport(_)) => ExitCode::from(1),
             Self::Connect(_)
+            | Self::Copy(CopyError::OntoItself)
             | Self::SameFile { .. }
             | Self::NotPlain { .. }
             | Self::NoProperty { .. }

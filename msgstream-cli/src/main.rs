@@ -9,6 +9,7 @@
 mod args;
 mod channels;
 mod conformance;
+mod copy;
 mod doctor;
 mod error;
 mod input;
@@ -59,6 +60,7 @@ async fn run(args: Args) -> Result<()> {
         Command::Channels(args) => channels::run(&args).await,
         Command::Completions(args) => shell::completions(&args),
         Command::Conformance(args) => conformance::run(&args).await,
+        Command::Copy(args) => copy::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Man(args) => shell::man(&args),
         Command::Produce(args) => produce::run(&args).await,

@@ -11,6 +11,7 @@ use msgstream::consume::LatePolicy;
 pub(crate) use self::point::Point;
 use crate::channels::ChannelsArgs;
 use crate::conformance::ConformanceArgs;
+use crate::copy::CopyArgs;
 use crate::doctor::DoctorArgs;
 use crate::produce::ProduceArgs;
 use crate::repair_ticks::RepairTicksArgs;
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Channels(ChannelsArgs),
     Completions(CompletionsArgs),
     Conformance(ConformanceArgs),
+    Copy(CopyArgs),
     Doctor(DoctorArgs),
     Man(ManArgs),
     Produce(ProduceArgs),

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub(crate) mod channels;
 pub(crate) mod world;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
