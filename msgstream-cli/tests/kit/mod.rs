@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod channels;
+pub(crate) mod commands;
 pub(crate) mod world;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
