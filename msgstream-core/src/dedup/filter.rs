@@ -44,8 +44,14 @@ pub struct ChannelFilter {
 /// What a record is, as [`ChannelFilter::judge`] returns it.
 ///
 /// ```
-/// use msgstream_core::consume::Judgement;
-/// assert!(Judgement::Tick.counts() && !Judgement::Duplicate.counts());
+/// use msgstream_core::consume::{ChannelFilter, Judgement};
+/// use msgstream_core::record::{Header, Meta, Record, Stamp};
+/// use msgstream_core::{MsgType, Timestamp};
+///
+/// let mut fence = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp::MIN), "");
+/// fence.extra.push(Header::new(Stamp::HEADER, "billing;;fence;1"));
+/// assert_eq!(ChannelFilter::default().judge(&fence)?, Judgement::Control);
+/// # Ok::<(), msgstream_core::consume::TooManyProducers>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -73,14 +79,6 @@ pub enum Judgement {
     AfterEnd,
 }
 
-impl Judgement {
-    /// Returns whether the record is a message, a tick or an end that counts.
-    #[must_use]
-    pub const fn counts(self) -> bool {
-        matches!(self, Self::Message { .. } | Self::Tick | Self::End)
-    }
-}
-
 /// The state of a [`ChannelFilter`] between two records. It can be saved as it is.
 ///
 /// ```
@@ -103,6 +101,12 @@ pub struct FilterState {
 }
 
 /// The error of a channel with more producers than are remembered.
+///
+/// ```
+/// use msgstream_core::consume::{ProducerLimits, TooManyProducers};
+/// let error = TooManyProducers { limit: ProducerLimits::default().max };
+/// assert!(error.to_string().starts_with("the channel has more than 10000 producers"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the channel has more than {limit} producers with sessions: close those that are done")]
 pub struct TooManyProducers {
