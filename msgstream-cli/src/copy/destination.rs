@@ -16,9 +16,9 @@ use super::place::{Place, Places};
 use super::reading::{PATIENCE, Reading};
 use crate::error::Result;
 
-/// How far the clocks of this machine and of the destination may be apart. Much, even for a clock in
-/// another time zone: a session that reads too little of the copy may number messages anew.
-const CLOCKS: Duration = Duration::from_secs(24 * 3600);
+/// By how much the clock of this machine may be ahead of that of the destination: a session that begins
+/// to read behind the copy's last ticks may number messages anew.
+const CLOCKS: Duration = Duration::from_secs(3600);
 
 /// The name of a copy: the id of its session's producer. It follows from the names of the channels,
 /// because those decide which channels at the destination are the copy's.

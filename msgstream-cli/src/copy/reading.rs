@@ -7,8 +7,9 @@ use msgstream::transport::{ChannelReader, Limit, ReadBatch, TransportError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-/// For how long a broker that is away is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+/// For how long a broker that is away is waited for. Opening the session, which reads what the copy wrote
+/// last, may take as long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long a read waits for records that must be there, and for those that may come some day.
 pub(super) const SHORT: Duration = Duration::from_millis(50);
