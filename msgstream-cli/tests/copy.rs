@@ -242,6 +242,21 @@ async fn unreadable_records_stop_the_copy_or_are_left_out() {
 }
 
 #[tokio::test]
+async fn what_the_destination_cannot_hold_stops_the_copy() {
+    let both = Both::new().await;
+    let mut large = message(3, 2);
+    large.payload = vec![7; 9_000].into();
+    both.append("a", vec![message(1, 1), tick(2), large, end(4)]).await;
+    let small = format!("{}?max_payload=1000", both.to);
+    let (_, told) = run(&["copy", &both.from, &small, "a"], 1);
+    assert!(told.contains("the records from 1 to 2 of channel `a` of the source can't"), "{told}");
+    assert!(told.contains("is over the channel's limit of 1000 bytes"), "{told}");
+    let told = both.run(&["a", "--verify"], 0);
+    assert!(told.contains("messages copied                 1\n"), "{told}");
+    assert_eq!(both.assert_equal(&["a"]).await, 2);
+}
+
+#[tokio::test]
 async fn what_differs_is_told() {
     let both = Both::new().await;
     both.append("a", vec![message(1, 1), tick(1), message(2, 2), tick(3), message(4, 4)]).await;
