@@ -101,6 +101,10 @@ pub(crate) enum Error {
     )]
     OtherInput { session: String, channel: String, rows: u64 },
     #[error(
+        "an earlier run of the session `{session}` has ended the channels, and the input has more rows than it wrote: write them to other channels"
+    )]
+    EndedBefore { session: String },
+    #[error(
         "the message at {position} of channel `{channel}` is late: its time {ts} is not after the tick {watermark} before it; set --late deliver or --late drop"
     )]
     LateMessage { channel: String, position: Position, ts: Time, watermark: Time },

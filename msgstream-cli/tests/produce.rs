@@ -192,7 +192,7 @@ fn killed(url: &str, input: &str, session: &str, more: &[&str]) -> String {
     let args = ["produce", url, "a", "b", "--input", input, "--session", session];
     let args = [&args[..], &TIMES, more].concat();
     for round in 1..=3 {
-        let slow = [&args[..], &["--rate", "200"]].concat();
+        let slow = [&args[..], &["--rate", "50"]].concat();
         let producing = Running::start(&slow);
         // Some rows of this round are there.
         let some = (round * 20).to_string();
@@ -270,7 +270,10 @@ fn channels_are_ended_on_request() {
     run(&args, 0);
     // It ends by itself: there is nothing to follow.
     assert_eq!(run(&["tail", url, "a", "b", "--follow"], 0).0.lines().count(), 10);
-    assert_eq!(run(&args, 0).1, "an earlier run has written all rows; the channels have ended\n");
+    assert_eq!(run(&args, 0).1, "wrote 0 rows to 2 channels, 10 written before\n");
+    file(folder.path(), "rows.csv", csv(11));
+    let (_, told) = run(&args, 1);
+    assert!(told.contains("`s` has ended the channels, and the input has more rows"), "{told}");
     let (_, told) = run(&["produce", url, "a", "--input", &input], 1);
     assert!(told.contains("channel `a` has ended"), "{told}");
 }
@@ -292,7 +295,7 @@ async fn a_session_that_was_killed_while_it_ended_channels_ends_the_rest() {
     broker.close().await.unwrap();
 
     let (_, told) = run(&[&args[..], &["--end"], &TIMES].concat(), 0);
-    assert_eq!(told, "an earlier run has written all rows; the channels have ended\n");
+    assert_eq!(told, "wrote 0 rows to 2 channels, 10 written before\n");
     assert_eq!(run(&["tail", url, "a", "b", "--follow"], 0).0.lines().count(), 10);
 }
 

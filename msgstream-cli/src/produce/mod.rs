@@ -1,7 +1,7 @@
 //! `msgstream produce`: rows to channels.
 //!
 //! ```text
-//! files -> rows -> times, route -> producer -> channels
+//! files -> rows -> plan -> producer -> channels
 //! ```
 //!
 //! Reading has a thread of its own, so that Ctrl-C works while a read waits.
@@ -9,6 +9,7 @@
 mod args;
 mod format;
 mod pace;
+mod plan;
 mod progress;
 mod route;
 mod rows;
@@ -20,16 +21,18 @@ use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use indicatif::ProgressBar;
 use msgstream::Producer;
 use msgstream::transport::Transport;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 pub(crate) use self::args::ProduceArgs;
+use self::plan::Plan;
 use self::progress::progress;
-use self::route::Route;
-use self::rows::Input;
-use self::times::{Ticked, Times};
+use self::rows::{Input, InputRow};
+use self::session::Opened;
+use self::times::Ticked;
 use self::write::Writer;
 use crate::args::Late;
 use crate::error::{Error, Result};
@@ -66,28 +69,59 @@ async fn run_on(
         let builder = if args.no_create { builder } else { builder.create_missing() };
         let open = async { Ok(builder.open().await?) };
         let producer = unless(&mut interrupted, open).await?;
-        let route = Route::new(&args.channels, &BTreeMap::new());
-        let times = Times::new(args, Ticked::default());
-        let mut writer = Writer::new(producer, args, input, route, times);
+        let plan = Plan::new(args, input, &BTreeMap::new(), Ticked::default());
+        let mut writer = Writer::new(producer, plan, args);
         write(&mut writer, args, input, &mut interrupted).await?;
         return unless(&mut interrupted, finish(writer, args)).await;
     };
-    let open = async {
-        let Some(producer) = session::open(broker, args, session).await? else { return Ok(None) };
-        Ok(Some((producer, session::ticked(&**broker, &args.channels).await?)))
-    };
-    let Some((producer, ticked)) = unless(&mut interrupted, open).await? else { return Ok(()) };
-    let route = Route::new(&args.channels, &producer.opened().last);
-    let mut writer = Writer::new(producer, args, input, route, Times::new(args, ticked));
-    write(&mut writer, args, input, &mut interrupted).await?;
-    let finish = async {
-        writer.check(&args.channels, session)?;
-        writer.producer.flush().await?;
-        // What was acknowledged counts, unless another run has opened the session meanwhile.
-        writer.producer.confirm().await?;
-        finish(writer, args).await
-    };
-    unless(&mut interrupted, finish).await
+    match unless(&mut interrupted, session::open(broker, args, session)).await? {
+        Opened::Writing(producer, ticked) => {
+            let plan = Plan::new(args, input, &producer.opened().last, ticked);
+            let mut writer = Writer::new(producer, plan, args);
+            write(&mut writer, args, input, &mut interrupted).await?;
+            let finish = async {
+                writer.plan.check(&args.channels, session)?;
+                writer.producer.flush().await?;
+                // What was acknowledged counts, unless another run has opened the session meanwhile.
+                writer.producer.confirm().await?;
+                finish(writer, args).await
+            };
+            unless(&mut interrupted, finish).await
+        }
+        Opened::Ending(ending) => {
+            let mut plan = Plan::new(args, input, &ending.last, Ticked::default());
+            let finish = async {
+                all_written(&mut plan, Reading::start(args, input), session).await?;
+                plan.check(&args.channels, session)?;
+                ending.finish().await
+            };
+            unless(&mut interrupted, finish).await?;
+            say(&plan.tally.to_string());
+            Ok(())
+        }
+    }
+}
+
+/// The rows that a thread reads.
+struct Reading {
+    rows: mpsc::Receiver<Result<InputRow>>,
+    bar: ProgressBar,
+    thread: JoinHandle<()>,
+}
+
+impl Reading {
+    fn start(args: &ProduceArgs, input: &Input) -> Self {
+        let bar = progress(args);
+        let (sender, rows) = mpsc::channel(ROWS);
+        let (reading, progress) = (input.clone(), bar.clone());
+        let thread = spawn_blocking(move || reading.read(&progress, &sender));
+        Self { rows, bar, thread }
+    }
+
+    /// Waits for the thread, after its last row. If it panicked, that wasn't the end of the input.
+    async fn end(self) -> Result<()> {
+        self.thread.await.map_err(|e| Error::Runtime { reason: e.to_string() })
+    }
 }
 
 /// Writes all rows. Where it stops before the end, what was submitted is stored first.
@@ -97,19 +131,13 @@ async fn write<S>(
     input: &Input,
     interrupted: &mut Pin<&mut impl Future<Output = ()>>,
 ) -> Result<()> {
-    let bar = progress(args);
-    let (sender, mut rows) = mpsc::channel(ROWS);
-    let (reading, progress) = (input.clone(), bar.clone());
-    let reading = spawn_blocking(move || reading.read(&progress, &sender));
-    let written = unless(interrupted, writer.run(&mut rows, &bar)).await;
-    bar.finish_and_clear();
-    let Err(error) = written else {
-        // A reader that panicked must not look like the end of the input.
-        return reading.await.map_err(|e| Error::Runtime { reason: e.to_string() });
-    };
+    let mut reading = Reading::start(args, input);
+    let written = unless(interrupted, writer.run(&mut reading.rows, &reading.bar)).await;
+    reading.bar.finish_and_clear();
+    let Err(error) = written else { return reading.end().await };
     match writer.producer.flush().await {
         Ok(()) => {
-            say(&format!("stopped before the end of the input: {}", writer.tally));
+            say(&format!("stopped before the end of the input: {}", writer.plan.tally));
             Err(error)
         }
         // It knows better why a writer accepts nothing more.
@@ -121,9 +149,20 @@ async fn write<S>(
     }
 }
 
+/// Reads all rows, of which none may be left to write.
+async fn all_written(plan: &mut Plan<'_>, mut reading: Reading, session: &str) -> Result<()> {
+    while let Some(row) = reading.rows.recv().await {
+        if let (Some(_), _) = plan.admit(row?)? {
+            return Err(Error::EndedBefore { session: session.to_owned() });
+        }
+    }
+    reading.bar.finish_and_clear();
+    reading.end().await
+}
+
 /// Writes the last tick, closes the channels, and says what was done.
 async fn finish<S>(writer: Writer<'_, S>, args: &ProduceArgs) -> Result<()> {
-    let told = writer.tally.to_string();
+    let told = writer.plan.tally.to_string();
     writer.finish(args.end).await?;
     say(&told);
     Ok(())

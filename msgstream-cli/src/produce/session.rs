@@ -1,5 +1,6 @@
 //! Going on with what earlier runs of a session wrote.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use msgstream::produce::{InSession, SessionConfig};
@@ -10,18 +11,44 @@ use msgstream::{MsgType, Producer, Timestamp};
 use super::args::ProduceArgs;
 use super::times::Ticked;
 use crate::error::Result;
-use crate::words::say;
 
 /// How many records before a channel's end are read.
 const LAST: u64 = 64;
 
-/// Opens a session's producer. Returns `None` if an earlier run had written all rows and was ending
-/// the channels; then they have ended now.
+/// A session that was opened.
+pub(super) enum Opened {
+    /// It goes on after what earlier runs wrote and ticked.
+    Writing(Producer<InSession>, Ticked),
+    /// An earlier run was ending the channels.
+    Ending(Ending),
+}
+
+/// What an earlier run left that was ending the channels. All rows are stored before the first
+/// channel is ended.
+pub(super) struct Ending {
+    /// The session's last sequence number on each channel.
+    pub(super) last: BTreeMap<Arc<str>, u64>,
+    /// The channels that haven't ended.
+    rest: Option<Producer<InSession>>,
+    at: Timestamp,
+}
+
+impl Ending {
+    /// Ends the channels that haven't ended.
+    pub(super) async fn finish(self) -> Result<()> {
+        match self.rest {
+            Some(rest) => Ok(rest.end(self.at).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens a session.
 pub(super) async fn open(
     broker: &Arc<dyn Transport>,
     args: &ProduceArgs,
     session: &str,
-) -> Result<Option<Producer<InSession>>> {
+) -> Result<Opened> {
     let mut config = SessionConfig::new(session);
     if let Some(home) = &args.home {
         if !args.no_create {
@@ -30,36 +57,38 @@ pub(super) async fn open(
         config = config.with_home(&**home);
     }
     let mut channels = args.channels.clone();
-    let mut ended = None;
-    loop {
+    let (mut last, mut at) = (BTreeMap::new(), Timestamp::MIN);
+    while !channels.is_empty() {
         let builder = Producer::builder(broker.clone()).channels(channels.clone());
         let builder = if args.no_create { builder } else { builder.create_missing() };
         let error = match builder.session(config.clone()).open().await {
+            Ok(producer) if last.is_empty() => {
+                let ticked = ticked(&**broker, &channels).await?;
+                return Ok(Opened::Writing(producer, ticked));
+            }
             Ok(producer) => {
-                let Some(at) = ended else { return Ok(Some(producer)) };
-                producer.end(at).await?;
-                break;
+                last.extend(producer.opened().last.clone());
+                return Ok(Opened::Ending(Ending { last, rest: Some(producer), at }));
             }
             Err(error) => error,
         };
-        // All rows are stored before the first channel is ended.
-        let msgstream::Error::Ended { channel } = &error else { return Err(error.into()) };
-        let Some(at) = ended_by(&**broker, channel, session).await? else {
+        let channel = match &error {
+            msgstream::Error::Ended { channel } if args.end => channel,
+            _ => return Err(error.into()),
+        };
+        let Some((own, ended)) = ended_by(&**broker, channel, session).await? else {
             return Err(error.into());
         };
-        ended = Some(at);
         channels.retain(|other| other != channel);
-        if channels.is_empty() {
-            break;
-        }
+        last.insert(Arc::from(&**channel), own);
+        at = ended;
     }
-    say("an earlier run has written all rows; the channels have ended");
-    Ok(None)
+    Ok(Opened::Ending(Ending { last, rest: None, at }))
 }
 
 /// Returns up to which time earlier runs ticked. A session that was opened has written the greatest
 /// tick of each channel beside its number, so it is among the last records.
-pub(super) async fn ticked(broker: &dyn Transport, channels: &[String]) -> Result<Ticked> {
+async fn ticked(broker: &dyn Transport, channels: &[String]) -> Result<Ticked> {
     let mut ticks = Vec::with_capacity(channels.len());
     for channel in channels {
         let records = last_records(broker, channel).await?;
@@ -71,19 +100,18 @@ pub(super) async fn ticked(broker: &dyn Transport, channels: &[String]) -> Resul
     Ok(Ticked { all, any: ticks.into_iter().max().flatten() })
 }
 
-/// Returns when a channel was ended, if this session did it.
+/// Returns the session's last sequence number on a channel and when it was ended, if this session
+/// ended it.
 async fn ended_by(
     broker: &dyn Transport,
     channel: &str,
     session: &str,
-) -> Result<Option<Timestamp>> {
+) -> Result<Option<(u64, Timestamp)>> {
     let records = last_records(broker, channel).await?;
-    let own = |record: &&Record| {
-        let stamp = record.meta.stamp.as_ref();
-        record.header(END_HEADER).is_some()
-            && stamp.is_some_and(|stamp| &*stamp.origin.producer == session)
-    };
-    Ok(records.iter().find(own).map(|end| end.meta.timestamp))
+    let ends = records.iter().filter(|record| record.header(END_HEADER).is_some());
+    let stamps = ends.filter_map(|end| Some((end.meta.stamp.as_ref()?, end.meta.timestamp)));
+    let mut own = stamps.filter(|(stamp, _)| &*stamp.origin.producer == session);
+    Ok(own.next().map(|(stamp, at)| (stamp.seq, at)))
 }
 
 async fn last_records(broker: &dyn Transport, channel: &str) -> Result<Vec<Record>> {

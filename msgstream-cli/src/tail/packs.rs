@@ -112,7 +112,7 @@ impl Packs {
         self.until.as_ref().is_some_and(|until| is_last(&self.consumer.status(), until))
     }
 
-    /// Says what a pack to come will have.
+    /// Says how many messages are after the last tick, and which channels it is missing on.
     fn say_what_is_left(&self) {
         let merge = self.consumer.status().merge;
         let left: usize = merge.channels.iter().map(|c| c.buffered).sum();
