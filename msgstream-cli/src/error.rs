@@ -70,6 +70,16 @@ pub(crate) enum Error {
     Stream(#[from] msgstream::Error),
     #[error(transparent)]
     Encode(#[from] serde_json::Error),
+    #[error(
+        "there are no channels, so there is nothing to show: create some, or look at another URL"
+    )]
+    NoChannels,
+    #[error(
+        "`top` draws on a terminal, and stdin or stdout isn't one: `msgstream doctor` reports the same as text"
+    )]
+    NoTerminal,
+    #[error("the terminal can't be used")]
+    Terminal { source: std::io::Error },
     #[error("the program can't start its threads: {reason}")]
     Runtime { reason: String },
     #[error("`{}` can't be opened", path.display())]
@@ -162,6 +172,7 @@ impl Error {
             | Self::SameFile { .. }
             | Self::NotPlain { .. }
             | Self::NoProperty { .. }
+            | Self::NoTerminal
             | Self::NoScenario { .. }
             | Self::Settings { .. }
             | Self::Unasked

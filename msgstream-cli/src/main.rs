@@ -25,6 +25,7 @@ mod settings;
 mod shell;
 mod tail;
 mod time;
+mod top;
 mod words;
 
 use std::process::ExitCode;
@@ -67,5 +68,6 @@ async fn run(args: Args) -> Result<()> {
         Command::RepairTicks(args) => repair_ticks::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
         Command::Tail(args) => tail::run(&args).await,
+        Command::Top(args) => top::run(&args).await,
     }
 }

@@ -1,6 +1,6 @@
 //! Words to the person in front of the terminal, on stderr.
 
-use std::io::Write;
+use std::io::{Write, sink};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anstream::stderr;
@@ -9,6 +9,8 @@ use clap::ColorChoice;
 use tracing::level_filters::LevelFilter;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+static DRAWN_ON: AtomicBool = AtomicBool::new(false);
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
@@ -31,8 +33,17 @@ pub(crate) fn set(color: ColorChoice, quiet: bool, verbose: u8) {
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(|| Box::new(stderr()) as Box<dyn Write>)
+        .with_writer(|| match DRAWN_ON.load(Relaxed) {
+            true => Box::new(sink()) as Box<dyn Write>,
+            false => Box::new(stderr()),
+        })
         .init();
+}
+
+/// Sets whether the terminal that stderr goes to is drawn on: the library's events would spoil it, and
+/// are dropped.
+pub(crate) fn set_drawn_on(drawn_on: bool) {
+    DRAWN_ON.store(drawn_on, Relaxed);
 }
 
 /// Returns whether nothing but errors is to be told.

@@ -18,6 +18,7 @@ use crate::repair_ticks::RepairTicksArgs;
 use crate::replay::ReplayArgs;
 use crate::shell::{CompletionsArgs, ManArgs};
 use crate::tail::TailArgs;
+use crate::top::TopArgs;
 
 /// Typed messages in, time-aligned packs out, over any log broker.
 ///
@@ -59,6 +60,7 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     RepairTicks(RepairTicksArgs),
     Tail(TailArgs),
+    Top(TopArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
