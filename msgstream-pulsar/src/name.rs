@@ -51,6 +51,19 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Returns what is wrong with the name of a subscription.
+pub(crate) fn check_subscription(name: &str) -> Result<(), String> {
+    check_name(name)?;
+    if name.contains(['%', '+']) {
+        // It decodes these names twice.
+        return Err(
+            "it has `%` or `+`, which the admin interface takes for other characters; use any others"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 /// Returns what is wrong with the name of a channel to be created.
 pub(crate) fn check_new_channel(name: &str) -> Result<(), String> {
     check_name(name)?;
@@ -83,6 +96,10 @@ mod tests {
         for name in ["a", "頻道", "a b", "a%2Fb", "...", "-partition-", "a?b#c"] {
             assert_eq!(check_new_channel(name), Ok(()), "{name:?}");
         }
+        for name in ["a%20b", "a+b", "a/b", ""] {
+            assert!(check_subscription(name).is_err(), "{name:?}");
+        }
+        assert_eq!(check_subscription("a b"), Ok(()));
         assert!(check_name("a-partition-3").is_ok() && check_new_channel("a-partition-3").is_err());
     }
 

@@ -18,7 +18,7 @@ use crate::PulsarConfig;
 use crate::batch::ENTRY_OVERHEAD;
 use crate::client::Client;
 use crate::error::unreachable;
-use crate::name::{Topic, check_name, check_new_channel, nonce};
+use crate::name::{Topic, check_name, check_new_channel, check_subscription, nonce};
 use crate::reader::PulsarReader;
 use crate::subscription::PulsarSubscription;
 use crate::writer::PulsarWriter;
@@ -275,7 +275,7 @@ impl Transport for PulsarTransport {
 
     async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
         self.with_topic("subscription", channel, async |topic| {
-            check_name(name).map_err(|reason| Kind::Config {
+            check_subscription(name).map_err(|reason| Kind::Config {
                 reason: format!("the subscription's name can't be used: {reason}"),
             })?;
             let mut retry = self.client.retry();
@@ -293,7 +293,7 @@ impl Transport for PulsarTransport {
     async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
         self.with_topic("unsubscribe", channel, async |topic| {
             let rest = &self.client.rest;
-            let removable = check_name(name).is_ok();
+            let removable = check_subscription(name).is_ok();
             if !removable || !rest.unsubscribe(&topic, name).await? {
                 // No error, unless it is the channel that is missing.
                 rest.properties(&topic).await?;
