@@ -10,7 +10,7 @@ use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
     Capabilities, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, ReaderOptions, Result,
-    Subscription, Transport, TransportError, TransportErrorKind as Kind,
+    Risk, Subscription, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::FileConfig;
@@ -278,6 +278,10 @@ impl Transport for FileTransport {
         let log = at.log.clone();
         let trimmed = at.handle.locked(&at.log, move |held| log.trim(held, before)).await;
         trimmed.map_err(|failure| at.error("trim", failure))
+    }
+
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        self.describe(channel).await.map(|_| Vec::new())
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -16,6 +16,7 @@ mod prefetch;
 mod producer;
 mod properties;
 mod reader;
+mod risks;
 mod scheme;
 mod start;
 mod subscription;

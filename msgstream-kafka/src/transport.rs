@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Risk, Subscription, Transport,
     TransportError, TransportErrorKind,
 };
 
@@ -197,6 +197,16 @@ impl Transport for KafkaTransport {
         };
         let listed = self.handle.in_time(listed).await;
         listed.map_err(|failure| failure.during("subscriptions").on(channel))
+    }
+
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        let found = async {
+            let topic = self.known_topic(channel)?;
+            self.handle.find(&topic).await?;
+            self.handle.risks(&topic).await
+        };
+        let found = self.handle.in_time(found).await;
+        found.map_err(|failure| failure.during("risks").on(channel))
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

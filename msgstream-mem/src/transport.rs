@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use msgstream_core::record::Position;
 use msgstream_core::registry::ConnectError;
 use msgstream_core::transport::{
-    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription,
-    Transport, TransportError, TransportErrorKind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Risk,
+    Subscription, Transport, TransportError, TransportErrorKind,
 };
 
 use crate::MemConfig;
@@ -187,6 +187,10 @@ impl Transport for MemTransport {
     async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
         let at = self.find("subscriptions", channel)?;
         Ok(lock(&at.channel.cursors).keys().cloned().collect())
+    }
+
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        self.describe(channel).await.map(|_| Vec::new())
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -51,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) max_bytes: Option<i64>,
     pub(crate) max_age: Duration,
     pub(crate) discard: Discard,
+    /// The address of a server's monitoring port.
+    pub(crate) monitor: Option<String>,
 }
 
 /// Where the server keeps a stream.
@@ -90,6 +92,7 @@ struct UrlOptions {
     max_bytes: Option<u64>,
     max_age_ms: u64,
     discard: Discard,
+    monitor: Option<String>,
 }
 
 impl Default for UrlOptions {
@@ -109,6 +112,7 @@ impl Default for UrlOptions {
             max_bytes: None,
             max_age_ms: 0,
             discard: Discard::default(),
+            monitor: None,
         }
     }
 }
@@ -169,6 +173,10 @@ impl NatsConfig {
                 return Err(ConnectError::option(url, "max_bytes", reason));
             }
         };
+        if read.monitor.as_ref().is_some_and(|monitor| !monitor.starts_with("http://")) {
+            let reason = "it must be an address such as http://localhost:8222";
+            return Err(ConnectError::option(url, "monitor", reason));
+        }
         let tls = tls(url, &read, environment)?;
         Ok(Self {
             servers: hosts(url, &read.servers, PORT)?,
@@ -184,6 +192,7 @@ impl NatsConfig {
                 max_bytes,
                 max_age: Duration::from_millis(read.max_age_ms),
                 discard: read.discard,
+                monitor: read.monitor,
             },
         })
     }
@@ -311,6 +320,7 @@ mod tests {
             "nats://h?max_bytes=0",
             "nats://h?max_bytes=9223372036854775808",
             "nats://h?discard=some",
+            "nats://h?monitor=h:8222",
             "nats://h?creds=/no/such/file",
         ] {
             assert!(config(url).is_err(), "{url}");

@@ -13,6 +13,7 @@ mod prefetch;
 mod raw;
 mod reader;
 mod refusal;
+mod risks;
 mod scheme;
 mod start;
 mod stream_info;

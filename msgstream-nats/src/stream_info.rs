@@ -15,6 +15,8 @@ pub(crate) struct StreamInfo {
     #[serde(deserialize_with = "nanoseconds")]
     created: u128,
     state: StreamState,
+    #[serde(default)]
+    cluster: Option<Cluster>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -25,6 +27,17 @@ struct StreamConfig {
     metadata: BTreeMap<String, String>,
     #[serde(default)]
     max_msg_size: i64,
+    #[serde(default)]
+    num_replicas: usize,
+    #[serde(default)]
+    storage: String,
+}
+
+/// Where a stream is. A server that is alone has no name for the cluster.
+#[derive(Debug, Deserialize)]
+struct Cluster {
+    #[serde(default)]
+    name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +84,20 @@ impl StreamInfo {
     /// Returns the stream's own limit to a message, in bytes with headers, if it has one.
     pub(crate) fn max_message(&self) -> Option<usize> {
         usize::try_from(self.config.max_msg_size).ok().filter(|size| *size > 0)
+    }
+
+    /// Returns how many copies there are to be.
+    pub(crate) const fn replicas(&self) -> usize {
+        self.config.num_replicas
+    }
+
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.config.storage == "memory"
+    }
+
+    /// Returns the name of the cluster, if the server is in one.
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.cluster.as_ref().map(|cluster| &*cluster.name).filter(|name| !name.is_empty())
     }
 
     /// Fails if a place isn't in the stream, or is in another life of it.

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription,
-    Transport, TransportError, TransportErrorKind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Risk,
+    Subscription, Transport, TransportError, TransportErrorKind,
 };
 use serde_json::json;
 
@@ -21,6 +21,7 @@ use crate::client::Handle;
 use crate::config::Storage;
 use crate::name::{channel_of, stream_of};
 use crate::reader::NatsReader;
+use crate::risks::{jetstream, risks};
 use crate::start::sequence;
 use crate::stream_info::StreamInfo;
 use crate::subscription::{NatsSubscription, check_name, cursors_of, names, purge, remove};
@@ -244,6 +245,19 @@ impl Transport for NatsTransport {
             names(&self.handle, channel, info.incarnation()).await
         };
         listed.await.map_err(|failure| failure.during("subscriptions").on(channel))
+    }
+
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        let found = async {
+            let (stream, info) = self.find(channel).await?;
+            let options = &self.handle.config.options;
+            let server = match &options.monitor {
+                Some(monitor) => Some(jetstream(monitor, options.timeout).await?),
+                None => None,
+            };
+            Ok::<_, Failure>(risks(&stream, &info, server.as_ref()))
+        };
+        found.await.map_err(|failure| failure.during("risks").on(channel))
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use msgstream_core::adapter::positions::EntryId;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
-    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription,
-    Transport, TransportError, TransportErrorKind as Kind,
+    Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Risk,
+    Subscription, Transport, TransportError, TransportErrorKind as Kind,
 };
 
 use crate::PulsarConfig;
@@ -306,6 +306,15 @@ impl Transport for PulsarTransport {
     async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
         self.with_topic("subscriptions", channel, async |topic| {
             self.client.rest.subscriptions(&topic).await
+        })
+        .await
+    }
+
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        self.with_topic("risks", channel, async |topic| {
+            // No topic is a failure; without policies of its own it has those of the namespace.
+            self.client.rest.properties(&topic).await?;
+            self.client.rest.risks(&topic).await
         })
         .await
     }

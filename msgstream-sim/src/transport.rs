@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{
-    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Subscription, Transport,
+    Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Risk, Subscription, Transport,
     TransportError, TransportErrorKind,
 };
 
@@ -168,6 +168,10 @@ impl Transport for SimTransport {
         let names =
             |channel: &mut Channel, _: &mut Dice| Ok(channel.cursors.keys().cloned().collect());
         self.call("subscriptions", channel, names).await
+    }
+
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        self.describe(channel).await.map(|_| Vec::new())
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -142,6 +142,10 @@ macro_rules! __delegate_method {
         $crate::__delegate_async!(Transport subscriptions, $self, $inner,
             (channel: &'b str) -> ::std::vec::Vec<::std::string::String>);
     };
+    (Transport risks, $self:ident, $inner:expr) => {
+        $crate::__delegate_async!(Transport risks, $self, $inner,
+            (channel: &'b str) -> ::std::vec::Vec<$crate::transport::Risk>);
+    };
     (Transport encode_position, $self:ident, $inner:expr) => {
         fn encode_position(
             &$self,

@@ -12,6 +12,7 @@ mod info;
 mod options;
 mod reader;
 mod receipt;
+mod risk;
 mod start;
 mod subscription;
 mod writer;
@@ -28,6 +29,7 @@ pub use self::info::ChannelInfo;
 pub use self::options::{CreateOptions, ReaderOptions};
 pub use self::reader::{ChannelReader, Limit, ReadBatch};
 pub use self::receipt::{Fate, Outcome, Receipt, ReceiptSender, Unstored};
+pub use self::risk::{Risk, RiskKind};
 pub use self::start::Start;
 pub use self::subscription::Subscription;
 pub use self::writer::ChannelWriter;
@@ -349,6 +351,31 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Cancelling has no effect.
     async fn subscriptions(&self, channel: &str) -> Result<Vec<String>>;
 
+    /// Returns what in the broker's settings, or in its state, may make a channel lose records or stop.
+    /// What the account may not see is left out. Unless written, there are none.
+    ///
+    /// ```
+    /// use msgstream_core::transport::{Transport, TransportExt};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> msgstream_core::transport::Result<()> {
+    /// # let broker = msgstream_mem::MemTransport::new(Default::default());
+    /// # broker.create("orders").await?;
+    /// for risk in broker.risks("orders").await? {
+    ///     eprintln!("orders: {risk}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails with [`NotFound`](TransportErrorKind::NotFound) if there is no such channel.
+    ///
+    /// # Cancel safety
+    /// Cancelling has no effect.
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        self.describe(channel).await.map(|_| Vec::new())
+    }
+
     /// Encodes a position in the broker's own bytes, as other programs store it.
     ///
     /// # Errors
@@ -394,6 +421,6 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 impl<T: Transport + ?Sized> Transport for Arc<T> {
     crate::delegate!(self => (**self), Transport {
         capabilities, create_with, delete, trim, list, describe, writer, reader_with,
-        subscription, unsubscribe, subscriptions, encode_position, decode_position, close,
+        subscription, unsubscribe, subscriptions, risks, encode_position, decode_position, close,
     });
 }

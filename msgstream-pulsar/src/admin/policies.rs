@@ -1,7 +1,7 @@
 //! Policies by which a broker takes records from a channel, or its readers and cursors past them.
 
 use msgstream_core::adapter::{Failure, Retry};
-use msgstream_core::transport::TransportErrorKind as Kind;
+use msgstream_core::transport::{Risk, RiskKind, TransportErrorKind as Kind};
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -74,31 +74,51 @@ impl Rest {
     /// Fails if a topic's records are deleted once they are acknowledged, or at once if nobody
     /// subscribes.
     pub(crate) async fn check_retention(&self, topic: &Topic) -> Result<(), Failure> {
-        let kept: Option<Retention> = self.policy(topic, "retention").await?;
-        if kept.is_some_and(|kept| {
-            kept.retention_time_in_minutes == 0 || kept.retention_size_in_mb == 0
-        }) {
-            let Topic { tenant, namespace, .. } = topic;
-            return Err(Kind::Config {
-                reason: format!(
-                    "the namespace keeps no record without a subscription: set a retention, as with `pulsar-admin namespaces set-retention {tenant}/{namespace} --time 7d --size -1`"
-                ),
-            }.into());
-        }
-        Ok(())
+        self.retention_risk(topic).await?.map_or(Ok(()), |risk| Err(refused(&risk)))
     }
 
     /// Fails if the broker moves a topic's cursors by itself, past records that nobody has
     /// acknowledged.
     pub(crate) async fn check_cursors(&self, topic: &Topic) -> Result<(), Failure> {
+        self.cursor_risk(topic).await?.map_or(Ok(()), |risk| Err(refused(&risk)))
+    }
+
+    /// Returns what the policies of a topic may take from it.
+    pub(crate) async fn risks(&self, topic: &Topic) -> Result<Vec<Risk>, Failure> {
+        let retention = self.retention_risk(topic).await?;
+        let cursors = self.cursor_risk(topic).await?;
+        let inactive: Option<Value> = self.policy(topic, INACTIVE).await?;
+        let deletes = inactive.is_some_and(|policy| policy[DELETES] == Value::Bool(true));
+        let deletion = deletes.then(|| deletion_risk(topic));
+        Ok([retention, cursors, deletion].into_iter().flatten().collect())
+    }
+
+    async fn retention_risk(&self, topic: &Topic) -> Result<Option<Risk>, Failure> {
+        let kept: Option<Retention> = self.policy(topic, "retention").await?;
+        let none = kept.is_some_and(|kept| {
+            kept.retention_time_in_minutes == 0 || kept.retention_size_in_mb == 0
+        });
+        Ok(none.then(|| {
+            let Topic { tenant, namespace, .. } = topic;
+            let what = "the namespace keeps no record without a subscription";
+            let remedy = format!(
+                "set a retention, as with `pulsar-admin namespaces set-retention {tenant}/{namespace} --time 7d --size -1`"
+            );
+            Risk::new(RiskKind::Retention, what, remedy)
+        }))
+    }
+
+    async fn cursor_risk(&self, topic: &Topic) -> Result<Option<Risk>, Failure> {
         let Topic { tenant, namespace, .. } = topic;
         let ttl: Option<i64> = self.policy(topic, "messageTTL").await?;
         if let Some(seconds @ 1..) = ttl {
-            return Err(Kind::Config {
-                reason: format!(
-                    "messages of the namespace expire after {seconds} seconds, acknowledged or not: turn that off, as with `pulsar-admin namespaces remove-message-ttl {tenant}/{namespace}`, and use a retention"
-                ),
-            }.into());
+            let what = format!(
+                "messages of the namespace expire after {seconds} seconds, acknowledged or not"
+            );
+            let remedy = format!(
+                "turn that off, as with `pulsar-admin namespaces remove-message-ttl {tenant}/{namespace}`, and use a retention"
+            );
+            return Ok(Some(Risk::new(RiskKind::Retention, what, remedy)));
         }
         let quotas: Option<std::collections::BTreeMap<String, Quota>> =
             self.policy(topic, "backlogQuotaMap").await?;
@@ -106,14 +126,15 @@ impl Rest {
             let limited = quota.limit_size > 0 || quota.limit_time > 0;
             limited && quota.policy.as_deref() == Some("consumer_backlog_eviction")
         };
-        if let Some((kind, _)) = quotas.iter().flatten().find(|(_, quota)| evicts(quota)) {
-            return Err(Kind::Config {
-                reason: format!(
-                    "the backlog quota `{kind}` drops records that aren't acknowledged yet: set another policy, as with `pulsar-admin namespaces set-backlog-quota {tenant}/{namespace} --type {kind} --limit 10G --policy producer_exception`"
-                ),
-            }.into());
-        }
-        Ok(())
+        let dropped = quotas.iter().flatten().find(|(_, quota)| evicts(quota));
+        Ok(dropped.map(|(kind, _)| {
+            let what =
+                format!("the backlog quota `{kind}` drops records that aren't acknowledged yet");
+            let remedy = format!(
+                "set another policy, as with `pulsar-admin namespaces set-backlog-quota {tenant}/{namespace} --type {kind} --limit 10G --policy producer_exception`"
+            );
+            Risk::new(RiskKind::Retention, what, remedy)
+        }))
     }
 
     /// Keeps a topic that nobody uses for a while from being deleted, records, properties and all.
@@ -143,11 +164,20 @@ impl Rest {
         if policy[DELETES] == Value::Bool(false) {
             return Ok(());
         }
-        let Topic { tenant, namespace, .. } = topic;
-        Err(Kind::Config {
-            reason: format!(
-                "the broker may delete a topic that nobody uses for a while: enable its `topicLevelPoliciesEnabled`, or turn the deletion off, as with `pulsar-admin namespaces set-inactive-topic-policies {tenant}/{namespace} --disable-delete-while-inactive --max-inactive-duration 1h --delete-mode delete_when_no_subscriptions`"
-            ),
-        }.into())
+        Err(refused(&deletion_risk(topic)))
     }
+}
+
+fn deletion_risk(topic: &Topic) -> Risk {
+    let Topic { tenant, namespace, .. } = topic;
+    let what = "the broker may delete a topic that nobody uses for a while";
+    let remedy = format!(
+        "enable its `topicLevelPoliciesEnabled`, or turn the deletion off, as with `pulsar-admin namespaces set-inactive-topic-policies {tenant}/{namespace} --disable-delete-while-inactive --max-inactive-duration 1h --delete-mode delete_when_no_subscriptions`"
+    );
+    Risk::new(RiskKind::Deletion, what, remedy)
+}
+
+/// Returns the failure of a channel that can't be used with such a policy.
+fn refused(risk: &Risk) -> Failure {
+    Kind::Config { reason: format!("{}: {}", risk.what, risk.remedy) }.into()
 }

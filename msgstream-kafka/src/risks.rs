@@ -1,0 +1,127 @@
+//! What in the cluster's settings may lose records, and what keeps readers waiting.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use msgstream_core::adapter::Failure;
+use msgstream_core::transport::{Risk, RiskKind};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::Offset;
+
+use crate::calls::At;
+use crate::client::Handle;
+use crate::error::failed;
+use crate::prefetch::{Consumer, alone_at};
+
+/// A transaction that is open for longer than this hangs. Producers end theirs within a minute, unless
+/// `transaction.timeout.ms` says otherwise.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How many servers there are, and how many of them have a topic.
+#[derive(Clone, Copy, Debug)]
+struct Copies {
+    nodes: usize,
+    replicas: usize,
+}
+
+impl Handle {
+    /// Returns the risks of a topic.
+    pub(crate) async fn risks(&self, topic: &str) -> Result<Vec<Risk>, Failure> {
+        let copies = self.copies(topic).await?;
+        let least = self.setting(topic, "min.insync.replicas").await?;
+        let replication = replication(topic, copies, least.and_then(|text| text.parse().ok()));
+        let waiting = self.waiting(topic).await?;
+        Ok(replication.into_iter().chain(waiting.map(transaction)).collect())
+    }
+
+    async fn copies(&self, topic: &str) -> Result<Copies, Failure> {
+        self.ask(|look| {
+            let topic = topic.to_owned();
+            self.call(At::AnyNode, look, move |consumer: &Consumer, left| {
+                let told = consumer.fetch_metadata(Some(&topic), left);
+                let told = told.map_err(|error| failed(&error, left))?;
+                let partition = told.topics().first().and_then(|topic| topic.partitions().first());
+                let replicas = partition.map_or(0, |partition| partition.replicas().len());
+                Ok(Copies { nodes: told.brokers().len(), replicas })
+            })
+        })
+        .await
+    }
+
+    /// Returns how many records wait for a transaction that is open for long; `None` if there is none.
+    async fn waiting(&self, topic: &str) -> Result<Option<u64>, Failure> {
+        // Readers get records up to here.
+        let stable = self.bounds(topic).await?.high;
+        let (topic, timeout) = (topic.to_owned(), self.timeout());
+        let mut config = self.config.questions();
+        config.set("isolation.level", "read_uncommitted");
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let began = began.saturating_sub(LONGEST).as_millis() as u64;
+        self.calls
+            .call(At::AnyNode, move || {
+                let failure = |error| failed(&error, timeout);
+                let all: BaseConsumer = config.create().map_err(failure)?;
+                let (_, high) = all.fetch_watermarks(&topic, 0, timeout).map_err(failure)?;
+                let waiting = u64::try_from(high).unwrap_or_default().saturating_sub(stable);
+                if waiting == 0 {
+                    return Ok(None);
+                }
+                let recent = alone_at(&topic, began)
+                    .and_then(|times| all.offsets_for_times(times, timeout))
+                    .map_err(failure)?;
+                let recent = recent.find_partition(&topic, 0).map(|found| found.offset());
+                // The first one that waits is as old as the transaction.
+                let young = matches!(recent, Some(Offset::Offset(at)) if at as u64 <= stable);
+                Ok((!young).then_some(waiting))
+            })
+            .await
+    }
+}
+
+fn replication(topic: &str, copies: Copies, least: Option<usize>) -> Option<Risk> {
+    let Copies { nodes, replicas } = copies;
+    let (what, remedy) = match least {
+        _ if nodes < 2 => return None,
+        _ if replicas < 2 => (
+            format!("one of the {nodes} servers has the topic, and what it loses is lost"),
+            "reassign the partition to three servers, as with `kafka-reassign-partitions.sh`"
+                .to_owned(),
+        ),
+        Some(0 | 1) => (
+            "records are acknowledged though one server alone has them: `min.insync.replicas` is 1"
+                .to_owned(),
+            format!(
+                "set it to 2, as with `kafka-configs.sh --alter --topic {topic} --add-config min.insync.replicas=2`"
+            ),
+        ),
+        _ => return None,
+    };
+    Some(Risk::new(RiskKind::Replication, what, remedy))
+}
+
+fn transaction(waiting: u64) -> Risk {
+    let what = format!(
+        "a transaction has been open for more than a minute, and readers don't get the {waiting} offsets from its first record on"
+    );
+    let remedy =
+        "end its producer, or abort it, as with `kafka-transactions.sh find-hanging` and `abort`";
+    Risk::new(RiskKind::Transaction, what, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_matter_where_there_are_several_servers() {
+        let is_risk = |nodes, replicas, least| {
+            replication("orders", Copies { nodes, replicas }, least).is_some()
+        };
+        assert!(!is_risk(1, 1, Some(1)));
+        assert!(is_risk(3, 1, Some(1)));
+        assert!(is_risk(3, 3, Some(1)));
+        assert!(!is_risk(3, 3, Some(2)));
+        assert!(!is_risk(3, 3, None), "what isn't known is no risk");
+    }
+}
