@@ -79,7 +79,7 @@ async fn records_are_copied_as_they_are() {
     // Only an operator can know that this one is wrong.
     let args = ["repair-ticks", &world.url, "a", "--tick", "1", "--into", "b", "--yes"];
     let (_, told) = run(&args, 0);
-    assert!(told.contains("the 3003 records of `a`"), "{told}");
+    assert!(told.contains("the other 3003 records of `a`"), "{told}");
     let (mut old, new) = (records(&world, "a").await, records(&world, "b").await);
     old.remove(1);
     let same = |old: &Record, new: &Record| {

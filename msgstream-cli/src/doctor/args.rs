@@ -10,8 +10,8 @@ use crate::args::duration::whole_ms;
 /// Finds out why a stream has stopped, or is about to
 ///
 /// Looks at the last records of each channel, the ticks, the sessions, the subscriptions and a checkpoint,
-/// and says what is wrong, since when, and what to do. Nothing is written, except that a subscription that
-/// is named and doesn't exist may be made. Exit codes: 1 if an error was found, 0 otherwise.
+/// and says what is wrong, since when, and what to do. Nothing is written. Exit codes: 1 if an error was
+/// found, 0 otherwise.
 #[derive(Debug, Parser)]
 #[command(
     after_help = "Example: msgstream doctor file:///var/lib/shop orders-0 orders-1 --checkpoint total"
@@ -25,7 +25,7 @@ pub(crate) struct DoctorArgs {
     /// The checkpoint of a consumer, as its `FileStore` keeps it
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// A subscription to look at; may be given several times
+    /// A subscription to look at, instead of all; may be given several times
     #[arg(long = "subscription", value_name = "NAME")]
     pub(crate) subscriptions: Vec<String>,
     /// Read all records of the channels, not just the last ones

@@ -59,6 +59,7 @@ codes! {
     Error "blocks-frontier" BlocksFrontier,
     Error "no-ticks" NoTicks,
     Error "tick-ahead" TickAhead,
+    Error "open-transaction" OpenTransaction,
     Error "missing-messages" MissingMessages,
     Error "checkpoint-void" CheckpointVoid,
     Error "checkpoint-trimmed" CheckpointTrimmed,
@@ -73,6 +74,10 @@ codes! {
     Warning "records-after-end" RecordsAfterEnd,
     Warning "session-fenced" SessionFenced,
     Warning "session-forgotten" SessionForgotten,
+    Warning "broker-replication" BrokerReplication,
+    Warning "broker-sync" BrokerSync,
+    Warning "broker-retention" BrokerRetention,
+    Warning "broker-deletion" BrokerDeletion,
 }
 
 impl Serialize for Code {

@@ -32,7 +32,7 @@ pub(super) fn write(lines: &mut Lines, facts: &Facts, findings: &[Finding]) -> R
         let last = if channel.whole { "" } else { "the last " };
         line += &format!(", {last}{}", count(channel.log.read, "record read", "records read"));
         for cursor in &channel.cursors {
-            let lag = cursor.lag(channel).map_or_else(|| "unknown".to_owned(), span);
+            let lag = cursor.lag(facts, channel).map_or_else(|| "unknown".to_owned(), span);
             line += &format!(", subscription {} lag {lag}", cursor.name);
         }
         for (producer, session) in &channel.log.sessions {

@@ -33,9 +33,10 @@ async fn repair(broker: &dyn Transport, args: &RepairTicksArgs) -> Result<()> {
         say(&format!("no tick of `{from}` is too far ahead: there is nothing to do"));
         return Ok(());
     }
-    describe(&plan, from, &into);
-    if !args.yes {
-        ask().await?;
+    let lines = describe(&plan, from, &into);
+    match args.yes {
+        true => lines.iter().for_each(|line| say(line)),
+        false => ask(&lines).await?,
     }
 
     // Once it has ended, no producer opens it any more, so that nothing is written that isn't copied.
@@ -75,34 +76,37 @@ async fn not_there(broker: &dyn Transport, channel: &str) -> Result<()> {
     }
 }
 
-/// Says what will be written.
-fn describe(plan: &Plan, from: &str, into: &str) {
-    for (position, ts) in plan.out.iter().take(NAMED) {
-        say(&format!("the tick {} at {position} of `{from}` is wrong", Time(*ts)));
+/// Returns what will be written, in lines.
+fn describe(plan: &Plan, from: &str, into: &str) -> Vec<String> {
+    let wrong = |(position, ts): &(_, _)| {
+        format!("the tick {} at {position} of `{from}` is wrong", Time(*ts))
+    };
+    let mut lines: Vec<_> = plan.out.iter().take(NAMED).map(wrong).collect();
+    if plan.out.len() > NAMED {
+        lines.push(format!("and {} more", plan.out.len() - NAMED));
     }
-    if let Some(more) = plan.out.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        say(&format!("and {more} more"));
-    }
-    say("this will be written:");
+    lines.push("this will be written:".to_owned());
     if plan.end.is_none() {
-        say(&format!("- to `{from}`, its end: nothing that follows is delivered"));
+        lines.push(format!("- to `{from}`, its end: nothing that follows is delivered"));
     }
-    say(&format!(
-        "- to the new channel `{into}`, the {} records of `{from}` but for these ticks, unchanged, without \
-         its end",
+    lines.push(format!(
+        "- to the new channel `{into}`, the other {} records of `{from}`, unchanged, without its end",
         plan.kept
     ));
     if plan.late > 0 {
-        say(&format!("{} messages are late for other ticks, and stay so", plan.late));
+        lines.push(format!("{} messages are late for other ticks, and stay so", plan.late));
     }
+    lines
 }
 
-/// Asks whether to go on.
-async fn ask() -> Result<()> {
+/// Says what will be written, however quiet the program is to be, and asks whether to go on.
+async fn ask(plan: &[String]) -> Result<()> {
+    let mut err = std::io::stderr();
+    plan.iter().for_each(|line| drop(writeln!(err, "{line}")));
     if !std::io::stdin().is_terminal() {
         return Err(Error::Unasked);
     }
-    drop(write!(std::io::stderr(), "Go on? [y/N] "));
+    drop(write!(err, "Go on? [y/N] "));
     let answer = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)

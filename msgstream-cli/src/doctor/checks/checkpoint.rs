@@ -4,7 +4,7 @@ use msgstream::Timestamp;
 use msgstream::checkpoint::{Checkpoint, Mark};
 use msgstream::record::Incarnation;
 
-use crate::doctor::facts::{Channel, Facts, between};
+use crate::doctor::facts::{Channel, Facts, between, reach};
 use crate::doctor::finding::{Code, Finding};
 use crate::doctor::words::span;
 use crate::time::Time;
@@ -56,11 +56,7 @@ fn trimmed(channel: &Channel, mark: &Mark, frontier: Option<Timestamp>) -> Optio
 }
 
 fn lag(facts: &Facts, checkpoint: &Checkpoint) -> Option<Finding> {
-    let read = || facts.channels.iter().filter(|channel| channel.mark.is_some());
-    let ended = read().all(|channel| channel.log.ended);
-    let watermarks = read().filter(|channel| channel.log.ended == ended).map(Channel::watermark);
-    // Packs could be formed up to here.
-    let reach = if ended { watermarks.max() } else { watermarks.min() }??;
+    let reach = reach(facts.channels.iter().filter(|channel| channel.mark.is_some()))?;
     let what = match checkpoint.frontier {
         Some(frontier) if between(frontier, reach) <= facts.max_lag => return None,
         Some(frontier) => format!(

@@ -1,5 +1,6 @@
 //! The checks, each over what was gathered.
 
+mod broker;
 mod channels;
 mod checkpoint;
 mod frontier;
@@ -24,4 +25,5 @@ pub(super) const ALL: &[fn(&Facts) -> Vec<Finding>] = &[
     pinned::check,
     records::check,
     sessions::check,
+    broker::check,
 ];

@@ -1,6 +1,8 @@
 //! Where subscriptions are.
 
-use crate::doctor::facts::{Channel, Cursor, Facts, between};
+use std::time::Duration;
+
+use crate::doctor::facts::{Channel, Cursor, Facts, between, reach};
 use crate::doctor::finding::{Code, Finding};
 use crate::doctor::words::span;
 use crate::time::Time;
@@ -28,7 +30,7 @@ fn trimmed(channel: &Channel, cursor: &Cursor) -> Option<Finding> {
 }
 
 fn lag(facts: &Facts, channel: &Channel, cursor: &Cursor) -> Option<Finding> {
-    let lag = cursor.lag(channel).filter(|lag| *lag > facts.max_lag)?;
+    let lag = cursor.lag(facts, channel).filter(|lag| *lag > facts.max_lag)?;
     let (name, next) = (&cursor.name, cursor.next_ts?);
     let what = format!(
         "the subscription `{name}` is {} behind: the first record that isn't acknowledged has the time {}",
@@ -42,9 +44,10 @@ fn lag(facts: &Facts, channel: &Channel, cursor: &Cursor) -> Option<Finding> {
 }
 
 impl Cursor {
-    /// Returns how far it is behind the channel's watermark; `None` if that isn't known.
-    pub(in crate::doctor) fn lag(&self, channel: &Channel) -> Option<std::time::Duration> {
-        let watermark = channel.watermark()?;
-        Some(between(self.next_ts.unwrap_or(watermark), watermark))
+    /// Returns how far it is behind what could be in packs; `None` if that isn't known.
+    pub(in crate::doctor) fn lag(&self, facts: &Facts, channel: &Channel) -> Option<Duration> {
+        // A consumer gets no further than the channel that packs wait for.
+        let reach = channel.watermark().min(reach(facts.streams()))?;
+        Some(between(self.next_ts.unwrap_or(reach), reach))
     }
 }

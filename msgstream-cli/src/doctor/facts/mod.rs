@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use msgstream::Timestamp;
 use msgstream::checkpoint::{Checkpoint, Mark};
 use msgstream::record::{Incarnation, Position};
-use msgstream::transport::{ChannelInfo, Start, Transport, TransportError, TransportErrorKind};
+use msgstream::transport::{
+    ChannelInfo, Risk, Start, Transport, TransportError, TransportErrorKind,
+};
 
 use self::read::{first_at, is_trimmed, read};
 use super::DoctorArgs;
@@ -45,6 +47,8 @@ pub(super) struct Channel {
     pub(super) mark: Option<Mark>,
     /// The time of the record at which the checkpoint resumes.
     pub(super) resume_ts: Option<Timestamp>,
+    /// What the broker's settings may lead to.
+    pub(super) risks: Vec<Risk>,
 }
 
 /// A subscription of a channel.
@@ -96,12 +100,7 @@ impl Facts {
             Some(tick) => self.is_live(broker, name, tick).await?,
             None => false,
         };
-        let mut cursors = Vec::new();
-        for subscription in &args.subscriptions {
-            let acked = broker.subscription(name, subscription).await?.acked().await?;
-            let next_ts = time_at(broker, name, acked.map_or(Start::Earliest, Start::At)).await?;
-            cursors.push(Cursor { name: subscription.clone(), acked, next_ts });
-        }
+        let cursors = cursors(broker, name, &args.subscriptions).await?;
         let mark = self.checkpoint.as_ref().and_then(|all| all.channels.get(name)).cloned();
         let resume_ts = match &mark {
             Some(mark) if is_here(mark, &info) => {
@@ -109,8 +108,8 @@ impl Facts {
             }
             _ => None,
         };
-        let name = name.to_owned();
-        Ok(Channel { name, info, log, whole, live, cursors, mark, resume_ts })
+        let (risks, name) = (broker.risks(name).await?, name.to_owned());
+        Ok(Channel { name, info, log, whole, live, cursors, mark, resume_ts, risks })
     }
 
     /// Returns whether the last tick of a channel was stored at about its time.
@@ -124,7 +123,7 @@ impl Facts {
     }
 
     /// Returns the channels that packs are formed of.
-    pub(super) fn streams(&self) -> impl Iterator<Item = &Channel> {
+    pub(super) fn streams(&self) -> impl Iterator<Item = &Channel> + Clone {
         self.channels.iter().filter(|channel| !channel.is_home())
     }
 
@@ -146,6 +145,32 @@ impl Channel {
     pub(super) fn watermark(&self) -> Option<Timestamp> {
         self.log.watermark.map(|tick| tick.ts)
     }
+}
+
+/// Returns where the subscriptions of a channel stand: those with these names, or all.
+async fn cursors(broker: &dyn Transport, channel: &str, names: &[String]) -> Result<Vec<Cursor>> {
+    let there = match broker.capabilities().subscriptions {
+        true => broker.subscriptions(channel).await?,
+        false => Vec::new(),
+    };
+    let mut cursors = Vec::new();
+    for name in if names.is_empty() { &there } else { names } {
+        // One that isn't there would be made.
+        let acked = match there.contains(name) {
+            true => broker.subscription(channel, name).await?.acked().await?,
+            false => None,
+        };
+        let next_ts = time_at(broker, channel, acked.map_or(Start::Earliest, Start::At)).await?;
+        cursors.push(Cursor { name: name.clone(), acked, next_ts });
+    }
+    Ok(cursors)
+}
+
+/// Returns up to where packs of some channels can be formed. Those that have ended hold nothing back.
+pub(super) fn reach<'a>(channels: impl Iterator<Item = &'a Channel> + Clone) -> Option<Timestamp> {
+    let ended = channels.clone().all(|channel| channel.log.ended);
+    let watermarks = channels.filter(|channel| channel.log.ended == ended).map(Channel::watermark);
+    if ended { watermarks.max() } else { watermarks.min() }?
 }
 
 /// Returns how far a time is behind another one.
