@@ -70,8 +70,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     if let Some(tracing) = tracing {
-        // The spans that are left are sent on a thread of its own.
-        tokio::task::spawn_blocking(move || tracing.shutdown()).await??;
+        // Sends the spans that are left, which blocks, and fails if the collector can't be reached.
+        tokio::task::spawn_blocking(move || tracing.force_flush().and(tracing.shutdown()))
+            .await??;
     }
     println!("{}", metrics.render());
     Ok(())

@@ -1,5 +1,6 @@
 //! [`ConsumerMetrics`]: what a consumer is doing, as metrics.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use metrics::{Label, SharedString, gauge};
@@ -98,13 +99,18 @@ impl ConsumerMetrics {
         gauge!(m::SINCE_PACK, labels()).set(status.since_pack);
         gauge!(m::BUFFERED_SIZE, labels()).set(merge.bytes as f64);
         gauge!(m::BUDGET, labels()).set(merge.budget as f64);
+        let silent: HashMap<_, _> = status.blocking.iter().map(|(of, time)| (of, *time)).collect();
+        let outages = status.outages.iter().map(|outage| (&outage.channel, outage.since));
+        let outages: HashMap<_, _> = outages.collect();
         for channel in &merge.channels {
-            self.record_channel(channel, status);
+            let of_channel = |times: &HashMap<_, Duration>| times.get(&channel.channel).copied();
+            let blocking = of_channel(&silent).unwrap_or_default();
+            self.record_channel(channel, blocking, of_channel(&outages).unwrap_or_default());
         }
         self.counts.add(of_merge(&merge.counts));
     }
 
-    fn record_channel(&self, channel: &ChannelStatus, status: &ConsumerStatus) {
+    fn record_channel(&self, channel: &ChannelStatus, blocking: Duration, outage: Duration) {
         let name = &channel.channel;
         let labels =
             || vec![Label::new(CONSUMER, self.name.clone()), Label::new(DESTINATION, name.clone())];
@@ -119,10 +125,8 @@ impl ConsumerMetrics {
         if let Some(lag) = channel.lag_ms {
             gauge!(m::LAG, labels()).set(Duration::from_millis(lag));
         }
-        let silent = status.blocking.iter().find(|(of, _)| of == name).map(|(_, silent)| *silent);
-        gauge!(m::BLOCKING, labels()).set(silent.unwrap_or_default());
-        let outage = status.outages.iter().find(|outage| outage.channel == *name);
-        gauge!(m::OUTAGE, labels()).set(outage.map(|outage| outage.since).unwrap_or_default());
+        gauge!(m::BLOCKING, labels()).set(blocking);
+        gauge!(m::OUTAGE, labels()).set(outage);
         gauge!(m::CHANNEL_BUFFERED, labels()).set(channel.buffered as f64);
         gauge!(m::CHANNEL_BUFFERED_SIZE, labels()).set(channel.bytes as f64);
         gauge!(m::PRODUCERS, labels()).set(channel.producers as f64);
