@@ -6,7 +6,7 @@
 //!
 //! Each channel is copied in its own order: what counts of it, as consumers judge. The session's
 //! numbers say how much of that is stored, whatever a crash left in doubt. See
-//! docs/decisions/0018-exactly-once-copy.md.
+//! docs/decisions/0017-exactly-once-copy.md.
 
 mod args;
 mod channel;
