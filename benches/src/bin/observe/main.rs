@@ -20,9 +20,13 @@ struct Args {
     /// A short run that checks everything and says little about speed. Writes no file.
     #[arg(long)]
     quick: bool,
-    /// Only setups whose name holds this, such as `bare`. Writes no file.
+    /// Only what has this in its name, such as `produce/bare`, or `consume-undecoded/spans`. Writes no
+    /// file.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// How many messages a short run has.
+    #[arg(long, default_value_t = 1_000)]
+    messages: usize,
     /// How often each workload runs; the median counts.
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -33,6 +37,7 @@ struct Args {
 
 /// What is around the transport, and what is installed.
 struct Setup {
+    key: &'static str,
     name: &'static str,
     layer: Layer,
     recorder: bool,
@@ -40,16 +45,29 @@ struct Setup {
 }
 
 const SETUPS: [Setup; 5] = [
-    Setup { name: "bare", layer: |t| t, recorder: false, subscriber: false },
-    Setup { name: "`Observed`", layer: observed, recorder: false, subscriber: false },
-    Setup { name: "`Observed`, recorder", layer: observed, recorder: true, subscriber: false },
+    Setup { key: "bare", name: "bare", layer: |t| t, recorder: false, subscriber: false },
+    Setup { key: "layer", name: "`Observed`", layer: observed, recorder: false, subscriber: false },
     Setup {
+        key: "recorder",
+        name: "`Observed`, recorder",
+        layer: observed,
+        recorder: true,
+        subscriber: false,
+    },
+    Setup {
+        key: "spans",
         name: "`Observed`, recorder, spans",
         layer: observed,
         recorder: true,
         subscriber: true,
     },
-    Setup { name: "`Propagated`", layer: propagated, recorder: false, subscriber: false },
+    Setup {
+        key: "propagated",
+        name: "`Propagated`",
+        layer: propagated,
+        recorder: false,
+        subscriber: false,
+    },
 ];
 
 const WORKLOADS: [(Workload, usize); 2] =
@@ -77,12 +95,13 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let wanted = args.only.as_deref().unwrap_or_default();
-    let setups: Vec<_> = SETUPS.iter().filter(|setup| setup.name.contains(wanted)).collect();
     let mut table = String::from(
         "| workload | setup | ns of CPU for a message (least to greatest) | more than bare |\n| --- | --- | ---: | ---: |\n",
     );
     for (workload, messages) in WORKLOADS {
-        let messages = if args.quick { 1_000 } else { messages };
+        let messages = if args.quick { args.messages } else { messages };
+        let is_wanted = |setup: &&Setup| format!("{workload}/{}", setup.key).contains(wanted);
+        let setups: Vec<_> = SETUPS.iter().filter(is_wanted).collect();
         let mut times = vec![Vec::new(); setups.len()];
         for run in 1..=if args.quick { 1 } else { args.runs } {
             eprintln!("run {run} of {workload}");
