@@ -83,7 +83,7 @@ impl fmt::Debug for Propagated {
 impl Transport for Propagated {
     delegate!(self => self.inner, Transport {
         capabilities, create_with, delete, trim, list, describe, reader_with, subscription,
-        unsubscribe, encode_position, decode_position, close,
+        unsubscribe, subscriptions, risks, encode_position, decode_position, close,
     });
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {

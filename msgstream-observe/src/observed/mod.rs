@@ -85,7 +85,7 @@ impl Observed {
 #[async_trait]
 impl Transport for Observed {
     delegate!(self => self.inner, Transport {
-        capabilities, encode_position, decode_position, close,
+        capabilities, risks, encode_position, decode_position, close,
     });
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
@@ -135,5 +135,9 @@ impl Transport for Observed {
         let place = self.place.on(channel).at(name);
         let removing = Instruments::new(place, Operation::Other("unsubscribe"));
         removing.run(self.inner.unsubscribe(channel, name)).await
+    }
+
+    async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
+        self.request(channel, "subscriptions", self.inner.subscriptions(channel)).await
     }
 }
