@@ -43,7 +43,7 @@ impl Harness for Server {
 
     /// Nothing is promised of a server that isn't known.
     fn minimum(&self) -> Capabilities {
-        Capabilities::none()
+        Capabilities::none().with_max_payload(0)
     }
 
     fn channel_name(&self) -> String {
