@@ -1,22 +1,33 @@
 //! The page "A stream has stopped" shows what the programs print. `UPDATE_DOCS=1` writes it anew.
 //!
 //! Each of its `console` blocks is a command with its output. Before each of them something happens to
-//! the stream, and the command that the page names is run.
+//! the stream, and the command that the page names is run. The `text` block is the screen of `top`.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 mod kit;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::num::NonZero;
+use std::time::{Duration, Instant};
 
 use msgstream::Producer;
 use msgstream::message::TimeSyncMsg;
+use rexpect::process::PtyProcess;
 
+use crate::kit::terminal::resize;
 use crate::kit::world::{World, message, tick};
 use crate::kit::{msgstream, texts};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/stream-has-stopped.md");
 const FOLDER: &str = "/var/lib/shop";
 const BLOCK: &str = "```console\n$ msgstream ";
+const SCREEN: &str = "```text\n";
+const FENCE: &str = "```\n";
+
+/// How long `top` may take until it has read a few records.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A shop with two channels and a consumer. The second channel's producer stopped 15 minutes ago.
 async fn shop() -> World {
@@ -69,9 +80,44 @@ fn output(world: &World, command: &str) -> String {
     (out + &err).replace(&folder, FOLDER)
 }
 
-/// Replaces what differs from run to run: times and durations.
+/// Returns the screen of `top` once it has read both channels.
+fn screen(world: &World) -> String {
+    let folder = world.folder.path().display().to_string();
+    let url = format!("file://{folder}/log");
+    let top = msgstream(["top", &url, "orders-0", "orders-1"]);
+    let top = PtyProcess::new(top).unwrap();
+    let [columns, rows] = [80, 9].map(|n| NonZero::new(n).unwrap());
+    resize(&top, columns.get(), rows.get());
+    let mut terminal = top.get_file_handle().unwrap();
+    let mut screen = vt100::Parser::new(rows, columns, 0);
+    let wanted = ["frontier", "blocking", "ahead", "quit"];
+    let began = Instant::now();
+    let text = loop {
+        let mut bytes = [0; 1024];
+        let count = terminal.read(&mut bytes).unwrap();
+        screen.process(&bytes[..count]);
+        let text = screen.screen().contents();
+        if wanted.iter().all(|word| text.contains(word)) && !text.contains("no tick") {
+            break text;
+        }
+        assert!(began.elapsed() < PATIENCE, "it only shows this:\n{text}");
+    };
+    terminal.write_all(b"q").unwrap();
+    while terminal.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
+    let lines = text.lines().map(|line| line.trim_end().replace(&folder, FOLDER) + "\n");
+    lines.collect()
+}
+
+/// Replaces what differs from run to run: times, durations, and the numbers of the screen.
 fn normalised(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
+    let (page, screen) = text.split_once(SCREEN).unwrap();
+    let (screen, rest) = screen.split_once(FENCE).unwrap();
+    // Numbers and their units are others each time.
+    let letters = |word: &&str| word.chars().filter(|c| c.is_alphabetic()).count() > 2;
+    let screen: Vec<_> = screen.split_whitespace().filter(letters).collect();
+    let screen = screen.join(" ");
+    let text = [page, &screen, rest].concat();
     for word in text.split([' ', '\n']) {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         let general = if humantime::parse_rfc3339(bare).is_ok() {
@@ -82,10 +128,10 @@ fn normalised(text: &str) -> Vec<String> {
             word.to_owned()
         };
         // A duration may have more than one word.
-        if words.last().is_some_and(|last| last.ends_with("SPAN")) && general.starts_with("SPAN") {
-            words.pop();
+        match (words.last_mut(), general.strip_prefix("SPAN")) {
+            (Some(last), Some(rest)) if last.ends_with("SPAN") => *last += rest,
+            _ => words.push(general),
         }
-        words.push(general);
     }
     words
 }
@@ -99,13 +145,22 @@ async fn the_page_shows_what_the_programs_print() {
     for (step, part) in parts.enumerate() {
         happens(&world, step).await;
         let (command, rest) = part.split_once('\n').unwrap();
-        let (_, after) = rest.split_once("```\n").unwrap();
+        let (_, after) = rest.split_once(FENCE).unwrap();
         let output = output(&world, command);
-        new += &format!("{BLOCK}{command}\n{output}```\n{after}");
+        new += &format!("{BLOCK}{command}\n{output}{FENCE}");
+        match after.split_once(SCREEN) {
+            Some((before, rest)) => {
+                let (_, after) = rest.split_once(FENCE).unwrap();
+                new += &[before, SCREEN, &screen(&world), FENCE, after].concat();
+            }
+            None => new += after,
+        }
     }
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(PAGE, &new).unwrap();
     }
     let (page, new) = (normalised(&fs::read_to_string(PAGE).unwrap()), normalised(&new));
-    assert_eq!(page, new, "run this test with UPDATE_DOCS=1, and look at the page");
+    let same = page.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let what = "run this test with UPDATE_DOCS=1, and look at the page; it differs from here on";
+    assert!(page == new, "{what}:\n{}\n{}", page[same..].join(" "), new[same..].join(" "));
 }

@@ -5,12 +5,12 @@
 mod kit;
 
 use std::path::Path;
-use std::process::Command;
 
 use msgstream::{Producer, Timestamp};
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
+use crate::kit::terminal::resize;
 use crate::kit::{msgstream, run, url};
 
 /// How long something may take that should be there at once.
@@ -31,17 +31,8 @@ async fn channels(folder: &Path) -> String {
 
 fn top(url: &str) -> PtySession {
     let top = spawn_command(msgstream(["top", url]), Some(PATIENCE_MS)).unwrap();
-    resize(&top, 60, 20);
+    resize(top.process(), 60, 20);
     top
-}
-
-/// Resizes the terminal.
-fn resize(top: &PtySession, columns: u16, rows: u16) {
-    let size = [columns.to_string(), rows.to_string()];
-    let mut stty = Command::new("stty");
-    stty.args(["cols", &size[0], "rows", &size[1]]);
-    let terminal = top.process().get_file_handle().unwrap();
-    assert!(stty.stdin(terminal).status().unwrap().success());
 }
 
 /// Waits until the terminal is given back and the program ended well.
@@ -61,7 +52,7 @@ async fn it_shows_what_blocks_fits_the_terminal_and_quits() {
         top.exp_string(text).unwrap();
     }
     // There is room for one more column.
-    resize(&top, 80, 24);
+    resize(top.process(), 80, 24);
     for text in ["waits", "MINUTE", "orders-", "ahead", "quit"] {
         top.exp_string(text).unwrap();
     }

@@ -86,7 +86,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
         ),
         None => "no pack yet".to_owned(),
     };
-    let packs = format!("{} packs   {} late", count(sample.packs), count(sample.late));
+    let packs = format!("packs {}   late {}", count(sample.packs), count(sample.late));
     let total = format!(
         "{} channels   {}   {} of {} buffered",
         sample.channels.len(),

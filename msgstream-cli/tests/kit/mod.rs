@@ -4,6 +4,8 @@
 
 pub(crate) mod channels;
 pub(crate) mod commands;
+#[cfg(unix)]
+pub(crate) mod terminal;
 pub(crate) mod world;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

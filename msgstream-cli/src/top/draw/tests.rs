@@ -39,7 +39,7 @@ fn on_80_by_24() {
         24,
         "\
 msgstream top  kafka://broker-1:9092,broker-2:9092/shop.    2026-11-29 13:04:05Z
-frontier 2026-11-29 13:03:22, 42.4 s behind the clock   18,204 packs   3 late
+frontier 2026-11-29 13:03:22, 42.4 s behind the clock   packs 18,204   late 3
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
 the next pack waits for orders-3, silent for 42.1 s
 CHANNEL        STATE    WATERMARK            LAG     RATE  BUFFERED LAST MINUTE
@@ -74,7 +74,7 @@ fn on_less() {
         10,
         "\
 msgstream top  kafka://broker-1:9092,br 2026-11-29 13:04:05Z
-frontier 2026-11-29 13:03:22, 42.4 s behind the clock   18,2
+frontier 2026-11-29 13:03:22, 42.4 s behind the clock   pack
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
 the next pack waits for orders-3, silent for 42.1 s
 CHANNEL           STATE    WATERMARK            LAG     RATE
@@ -106,7 +106,7 @@ q quit  s sort: urgency  / filter  p
 fn on_more() {
     assert_drawn(&mut view(), 132, 13, "\
 msgstream top  kafka://broker-1:9092,broker-2:9092/shop.                                                        2026-11-29 13:04:05Z
-frontier 2026-11-29 13:03:22, 42.4 s behind the clock   18,204 packs   3 late
+frontier 2026-11-29 13:03:22, 42.4 s behind the clock   packs 18,204   late 3
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
 the next pack waits for orders-3, silent for 42.1 s
 CHANNEL            STATE    WATERMARK            LAG     RATE  BUFFERED LAST MINUTE
@@ -131,7 +131,7 @@ fn the_help_is_over_the_rows() {
         24,
         "\
 msgstream top  kafka://broker-1:9092,broker-2:9092/shop.    2026-11-29 13:04:05Z
-frontier 2026-11-29 13:03:22, 42.4 s behind the clock   18,204 packs   3 late
+frontier 2026-11-29 13:03:22, 42.4 s behind the clock   packs 18,204   late 3
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
 the next pack waits for orders-3, silent for 42.1 s
 CHANNEL        STATE    WATERMARK            LAG     RATE  BUFFERED LAST MINUTE
