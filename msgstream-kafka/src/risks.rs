@@ -6,7 +6,7 @@ use msgstream_core::adapter::Failure;
 use msgstream_core::transport::{Risk, RiskKind};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::message::Message as _;
 
 use crate::calls::At;
 use crate::client::Handle;
@@ -54,10 +54,10 @@ impl Handle {
         let stable = self.bounds(topic).await?.high;
         let (topic, timeout) = (topic.to_owned(), self.timeout());
         let mut config = self.config.questions();
+        // Without a group the client reads nothing; it never joins this one, and stores nothing in it.
+        config.set("group.id", "msgstream").set("enable.auto.commit", "false");
         config.set("isolation.level", "read_uncommitted");
         config.set_log_level(RDKafkaLogLevel::Emerg);
-        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let began = began.saturating_sub(LONGEST).as_millis() as u64;
         self.calls
             .call(At::AnyNode, move || {
                 let failure = |error| failed(&error, timeout);
@@ -67,13 +67,13 @@ impl Handle {
                 if waiting == 0 {
                     return Ok(None);
                 }
-                let recent = alone_at(&topic, began)
-                    .and_then(|times| all.offsets_for_times(times, timeout))
-                    .map_err(failure)?;
-                let recent = recent.find_partition(&topic, 0).map(|found| found.offset());
                 // The first one that waits is as old as the transaction.
-                let young = matches!(recent, Some(Offset::Offset(at)) if at as u64 <= stable);
-                Ok((!young).then_some(waiting))
+                all.assign(&alone_at(&topic, stable).map_err(failure)?).map_err(failure)?;
+                let Some(first) = all.poll(timeout) else { return Ok(None) };
+                let stored = first.map_err(failure)?.timestamp().to_millis().unwrap_or_default();
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let age = now.saturating_sub(Duration::from_millis(stored.max(0).unsigned_abs()));
+                Ok((age > LONGEST).then_some(waiting))
             })
             .await
     }

@@ -27,7 +27,7 @@ use crate::support::{LONG, connect, create, record, times};
 /// A node may be taken by one test at a time.
 static NODES: Mutex<()> = Mutex::const_new(());
 
-fn url() -> String {
+pub(crate) fn url() -> String {
     std::env::var("MSGSTREAM_KAFKA_CLUSTER_URL").expect(
         "MSGSTREAM_KAFKA_CLUSTER_URL is not set, and there is no test of a cluster without one: eval \"$(brokers/up kafka-cluster)\"",
     )
@@ -103,7 +103,7 @@ async fn leader(topic: &str, copies: usize) -> i32 {
 }
 
 /// Makes a topic whose records are on these nodes.
-async fn make_topic(nodes: &[i32], settings: &[(&str, &str)]) -> String {
+pub(crate) async fn make_topic(nodes: &[i32], settings: &[(&str, &str)]) -> String {
     let name = unique_name();
     let placed = [nodes];
     let mut topic = NewTopic::new(&name, 1, TopicReplication::Variable(&placed));
@@ -118,7 +118,7 @@ async fn make_topic(nodes: &[i32], settings: &[(&str, &str)]) -> String {
 }
 
 /// Waits until each node knows a topic that was just made: any of them may be asked.
-async fn settle(transport: &dyn Transport, topic: &str) {
+pub(crate) async fn settle(transport: &dyn Transport, topic: &str) {
     let mut known = 0;
     while known < 10 {
         known = match transport.describe(topic).await {

@@ -20,6 +20,7 @@ mod many;
 mod milvus;
 mod outage;
 mod reader;
+mod risks;
 mod support;
 #[cfg(feature = "ssl")]
 mod tls;

@@ -17,6 +17,7 @@ mod logs;
 mod nats_server;
 mod others;
 mod outage;
+mod risks;
 mod session;
 mod streams;
 mod support;

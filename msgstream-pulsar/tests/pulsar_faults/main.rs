@@ -22,5 +22,6 @@ mod proxy;
 mod raw;
 mod receipts;
 mod redirects;
+mod risks;
 mod support;
 mod unreadable;
