@@ -58,3 +58,22 @@ fn produce_takes_lines_that_are_typed_in() {
     ends_with(&produce, 1);
     assert_eq!(run(&["tail", url, "a"], 0).0.lines().count(), 2);
 }
+
+#[test]
+fn a_bar_shows_how_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, input) = (&url(&folder.path().join("log")), folder.path().join("rows"));
+    std::fs::write(&input, "1\n2\n3\n4\n5\n6\n7\n8\n").unwrap();
+    let input = &input.display().to_string();
+    let mut produce = terminal(&["produce", url, "a", "--input", input, "--rate", "20"]);
+    produce.exp_string("/16 B").unwrap();
+    produce.exp_string("wrote 8 rows to 1 channel").unwrap();
+    produce.exp_eof().unwrap();
+    ends_with(&produce, 0);
+
+    let copy = format!("{url}-copy");
+    let mut copied = terminal(&["copy", url, &copy, "a"]);
+    copied.exp_string("/9 records").unwrap();
+    copied.exp_eof().unwrap();
+    ends_with(&copied, 0);
+}
