@@ -8,15 +8,11 @@
 mod kit;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::num::NonZero;
-use std::time::{Duration, Instant};
 
 use msgstream::Producer;
 use msgstream::message::TimeSyncMsg;
-use rexpect::process::PtyProcess;
 
-use crate::kit::terminal::resize;
+use crate::kit::terminal::screen_of;
 use crate::kit::world::{World, message, tick};
 use crate::kit::{msgstream, texts};
 
@@ -25,9 +21,6 @@ const FOLDER: &str = "/var/lib/shop";
 const BLOCK: &str = "```console\n$ msgstream ";
 const SCREEN: &str = "```text\n";
 const FENCE: &str = "```\n";
-
-/// How long `top` may take until it has read a few records.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A shop with two channels and a consumer. The second channel's producer stopped 15 minutes ago.
 async fn shop() -> World {
@@ -83,27 +76,11 @@ fn output(world: &World, command: &str) -> String {
 /// Returns the screen of `top` once it has read both channels.
 fn screen(world: &World) -> String {
     let folder = world.folder.path().display().to_string();
-    let url = format!("file://{folder}/log");
-    let top = msgstream(["top", &url, "orders-0", "orders-1"]);
-    let top = PtyProcess::new(top).unwrap();
-    let [columns, rows] = [80, 9].map(|n| NonZero::new(n).unwrap());
-    resize(&top, columns.get(), rows.get());
-    let mut terminal = top.get_file_handle().unwrap();
-    let mut screen = vt100::Parser::new(rows, columns, 0);
-    let wanted = ["frontier", "blocking", "ahead", "quit"];
-    let began = Instant::now();
-    let text = loop {
-        let mut bytes = [0; 1024];
-        let count = terminal.read(&mut bytes).unwrap();
-        screen.process(&bytes[..count]);
-        let text = screen.screen().contents();
-        if wanted.iter().all(|word| text.contains(word)) && !text.contains("no tick") {
-            break text;
-        }
-        assert!(began.elapsed() < PATIENCE, "it only shows this:\n{text}");
-    };
-    terminal.write_all(b"q").unwrap();
-    while terminal.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
+    let top = ["top", &format!("file://{folder}/log"), "orders-0", "orders-1"];
+    let text = screen_of(msgstream(top), 9, |text| {
+        let wanted = ["frontier", "blocking", "ahead", "quit"];
+        wanted.iter().all(|word| text.contains(word)) && !text.contains("no tick")
+    });
     let lines = text.lines().map(|line| line.trim_end().replace(&folder, FOLDER) + "\n");
     lines.collect()
 }

@@ -17,6 +17,9 @@ use crate::time::TimeFormat;
 ///
 /// The summary goes to stderr.
 #[derive(Debug, Parser)]
+#[command(
+    after_help = "Example: msgstream replay orders.csv --time-column at --key-column customer --channels 4 --tick 1h --verify"
+)]
 pub(crate) struct ReplayArgs {
     /// CSV files with a header each, plain or gzip, read in this order
     #[arg(required = true, value_name = "FILE")]

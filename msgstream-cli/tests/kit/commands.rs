@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{json_lines, of_rows, run, url};
 
-/// Runs every command that needs no terminal on channels of this URL, whose names begin with a prefix.
+/// Runs every command on channels of this URL, whose names begin with a prefix.
 pub(crate) fn every_command(broker: &str, prefix: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (&*format!("{prefix}-0"), &*format!("{prefix}-1"));
@@ -22,7 +22,15 @@ pub(crate) fn every_command(broker: &str, prefix: &str) {
     assert!(described["first"].is_string(), "{described}");
     let (found, _) = run(&["doctor", broker, one, other], 0);
     assert!(found.contains("no findings"), "{found}");
+    #[cfg(unix)]
+    super::terminal::screen_of(super::msgstream(["top", broker, one, other]), 24, |text| {
+        [one, other, "frontier", "packs"].iter().all(|word| text.contains(word))
+    });
+    let (healthy, _) = run(&["repair-ticks", broker, one, "--yes"], 0);
+    assert_eq!(healthy, "");
     copies(broker, [one, other], folder.path());
+    let (suite, _) = run(&["conformance", broker, "start::seek_goes_anywhere", "--exact"], 0);
+    assert!(suite.contains("start::seek_goes_anywhere ... ok"), "{suite}");
 
     run(&["channels", "destroy", broker, one, other, &format!("{prefix}.home")], 0);
     assert_eq!(run(&["channels", "list", broker, prefix], 0).0, "");
