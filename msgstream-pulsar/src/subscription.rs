@@ -10,7 +10,7 @@ use msgstream_core::transport::{Result, Subscription, TransportError, TransportE
 use tokio::sync::Mutex;
 
 use crate::client::Client;
-use crate::error::unreachable_by;
+use crate::error::{unreachable, unreachable_by};
 use crate::ledgers::entry_place;
 use crate::name::Topic;
 use crate::transport::incarnation_of;
@@ -67,6 +67,11 @@ impl Cursor {
         let (properties, stats) =
             tokio::try_join!(rest.properties(topic), rest.internal_stats(topic))?;
         let found = incarnation_of(&properties);
+        // A broker that was killed and is under load again was seen to show a topic without its
+        // properties. A channel that was created again has some.
+        if found == Incarnation::UNKNOWN && self.incarnation != found {
+            return Err(unreachable("the broker doesn't show the properties of the topic"));
+        }
         if found != self.incarnation {
             return Err(Kind::WrongIncarnation { expected: self.incarnation, found }.into());
         }
