@@ -14,8 +14,8 @@ static DRAWN_ON: AtomicBool = AtomicBool::new(false);
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
-/// Sets how much is told, and whether it is in colour. The library's own events are told from
-/// warnings on, with `verbose` from infos, and with two of it from debugging on.
+/// Sets how much is written to stderr, and whether in colour. Of the library's own events, warnings and
+/// errors are written; with `verbose` once information too, twice debugging.
 pub(crate) fn set(color: ColorChoice, quiet: bool, verbose: u8) {
     let color = match color {
         ColorChoice::Auto => anstream::ColorChoice::Auto,

@@ -3,7 +3,10 @@
 
 mod kit;
 
+use std::net::TcpListener;
+
 use crate::kit::commands::every_command;
+use crate::kit::run;
 
 fn on(variable: &str) {
     let url = std::env::var(variable)
@@ -25,4 +28,25 @@ fn on_kafka() {
 #[test]
 fn on_pulsar() {
     on("MSGSTREAM_PULSAR_URL");
+}
+
+#[test]
+fn a_broker_that_cant_be_reached_ends_a_command_with_3() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = free.local_addr().unwrap();
+    drop(free);
+    for url in [
+        format!("nats://{host}"),
+        format!("kafka://{host}?timeout_ms=1000"),
+        format!("pulsar://{host}?admin=http://{host}&timeout_ms=1000"),
+    ] {
+        for command in [&["channels", "list"][..], &["doctor"], &["conformance"]] {
+            run(&[command, &[&url]].concat(), 3);
+        }
+        for command in ["tail", "repair-ticks"] {
+            run(&[command, &url, "orders"], 3);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        run(&["copy", &kit::url(folder.path()), &url, "orders"], 3);
+    }
 }

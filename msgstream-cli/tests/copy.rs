@@ -12,7 +12,7 @@ use msgstream::{Consumer, Producer, produce::SessionConfig};
 use crate::kit::channels::{Broker, Content, append, assert_equal, end, message, packs, tick};
 use crate::kit::{msgstream, run, texts, url};
 
-/// Two brokers, and how the tool is told of them.
+/// Two brokers and their URLs.
 struct Both {
     from: String,
     to: String,

@@ -9,7 +9,7 @@ use rexpect::session::{PtySession, spawn_command};
 
 use crate::kit::{msgstream, run, url};
 
-/// A terminal that gives up after a minute.
+/// Runs the tool in a terminal. A text that is expected and doesn't come within a minute fails the test.
 fn terminal(args: &[&str]) -> PtySession {
     spawn_command(msgstream(args.iter().copied()), Some(60_000)).unwrap()
 }

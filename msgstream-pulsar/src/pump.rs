@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::record::{Incarnation, Position};
-use msgstream_core::transport::TransportErrorKind as Kind;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
@@ -16,7 +15,7 @@ use crate::frames;
 use crate::ledgers::{ORIGIN, entry_place, is_beginning};
 use crate::name::{Topic, nonce};
 use crate::prefetch::{Inbox, Job};
-use crate::transport::incarnation_of;
+use crate::transport::check_incarnation;
 
 /// The pause after a request that got no answer.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -131,10 +130,7 @@ impl Pump {
         let rest = &self.client.rest;
         let (properties, stats) =
             tokio::try_join!(rest.properties(&self.topic), rest.internal_stats(&self.topic))?;
-        let found = incarnation_of(&properties);
-        if found != self.incarnation {
-            return Err(Kind::WrongIncarnation { expected: self.incarnation, found }.into());
-        }
+        check_incarnation(self.incarnation, &properties)?;
         let ledgers = stats.ledgers()?;
         ledgers.check(place)?;
         consumer.kept = self.inbox.joined(moves, id, &connection, ledgers);

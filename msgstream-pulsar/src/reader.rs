@@ -21,7 +21,7 @@ use crate::ledgers::{ORIGIN, entry_place};
 use crate::name::Topic;
 use crate::prefetch::{Entry, Found, Inbox};
 use crate::pump::Pump;
-use crate::transport::incarnation_of;
+use crate::transport::{check_incarnation, incarnation_of};
 
 /// How long a batch waits to learn whether it is the last.
 const END_PATIENCE: Duration = Duration::from_millis(200);
@@ -143,10 +143,7 @@ impl PulsarReader {
     /// Returns the place of a start in the same channel.
     async fn find(&self, start: Start) -> Result<Position, Failure> {
         let (client, topic) = (&self.client, &self.topic);
-        let found = incarnation_of(&client.rest.properties(topic).await?);
-        if found != self.incarnation {
-            return Err(Kind::WrongIncarnation { expected: self.incarnation, found }.into());
-        }
+        check_incarnation(self.incarnation, &client.rest.properties(topic).await?)?;
         place_of(client, topic, start).await
     }
 

@@ -10,10 +10,10 @@ use msgstream_core::transport::{Result, Subscription, TransportError, TransportE
 use tokio::sync::Mutex;
 
 use crate::client::Client;
-use crate::error::{unreachable, unreachable_by};
+use crate::error::unreachable_by;
 use crate::ledgers::entry_place;
 use crate::name::Topic;
-use crate::transport::incarnation_of;
+use crate::transport::{check_incarnation, incarnation_of};
 
 /// The property of a cursor that was moved: its place alone doesn't show whether it ever was.
 const MOVED: &str = "msgstream.moved";
@@ -66,15 +66,7 @@ impl Cursor {
         let (rest, topic, name) = (&self.client.rest, &self.topic, &self.name);
         let (properties, stats) =
             tokio::try_join!(rest.properties(topic), rest.internal_stats(topic))?;
-        let found = incarnation_of(&properties);
-        // A broker that was killed and is under load again was seen to show a topic without its
-        // properties. A channel that was created again has some.
-        if found == Incarnation::UNKNOWN && self.incarnation != found {
-            return Err(unreachable("the broker doesn't show the properties of the topic"));
-        }
-        if found != self.incarnation {
-            return Err(Kind::WrongIncarnation { expected: self.incarnation, found }.into());
-        }
+        check_incarnation(self.incarnation, &properties)?;
         match stats.ledgers()?.check(before) {
             // What is gone needs no cursor.
             Ok(()) | Err(Failure { kind: Kind::PositionTrimmed { .. }, .. }) => {}

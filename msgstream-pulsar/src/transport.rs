@@ -52,6 +52,23 @@ pub(crate) fn incarnation_of(properties: &BTreeMap<String, String>) -> Incarnati
     number.map_or(Incarnation::UNKNOWN, Incarnation)
 }
 
+/// Fails if a topic isn't the one that a reader or a cursor was opened on.
+///
+/// A topic without an incarnation is no proof of that. A broker that came back under load was seen to show
+/// a topic without its properties, so this is asked again, like what can't be reached.
+pub(crate) fn check_incarnation(
+    expected: Incarnation,
+    properties: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    match incarnation_of(properties) {
+        found if found == expected => Ok(()),
+        Incarnation::UNKNOWN => Err(unreachable(
+            "the broker doesn't show the properties that the topic was created with; if another program created it again, start anew",
+        )),
+        found => Err(Kind::WrongIncarnation { expected, found }.into()),
+    }
+}
+
 /// The failure of a new topic that is gone again.
 fn deleted_at_once() -> Failure {
     unreachable("the broker deleted the new topic at once because nobody used it")

@@ -9,7 +9,7 @@ mod channels;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use msgstream_sim::{Rng, Sim, SimBuilder};
 use tokio::time::timeout;
@@ -112,7 +112,9 @@ async fn world(seed: u64, done: &mut Done) {
 #[test]
 fn runs_that_are_killed_while_their_broker_fails_lose_and_repeat_nothing() {
     let mut done = Done::default();
-    for seed in 1..=25 {
+    // As many that never ran.
+    let fresh = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    for seed in (1..=25).chain(fresh..fresh + 25) {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().start_paused(true).build().unwrap();
         println!("seed {seed}");

@@ -5,7 +5,7 @@ mod checks;
 mod facts;
 mod finding;
 mod report;
-mod words;
+mod text;
 
 use msgstream::transport::Transport;
 

@@ -2,7 +2,7 @@
 
 use super::facts::{Channel, Facts, between};
 use super::finding::Finding;
-use super::words::{count, span};
+use super::text::{count, span};
 use crate::error::Result;
 use crate::output::Lines;
 use crate::time::Time;

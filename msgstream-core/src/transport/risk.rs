@@ -48,7 +48,6 @@ impl fmt::Display for Risk {
 /// assert_eq!(RiskKind::Retention.to_string(), "retention");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum RiskKind {
     /// Records are acknowledged though only one server of several has them.
     Replication,

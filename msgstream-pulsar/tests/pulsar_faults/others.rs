@@ -15,6 +15,31 @@ use crate::support::{
     admin, create, open, other, persistent, read_from, record, shared, times, topic, write,
 };
 
+/// A broker that came back under load was seen to do that by itself.
+#[tokio::test]
+async fn a_topic_without_its_properties_is_asked_for_them_again() {
+    let url = shared();
+    let transport = open(&url).await;
+    let channel = create(&*transport).await;
+    write(&*transport, &channel, vec![record(0)]).await;
+    let cursor = transport.subscription(&channel, "cursor").await.unwrap();
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
+    let end = transport.describe(&channel).await.unwrap().end;
+
+    let properties = admin(&url, "GET", &topic(&channel, "properties"), "").await;
+    let key = "properties?key=msgstream.incarnation";
+    admin(&url, "DELETE", &topic(&channel, key), "").await;
+    for error in [cursor.ack(end).await.unwrap_err(), reader.seek(Start::Latest).await.unwrap_err()]
+    {
+        assert!(matches!(error.kind(), Kind::Unavailable { .. }), "{error}");
+        assert!(error.to_string().contains("start anew"), "{error}");
+    }
+    admin(&url, "PUT", &topic(&channel, "properties"), &properties).await;
+    cursor.ack(end).await.unwrap();
+    reader.seek(Start::Latest).await.unwrap();
+    assert_eq!(cursor.acked().await.unwrap(), Some(end));
+}
+
 /// What other programs write: messages that are no batch, and properties that are no metadata.
 #[tokio::test]
 async fn what_others_write_is_read() {

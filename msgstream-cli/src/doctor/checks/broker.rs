@@ -7,16 +7,15 @@ use crate::doctor::finding::{Code, Finding};
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let risks = facts.channels.iter().flat_map(|channel| {
-        channel.risks.iter().filter_map(|risk| {
+        channel.risks.iter().map(|risk| {
             let code = match risk.kind {
                 RiskKind::Replication => Code::BrokerReplication,
                 RiskKind::Sync => Code::BrokerSync,
                 RiskKind::Retention => Code::BrokerRetention,
                 RiskKind::Deletion => Code::BrokerDeletion,
                 RiskKind::Transaction => Code::OpenTransaction,
-                _ => return None,
             };
-            Some(Finding::new(code, &*channel.name, &*risk.what, &*risk.remedy))
+            Finding::new(code, &*channel.name, &*risk.what, &*risk.remedy)
         })
     });
     risks.collect()

@@ -6,7 +6,7 @@ use msgstream::record::Incarnation;
 
 use crate::doctor::facts::{Channel, Facts, between, reach};
 use crate::doctor::finding::{Code, Finding};
-use crate::doctor::words::span;
+use crate::doctor::text::span;
 use crate::time::Time;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {

@@ -4,7 +4,7 @@ use msgstream::Timestamp;
 
 use crate::doctor::facts::{Channel, Facts, between};
 use crate::doctor::finding::{Code, Finding};
-use crate::doctor::words::span;
+use crate::doctor::text::span;
 use crate::time::Time;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {

@@ -2,7 +2,7 @@
 
 use crate::doctor::facts::{Channel, Facts, between};
 use crate::doctor::finding::{Code, Finding};
-use crate::doctor::words::{count, span};
+use crate::doctor::text::{count, span};
 use crate::time::Time;
 
 const ADVICE: &str = "mend the producer; a consumer gets over it once the frontier is there, with a higher \

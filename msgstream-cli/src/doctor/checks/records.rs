@@ -2,7 +2,7 @@
 
 use crate::doctor::facts::{Channel, Facts};
 use crate::doctor::finding::{Code, Finding};
-use crate::doctor::words::count;
+use crate::doctor::text::count;
 use crate::time::Time;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {

@@ -4,7 +4,7 @@ use msgstream::consume::ProducerLimits;
 
 use crate::doctor::facts::{Channel, Facts, between};
 use crate::doctor::finding::{Code, Finding};
-use crate::doctor::words::{count, span};
+use crate::doctor::text::{count, span};
 use crate::judge::Session;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::doctor::facts::{Channel, Cursor, Facts, between, reach};
 use crate::doctor::finding::{Code, Finding};
-use crate::doctor::words::span;
+use crate::doctor::text::span;
 use crate::time::Time;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {

@@ -2,7 +2,7 @@
 
 use crate::doctor::facts::{Facts, between};
 use crate::doctor::finding::{Code, Finding};
-use crate::doctor::words::{count, span};
+use crate::doctor::text::{count, span};
 use crate::time::Time;
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
