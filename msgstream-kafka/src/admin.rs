@@ -41,6 +41,15 @@ impl Admin {
         *place = Some(Arc::clone(&made));
         Ok(made)
     }
+
+    /// Makes room for another client in this one's place. Each client has a list of nodes of its own: one
+    /// that was read while a node was away lacks that node for minutes, although others see it again.
+    fn give_up(&self, client: &Arc<Aside<Client>>) {
+        let mut place = lock(&self.0);
+        if place.as_ref().is_some_and(|there| Arc::ptr_eq(there, client)) {
+            *place = None;
+        }
+    }
 }
 
 impl fmt::Debug for Admin {
@@ -213,15 +222,16 @@ impl Handle {
 
     /// Returns a setting of a topic, `None` if the user may not see it.
     pub(crate) async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, Failure> {
-        let client = self.admin.client(&self.config)?;
-        let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
         let resource = &ResourceSpecifier::Topic(topic);
         let described = self.ask(|look| async move {
+            let shared = self.admin.client(&self.config)?;
+            let Some(client) = shared.get() else { return Err(TransportErrorKind::Closed.into()) };
             let options = self.admin_options().request_timeout(Some(look));
             let options = options.broker_id(self.incarnations.node());
             let asked = client.describe_configs([resource], &options).await;
             match asked.map_err(|error| failed(&error, self.timeout())) {
                 Err(failure) if failure.is_temporary() => {
+                    self.admin.give_up(&shared);
                     self.find_node(look).await;
                     Err(failure)
                 }
