@@ -1,6 +1,7 @@
 //! Workloads that say what msgstream costs, shared by the criterion benchmarks and by the program
 //! `performance`; and what that program shares with the programs `brokers`, which compares with the
-//! plain clients of brokers, and `observe`, which measures what observing costs.
+//! plain clients of brokers, `compare`, which compares two builds of `row`, and `observe`, which measures what
+//! observing costs.
 //!
 //! A [`Workload`] under a [`Shape`] gives a [`Job`]: everything that isn't measured is done before
 //! it runs, and what it computed is compared with what must come out after it ran.
@@ -15,6 +16,7 @@
 //! # Ok::<(), msgstream_bench::Error>(())
 //! ```
 
+mod cases;
 mod checksum;
 pub mod clock;
 mod consume;
@@ -26,5 +28,6 @@ mod produce;
 mod shape;
 mod workload;
 
+pub use self::cases::{Case, SESSIONS};
 pub use self::shape::{MESSAGES_PER_TICK, Rates, Shape};
 pub use self::workload::{Done, Error, Job, Layer, Workload};

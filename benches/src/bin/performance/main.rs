@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use msgstream_bench::{Rates, Shape, Workload, document, machine};
+use msgstream_bench::{Case, Rates, Shape, Workload, document, machine};
 
-use crate::measure::{Case, Measured};
+use crate::measure::Measured;
 
 /// Measures what msgstream costs, in memory, and writes the tables of docs/performance.md.
 #[derive(Debug, Parser)]
@@ -41,11 +41,11 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let wanted = args.only.as_deref().unwrap_or_default();
-    let cases: Vec<_> = cases().filter(|case| case.to_string().contains(wanted)).collect();
+    let cases: Vec<_> = Case::all().filter(|case| case.to_string().contains(wanted)).collect();
     let measured = if args.quick {
         measure::all(&cases, 1, |_| 1_000)
     } else {
-        measure::all(&cases, args.runs, messages)
+        measure::all(&cases, args.runs, Case::messages)
     }?;
     let tables = report::tables(&measured);
     if args.quick || args.only.is_some() {
@@ -63,41 +63,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn cases() -> impl Iterator<Item = Case> {
-    Workload::ALL
-        .into_iter()
-        .flat_map(|workload| {
-            [128, 1024].into_iter().flat_map(move |payload| {
-                [Rates::Equal, Rates::Skewed].into_iter().flat_map(move |rates| {
-                    [1, 2, 8, 64, 1024]
-                        .into_iter()
-                        // A single channel has nothing to be faster than.
-                        .filter(move |channels| rates == Rates::Equal || *channels > 1)
-                        .map(move |channels| Case {
-                            workload,
-                            shape: Shape { payload, channels, rates },
-                        })
-                })
-            })
-        })
-        .filter(|case| !case.workload.has_session() || SESSIONS.contains(&case.shape))
-}
-
-/// The shapes in which workloads with sessions are measured.
-const SESSIONS: [Shape; 2] = [shape(2), shape(8)];
-
 /// Small messages, equal rates.
 const fn shape(channels: usize) -> Shape {
     Shape { payload: 128, channels, rates: Rates::Equal }
-}
-
-/// Enough messages for a run of some tenths of a second.
-const fn messages(case: Case) -> usize {
-    let small = match case.workload {
-        Workload::Produce | Workload::ProduceSession | Workload::Decoded => 500_000,
-        Workload::Merge | Workload::Undecoded | Workload::UndecodedSession => 1_500_000,
-    };
-    if case.shape.payload > 128 { small / 2 } else { small }
 }
 
 /// The measurement of one workload in one shape, where it was made.

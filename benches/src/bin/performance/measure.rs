@@ -1,24 +1,10 @@
 //! Running workloads and reading clocks.
 
-use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
 use msgstream_bench::clock::{Median, cpu_time};
-use msgstream_bench::{Error, Shape, Workload};
-
-/// A workload in a shape.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Case {
-    pub(crate) workload: Workload,
-    pub(crate) shape: Shape,
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.workload, self.shape)
-    }
-}
+use msgstream_bench::{Case, Error};
 
 /// What a case costs.
 #[derive(Debug)]
@@ -113,7 +99,7 @@ fn count(case: Case, messages: usize) -> Result<(f64, u64), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use msgstream_bench::Rates;
+    use msgstream_bench::{Rates, Shape, Workload};
 
     #[test]
     fn a_case_with_a_session_runs_in_turn_with_the_one_without() {

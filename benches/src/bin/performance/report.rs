@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use msgstream_bench::clock::Median;
-use msgstream_bench::{Shape, Workload};
+use msgstream_bench::{SESSIONS, Shape, Workload};
 
 use crate::measure::Measured;
-use crate::{SESSIONS, find, shape};
+use crate::{find, shape};
 
 /// Least millions of messages per second of CPU time, with 2 channels and a 128 B blob.
 const TARGETS: [(Workload, f64); 3] =
