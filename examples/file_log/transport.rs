@@ -18,8 +18,8 @@ use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
 use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
     Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, Fate,
-    Limit, Outcome, ReadBatch, ReaderOptions, Receipt, Result, Start, Subscription, Transport,
-    TransportError, TransportErrorKind as Kind,
+    Limit, Outcome, ReadBatch, ReaderOptions, Receipt, Result, Risk, Start, Subscription,
+    Transport, TransportError, TransportErrorKind as Kind,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -245,6 +245,10 @@ impl Transport for FileLog {
     async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
         let kind = Kind::Unsupported { capability: Capability::Subscriptions };
         Err(TransportError::new("subscriptions", kind).on(channel))
+    }
+
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        self.describe(channel).await.map(|_| Vec::new())
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

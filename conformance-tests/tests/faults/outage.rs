@@ -112,7 +112,7 @@ impl Harness for Outages {
 
 #[async_trait]
 impl Transport for Outages {
-    delegate!(self => self.inner, Transport { create_with, delete, trim, list, describe, subscription, unsubscribe, subscriptions, encode_position, decode_position });
+    delegate!(self => self.inner, Transport { create_with, delete, trim, list, describe, subscription, unsubscribe, subscriptions, risks, encode_position, decode_position });
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities().with(Capability::Persistent)
     }

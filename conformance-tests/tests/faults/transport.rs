@@ -121,7 +121,7 @@ impl Faulty {
 
 #[async_trait]
 impl Transport for Faulty {
-    delegate!(self => self.inner, Transport { encode_position, decode_position });
+    delegate!(self => self.inner, Transport { risks, encode_position, decode_position });
     fn capabilities(&self) -> Capabilities {
         match self.fault {
             Fault::CanNothing | Fault::ChecksNoHeaders => {

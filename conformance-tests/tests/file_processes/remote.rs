@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
     Capabilities, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, Fate, Limit, Outcome,
-    ReadBatch, ReaderOptions, Receipt, Result, Start, Subscription, Transport, TransportError,
+    ReadBatch, ReaderOptions, Receipt, Result, Risk, Start, Subscription, Transport,
+    TransportError,
 };
 use tokio::sync::oneshot;
 
@@ -190,6 +191,11 @@ impl Transport for Remote {
             Answer::Names(names) => Ok(names),
             other => Err(unexpected(&other)),
         }
+    }
+
+    // Files have none.
+    async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
+        self.describe(channel).await.map(|_| Vec::new())
     }
 
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {

@@ -59,7 +59,7 @@ impl Until {
 impl Transport for Until {
     delegate!(self => self.broker, Transport {
         capabilities, create_with, delete, trim, list, describe, writer, subscription, subscriptions,
-        unsubscribe, encode_position, decode_position, close,
+        unsubscribe, risks, encode_position, decode_position, close,
     });
 
     async fn reader_with(

@@ -25,7 +25,7 @@
 /// impl Transport for NoDelete {
 ///     delegate!(self => self.0, Transport {
 ///         capabilities, create_with, trim, list, describe, writer, reader_with, subscription,
-///         unsubscribe, subscriptions, encode_position, decode_position, close,
+///         unsubscribe, subscriptions, risks, encode_position, decode_position, close,
 ///     });
 ///     async fn delete(&self, channel: &str) -> Result<()> {
 ///         let reason = "this program doesn't delete".to_owned();
@@ -45,7 +45,7 @@
 /// impl Transport for Audit {
 ///     delegate!(self => self.0, Transport {
 ///         capabilities, create_with, delete, trim, list, describe, reader_with, subscription,
-///         unsubscribe, subscriptions, encode_position, decode_position, close,
+///         unsubscribe, subscriptions, risks, encode_position, decode_position, close,
 ///     });
 /// }
 /// ```

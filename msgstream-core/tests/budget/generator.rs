@@ -9,7 +9,7 @@ use msgstream_core::record::{
 };
 use msgstream_core::transport::{
     Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, CreateOptions, Limit,
-    ReadBatch, ReaderOptions, Result, Start, Subscription, Transport, TransportError,
+    ReadBatch, ReaderOptions, Result, Risk, Start, Subscription, Transport, TransportError,
     TransportErrorKind as Kind,
 };
 use msgstream_core::{MsgType, Timestamp};
@@ -124,6 +124,9 @@ impl Transport for Generator {
     }
     async fn subscriptions(&self, _: &str) -> Result<Vec<String>> {
         no("subscriptions", Capability::Subscriptions)
+    }
+    async fn risks(&self, _: &str) -> Result<Vec<Risk>> {
+        Ok(Vec::new())
     }
     fn encode_position(&self, position: Position) -> Result<Vec<u8>> {
         Ok(position.offset().to_le_bytes().to_vec())

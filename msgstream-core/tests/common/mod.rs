@@ -86,7 +86,7 @@ pub(crate) fn unavailable(operation: &'static str, channel: &str) -> TransportEr
 
 #[async_trait]
 impl Transport for Trick {
-    delegate!(self => self.inner, Transport { trim, list, describe, subscription, unsubscribe, subscriptions, encode_position, decode_position, close });
+    delegate!(self => self.inner, Transport { trim, list, describe, subscription, unsubscribe, subscriptions, risks, encode_position, decode_position, close });
     fn capabilities(&self) -> Capabilities {
         self.can
     }

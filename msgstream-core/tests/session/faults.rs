@@ -113,7 +113,7 @@ fn unavailable(channel: &str) -> TransportError {
 
 #[async_trait]
 impl Transport for Flaky {
-    delegate!(self => self.inner, Transport { create_with, delete, trim, list, describe, subscription, unsubscribe, subscriptions, encode_position, decode_position, close });
+    delegate!(self => self.inner, Transport { create_with, delete, trim, list, describe, subscription, unsubscribe, subscriptions, risks, encode_position, decode_position, close });
     fn capabilities(&self) -> Capabilities {
         self.can
     }

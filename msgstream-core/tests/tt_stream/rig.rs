@@ -130,7 +130,7 @@ impl Rig {
 
 #[async_trait]
 impl Transport for Rig {
-    delegate!(self => self.inner, Transport { capabilities, create_with, delete, trim, list, describe, writer, unsubscribe, subscriptions, encode_position, decode_position, close });
+    delegate!(self => self.inner, Transport { capabilities, create_with, delete, trim, list, describe, writer, unsubscribe, subscriptions, risks, encode_position, decode_position, close });
     async fn reader_with(
         &self,
         channel: &str,
