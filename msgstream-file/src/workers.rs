@@ -15,9 +15,10 @@ use crate::client::lock;
 /// How many calls are at the disk at a time: so many threads, however many channels there are.
 const AT_A_TIME: usize = 8;
 
-/// How long a thread waits for the next call. If each call took a thread of its own from the runtime,
-/// that would often begin another before it has the last one back.
-const LINGER: Duration = Duration::from_millis(50);
+/// How long a thread waits for the next call: longer than a handle whose readers wait lets pass between two
+/// looks. If each call took a thread of its own from the runtime, that would often begin another before it
+/// has the last one back.
+const LINGER: Duration = Duration::from_millis(100);
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -7,7 +7,7 @@
 mod real;
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,8 +74,8 @@ pub(crate) trait DiskFile: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Writes some of the bytes, and returns how many.
-    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize>;
+    /// Writes some of the bytes of parts that follow each other, and returns how many.
+    fn write_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<usize>;
 
     fn length(&self) -> io::Result<u64>;
 
@@ -146,11 +146,24 @@ pub(crate) fn read_up_to(
 
 /// Writes all of the bytes.
 pub(crate) fn write_all(file: &dyn DiskFile, bytes: &[u8], at: u64) -> io::Result<()> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match file.write_at(rest, at + written as u64) {
+    write_parts(file, &mut [IoSlice::new(bytes)], at)
+}
+
+/// Writes all bytes of parts that follow each other.
+pub(crate) fn write_parts(
+    file: &dyn DiskFile,
+    mut parts: &mut [IoSlice<'_>],
+    mut at: u64,
+) -> io::Result<()> {
+    // Empty ones in front are none to be written.
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match file.write_at(parts, at) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(more) => written += more,
+            Ok(written) => {
+                IoSlice::advance_slices(&mut parts, written);
+                at += written as u64;
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

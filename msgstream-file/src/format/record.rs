@@ -27,7 +27,7 @@ pub(crate) fn size(record: &Record) -> usize {
     LEAST + 16 + stamp + vchannel + 4 + extra + record.payload.len()
 }
 
-/// Appends a record to a frame.
+/// Appends a record to a frame, all but its payload, which comes last.
 pub(crate) fn encode(record: &Record, to: &mut Vec<u8>) {
     let Meta { msg_type, msg_id, timestamp, collection_id, vchannel, stamp, .. } = &record.meta;
     let flag = |there: bool, flag: u8| u8::from(there) * flag;
@@ -62,7 +62,7 @@ pub(crate) fn encode(record: &Record, to: &mut Vec<u8>) {
             counted(&header.value, to);
         }
     }
-    counted(&record.payload, to);
+    to.put_u32_le(length(record.payload.len()));
 }
 
 fn counted(bytes: &[u8], to: &mut Vec<u8>) {
@@ -156,6 +156,11 @@ mod tests {
 
     use super::*;
 
+    fn whole(record: &Record, to: &mut Vec<u8>) {
+        encode(record, to);
+        to.extend_from_slice(&record.payload);
+    }
+
     prop_compose! {
         fn records()(
             (msg_type, msg_id, timestamp, collection_id) in any::<(u32, i64, u64, i64)>(),
@@ -186,7 +191,7 @@ mod tests {
             let mut bytes = Vec::new();
             for record in &records {
                 let before = bytes.len();
-                encode(record, &mut bytes);
+                whole(record, &mut bytes);
                 prop_assert!(bytes.len() - before <= size(record));
             }
             let (bytes, mut decoder, mut at) = (Bytes::from(bytes), Decoder::default(), 0);
@@ -212,9 +217,9 @@ mod tests {
     #[test]
     fn a_small_payload_keeps_no_large_buffer() {
         let mut bytes = Vec::new();
-        encode(&Record::new(Meta::default(), vec![1; 100]), &mut bytes);
+        whole(&Record::new(Meta::default(), vec![1; 100]), &mut bytes);
         let small_end = bytes.len();
-        encode(&Record::new(Meta::default(), vec![2; 100_000]), &mut bytes);
+        whole(&Record::new(Meta::default(), vec![2; 100_000]), &mut bytes);
         let bytes = Bytes::from(bytes);
         let within = |payload: &Bytes| bytes.as_ptr_range().contains(&payload.as_ptr());
         let mut decoder = Decoder::default();

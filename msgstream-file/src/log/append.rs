@@ -1,6 +1,6 @@
 //! Appending: the order in which records become durable, visible and acknowledged.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use msgstream_core::adapter::Failure;
 use msgstream_core::transport::Fate;
 
 use super::{Batch, Held, Log, Rules, SyncMode};
-use crate::disk::{DiskFile, write_all};
+use crate::disk::{DiskFile, write_parts};
 use crate::error::{Result, damaged, failed};
 use crate::format::frame::Frame;
 use crate::format::published::Published;
@@ -213,16 +213,11 @@ fn write(
     byte: u64,
     like: Frame,
 ) -> io::Result<u64> {
-    if let [batch] = batches {
-        write_all(file, batch.at(first, like), byte)?;
-        return Ok(batch.size() as u64);
-    }
-    // One write for all of them: most are small.
-    let mut bytes = Vec::with_capacity(batches.iter().map(Batch::size).sum());
-    for batch in batches {
-        bytes.extend_from_slice(batch.at(first, like));
+    for batch in &mut *batches {
+        batch.put_at(first, like);
         first += batch.count();
     }
-    write_all(file, &bytes, byte)?;
-    Ok(bytes.len() as u64)
+    let mut parts: Vec<_> = batches.iter().flat_map(Batch::parts).map(IoSlice::new).collect();
+    write_parts(file, &mut parts, byte)?;
+    Ok(batches.iter().map(|batch| batch.size() as u64).sum())
 }

@@ -1,5 +1,6 @@
 //! Batches, encoded before the lock is taken.
 
+use bytes::Bytes;
 use msgstream_core::record::Record;
 
 use crate::format::frame::{ALIGNMENT, Frame, HEADER};
@@ -8,11 +9,18 @@ use crate::format::record;
 /// A batch is cut into frames of about this size, in bytes: a reader holds one frame in memory.
 const FRAME: usize = 256 << 10;
 
+/// A payload of so many bytes or more is written from where it is. To copy it takes about as long as to
+/// compute its checksum.
+const LARGE: usize = 16 << 10;
+
 /// A batch of records as frames, which get their offsets when they are appended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Batch {
+    /// All but the large payloads.
     bytes: Vec<u8>,
-    /// The frames, and where each is.
+    /// The large payloads, and the place in `bytes` that each is in front of.
+    large: Vec<(usize, Bytes)>,
+    /// The frames, and the place of each one's header in `bytes`.
     frames: Vec<(usize, Frame)>,
 }
 
@@ -23,13 +31,14 @@ impl Batch {
 
     /// Cuts the batch into frames of about a size, in bytes.
     pub(crate) fn of(records: &[Record], largest: usize) -> Self {
-        let sizes: usize = records.iter().map(record::size).sum();
-        let mut batch = Self {
-            bytes: Vec::with_capacity(
-                sizes + (2 + sizes / largest) * (HEADER + ALIGNMENT as usize),
-            ),
-            frames: Vec::with_capacity(1),
-        };
+        let (mut copied, mut whole) = (0, 0);
+        for record in records {
+            let size = record::size(record);
+            whole += size;
+            copied += size - if is_large(record) { record.payload.len() } else { 0 };
+        }
+        let frames = (2 + whole / largest) * (HEADER + ALIGNMENT as usize);
+        let mut batch = Self { bytes: Vec::with_capacity(copied + frames), ..Self::default() };
         let mut rest = records;
         while !rest.is_empty() {
             let count = first_frame(rest, largest);
@@ -43,19 +52,34 @@ impl Batch {
     fn add(&mut self, records: &[Record], continued: bool) {
         let at = self.bytes.len();
         self.bytes.resize(at + HEADER, 0);
+        let (mut checksum, mut summed, mut length) = (0, at + HEADER, 0);
         for record in records {
             record::encode(record, &mut self.bytes);
+            if is_large(record) {
+                checksum = crc32c::crc32c_append(checksum, self.from(summed));
+                checksum = crc32c::crc32c_append(checksum, &record.payload);
+                summed = self.bytes.len();
+                length += record.payload.len();
+                self.large.push((summed, record.payload.clone()));
+            } else {
+                self.bytes.extend_from_slice(&record.payload);
+            }
         }
-        let body = self.bytes.get(at + HEADER..).unwrap_or_default();
+        length += self.bytes.len() - at - HEADER;
         let frame = Frame {
             continued,
-            length: body.len() as u32,
+            length: length as u32,
             count: records.len() as u32,
-            checksum: crc32c::crc32c(body),
+            checksum: crc32c::crc32c_append(checksum, self.from(summed)),
             ..Frame::default()
         };
-        self.bytes.resize(at + frame.size() as usize, 0);
+        let padding = frame.size() as usize - HEADER - length;
+        self.bytes.resize(self.bytes.len() + padding, 0);
         self.frames.push((at, frame));
+    }
+
+    fn from(&self, at: usize) -> &[u8] {
+        self.bytes.get(at..).unwrap_or_default()
     }
 
     /// Returns how many records it has.
@@ -64,12 +88,12 @@ impl Batch {
     }
 
     /// Returns how many bytes it takes in a segment.
-    pub(crate) const fn size(&self) -> usize {
-        self.bytes.len()
+    pub(crate) fn size(&self) -> usize {
+        self.frames.iter().map(|(_, frame)| frame.size() as usize).sum()
     }
 
-    /// Returns its bytes, as they are at an offset. `like` says the rest of what the headers say.
-    pub(super) fn at(&mut self, first: u64, like: Frame) -> &[u8] {
+    /// Puts the batch at an offset. `like` says the rest of what the headers say.
+    pub(super) fn put_at(&mut self, first: u64, like: Frame) {
         let mut next = first;
         for (at, frame) in &mut self.frames {
             (frame.first, frame.time, frame.durable) = (next, like.time, like.durable);
@@ -78,8 +102,22 @@ impl Batch {
                 place.copy_from_slice(&frame.encode());
             }
         }
-        &self.bytes
     }
+
+    /// Returns its bytes, in parts that follow each other.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.large.iter().map(|(at, payload)| (*at, &payload[..]));
+        let ends = ends.chain([(self.bytes.len(), &[][..])]);
+        let mut from = 0;
+        ends.flat_map(move |(to, payload)| {
+            let before = self.bytes.get(std::mem::replace(&mut from, to)..to).unwrap_or_default();
+            [before, payload]
+        })
+    }
+}
+
+fn is_large(record: &Record) -> bool {
+    record.payload.len() >= LARGE
 }
 
 /// Returns how many of the records go into one frame.
@@ -105,9 +143,11 @@ mod tests {
         let records: Vec<_> = sizes.iter().map(record).collect();
         let mut batch = Batch::new(&records);
         assert_eq!(batch.count(), sizes.len() as u64);
-        let (capacity, size) = (batch.bytes.capacity(), batch.size());
-        assert!(capacity >= size);
-        let bytes = batch.at(7, Frame { time: 1, durable: 2, ..Frame::default() }).to_vec();
+        let capacity = batch.bytes.capacity();
+        batch.put_at(7, Frame { time: 1, durable: 2, ..Frame::default() });
+        let bytes = batch.parts().collect::<Vec<_>>().concat();
+        assert_eq!(bytes.len(), batch.size());
+        assert_eq!(capacity, Batch::new(&records).bytes.capacity(), "it grew meanwhile");
         let (mut at, mut next, mut found) = (0, 7, Vec::new());
         while at < bytes.len() {
             let frame = Frame::decode(&bytes[at..]).unwrap();

@@ -190,7 +190,8 @@ fn what_is_behind_the_published_end_is_never_read_and_is_cut() {
     // A frame that is whole, which a writer left that was killed before it published it.
     let mut batch = Batch::new(&[Record::new(Meta::default(), "x")]);
     let like = crate::format::frame::Frame::default();
-    channel.change(FIRST, |bytes| bytes.extend_from_slice(batch.at(1, like)));
+    batch.put_at(1, like);
+    channel.change(FIRST, |bytes| bytes.extend(batch.parts().flatten()));
     assert_eq!(channel.texts(), ["a"]);
     assert_eq!(channel.append(&RULES, &["b"]), 1..2);
     assert_eq!(channel.texts(), ["a", "b"]);
@@ -204,7 +205,8 @@ fn a_torn_tail_is_cut_in_the_next_boot() {
         channel.append(&RULES, &["a", "b"]);
         let mut batch = Batch::new(&[Record::new(Meta::default(), "torn")]);
         let like = crate::format::frame::Frame { durable: 2, ..Default::default() };
-        channel.change(FIRST, |bytes| bytes.extend_from_slice(&batch.at(2, like)[..left]));
+        batch.put_at(2, like);
+        channel.change(FIRST, |bytes| bytes.extend(batch.parts().flatten().take(left)));
         channel.restart();
         assert_eq!(channel.log.published().unwrap(), None);
         assert_eq!(channel.texts(), ["a", "b"]);

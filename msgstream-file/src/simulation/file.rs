@@ -1,6 +1,6 @@
 //! An open file of the simulated disk.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 
 use super::disk::SimDisk;
 use super::folder::Number;
@@ -52,7 +52,8 @@ impl DiskFile for SimFile {
         })
     }
 
-    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
+    fn write_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<usize> {
+        let bytes = parts.iter().flat_map(|part| part.iter()).copied().collect::<Vec<_>>();
         self.call("write", [at, bytes.len() as u64], |state| {
             if state.rng.chance(state.faults.interrupted) {
                 return Err(ErrorKind::Interrupted.into());
