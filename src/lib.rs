@@ -123,21 +123,26 @@ pub use msgstream_core::{
     Consumer, Error, MsgPack, MsgType, Producer, Result, Timestamp, TsMsg, checkpoint, consume,
     message, message::Event, produce, record, registry, repack, service, stream, transport,
 };
-#[cfg(feature = "file")]
-pub use msgstream_file as file;
-#[cfg(feature = "kafka")]
-pub use msgstream_kafka as kafka;
-#[cfg(feature = "mem")]
-pub use msgstream_mem as mem;
-#[cfg(feature = "nats")]
-pub use msgstream_nats as nats;
 #[cfg(feature = "observe")]
 pub use msgstream_observe as observe;
-#[cfg(feature = "pulsar")]
-pub use msgstream_pulsar as pulsar;
 
 use crate::registry::{ConnectError, Registry};
 use crate::transport::Transport;
+
+/// The transports, each if the feature of its name is on: for programs that configure one in code instead of
+/// by URL.
+pub mod backends {
+    #[cfg(feature = "file")]
+    pub use msgstream_file as file;
+    #[cfg(feature = "kafka")]
+    pub use msgstream_kafka as kafka;
+    #[cfg(feature = "mem")]
+    pub use msgstream_mem as mem;
+    #[cfg(feature = "nats")]
+    pub use msgstream_nats as nats;
+    #[cfg(feature = "pulsar")]
+    pub use msgstream_pulsar as pulsar;
+}
 
 /// The transports that are compiled in. One more is a feature in `Cargo.toml` and a line here.
 const COMPILED_IN: &[fn(&mut Registry)] = &[

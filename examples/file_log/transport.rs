@@ -135,10 +135,7 @@ impl Log {
             Start::Latest => return Ok(file.len() as u64),
             Start::At(position) => (position, false),
             Start::After(position) => (position, true),
-            _ => {
-                let kind = Kind::Unsupported { capability: Capability::SeekTime };
-                return Err(self.error(operation, kind));
-            }
+            _ => return unsupported(operation, &self.channel, Capability::SeekTime),
         };
         let end = Position::new(file.len() as u64);
         if position > end {
@@ -155,24 +152,22 @@ impl Log {
     }
 }
 
+fn unsupported<T>(op: &'static str, channel: &str, capability: Capability) -> Result<T> {
+    Err(TransportError::new(op, Kind::Unsupported { capability }).on(channel))
+}
+
 #[async_trait]
 impl Transport for FileLog {
     fn capabilities(&self) -> Capabilities {
-        let can = Capabilities::none()
-            .with(Capability::Create)
-            .with(Capability::Delete)
-            .with(Capability::List);
-        can.with(Capability::SeekPosition)
-            .with(Capability::BinaryHeaders)
-            .with_max_payload(MAX_PAYLOAD)
+        use Capability::{BinaryHeaders, Create, Delete, List, SeekPosition};
+        let can = [Create, Delete, List, SeekPosition, BinaryHeaders].into_iter();
+        can.fold(Capabilities::none(), Capabilities::with).with_max_payload(MAX_PAYLOAD)
     }
 
     async fn create_with(&self, channel: &str, options: CreateOptions) -> Result<()> {
         let log = self.log("create", channel)?;
         if !options.properties.is_empty() {
-            return Err(
-                log.error("create", Kind::Unsupported { capability: Capability::Properties })
-            );
+            return unsupported("create", channel, Capability::Properties);
         }
         File::create_new(&log.path).map(drop).map_err(|e| log.io("create", e))
     }
@@ -183,8 +178,7 @@ impl Transport for FileLog {
     }
 
     async fn trim(&self, channel: &str, _before: Position) -> Result<()> {
-        let kind = Kind::Unsupported { capability: Capability::Trim };
-        Err(TransportError::new("trim", kind).on(channel))
+        unsupported("trim", channel, Capability::Trim)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
@@ -224,27 +218,22 @@ impl Transport for FileLog {
     ) -> Result<Box<dyn ChannelReader>> {
         let log = self.log("reader", channel)?;
         if options.incarnation.is_some_and(|i| i != EVERY_LIFE) {
-            return Err(
-                log.error("reader", Kind::Unsupported { capability: Capability::Incarnations })
-            );
+            return unsupported("reader", channel, Capability::Incarnations);
         }
         let next = log.resolve("reader", options.start)?;
         Ok(Box::new(Reader { log, next }))
     }
 
     async fn subscription(&self, channel: &str, _name: &str) -> Result<Arc<dyn Subscription>> {
-        let kind = Kind::Unsupported { capability: Capability::Subscriptions };
-        Err(TransportError::new("subscription", kind).on(channel))
+        unsupported("subscription", channel, Capability::Subscriptions)
     }
 
     async fn unsubscribe(&self, channel: &str, _name: &str) -> Result<()> {
-        let kind = Kind::Unsupported { capability: Capability::Subscriptions };
-        Err(TransportError::new("unsubscribe", kind).on(channel))
+        unsupported("unsubscribe", channel, Capability::Subscriptions)
     }
 
     async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
-        let kind = Kind::Unsupported { capability: Capability::Subscriptions };
-        Err(TransportError::new("subscriptions", kind).on(channel))
+        unsupported("subscriptions", channel, Capability::Subscriptions)
     }
 
     async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
