@@ -152,27 +152,47 @@ async fn go_on(
 
 #[tokio::test]
 async fn whichever_node_hangs_writing_and_reading_go_on_without_it() {
+    each_node_hangs_for(Duration::ZERO).await;
+}
+
+// Prints how long they stood still.
+#[tokio::test]
+#[ignore = "takes three minutes"]
+async fn whichever_node_hangs_for_40_seconds_writing_and_reading_go_on_without_it() {
+    each_node_hangs_for(Duration::from_secs(40)).await;
+}
+
+/// Lets each node hang, until the others took its part and for so long at least.
+async fn each_node_hangs_for(time: Duration) {
     let turn = NODES.lock().await;
     // Time for those who come while a node hangs, each of whose clients has to find that out.
     let transport = connect(&format!("{}?timeout_ms=60000", url())).await.unwrap();
     let channel = create(&*transport).await;
     let mut writer = transport.writer(&channel).await.unwrap();
     let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
-    go_on(&mut *writer, &mut *reader, 0..10).await;
+    let mut next = 0;
+    let mut more = async |count: u64| {
+        next += count;
+        go_on(&mut *writer, &mut *reader, next - count..next).await
+    };
+    more(10).await;
     // The leader first: the others lead nothing of this channel, and one of them is the controller.
     let first = leader(&channel, 3).await;
-    for (round, node) in (1..).zip([first, first % 3 + 1, (first + 1) % 3 + 1]) {
-        let begin = round * 100;
+    for node in [first, first % 3 + 1, (first + 1) % 3 + 1] {
         leader(&channel, 3).await;
         let away = Away::new(&turn, node, "pause", "resume").await;
-        let longest = go_on(&mut *writer, &mut *reader, begin..begin + 50).await;
+        let until = Instant::now() + time;
+        let mut longest = more(50).await;
         // Whoever comes while it hangs.
         transport.describe(&channel).await.unwrap();
         transport.writer(&channel).await.unwrap();
         transport.reader(&channel, Start::Latest).await.unwrap();
+        while Instant::now() < until {
+            longest = longest.max(more(10).await);
+        }
         println!("node {node} of leader {first} hung: {longest:?} stood still");
         away.back().await;
-        go_on(&mut *writer, &mut *reader, begin + 50..begin + 100).await;
+        more(50).await;
     }
 }
 
