@@ -102,12 +102,18 @@
 //! | `kafka` | `kafka://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | Kafka |
 //! | `kafka-ssl`, `kafka-dynamic` | | TLS and SCRAM, the system's librdkafka |
 //! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE]` | Pulsar |
-//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl` and `kafka-dynamic`, and what observes them |
+//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl` and `kafka-dynamic`, what observes them, and the layers |
 //!
 //! # Observe
 //!
 //! The feature `observe` has metrics, spans and W3C trace context, as layers around any transport:
 //! the module `observe`. `observe-opentelemetry` adds trace context from and to OpenTelemetry.
+//!
+//! # Encrypt, and test
+//!
+//! The feature `layers` has further layers around any transport: the module `layers` seals payloads, so
+//! that whoever runs the broker reads metadata at most, sets deadlines, and injects faults into
+//! tests.
 //!
 //! # Where to read on
 //!
@@ -123,6 +129,8 @@ pub use msgstream_core::{
     Consumer, Error, MsgPack, MsgType, Producer, Result, Timestamp, TsMsg, checkpoint, consume,
     message, message::Event, produce, record, registry, repack, service, stream, transport,
 };
+#[cfg(feature = "layers")]
+pub use msgstream_layers as layers;
 #[cfg(feature = "observe")]
 pub use msgstream_observe as observe;
 
