@@ -69,7 +69,7 @@ impl Consumer<'_> {
         let (checkpoint, state) = self.restore(stored);
         // The program's own state: the last pack that it worked in.
         let mut last = last_given(&state);
-        let transport = Arc::new(world.sim.transport());
+        let transport = world.plan.transport(&world.sim);
         let mut stream = TtMsgStream::new(transport, world.plan.consumer)?;
         match &checkpoint {
             Some(end) => {

@@ -86,7 +86,7 @@ pub(super) async fn foreigner(world: Arc<World>, mut rng: Rng) {
     let mut channels: Vec<_> = world.plan.channels.iter().map(String::as_str).collect();
     for number in 0_u64.. {
         sleep(Duration::from_millis(10)).await;
-        let mut stream = MsgStream::new(Arc::new(world.sim.transport()));
+        let mut stream = MsgStream::new(world.plan.transport(&world.sim));
         let opened = stream.create_producers(&channels).await;
         if let Err(Error::Ended { channel }) = &opened {
             world.found_ended(channel);

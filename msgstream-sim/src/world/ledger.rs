@@ -11,7 +11,7 @@ use msgstream_core::consume::ConsumerStatus;
 use msgstream_core::merge::MergeCounts;
 use msgstream_core::produce::SessionCounts;
 use msgstream_core::record::{Position, Record};
-use msgstream_core::{Message, MsgPack};
+use msgstream_core::{Message, MsgPack, MsgType};
 
 use super::model::{ModelPack, Placed};
 
@@ -144,6 +144,9 @@ impl Ledger {
             ));
         } else if let Some(back) = before.and_then(|before| goes_back(&before.end, &end)) {
             self.violation(back);
+        }
+        if let Some(closed) = pack.msgs.iter().find(|m| m.msg_type() == MsgType::UNREADABLE) {
+            self.violation(format!("an unreadable message: {closed:?}"));
         }
         let Life { stray, resumed_idle, .. } = *to;
         self.given.push(Given { after, stray, pack: given, end, resumed_idle });

@@ -23,7 +23,7 @@ use crate::Rng;
 
 pub(super) fn start(world: Arc<World>, name: String, plan: ProducerPlan, rng: Rng) -> Program {
     async move {
-        let mut stream = MsgStream::new(Arc::new(world.sim.transport()));
+        let mut stream = MsgStream::new(world.plan.transport(&world.sim));
         let producing = produce(&world, &name, &mut stream, &plan, rng).await;
         world.ledger().counts.sessions.insert(name, stream.session_counts());
         if let Err(error) = producing {
@@ -159,7 +159,7 @@ impl Producer<'_> {
             self.confirm().await?;
         } else {
             self.stream.close().await?;
-            let mut plain = MsgStream::new(Arc::new(self.world.sim.transport()));
+            let mut plain = MsgStream::new(self.world.plan.transport(&self.world.sim));
             plain.create_producers(&self.channels).await?;
             plain.start()?;
             plain.end(now).await?;

@@ -2,7 +2,6 @@
 //! more.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use msgstream_core::produce::SessionConfig;
@@ -81,7 +80,7 @@ impl World {
     ) -> Result<Rest, String> {
         let failed = |error: Error| error.to_string();
         let config = self.plan.consumer.with_budget_bytes(AMPLE);
-        let new = || TtMsgStream::new(Arc::new(copy.transport()), config).map_err(failed);
+        let new = || TtMsgStream::new(self.plan.transport(copy), config).map_err(failed);
         let mut rest = Rest { packs: Vec::new(), dropped: 0 };
         let mut saved = saved.iter().peekable();
         let (mut stream, mut from) = (new()?, saved.next().cloned());
@@ -157,7 +156,7 @@ impl World {
     /// Whoever begins to read in the middle gets what the rules make of the records from there on.
     pub(super) async fn late_starters_agree(&self, copy: &Sim, logs: &Logs) -> Verdict {
         let mut rng = Rng::new(self.plan.seed ^ 0x1a7e);
-        let transport = Arc::new(copy.transport());
+        let transport = self.plan.transport(copy);
         let late = LatePolicy::Deliver;
         let config = self.plan.consumer.with_budget_bytes(AMPLE).with_late_policy(late);
         let failed = |error: Error| format!("one who begins in the middle: {error}");
@@ -198,7 +197,7 @@ impl World {
         let failed = |error: Error| format!("{} can't be opened at the end: {error}", plan.id);
         let sim = copy.fork();
         self.trim_again(&sim);
-        let mut stream = MsgStream::new(Arc::new(sim.transport()));
+        let mut stream = MsgStream::new(self.plan.transport(&sim));
         let mut config = SessionConfig::new(&*plan.id).with_home(&*plan.home);
         let since = self.ledger().told.get(&plan.id).copied();
         if let Some(since) = since.filter(|_| self.plan.bounded) {
