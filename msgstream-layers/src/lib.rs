@@ -12,3 +12,8 @@ pub use self::timeout::Timeout;
 
 /// As good as for ever, and no instant overflows by it: 30 years.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The examples of the documentation run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/layers.md")]
+struct Documentation;

@@ -121,6 +121,25 @@ async fn what_doesnt_open_is_for_the_policy() {
     assert_eq!(letter.payload, packs[0].msgs[0].stored().unwrap().record.payload);
 }
 
+// What is copied without the keys opens under the name that it was sealed under.
+#[tokio::test]
+async fn a_copy_opens_under_its_old_name_alone() {
+    let broker = mem();
+    send(over(&broker, KeyRing::new(key("1", 1))), 1..=2).await;
+    broker.create("copy").await.unwrap();
+    let mut copied = records(&*broker).await;
+    copied.iter_mut().for_each(|record| record.meta.stamp = Option::None);
+    broker.writer("copy").await.unwrap().submit(copied).await;
+    let unreadable = async |broker: Encrypted| {
+        let mut reader = broker.reader("copy", Start::Earliest).await.unwrap();
+        let records = reader.read(Limit::default()).await.unwrap().records;
+        records.iter().filter(|record| record.meta.msg_type == MsgType::UNREADABLE).count()
+    };
+    let opening = || Encrypted::over(broker.clone(), KeyRing::new(key("1", 1)));
+    assert_eq!(unreadable(opening()).await, 2);
+    assert_eq!(unreadable(opening().sealed_as("copy", "orders")).await, 0);
+}
+
 struct None;
 
 impl Keys for None {

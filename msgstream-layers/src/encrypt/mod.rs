@@ -5,6 +5,7 @@ mod reader;
 mod seal;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,8 +28,8 @@ use self::writer::SealingWriter;
 ///
 /// What is sealed is bound to the name of the channel as this layer gets it, and to the message's
 /// type, time, id, collection and virtual channel: if one of them is changed, the record doesn't
-/// open. Under another name of the channel it doesn't open either: a copy keeps the name, or is made
-/// through this layer. Not bound are headers, and the stamp of a session, which a copy replaces.
+/// open. Under another name of the channel it doesn't open either, unless
+/// [`sealed_as`](Self::sealed_as) says which one it was sealed under. Not bound are headers, and the stamp of a session, which a copy replaces.
 ///
 /// Ticks, ends and what sessions write beside messages aren't sealed, so that packs are formed
 /// without any key. Whoever can write to a channel can still withhold, repeat and reorder its
@@ -64,6 +65,8 @@ use self::writer::SealingWriter;
 pub struct Encrypted {
     inner: Arc<dyn Transport>,
     keys: Arc<dyn Keys>,
+    /// The names that channels were sealed under, if they have other ones.
+    names: BTreeMap<String, Arc<str>>,
 }
 
 impl Encrypted {
@@ -78,7 +81,30 @@ impl Encrypted {
     /// }
     /// ```
     pub fn over(transport: Arc<dyn Transport>, keys: impl Keys) -> Self {
-        Self { inner: transport, keys: Arc::new(keys) }
+        Self { inner: transport, keys: Arc::new(keys), names: BTreeMap::new() }
+    }
+
+    /// Sets the name that the messages of a channel are sealed under, if it isn't the channel's own: that
+    /// of the channel that this one is a copy of, as `msgstream repair-ticks` makes it. Keys are asked
+    /// for by this name, too.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use msgstream_core::transport::Transport;
+    /// use msgstream_layers::{Encrypted, Keys};
+    /// # fn encrypted(broker: Arc<dyn Transport>, keys: impl Keys) -> Encrypted {
+    /// Encrypted::over(broker, keys).sealed_as("orders-repaired", "orders")
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sealed_as(mut self, channel: impl Into<String>, name: impl Into<Arc<str>>) -> Self {
+        self.names.insert(channel.into(), name.into());
+        self
+    }
+
+    /// Returns the name that a channel's messages are bound to.
+    fn name(&self, channel: &str) -> Arc<str> {
+        self.names.get(channel).cloned().unwrap_or_else(|| channel.into())
     }
 }
 
@@ -103,7 +129,7 @@ impl Transport for Encrypted {
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
         let inner = self.inner.writer(channel).await?;
-        Ok(Box::new(SealingWriter::new(inner, channel, self.keys.clone())))
+        Ok(Box::new(SealingWriter::new(inner, channel, self.name(channel), self.keys.clone())))
     }
 
     async fn reader_with(
@@ -112,6 +138,6 @@ impl Transport for Encrypted {
         options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let inner = self.inner.reader_with(channel, options).await?;
-        Ok(Box::new(OpeningReader::new(inner, channel, self.keys.clone())))
+        Ok(Box::new(OpeningReader { inner, name: self.name(channel), keys: self.keys.clone() }))
     }
 }

@@ -11,15 +11,10 @@ use super::key::Keys;
 use super::seal::open;
 
 pub(super) struct OpeningReader {
-    inner: Box<dyn ChannelReader>,
-    channel: Arc<str>,
-    keys: Arc<dyn Keys>,
-}
-
-impl OpeningReader {
-    pub(super) fn new(inner: Box<dyn ChannelReader>, channel: &str, keys: Arc<dyn Keys>) -> Self {
-        Self { inner, channel: channel.into(), keys }
-    }
+    pub(super) inner: Box<dyn ChannelReader>,
+    /// The name that messages are bound to.
+    pub(super) name: Arc<str>,
+    pub(super) keys: Arc<dyn Keys>,
 }
 
 impl fmt::Debug for OpeningReader {
@@ -34,10 +29,10 @@ impl ChannelReader for OpeningReader {
 
     async fn read(&mut self, limit: Limit) -> Result<ReadBatch> {
         let mut batch = self.inner.read(limit).await?;
-        let (channel, keys) = (&*self.channel, &self.keys);
+        let (name, keys) = (&*self.name, &self.keys);
         let records = batch.records.into_iter();
         batch.records =
-            records.map(|record| open(record, channel, |id| keys.opening(channel, id))).collect();
+            records.map(|record| open(record, name, |id| keys.opening(name, id))).collect();
         Ok(batch)
     }
 }

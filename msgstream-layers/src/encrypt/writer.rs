@@ -17,15 +17,22 @@ use super::seal::{HEADER, LONGEST, NONCE, OVERHEAD, header, is_sealed, seal};
 
 pub(super) struct SealingWriter {
     inner: Box<dyn ChannelWriter>,
-    channel: Arc<str>,
+    channel: Box<str>,
+    /// The name that messages are bound to.
+    name: Arc<str>,
     keys: Arc<dyn Keys>,
     /// It refused a batch, of which the writer underneath knows nothing.
     poisoned: bool,
 }
 
 impl SealingWriter {
-    pub(super) fn new(inner: Box<dyn ChannelWriter>, channel: &str, keys: Arc<dyn Keys>) -> Self {
-        Self { inner, channel: channel.into(), keys, poisoned: false }
+    pub(super) fn new(
+        inner: Box<dyn ChannelWriter>,
+        channel: &str,
+        name: Arc<str>,
+        keys: Arc<dyn Keys>,
+    ) -> Self {
+        Self { inner, channel: channel.into(), name, keys, poisoned: false }
     }
 
     fn error(&self, operation: &'static str, kind: Kind) -> TransportError {
@@ -38,7 +45,7 @@ impl SealingWriter {
             return Ok(None);
         }
         let denied = || Kind::Denied { reason: "there is no key to seal messages with".to_owned() };
-        self.keys.sealing(&self.channel).map(Some).ok_or_else(denied)
+        self.keys.sealing(&self.name).map(Some).ok_or_else(denied)
     }
 
     /// Seals a batch.
@@ -54,7 +61,7 @@ impl SealingWriter {
                 continue;
             }
             is_ours(record)?;
-            let sealed = seal(&key, nonce, &self.channel, &record.meta, &record.payload);
+            let sealed = seal(&key, nonce, &self.name, &record.meta, &record.payload);
             record.payload = sealed.ok_or_else(|| too_long(record.payload.len()))?;
             record.extra.push(header.clone());
         }
