@@ -105,9 +105,9 @@ impl Faults {
         self
     }
 
-    /// Sets how many calls take effect and fail with [`TimedOut`](TransportErrorKind::TimedOut) all the
-    /// same. Reads and batches don't: a read would lose records, and for batches there is
-    /// [`unknown`](Self::unknown).
+    /// Sets how many calls take effect and fail with
+    /// [`Unavailable`](TransportErrorKind::Unavailable) all the same. Reads and batches don't: a read
+    /// would lose records, and for batches there is [`unknown`](Self::unknown).
     #[must_use]
     pub fn lost_answers(self, rate: f64) -> Self {
         self.dice.set(|rates| rates.lost_answers = rate);
@@ -175,26 +175,20 @@ async fn call<T>(
     channel: &str,
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let delay = dice.delay();
-    sleep(delay).await;
+    sleep(dice.delay()).await;
     match dice.call() {
         Call::Succeeds => call.await,
         Call::Fails => Err(unavailable(operation, channel)),
         Call::LosesAnswer => {
             call.await?;
-            let error =
-                TransportError::new(operation, TransportErrorKind::TimedOut { after: delay });
-            Err(on(error, channel))
+            Err(unavailable(operation, channel))
         }
     }
 }
 
 fn unavailable(operation: &'static str, channel: &str) -> TransportError {
     let reason = "a fault was injected".to_owned();
-    on(TransportError::new(operation, TransportErrorKind::Unavailable { reason }), channel)
-}
-
-fn on(error: TransportError, channel: &str) -> TransportError {
+    let error = TransportError::new(operation, TransportErrorKind::Unavailable { reason });
     if channel.is_empty() { error } else { error.on(channel) }
 }
 
