@@ -67,7 +67,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn capabilities(&self) -> Capabilities;
 
-    /// Creates a channel. [`TransportExt::create`] is the short form.
+    /// Creates a channel. [`TransportExt::create`](super::TransportExt::create) is the short form.
     ///
     /// ```
     /// use msgstream_core::transport::{CreateOptions, Transport};
@@ -217,7 +217,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>>;
 
     /// Opens a reader. If the options name an incarnation, it opens only on that one.
-    /// [`TransportExt::reader`] is the short form.
+    /// [`TransportExt::reader`](super::TransportExt::reader) is the short form.
     ///
     /// ```
     /// use msgstream_core::transport::{ReaderOptions, Start, Transport, TransportExt};

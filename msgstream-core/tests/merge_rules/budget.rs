@@ -1,6 +1,7 @@
 //! How the memory is divided while it is short. A quarter is the reserve; the rest is for all
 //! channels alike.
 
+use msgstream_core::Error;
 use msgstream_core::merge::TickSource;
 use msgstream_core::merge::{ChannelState, Merge, Slot};
 use msgstream_core::record::{Position, Record};
@@ -154,4 +155,18 @@ fn what_is_shown_is_what_is_counted() {
     merge.release(ahead);
     hold(&mut merge, ahead, 2, 10 << 18, 22_000);
     assert_eq!(state(&merge), ChannelState::Paused);
+}
+
+#[test]
+fn a_budget_of_0_is_one_of_1_and_can_be_raised() {
+    let (mut merge, [a, b]) = merge(BUDGET);
+    merge.set_budget_bytes(0);
+    assert_eq!(merge.status().budget, 1);
+    // What packs wait for doesn't fit, and nothing of it is lost.
+    hold(&mut merge, a, 0, 4, 1000);
+    assert!(matches!(merge.relieve(a), Err(Error::WindowTooLarge { budget: 1, .. })));
+    merge.set_budget_bytes(BUDGET);
+    push(&mut merge, a, 1, &[Tick(5)]);
+    push(&mut merge, b, 0, &[Tick(5)]);
+    assert_eq!(packs(&mut merge).len(), 1);
 }
