@@ -122,7 +122,7 @@ impl<'a> Model<'a> {
                     }
                     continue;
                 }
-                Entry::Tick(ts, _) => ts,
+                Entry::Tick(ts, _) | Entry::Ahead(ts, _) => ts,
                 Entry::End(ts) => {
                     channel.ended = true;
                     let ahead = channel.held.iter().map(|held| held.0);
