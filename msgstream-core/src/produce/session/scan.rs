@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ended::Ends;
+use super::promised::Promised;
 use super::retry::Retry;
 use crate::dedup::{Control, Kind, ProducerState};
 use crate::dedup::{Dedup, Verdict};
@@ -38,6 +39,7 @@ pub(super) struct Seen {
     /// There were messages while no number was known.
     unclear: bool,
     watermark: Timestamp,
+    promised: Promised,
     ends: Ends,
 }
 
@@ -61,6 +63,7 @@ impl Seen {
             ahead: 0,
             unclear: false,
             watermark: Timestamp::MIN,
+            promised: Promised::default(),
             ends: Ends::default(),
         }
     }
@@ -73,6 +76,12 @@ impl Seen {
     /// Returns the greatest tick, except the end of time, which nothing can follow.
     pub(super) const fn watermark(&self) -> Timestamp {
         self.watermark
+    }
+
+    /// Returns the greatest tick that counts, as far as that is known, if `prior` is the newest epoch
+    /// on the home channel.
+    pub(super) fn promised(&self, prior: Option<Position>) -> Timestamp {
+        self.promised.watermark(prior)
     }
 
     pub(super) const fn newest(&self) -> Option<Position> {
@@ -111,13 +120,18 @@ impl Seen {
         if tick && ts < Timestamp::MAX {
             self.watermark = self.watermark.max(ts);
         }
-        if let Some((control, epoch)) = Control::read(record) {
-            if control.producer == self.producer && self.is_newest(epoch) {
+        let control = Control::read(record);
+        if tick && ts < Timestamp::MAX && control.is_none() {
+            self.promise(record, ts);
+        }
+        if let Some((control, epoch)) = control {
+            let fence = matches!(control.kind, Kind::Fence { .. });
+            if control.producer == self.producer && self.is_newest(epoch, fence) {
                 self.control(&control, epoch);
             }
         } else if let Some(stamp) = &record.meta.stamp
             && stamp.origin.producer == self.producer
-            && self.is_newest(stamp.origin.epoch)
+            && self.is_newest(stamp.origin.epoch, false)
         {
             if !tick {
                 self.message(stamp);
@@ -139,6 +153,20 @@ impl Seen {
         let stamp = record.meta.stamp.as_ref().filter(|s| s.origin.producer == self.producer);
         let epoch = control.map(|(_, epoch)| epoch).or(stamp.map(|s| s.origin.epoch));
         self.newest = self.newest.max(epoch);
+    }
+
+    /// Notes a tick, unless it is void.
+    fn promise(&mut self, record: &Record, ts: Timestamp) {
+        let origin = record.meta.stamp.as_ref().map(|stamp| &stamp.origin);
+        match origin {
+            Some(origin) if origin.producer == self.producer => {
+                if self.is_newest(origin.epoch, false) {
+                    self.promised.own(ts);
+                }
+            }
+            Some(origin) if self.ends.is_fenced(origin) => {}
+            _ => self.promised.other(ts),
+        }
     }
 
     fn control(&mut self, control: &Control, epoch: Position) {
@@ -200,9 +228,14 @@ impl Seen {
         self.dedup.state(&self.producer)
     }
 
-    fn is_newest(&mut self, epoch: Position) -> bool {
+    /// Returns whether an epoch is the newest, as its record shows: its fence, or another one.
+    fn is_newest(&mut self, epoch: Position, fence: bool) -> bool {
         let epoch = Some(epoch);
         if epoch > self.newest {
+            match fence {
+                true => self.promised.fence(self.newest),
+                false => self.promised.surprise(),
+            }
             (self.prior, self.newest) = (self.newest, epoch);
         }
         self.newest == epoch
