@@ -44,16 +44,12 @@ impl Channel {
     /// Goes back to a tick at or after the end of the next pack, and with `early` to the first
     /// record before it that is after that end. Returns the ticks that were forgotten, and where
     /// reading continues.
-    pub(super) fn give_up(
-        &mut self,
-        to: Tick,
-        end: Timestamp,
-        early: bool,
-    ) -> (Vec<Tick>, Start) {
+    pub(super) fn give_up(&mut self, to: Tick, end: Timestamp, early: bool) -> (Vec<Tick>, Start) {
         let ticks = self.rewind(to);
         let mut again = self.again.filter(|again| end <= again.end);
         if early && let Some(first) = self.first_beyond(end) {
-            let (watermark, read) = (self.watermark_at(first.seq), self.chunks.read_before(first.seq));
+            let (watermark, read) =
+                (self.watermark_at(first.seq), self.chunks.read_before(first.seq));
             let position = self.chunks.get(first.seq).map_or(to.position, |r| r.position);
             let before = again.filter(|again| again.first <= position);
             again = before.or(Some(Again {

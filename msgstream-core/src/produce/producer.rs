@@ -263,6 +263,25 @@ impl<S> Producer<S> {
         self.writers.submit_tick(ts)
     }
 
+    /// Promises, as a tick does, that nothing at or before `ts` follows, without writing one: a
+    /// message that isn't after it is refused from here on. For a producer whose ticks somebody else
+    /// writes, with the time that it reports to [`TimeSync`](super::TimeSync).
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// producer.promise(Timestamp(5));
+    /// let refused = producer.send(order(5)).await;
+    /// assert!(matches!(refused, Err(msgstream_core::Error::BehindTick { .. })));
+    /// # Ok(()) }
+    /// ```
+    pub fn promise(&mut self, ts: Timestamp) {
+        self.writers.promise(ts);
+    }
+
     /// Waits until everything submitted is stored.
     ///
     /// ```

@@ -8,9 +8,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::encode::{Encoded, encode};
 use super::outcome::{PackReceipt, Produced};
 use super::session::ended::is_ended;
-use super::session::{
-    Counts, OVERTAKE_BYTES, Opened, Session, SessionConfig, SessionWriter, open,
-};
+use super::session::{Counts, OVERTAKE_BYTES, Opened, Session, SessionConfig, SessionWriter, open};
 use crate::error::{Error, ProduceError, Result};
 use crate::message::{MsgPack, TimeTickMsg};
 use crate::planted::{Bug, planted};
@@ -155,6 +153,13 @@ impl Writers {
     pub(crate) fn submit_tick(&mut self, ts: Timestamp) -> Result<PackReceipt> {
         let batches = self.to_all(&self.tick_records(ts))?;
         Ok(self.send(batches))
+    }
+
+    /// Refuses messages at or before a time from here on.
+    pub(crate) fn promise(&mut self, ts: Timestamp) {
+        for channel in &mut self.channels {
+            channel.promised = channel.promised.max(Some(ts));
+        }
     }
 
     /// Writes the channels' last record once everything submitted is stored.

@@ -55,11 +55,7 @@ impl Producers {
                 assert!(sent > Some(*seq), "{seq} are counted, and {sent:?} sent");
                 self.inexact(&origin.producer, origin.epoch, *seq)
             } else if tick {
-                let teller = Teller {
-                    epoch: origin.epoch,
-                    last: *seq,
-                    at: record.position,
-                };
+                let teller = Teller { epoch: origin.epoch, last: *seq, at: record.position };
                 self.learn(&origin.producer, teller)
             } else {
                 self.number(&origin.producer, origin.epoch, *seq)

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::record::Stamp;
 use crate::record::END_HEADER;
+use crate::record::Stamp;
 use crate::record::{Header, Meta};
 use crate::record::{MsgType, Timestamp};
 

@@ -14,9 +14,7 @@ use self::resend::ResendBuffer;
 use super::counts::Counts;
 use crate::dedup::{Control, Kind};
 use crate::planted::{Bug, planted};
-use crate::record::{
-    END_HEADER, Header, Meta, Origin, Position, Record, SENT_HEADER, Stamp,
-};
+use crate::record::{END_HEADER, Header, Meta, Origin, Position, Record, SENT_HEADER, Stamp};
 use crate::record::{MsgType, Timestamp};
 use crate::transport::{Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind};
 
@@ -470,9 +468,7 @@ impl UnackedQueue {
             let Some(reply) = batch.reply else { continue };
             let unknown = batch.unknown || batch.sent > batch.stored.len();
             let fate = if unknown { Fate::Unknown } else { Fate::NotStored };
-            let error = error.take().unwrap_or_else(|| {
-                poisoned(&self.channel)
-            });
+            let error = error.take().unwrap_or_else(|| poisoned(&self.channel));
             reply.send(Outcome::partial(batch.stored, fate, error));
         }
     }
