@@ -334,12 +334,14 @@ async fn a_produce_cancelled_before_the_writers_are_ready_sends_nothing() {
 
 #[tokio::test]
 async fn a_message_behind_a_tick_that_was_submitted_is_refused() {
+    fn behind<T>(refused: msgstream_core::Result<T>) -> Option<(u64, u64)> {
+        match refused {
+            Err(Error::BehindTick { ts, tick, .. }) => Some((ts.0, tick.0)),
+            _ => None,
+        }
+    }
     let transport = mem(&AB).await;
     let mut stream = producing(transport.clone(), &AB).await;
-    let behind = |refused: msgstream_core::Result<_>| match refused.map(drop) {
-        Err(Error::BehindTick { ts, tick, .. }) => Some((ts.0, tick.0)),
-        _ => None,
-    };
     // It counts from the moment when it is submitted, for whatever comes after it.
     let tick = stream.submit_tick(Timestamp(5)).unwrap();
     assert_eq!(behind(stream.submit(pack([7, 5]))), Some((5, 5)));

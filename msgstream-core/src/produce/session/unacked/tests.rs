@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use super::*;
 use crate::record::Header;
-use crate::record::{END_HEADER, Header, Position, SENT_HEADER, Stamp};
+use crate::record::{END_HEADER, Position, SENT_HEADER, Stamp};
 use crate::transport::{TransportError, TransportErrorKind};
 
 fn queue() -> UnackedQueue {
