@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use msgstream_core::transport::TransportError;
 
-/// What a scenario gives: nothing where the transport keeps the contract, else what it broke.
+/// What a scenario returns: nothing if the transport keeps the contract, else what it broke.
 pub type Verdict = Result<(), Failure>;
 
 /// What a transport did that the contract forbids, and the line of the scenario that saw it.
@@ -17,7 +17,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure, seen where this is called.
+    /// Returns a failure, with the place of this call in it.
     #[track_caller]
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
@@ -62,7 +62,7 @@ impl Failure {
     }
 }
 
-/// Ends the scenario with a [`Failure`](crate::Failure) where a condition doesn't hold.
+/// Ends the scenario with a [`Failure`](crate::Failure) if a condition doesn't hold.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         if !$condition {
@@ -85,7 +85,7 @@ macro_rules! ensure_eq {
     };
 }
 
-/// Ends the scenario with a [`Failure`](crate::Failure) where a result isn't an error of a kind.
+/// Ends the scenario with a [`Failure`](crate::Failure) if a result isn't an error of a kind.
 macro_rules! ensure_refused {
     ($result:expr, $kind:pat, $($message:tt)+) => {
         let wrong = match $result {

@@ -53,7 +53,7 @@ pub trait Harness: Send + Sync + 'static {
         transport.create(channel).await
     }
 
-    /// The hooks into the broker, where it can be stopped and started. Without them the scenarios
+    /// The hooks into the broker, if it can be stopped and started. Without them the scenarios
     /// that need them are listed as ignored.
     fn broker(&self) -> Option<&dyn Broker> {
         None
@@ -104,8 +104,8 @@ impl fmt::Debug for dyn Harness {
     }
 }
 
-/// A name of lower-case letters, digits and dashes that no earlier call, in this process or
-/// another, has given.
+/// Returns a name of lower-case letters, digits and dashes that no earlier call, in this process or
+/// another, has returned.
 ///
 /// ```
 /// assert_ne!(msgstream_conformance::unique_name(), msgstream_conformance::unique_name());

@@ -29,7 +29,7 @@ pub(crate) async fn channel(
     Ok(name)
 }
 
-/// A record that is told from others by its number.
+/// Returns a record whose number identifies it.
 pub(crate) fn record(number: u64) -> Record {
     let mut meta = Meta::new(MsgType::INSERT, Timestamp(number));
     meta.msg_id = number.cast_signed();
@@ -40,7 +40,7 @@ pub(crate) fn record(number: u64) -> Record {
 #[derive(PartialEq, Eq)]
 pub(crate) struct Numbers(pub(crate) Vec<Option<u64>>);
 
-/// Runs as ranges: a list of thousands tells nobody what is missing.
+/// Shows runs as ranges, because nobody sees what is missing in a list of thousands.
 impl fmt::Debug for Numbers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let follows = |a: &Option<u64>, b: &Option<u64>| a.is_some() && a.map(|a| a + 1) == *b;
@@ -56,13 +56,13 @@ impl fmt::Debug for Numbers {
     }
 }
 
-/// The numbers of records, in their order.
+/// Returns the numbers of records, in their order.
 pub(crate) fn numbers(records: &[Record]) -> Numbers {
     let number = |r: &Record| std::str::from_utf8(&r.payload).ok()?.parse().ok();
     Numbers(records.iter().map(number).collect())
 }
 
-/// What [`numbers`] gives of the records that [`record`] makes.
+/// Returns what [`numbers`] returns of the records that [`record`] makes.
 pub(crate) fn all(numbers: impl IntoIterator<Item = u64>) -> Numbers {
     Numbers(numbers.into_iter().map(Some).collect())
 }
@@ -87,7 +87,7 @@ pub(crate) fn stored(outcome: Outcome) -> Result<Vec<Position>, Failure> {
     }
 }
 
-/// Appends records as one batch, and gives their positions.
+/// Appends records as one batch, and returns their positions.
 pub(crate) async fn append(
     writer: &mut dyn ChannelWriter,
     numbers: impl IntoIterator<Item = u64>,
@@ -100,7 +100,7 @@ pub(crate) async fn append(
     Ok(positions)
 }
 
-/// Appends records with a writer of their own, and gives their positions.
+/// Appends records with a writer of their own, and returns their positions.
 pub(crate) async fn write(
     transport: &dyn Transport,
     channel: &str,
@@ -209,7 +209,7 @@ pub(crate) fn oversized(transport: &dyn Transport) -> Result<Record, Failure> {
     Ok(Record::new(meta, vec![b'x'; bound + 1]))
 }
 
-/// The error names the size, headers included where they count, and the limit of the channel.
+/// Checks that an error names the size, with the headers if they count, and the limit of the channel.
 #[track_caller]
 pub(crate) fn is_too_large(kind: &Kind, oversized: &Record) -> Result<(), Failure> {
     let payload = oversized.payload.len();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use msgstream_core::transport::{Capabilities, Capability};
 
-/// What transports can do, as a Markdown table: a row for each capability, a column for each
+/// Returns a Markdown table of what transports can do: a row for each capability, a column for each
 /// transport.
 ///
 /// ```

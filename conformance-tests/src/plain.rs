@@ -47,7 +47,7 @@ pub struct BadKind {
 }
 
 impl BadKind {
-    /// A kind whose payload readers get.
+    /// Returns a kind of record whose payload readers get.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self { name, shows_payload: true }

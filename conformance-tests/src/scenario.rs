@@ -35,7 +35,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// Whether it is there.
+    /// Returns whether it is there.
     #[must_use]
     pub fn is_met(self, can: &Capabilities, harness: &dyn Harness) -> bool {
         match self {
@@ -61,24 +61,24 @@ impl fmt::Display for Need {
 }
 
 impl Scenario {
-    /// Every scenario, in the order in which they are listed.
+    /// Returns every scenario, in the order in which they are listed.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         scenarios::ALL.iter().copied().flatten()
     }
 
-    /// Its name: the module in [`scenarios`] and the function.
+    /// Returns its name: the module in [`scenarios`] and the function.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What it needs.
+    /// Returns what it needs.
     #[must_use]
     pub const fn needs(&self) -> &'static [Need] {
         self.needs
     }
 
-    /// What it needs and doesn't find.
+    /// Returns what it needs and doesn't find.
     pub fn unmet(&self, can: Capabilities, harness: &dyn Harness) -> impl Iterator<Item = Need> {
         self.needs.iter().copied().filter(move |need| !need.is_met(&can, harness))
     }

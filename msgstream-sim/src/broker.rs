@@ -78,7 +78,7 @@ impl Broker {
         self.began.checked_add(at).unwrap_or_else(|| self.began + FAR)
     }
 
-    /// Waits until a virtual time; not at all where that has come.
+    /// Waits until a virtual time; not at all if that has come.
     pub(crate) async fn wait_until(&self, at: Duration) {
         let at = self.instant(at);
         if at > Instant::now() {
@@ -164,7 +164,7 @@ impl Channel {
         Some(self.trouble.down).filter(|until| *until > now)
     }
 
-    /// Until when it gives no sign of life.
+    /// Until when it doesn't respond.
     pub(crate) fn stuck(&self, now: Duration) -> Option<Duration> {
         Some(self.trouble.stuck).filter(|until| *until > now)
     }
@@ -175,7 +175,7 @@ impl Channel {
         dice.latency() * if slow { SLOWNESS } else { 1 }
     }
 
-    /// Stores records, and gives their positions.
+    /// Stores records, and returns their positions.
     pub(crate) fn append(
         &mut self,
         records: impl Iterator<Item = Record>,
@@ -209,7 +209,7 @@ impl Handle {
         self.broker.lock().wake_all();
     }
 
-    /// Makes the way to the broker, for a call about a channel; fails where it can't be reached.
+    /// Makes the way to the broker, for a call about a channel; fails if it can't be reached.
     pub(crate) async fn reach(&self, operation: &'static str, name: &str) -> Result<()> {
         let error = |kind| TransportError::new(operation, kind).on(name);
         self.check_open().map_err(error)?;

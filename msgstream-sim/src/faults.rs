@@ -144,7 +144,7 @@ impl Dice {
         if self.rng.chance(self.rates.gap) { self.rng.range(1..4) } else { 0 }
     }
 
-    /// What becomes of a batch. `broken` where its connection is, or where a batch before it
+    /// What becomes of a batch. `broken` if its connection is, or if a batch before it
     /// failed: then none of it is acknowledged.
     pub(crate) fn arrival(&mut self, len: usize, broken: bool) -> Arrival {
         if broken {

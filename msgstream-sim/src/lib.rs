@@ -33,25 +33,25 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// The rules of a broker in which this seed decides.
+    /// Returns the rules of a broker in which this seed decides.
     pub fn seed(seed: u64) -> SimBuilder {
         SimBuilder::new(seed)
     }
 
-    /// A new handle on the broker.
+    /// Returns a new handle on the broker.
     #[must_use]
     pub fn transport(&self) -> SimTransport {
         SimTransport { handle: Handle::new(self.broker.clone()) }
     }
 
-    /// The virtual time since the broker was built.
+    /// Returns the virtual time since the broker was built.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.broker.lock().dice.now
     }
 
-    /// From now on nothing goes wrong. What is wrong already ends, but for records that are still
-    /// to be stored late: they will be.
+    /// Ends all faults: from now on nothing goes wrong, but records that are still to be stored
+    /// late will be.
     pub fn heal(&self) {
         let mut state = self.broker.lock();
         state.dice.note(format_args!("heal"));
@@ -91,8 +91,8 @@ impl Sim {
         }
     }
 
-    /// The records that a channel holds, and those that it held before they were trimmed; none of
-    /// a channel that isn't there.
+    /// Returns the records that a channel holds, and those that it held before they were trimmed;
+    /// none if there is no such channel.
     #[must_use]
     pub fn records(&self, channel: &str) -> Vec<Record> {
         let state = self.broker.lock();
@@ -107,15 +107,15 @@ impl Sim {
         }
     }
 
-    /// How far a subscription was acknowledged; `None` where it never was.
+    /// Returns how far a subscription was acknowledged; `None` if it never was.
     #[must_use]
     pub fn cursor(&self, channel: &str, subscription: &str) -> Option<Position> {
         let state = self.broker.lock();
         state.channels.get(channel)?.cursors.get(subscription).copied().flatten()
     }
 
-    /// A copy of the broker as it is now, in which nothing goes wrong, takes time or was trimmed:
-    /// to look again at what happened.
+    /// Returns a copy of the broker as it is now, in which nothing goes wrong, takes time or was
+    /// trimmed: to look again at what happened.
     #[must_use]
     pub fn fork(&self) -> Self {
         let dice = Dice::new(Rates::default(), Rng::new(0), Trace::new(false));
@@ -124,7 +124,7 @@ impl Sim {
         Self { broker: Arc::new(Broker::new(state, clock, max_payload)) }
     }
 
-    /// How often each fault happened.
+    /// Returns how often each fault happened.
     #[must_use]
     pub fn faults(&self) -> BTreeMap<Fault, u64> {
         self.broker.lock().dice.counts.clone()
@@ -146,14 +146,14 @@ impl Sim {
         self.broker.lock().dice.note(event);
     }
 
-    /// A hash of all events so far: writes, reads, faults, what was [noted](Self::note), each with
-    /// its virtual time. The same seed gives the same one in every process.
+    /// Returns a hash of all events so far: writes, reads, faults, what was [noted](Self::note),
+    /// each with its virtual time. The same seed leads to the same hash in every process.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.broker.lock().dice.trace.hash()
     }
 
-    /// How many events there were.
+    /// Returns how many events there were.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.broker.lock().dice.trace.events()

@@ -48,7 +48,7 @@ impl Log {
         self.records.iter().map(|stored| &stored.record)
     }
 
-    /// Appends a record after a gap of so many offsets, and gives its position.
+    /// Appends a record after a gap of so many offsets, and returns its position.
     pub(crate) fn append(&mut self, mut record: Record, gap: u64, unix_ms: u64) -> Position {
         let position = Position::new(self.end + gap);
         record.position = position;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `--for` begins at a random seed, and `--seeds` at 0, unless `--from` says where. The first line
-//! tells it, so that whatever is found can be run again.
+//! names it, so that whatever is found can be run again.
 
 mod disk;
 mod seeds;

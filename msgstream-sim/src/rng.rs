@@ -18,47 +18,48 @@ use rand_pcg::rand_core::{Rng as _, SeedableRng};
 pub struct Rng(Pcg64Mcg);
 
 impl Rng {
-    /// The decisions of a seed.
+    /// Returns the decisions of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Pcg64Mcg::seed_from_u64(seed))
     }
 
-    /// A source of its own, so that what one part of a run draws doesn't shift what another gets.
+    /// Returns a source of its own, so that what one part of a run draws doesn't shift what another
+    /// gets.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self::new(self.0.next_u64())
     }
 
-    /// Yes, with this probability.
+    /// Returns true with this probability.
     pub fn chance(&mut self, rate: f64) -> bool {
         const STEPS: f64 = (1_u64 << 53) as f64;
         ((self.0.next_u64() >> 11) as f64) / STEPS < rate
     }
 
-    /// A number less than `end`; 0 where that is 0.
+    /// Returns a number less than `end`, or 0 if that is 0.
     pub fn below(&mut self, end: u64) -> u64 {
         // The high half of the product: every number as likely as any other, but for 1 in 2^64.
         ((u128::from(self.0.next_u64()) * u128::from(end)) >> 64) as u64
     }
 
-    /// An index less than `len`; 0 where that is 0.
+    /// Returns an index less than `len`, or 0 if that is 0.
     pub fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
-    /// A number of a range; its start where the range is empty.
+    /// Returns a number of a range, or its start if the range is empty.
     pub fn range(&mut self, range: Range<u64>) -> u64 {
         range.start + self.below(range.end.saturating_sub(range.start))
     }
 
-    /// A time of a range, in whole milliseconds; its start where the range is empty.
+    /// Returns a time of a range, in whole milliseconds, or its start if the range is empty.
     pub fn time(&mut self, range: &Range<Duration>) -> Duration {
         let ms = |d: Duration| d.as_millis() as u64;
         Duration::from_millis(self.range(ms(range.start)..ms(range.end)))
     }
 
-    /// One of several; `None` of none.
+    /// Returns one of several, or `None` if there is none.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         of.get(self.index(of.len()))
     }

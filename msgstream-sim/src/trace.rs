@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// Hashes every event and its virtual time, and prints them where that is wanted. Two runs of one
+/// Hashes every event and its virtual time, and prints them if that is wanted. Two runs of one
 /// seed did the same exactly if their hashes are equal.
 #[derive(Debug)]
 pub(crate) struct Trace {

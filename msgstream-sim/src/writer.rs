@@ -143,7 +143,7 @@ async fn deliver(
     }
 }
 
-/// A batch arrives: gives its outcome, and when its writer hears of it.
+/// A batch arrives: returns its outcome, and when its writer hears of it.
 fn arrive(at: &Attached, records: Vec<Record>, failed: bool) -> (Duration, Outcome) {
     let arrived = at.with(|channel, dice| {
         channel.roll_trouble(dice);

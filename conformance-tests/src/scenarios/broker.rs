@@ -54,7 +54,7 @@ impl Outage {
     }
 }
 
-/// Records, incarnation, properties and cursors are the same after a restart.
+/// Checks that records, incarnation, properties and cursors are the same after a restart.
 pub async fn what_is_persistent_survives_a_restart(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -90,7 +90,8 @@ pub async fn what_is_persistent_survives_a_restart(
     Ok(after.close().await?)
 }
 
-/// What was removed doesn't come back with a restart, and positions go on growing where all is gone.
+/// Checks that removed records don't come back with a restart, and that positions still grow if no
+/// record is left.
 pub async fn what_was_trimmed_stays_removed_over_a_restart(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -98,8 +99,8 @@ pub async fn what_was_trimmed_stays_removed_over_a_restart(
     a_trim_is_kept_over(Outage::Restart, transport, harness).await
 }
 
-/// Where a broker is killed right after a trim, what was removed may come back, at its old place.
-/// Nothing else goes, and positions go on growing.
+/// Checks that nothing else is lost if a broker is killed right after a trim, and that positions
+/// still grow. What was removed may come back at its old place.
 pub async fn a_kill_after_a_trim_takes_nothing_else(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -137,7 +138,7 @@ async fn a_trim_is_kept_over(
     Ok(after.close().await?)
 }
 
-/// A reader that was open all along neither repeats nor skips.
+/// Checks that a reader that stays open over a restart neither repeats nor skips a record.
 pub async fn a_reader_goes_on_over_a_restart(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -175,7 +176,8 @@ const PRODUCERS: usize = 10;
 const RECORDS: u64 = 1000;
 const BATCH: u64 = 10;
 
-/// Ten producers write while the broker is restarted, at a third and at half of the way.
+/// Checks that no acknowledged record is lost if the broker is restarted while ten producers write,
+/// at a third and at half of the way.
 pub async fn nothing_acknowledged_is_lost_over_restarts(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -183,7 +185,8 @@ pub async fn nothing_acknowledged_is_lost_over_restarts(
     nothing_is_lost_over(Outage::Restart, transport, harness).await
 }
 
-/// Ten producers write while the broker is killed, at a third and at half of the way.
+/// Checks that no acknowledged record is lost if the broker is killed while ten producers write, at
+/// a third and at half of the way.
 pub async fn nothing_acknowledged_is_lost_over_kills(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -7,7 +7,8 @@ use crate::{Harness, Verdict};
 
 pub(crate) const ALL: &[Scenario] = list!["capabilities": none_is_lost,];
 
-/// Every capability of the harness's minimum is there, and payloads may be as large as it says.
+/// Checks that every capability of the harness's minimum is there, and that payloads may be as
+/// large as it says.
 pub async fn none_is_lost(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let (can, minimum) = (transport.capabilities(), harness.minimum());
     for ((name, has), (_, needed)) in can.iter().zip(minimum.iter()) {

@@ -35,7 +35,7 @@ pub(crate) const ALL: &[Scenario] = list!["channel":
     a_hundred_at_once,
 ];
 
-/// A channel that was just made has no record, and a reader is at its end at once.
+/// Checks that a new channel has no record, and that a reader is at its end at once.
 pub async fn a_new_one_is_empty(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let info = transport.describe(&channel).await?;
@@ -47,7 +47,8 @@ pub async fn a_new_one_is_empty(transport: &dyn Transport, harness: &dyn Harness
     Ok(())
 }
 
-/// Creating what exists is [`AlreadyExists`](Kind::AlreadyExists), and leaves it as it is.
+/// Checks that creating a channel that exists fails with [`AlreadyExists`](Kind::AlreadyExists),
+/// and leaves it as it is.
 pub async fn create_twice_is_already_exists(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -61,7 +62,7 @@ pub async fn create_twice_is_already_exists(
     Ok(())
 }
 
-/// Names that the harness calls invalid are [`InvalidName`](Kind::InvalidName).
+/// Checks that names that the harness calls invalid fail with [`InvalidName`](Kind::InvalidName).
 pub async fn invalid_names_are_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -73,7 +74,8 @@ pub async fn invalid_names_are_refused(
     Ok(())
 }
 
-/// A name that isn't ASCII is kept to the letter or refused, never changed into another.
+/// Checks that a name that isn't ASCII is kept to the letter or refused, and never changed into
+/// another.
 pub async fn a_unicode_name_works_or_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -99,7 +101,8 @@ pub async fn a_unicode_name_works_or_is_refused(
     Ok(())
 }
 
-/// Describing, writing and reading a channel that doesn't exist is [`NotFound`](Kind::NotFound).
+/// Checks that describing, writing and reading a channel that doesn't exist fails with
+/// [`NotFound`](Kind::NotFound).
 pub async fn a_missing_one_is_not_found(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -114,7 +117,7 @@ pub async fn a_missing_one_is_not_found(
     Ok(())
 }
 
-/// Deleting a channel that doesn't exist is [`NotFound`](Kind::NotFound).
+/// Checks that deleting a channel that doesn't exist fails with [`NotFound`](Kind::NotFound).
 pub async fn a_missing_one_is_not_found_by_delete(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -124,8 +127,8 @@ pub async fn a_missing_one_is_not_found_by_delete(
     Ok(())
 }
 
-/// Subscribing to, unsubscribing from and listing the subscriptions of a channel that doesn't exist is
-/// [`NotFound`](Kind::NotFound).
+/// Checks that subscribing to, unsubscribing from and listing the subscriptions of a channel that
+/// doesn't exist fails with [`NotFound`](Kind::NotFound).
 pub async fn a_missing_one_is_not_found_by_subscriptions(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -140,7 +143,7 @@ pub async fn a_missing_one_is_not_found_by_subscriptions(
     Ok(())
 }
 
-/// An attempt to write to or read a channel that doesn't exist doesn't make it.
+/// Checks that an attempt to write to or read a channel that doesn't exist doesn't create it.
 pub async fn opening_creates_nothing(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let missing = harness.channel_name();
     let opened = transport.writer(&missing).await;
@@ -152,7 +155,8 @@ pub async fn opening_creates_nothing(transport: &dyn Transport, harness: &dyn Ha
     Ok(())
 }
 
-/// `first` is not after the first record, `end` is after the last, and neither goes back.
+/// Checks that `first` is not after the first record, that `end` is after the last, and that
+/// neither goes back.
 pub async fn describe_tells_first_and_end(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -174,7 +178,7 @@ pub async fn describe_tells_first_and_end(
     Ok(())
 }
 
-/// The number of records, if there is one, is that of the records which a reader gets.
+/// Checks that the number of records, if it is known, is the number that a reader gets.
 pub async fn describe_counts_the_records_or_says_nothing(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -197,7 +201,7 @@ pub async fn describe_counts_the_records_or_says_nothing(
     Ok(())
 }
 
-/// `list` gives the names with the prefix, all of them, sorted, and no other.
+/// Checks that `list` returns exactly the names with the prefix, sorted.
 pub async fn list_is_by_prefix_and_sorted(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -217,7 +221,7 @@ pub async fn list_is_by_prefix_and_sorted(
     Ok(())
 }
 
-/// What `create` was given is what `describe` gives, to any handle.
+/// Checks that `describe` returns the properties that `create` took, through any handle.
 pub async fn properties_come_back_in_another_handle(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -234,7 +238,8 @@ pub async fn properties_come_back_in_another_handle(
     Ok(other.close().await?)
 }
 
-/// A channel that was deleted and made again has only what it was made with.
+/// Checks that a channel that was deleted and created again has only the properties of the second
+/// time.
 pub async fn properties_go_with_their_channel(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -249,7 +254,7 @@ pub async fn properties_go_with_their_channel(
     Ok(())
 }
 
-/// After `delete` the channel is nowhere, in any handle.
+/// Checks that no handle finds a deleted channel.
 pub async fn delete_removes_it(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
@@ -266,7 +271,7 @@ pub async fn delete_removes_it(transport: &dyn Transport, harness: &dyn Harness)
     Ok(other.close().await?)
 }
 
-/// A channel that was deleted and made again has no record of before.
+/// Checks that a channel that was deleted and created again has no old records.
 pub async fn made_again_it_is_empty(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..10).await?;
@@ -278,7 +283,7 @@ pub async fn made_again_it_is_empty(transport: &dyn Transport, harness: &dyn Har
     Ok(())
 }
 
-/// A reader whose channel was deleted fails; it doesn't call that the end.
+/// Checks that a reader fails if its channel was deleted, and doesn't report the end instead.
 pub async fn a_reader_of_a_deleted_one_is_told(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -300,7 +305,7 @@ pub async fn a_reader_of_a_deleted_one_is_told(
     Ok(())
 }
 
-/// The same for a reader that is waiting for records just then.
+/// Checks that a reader that is waiting for records fails if its channel is deleted.
 pub async fn a_waiting_reader_of_a_deleted_one_is_told(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -320,7 +325,8 @@ pub async fn a_waiting_reader_of_a_deleted_one_is_told(
     Ok(())
 }
 
-/// A hundred channels are written and read at the same time, and none has another's records.
+/// Checks that a hundred channels can be written and read at the same time, and that none has
+/// another's records.
 pub async fn a_hundred_at_once(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     const AT_ONCE: usize = 16;
     let channels: Vec<_> = futures::stream::iter(0..100)

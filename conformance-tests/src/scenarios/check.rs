@@ -12,7 +12,7 @@ pub(crate) const ALL: &[Scenario] = list!["check":
     refuses_an_oversized_payload_and_leaves_the_writer [PayloadLimit],
 ];
 
-/// `check` of a batch that can be written is `Ok`, and stores nothing of it.
+/// Checks that `check` of a batch that can be written returns `Ok`, and stores nothing.
 pub async fn takes_what_can_be_written_and_writes_nothing(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -30,8 +30,8 @@ pub async fn takes_what_can_be_written_and_writes_nothing(
     Ok(())
 }
 
-/// `check` refuses a payload over the limit wherever it is in the batch, and names its size and the
-/// limit; the writer takes other batches as if nobody had asked.
+/// Checks that `check` refuses a payload over the limit wherever it is in the batch, and names its
+/// size and the limit; the writer still takes other batches.
 pub async fn refuses_an_oversized_payload_and_leaves_the_writer(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -72,7 +72,7 @@ fn each_in_order(records: &[Record], written: &[(u64, Vec<Position>)]) -> Verdic
     Ok(())
 }
 
-/// Several writers share one channel: there is one order, the same for every reader, and in it
+/// Checks that several writers of one channel get one order, the same for every reader, which keeps
 /// each writer's own.
 pub async fn many_writers_and_readers_on_one_channel(
     transport: &dyn Transport,
@@ -98,7 +98,7 @@ pub async fn many_writers_and_readers_on_one_channel(
     Ok(other.close().await?)
 }
 
-/// Several channels at once, each with a writer and two readers.
+/// Checks that several channels can be used at once, each with a writer and two readers.
 pub async fn many_writers_and_readers_on_many_channels(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -121,7 +121,8 @@ pub async fn many_writers_and_readers_on_many_channels(
     Ok(())
 }
 
-/// Readers that are opened and dropped in mid-stream disturb neither the writer nor one another.
+/// Checks that readers that are opened and dropped in mid-stream disturb neither the writer nor one
+/// another.
 pub async fn readers_come_and_go_while_records_are_written(
     transport: &dyn Transport,
     harness: &dyn Harness,

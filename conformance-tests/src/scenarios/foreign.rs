@@ -1,4 +1,4 @@
-//! What other programs write, where no message can be made of it: it costs one record.
+//! Records of other programs that can't be read as messages: each costs one record.
 
 use bytes::Bytes;
 use futures::future::try_join;
@@ -41,7 +41,7 @@ pub(super) fn bad(kind: BadKind, number: u64) -> PlainRecord {
     PlainRecord::Bad { kind, payload: payload.into() }
 }
 
-/// Why such a record can't be read; a failure where it isn't handed on as one.
+/// Returns why such a record can't be read; fails if it isn't passed on as one.
 pub(super) fn ensure_bad(record: &Record, kind: BadKind, payload: &Bytes) -> Verdict {
     let BadKind { name, shows_payload } = kind;
     ensure_eq!(record.meta.msg_type, MsgType::UNREADABLE, "the type of a record with {name}");
@@ -88,9 +88,10 @@ fn mixed(client: &dyn PlainClient) -> Vec<PlainRecord> {
     records
 }
 
-/// Every kind of bad record that the broker takes stands between good ones: two readers of one
-/// handle get all of them, the bad ones as unreadable at their own positions. Meanwhile the handle
-/// works elsewhere: what it writes is acknowledged, and a healthy channel is read.
+/// Checks that bad records between good ones, of every kind that the broker takes, cost nothing
+/// else: two readers of one handle get all records, the bad ones as unreadable at their own
+/// positions. Meanwhile the handle works elsewhere: what it writes is acknowledged, and a healthy
+/// channel is read.
 pub async fn a_bad_record_costs_one_record(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -127,7 +128,8 @@ async fn read_all(
     read(&mut *reader(transport, channel, Start::Earliest).await?, count).await
 }
 
-/// A reader that waits at the end gets a bad record when it is written, and good ones after it.
+/// Checks that a reader that waits at the end gets a bad record when it is written, and the good
+/// ones after it.
 pub async fn a_bad_record_costs_one_record_at_the_head(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -145,7 +147,7 @@ pub async fn a_bad_record_costs_one_record_at_the_head(
     Ok(())
 }
 
-/// Readers begin, and go, before, at and behind bad records.
+/// Checks that readers can start, and seek, before, at and after bad records.
 pub async fn a_bad_record_can_be_started_from(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -173,8 +175,8 @@ pub async fn a_bad_record_can_be_started_from(
 const MANY: u64 = 100_000;
 const EVERY: u64 = 1_000;
 
-/// A hundred thousand records, every thousandth of them bad: two readers of one handle get each
-/// once, in order, a hundred of them unreadable.
+/// Checks that two readers of one handle get each of a hundred thousand records once, in order,
+/// with the hundred bad ones among them unreadable.
 pub async fn a_hundred_of_a_hundred_thousand_cost_a_hundred(
     transport: &dyn Transport,
     harness: &dyn Harness,

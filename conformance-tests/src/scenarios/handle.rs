@@ -31,7 +31,7 @@ pub(crate) const ALL: &[Scenario] = list!["handle":
     dropping_after_the_runtime_is_harmless,
 ];
 
-/// `close` again is `Ok`.
+/// Checks that a second `close` returns `Ok`.
 pub async fn closing_twice_is_harmless(
     _transport: &dyn Transport,
     harness: &dyn Harness,
@@ -41,7 +41,7 @@ pub async fn closing_twice_is_harmless(
     Ok(handle.close().await?)
 }
 
-/// What was submitted is stored when `close` returns.
+/// Checks that submitted records are stored when `close` returns.
 pub async fn closing_flushes(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let handle = harness.open().await?;
@@ -58,7 +58,7 @@ pub async fn closing_flushes(transport: &dyn Transport, harness: &dyn Harness) -
     Ok(())
 }
 
-/// A handle that is closed takes no other one with it.
+/// Checks that closing a handle leaves the others open.
 pub async fn closing_one_leaves_others_open(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -75,7 +75,8 @@ pub async fn closing_one_leaves_others_open(
     Ok(())
 }
 
-/// Every call of a closed handle that reaches the broker is [`Closed`](Kind::Closed).
+/// Checks that every call of a closed handle that would reach the broker fails with
+/// [`Closed`](Kind::Closed).
 pub async fn a_closed_one_is_closed_in_every_call(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -115,7 +116,7 @@ pub async fn a_closed_one_is_closed_in_every_call(
     Ok(())
 }
 
-/// Writers and readers of a closed handle are [`Closed`](Kind::Closed) too.
+/// Checks that writers and readers of a closed handle fail with [`Closed`](Kind::Closed).
 pub async fn its_writers_and_readers_are_closed_with_it(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -141,7 +142,7 @@ pub async fn its_writers_and_readers_are_closed_with_it(
     Ok(())
 }
 
-/// A subscription of a closed handle is [`Closed`](Kind::Closed) too.
+/// Checks that a subscription of a closed handle fails with [`Closed`](Kind::Closed).
 pub async fn its_subscriptions_are_closed_with_it(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -158,7 +159,7 @@ pub async fn its_subscriptions_are_closed_with_it(
     Ok(())
 }
 
-/// A read that waits when its handle is closed ends, with [`Closed`](Kind::Closed).
+/// Checks that a waiting read fails with [`Closed`](Kind::Closed) when its handle is closed.
 pub async fn closing_ends_a_waiting_read(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -192,7 +193,8 @@ async fn in_use(
     Ok((writer, receipts, reader, subscription, Arc::clone(&handle)))
 }
 
-/// Dropping a handle with its writers and readers, none of them closed, ends every task they had.
+/// Checks that dropping a handle ends every task of it and of its writers and readers, even if none
+/// of them was closed.
 pub async fn dropping_without_close_leaves_no_task(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -210,7 +212,8 @@ pub async fn dropping_without_close_leaves_no_task(
     Ok(())
 }
 
-/// A handle whose runtime has ended can be dropped: nothing panics and nothing blocks.
+/// Checks that a handle can be dropped after its runtime has ended: nothing panics and nothing
+/// blocks.
 pub async fn dropping_after_the_runtime_is_harmless(
     transport: &dyn Transport,
     harness: &dyn Harness,

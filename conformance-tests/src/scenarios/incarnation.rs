@@ -16,7 +16,7 @@ pub(crate) const ALL: &[Scenario] = list!["incarnation":
     a_reader_never_enters_the_next_life [Can(Capability::Delete), Can(Capability::Incarnations)],
 ];
 
-/// All handles and readers tell the same incarnation, before and after writes.
+/// Checks that all handles and readers report the same incarnation, before and after writes.
 pub async fn is_the_same_everywhere(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let incarnation = transport.describe(&channel).await?.incarnation;
@@ -30,7 +30,7 @@ pub async fn is_the_same_everywhere(transport: &dyn Transport, harness: &dyn Har
     Ok(other.close().await?)
 }
 
-/// A channel that was deleted and made again has another incarnation.
+/// Checks that a channel that was deleted and created again has another incarnation.
 pub async fn differs_when_made_again(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let mut seen = vec![transport.describe(&channel).await?.incarnation];
@@ -44,7 +44,7 @@ pub async fn differs_when_made_again(transport: &dyn Transport, harness: &dyn Ha
     Ok(())
 }
 
-/// A reader of the incarnation that is there reads it.
+/// Checks that a reader can ask for the incarnation that is there.
 pub async fn the_right_one_is_read(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
@@ -56,8 +56,8 @@ pub async fn the_right_one_is_read(transport: &dyn Transport, harness: &dyn Harn
     Ok(())
 }
 
-/// A position of a deleted channel is refused in the one made in its place, be that one shorter
-/// or longer than the old.
+/// Checks that a position of a deleted channel is refused in one that was created in its place,
+/// whether that is shorter or longer than the old one.
 pub async fn an_old_position_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -77,7 +77,8 @@ pub async fn an_old_position_is_refused(
     Ok(())
 }
 
-/// A reader whose channel is deleted and made again fails, and gives nothing of the new one.
+/// Checks that a reader fails if its channel is deleted and created again, and returns no record of
+/// the new one.
 pub async fn a_reader_never_enters_the_next_life(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -1,8 +1,8 @@
 //! The scenarios, by what they are about. Each is a function of a transport and a [`Harness`] and
-//! gives a [`Verdict`].
+//! returns a [`Verdict`].
 //!
 //! Each runs on channels of its own, so they may run at the same time. They need a tokio runtime
-//! with more than one thread, as [`check`](crate::check) gives them. One that is cancelled leaves
+//! with more than one thread, as [`check`](crate::check) provides. One that is cancelled leaves
 //! its channels behind, as one that is done does.
 //!
 //! [`Harness`]: crate::Harness

@@ -30,7 +30,7 @@ pub(crate) const ALL: &[Scenario] = list!["reader":
     cancelling_at_every_poll_loses_nothing,
 ];
 
-/// What is written is read, in order, each record once.
+/// Checks that written records are read in order, each of them once.
 pub async fn records_come_in_order_once(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -45,7 +45,7 @@ pub async fn records_come_in_order_once(
     Ok(())
 }
 
-/// A reader that comes late, in a handle of its own, gets all there is.
+/// Checks that a late reader on a handle of its own gets all there is.
 pub async fn a_new_reader_gets_old_records(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -58,7 +58,7 @@ pub async fn a_new_reader_gets_old_records(
     Ok(other.close().await?)
 }
 
-/// Readers don't share: each gets everything, equal in every part, however it cuts its batches.
+/// Checks that each reader gets every record, equal in every part, in batches of any size.
 pub async fn two_readers_get_the_same(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..500).await?;
@@ -89,7 +89,7 @@ async fn batches(
     Ok(batches)
 }
 
-/// No batch has more records than were asked for; 0 is taken as 1.
+/// Checks that no batch has more records than were asked for; 0 is taken as 1.
 pub async fn batches_keep_to_the_number_of_records(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -107,7 +107,7 @@ pub async fn batches_keep_to_the_number_of_records(
     Ok(())
 }
 
-/// No batch of several records has more bytes than were asked for.
+/// Checks that no batch of several records has more bytes than were asked for.
 pub async fn batches_keep_to_the_number_of_bytes(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -126,7 +126,7 @@ pub async fn batches_keep_to_the_number_of_bytes(
     Ok(())
 }
 
-/// A record that is over the byte limit all by itself comes in a batch of its own.
+/// Checks that a record that is over the byte limit by itself comes in a batch of its own.
 pub async fn a_record_over_the_byte_limit_comes_alone(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -148,7 +148,8 @@ pub async fn a_record_over_the_byte_limit_comes_alone(
     Ok(())
 }
 
-/// `caught_up` is false while there is more, and true soon after there isn't.
+/// Checks that `caught_up` is false as long as more records follow, and true soon after the last
+/// one.
 pub async fn caught_up_is_true_only_at_the_end(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -172,7 +173,8 @@ pub async fn caught_up_is_true_only_at_the_end(
     Ok(())
 }
 
-/// Where nothing comes within the wait, the batch is empty and the reader stays where it is.
+/// Checks that a batch is empty if no record comes within the wait, and that the reader stays where
+/// it is.
 pub async fn an_elapsed_wait_gives_an_empty_batch(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -198,7 +200,7 @@ pub async fn an_elapsed_wait_gives_an_empty_batch(
     Ok(())
 }
 
-/// A read that waits returns with the record that is written, not with the end of its wait.
+/// Checks that a waiting read returns as soon as a record is written, not at the end of its wait.
 pub async fn a_waiting_read_wakes_on_a_write(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -216,7 +218,7 @@ pub async fn a_waiting_read_wakes_on_a_write(
     Ok(other.close().await?)
 }
 
-/// A batch's `next` is after its records, and another reader starts there with the next one.
+/// Checks that a batch's `next` is after its records, and that another reader can start there.
 pub async fn next_is_where_another_reader_goes_on(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -240,7 +242,7 @@ pub async fn next_is_where_another_reader_goes_on(
     Ok(())
 }
 
-/// Reads that are dropped while they wait lose nothing of what comes.
+/// Checks that reads that are dropped while they wait lose no record that comes.
 pub async fn cancelling_loses_nothing(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let mut writer = transport.writer(&channel).await?;
@@ -255,8 +257,8 @@ pub async fn cancelling_loses_nothing(transport: &dyn Transport, harness: &dyn H
     Ok(())
 }
 
-/// Reads that are dropped at their first, second, third and later polls, while records pour in,
-/// lose nothing and repeat nothing.
+/// Checks that reads that are dropped at their first, second, third and later polls, while records
+/// pour in, lose nothing and repeat nothing.
 pub async fn cancelling_at_every_poll_loses_nothing(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -43,7 +43,7 @@ async fn come_back(
     Ok(())
 }
 
-/// Payloads of any bytes, and of none.
+/// Checks that payloads of any bytes come back, and empty ones.
 pub async fn payloads_come_back(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     let payloads: [Bytes; 6] = [
@@ -59,7 +59,8 @@ pub async fn payloads_come_back(transport: &dyn Transport, harness: &dyn Harness
     come_back(transport, harness, records.collect()).await
 }
 
-/// Metadata at its extremes: times of 0 and `u64::MAX`, negative ids, a virtual channel or none.
+/// Checks that extreme metadata comes back: times of 0 and `u64::MAX`, negative ids, a virtual
+/// channel or none.
 pub async fn metadata_comes_back(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let mut records = Vec::new();
     for time in [0, 1, u64::MAX - 1, u64::MAX] {
@@ -76,7 +77,7 @@ pub async fn metadata_comes_back(transport: &dyn Transport, harness: &dyn Harnes
     come_back(transport, harness, records).await
 }
 
-/// Types that have no name: a transport carries what it doesn't know.
+/// Checks that types without a name come back: a transport carries what it doesn't know.
 pub async fn unknown_message_types_come_back(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -86,14 +87,14 @@ pub async fn unknown_message_types_come_back(
     come_back(transport, harness, records.into()).await
 }
 
-/// Headers with text for values, beside the metadata.
+/// Checks that headers with text for values come back, beside the metadata.
 pub async fn extra_headers_come_back(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let values =
         ["", "text", " spaces around ", "a: b; c=\"d\"", "Ünïcode 頻道", "%41=b64:aGVsbG8="];
     headers_come_back(transport, harness, &values.map(str::as_bytes)).await
 }
 
-/// Headers with values that aren't text.
+/// Checks that headers with values that aren't text come back.
 pub async fn binary_headers_come_back(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let values: [&[u8]; 4] =
         [b"\0", b"line\r\nbreak: x\r\n\r\n", b"\xff\xfe\x00\xc3(", "\u{85}".as_bytes()];
@@ -122,8 +123,8 @@ async fn headers_come_back(
     come_back(transport, harness, records).await
 }
 
-/// A name that comes twice comes back twice, its values in their order; or the record is refused.
-/// No value is dropped silently.
+/// Checks that a header name that is used twice comes back twice, with the values in their order,
+/// or that the record is refused. No value is dropped silently.
 pub async fn repeated_headers_come_back_or_are_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -141,7 +142,8 @@ pub async fn repeated_headers_come_back_or_are_refused(
     }
 }
 
-/// A payload of 8 MiB, or the largest that the channel takes where that is less.
+/// Checks that a payload of 8 MiB comes back, or the largest that the channel takes if that is
+/// less.
 pub async fn a_large_payload_comes_back(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -40,13 +40,13 @@ fn unsupported<T>(result: Result<T, TransportError>, name: Capability, what: &st
     }
 }
 
-/// `create` is refused.
+/// Checks that `create` is refused.
 pub async fn create(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let created = transport.create(&harness.channel_name()).await;
     unsupported(created, Capability::Create, "create")
 }
 
-/// `delete` is refused, and deletes nothing.
+/// Checks that `delete` is refused, and deletes nothing.
 pub async fn delete(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
@@ -56,7 +56,7 @@ pub async fn delete(transport: &dyn Transport, harness: &dyn Harness) -> Verdict
     Ok(())
 }
 
-/// `trim` is refused, and removes nothing.
+/// Checks that `trim` is refused, and removes nothing.
 pub async fn trim(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let positions = write(transport, &channel, 0..3).await?;
@@ -66,12 +66,13 @@ pub async fn trim(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     Ok(())
 }
 
-/// `list` is refused: an empty list would be a lie.
+/// Checks that `list` is refused: an empty list would be wrong.
 pub async fn list(transport: &dyn Transport, _harness: &dyn Harness) -> Verdict {
     unsupported(transport.list("").await, Capability::List, "list")
 }
 
-/// `create` with properties is refused, and creates nothing; without any it works.
+/// Checks that `create` with properties is refused, and creates nothing; without properties it
+/// works.
 pub async fn properties(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let name = harness.channel_name();
     let some = BTreeMap::from([("owner".to_owned(), "me".to_owned())]);
@@ -88,7 +89,7 @@ pub async fn properties(transport: &dyn Transport, harness: &dyn Harness) -> Ver
     Ok(())
 }
 
-/// `describe` makes up no properties.
+/// Checks that `describe` returns no properties.
 pub async fn properties_where_nothing_is_created(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -99,8 +100,8 @@ pub async fn properties_where_nothing_is_created(
     Ok(())
 }
 
-/// Every channel's incarnation is [`UNKNOWN`](Incarnation::UNKNOWN), which readers take. Any other
-/// is refused: the transport couldn't tell whether it is there.
+/// Checks that every channel's incarnation is [`UNKNOWN`](Incarnation::UNKNOWN), which readers
+/// accept. Any other is refused, because the transport couldn't know whether it is the right one.
 pub async fn incarnations(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let unknown = Incarnation::UNKNOWN;
@@ -131,7 +132,7 @@ async fn start(
     Ok(())
 }
 
-/// Starting at, after and seeking to a position is refused.
+/// Checks that starting at, starting after and seeking to a position is refused.
 pub async fn seek_position(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let positions = write(transport, &channel, 0..3).await?;
@@ -141,7 +142,7 @@ pub async fn seek_position(transport: &dyn Transport, harness: &dyn Harness) -> 
     Ok(())
 }
 
-/// Starting at and seeking to a time is refused.
+/// Checks that starting at and seeking to a time is refused.
 pub async fn seek_time(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
@@ -151,29 +152,29 @@ pub async fn seek_time(transport: &dyn Transport, harness: &dyn Harness) -> Verd
     Ok(())
 }
 
-/// `subscription` is refused.
+/// Checks that `subscription` is refused.
 pub async fn subscriptions(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let opened = transport.subscription(&channel, "reader").await;
     unsupported(opened, Capability::Subscriptions, "subscription")
 }
 
-/// `unsubscribe` is refused.
+/// Checks that `unsubscribe` is refused.
 pub async fn unsubscribe(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let removed = transport.unsubscribe(&channel, "reader").await;
     unsupported(removed, Capability::Subscriptions, "unsubscribe")
 }
 
-/// `subscriptions` is refused: an empty list would be a lie.
+/// Checks that `subscriptions` is refused: an empty list would be wrong.
 pub async fn listing_subscriptions(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let listed = transport.subscriptions(&channel).await;
     unsupported(listed, Capability::Subscriptions, "subscriptions")
 }
 
-/// A header that isn't text is refused by name, by `check` and by `submit`, and nothing of its
-/// batch is written.
+/// Checks that a header that isn't text is refused by name, by `check` and by `submit`, and that
+/// nothing of its batch is written.
 pub async fn binary_headers(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     for value in [b"\xff\xfe".as_slice(), b"line\r\nbreak", b"\0"] {

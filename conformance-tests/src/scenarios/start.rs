@@ -29,7 +29,8 @@ pub(crate) const ALL: &[Scenario] = list!["start":
     bytes_that_are_no_position_are_refused,
 ];
 
-/// A reader at the latest gets what is appended from when it was opened, and nothing before.
+/// Checks that a reader that starts at the latest gets what is appended after it was opened, and
+/// nothing before.
 pub async fn latest_gives_only_what_comes_later(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -47,7 +48,7 @@ pub async fn latest_gives_only_what_comes_later(
     Ok(())
 }
 
-/// A reader in the middle goes to the start, and to the end.
+/// Checks that a reader in the middle can seek to the start, and to the end.
 pub async fn seek_to_earliest_and_latest(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -64,7 +65,8 @@ pub async fn seek_to_earliest_and_latest(
     Ok(())
 }
 
-/// `At` gives the record at a position, `After` the one behind it, for every record.
+/// Checks that `At` starts at the record of a position, and `After` at the next one, for every
+/// record.
 pub async fn at_and_after_every_position(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -84,7 +86,8 @@ pub async fn at_and_after_every_position(
     Ok(())
 }
 
-/// A reader after the last record, or at the end that `describe` tells, gets the next one.
+/// Checks that a reader that starts after the last record, or at the end that `describe` returns,
+/// gets the next one.
 pub async fn at_the_end_waits_for_the_next(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -106,7 +109,7 @@ pub async fn at_the_end_waits_for_the_next(
     Ok(())
 }
 
-/// One reader goes forth and back by positions, from wherever it is.
+/// Checks that a reader can seek forwards and backwards to any position, from wherever it is.
 pub async fn seek_goes_anywhere(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let positions = write(transport, &channel, 0..20).await?;
@@ -122,7 +125,7 @@ pub async fn seek_goes_anywhere(transport: &dyn Transport, harness: &dyn Harness
     Ok(())
 }
 
-/// After a seek back the same records come again, equal in every part, each once.
+/// Checks that after a seek back the same records come again, equal in every part, each once.
 pub async fn seek_repeats_the_same_records(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -140,7 +143,8 @@ pub async fn seek_repeats_the_same_records(
     Ok(())
 }
 
-/// A position that no record has, past the end, is refused; the reader can go elsewhere.
+/// Checks that a position past the end, which no record has, is refused, and that the reader can
+/// seek elsewhere.
 pub async fn an_unwritten_position_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -161,7 +165,7 @@ pub async fn an_unwritten_position_is_refused(
     Ok(())
 }
 
-/// A position that was stored is good in a later handle, as text and as the broker's bytes.
+/// Checks that a stored position works in a later handle, as text and as the broker's bytes.
 pub async fn positions_outlive_the_handle(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -194,7 +198,8 @@ async fn a_time_between() -> Result<Timestamp, Failure> {
     Ok(between)
 }
 
-/// A time gives the records that were appended then or later, whatever their own timestamps are.
+/// Checks that a time starts at the records that were appended then or later, whatever their own
+/// timestamps are.
 pub async fn a_time_gives_what_was_appended_since(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -216,8 +221,8 @@ pub async fn a_time_gives_what_was_appended_since(
     Ok(())
 }
 
-/// The least time is the start of the channel; one after the last record is its end, so what is
-/// appended next is read.
+/// Checks that the least time is the start of the channel, and that a time after the last record is
+/// its end, so that the next record is read.
 pub async fn the_extremes_of_time(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..10).await?;
@@ -236,7 +241,7 @@ pub async fn the_extremes_of_time(transport: &dyn Transport, harness: &dyn Harne
     Ok(())
 }
 
-/// Positions survive being made bytes and back, and so keep their order.
+/// Checks that positions can be converted to bytes and back, and keep their order.
 pub async fn positions_survive_as_bytes(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -254,7 +259,7 @@ pub async fn positions_survive_as_bytes(
     Ok(())
 }
 
-/// Bytes that are no position, and a position that isn't of this transport, are errors.
+/// Checks that bytes that are no position, and a position that isn't of this transport, are errors.
 pub async fn bytes_that_are_no_position_are_refused(
     transport: &dyn Transport,
     _harness: &dyn Harness,

@@ -64,7 +64,7 @@ async fn stands_before(
     Ok(())
 }
 
-/// A subscription that never acknowledged has no cursor, even where there are records.
+/// Checks that a subscription that never acknowledged has no cursor, even if there are records.
 pub async fn a_new_one_has_no_cursor(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let early = transport.subscription(&channel, "early").await?;
@@ -77,7 +77,7 @@ pub async fn a_new_one_has_no_cursor(transport: &dyn Transport, harness: &dyn Ha
     Ok(())
 }
 
-/// The cursor stands where the last `ack` put it: not before, and never past what wasn't
+/// Checks that the cursor is where the last `ack` put it: not before, and never past what wasn't
 /// acknowledged.
 pub async fn ack_moves_the_cursor_so_far_and_no_further(
     transport: &dyn Transport,
@@ -94,8 +94,8 @@ pub async fn ack_moves_the_cursor_so_far_and_no_further(
     stands_before(&*subscription, &positions, 10).await
 }
 
-/// In the middle of what was written together the cursor stands there or earlier, never further,
-/// and at the end of it there.
+/// Checks that an `ack` in the middle of records that were written together moves the cursor there
+/// or less far, and that an `ack` at their end moves it to the end.
 pub async fn ack_within_a_batch_goes_no_further(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -113,7 +113,7 @@ pub async fn ack_within_a_batch_goes_no_further(
     stands_before(&*subscription, &positions, 10).await
 }
 
-/// The same acknowledgement again succeeds and changes nothing.
+/// Checks that repeating an acknowledgement succeeds and changes nothing.
 pub async fn ack_twice_is_harmless(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let positions = write_apart(transport, &channel, 0..10).await?;
@@ -125,7 +125,7 @@ pub async fn ack_twice_is_harmless(transport: &dyn Transport, harness: &dyn Harn
     Ok(())
 }
 
-/// An earlier position succeeds and doesn't move the cursor back.
+/// Checks that acknowledging an earlier position succeeds and doesn't move the cursor back.
 pub async fn ack_backwards_is_harmless(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -141,7 +141,7 @@ pub async fn ack_backwards_is_harmless(
     Ok(())
 }
 
-/// A cursor moves by `ack` alone, whatever readers do.
+/// Checks that only `ack` moves a cursor, whatever readers do.
 pub async fn reading_moves_nothing(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let positions = write_apart(transport, &channel, 0..10).await?;
@@ -155,7 +155,7 @@ pub async fn reading_moves_nothing(transport: &dyn Transport, harness: &dyn Harn
     stands_before(&*subscription, &positions, 2).await
 }
 
-/// Two names on one channel are two cursors.
+/// Checks that two names on one channel are two cursors.
 pub async fn two_are_independent(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let positions = write_apart(transport, &channel, 0..10).await?;
@@ -168,7 +168,7 @@ pub async fn two_are_independent(transport: &dyn Transport, harness: &dyn Harnes
     stands_before(&*two, &positions, 8).await
 }
 
-/// One name on two channels is two cursors.
+/// Checks that one name on two channels is two cursors.
 pub async fn one_name_on_two_channels_is_two(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -185,7 +185,8 @@ pub async fn one_name_on_two_channels_is_two(
     Ok(())
 }
 
-/// `Ok` means that the broker has it: a later handle finds the cursor where it was left.
+/// Checks that the broker has stored an acknowledgement that returned `Ok`: a later handle finds
+/// the cursor there.
 pub async fn another_handle_has_the_cursor(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -204,7 +205,7 @@ pub async fn another_handle_has_the_cursor(
     Ok(())
 }
 
-/// A reader that is opened at the cursor gets exactly what wasn't acknowledged.
+/// Checks that a reader that is opened at the cursor gets exactly what wasn't acknowledged.
 pub async fn a_reader_goes_on_at_the_cursor(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -222,7 +223,7 @@ pub async fn a_reader_goes_on_at_the_cursor(
     Ok(())
 }
 
-/// Acknowledging doesn't wait for a read, and doesn't end it.
+/// Checks that acknowledging doesn't wait for a read, and doesn't end it.
 pub async fn ack_works_while_a_read_waits(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -242,7 +243,7 @@ pub async fn ack_works_while_a_read_waits(
     Ok(())
 }
 
-/// A channel that was deleted and made again has no cursor of before.
+/// Checks that a channel that was deleted and created again has no old cursor.
 pub async fn a_deleted_channels_cursors_are_gone(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -257,8 +258,8 @@ pub async fn a_deleted_channels_cursors_are_gone(
     Ok(())
 }
 
-/// A cursor that was removed is gone, for every handle: the name begins again as one that was never
-/// moved, and may move to before where it stood.
+/// Checks that a removed cursor is gone for every handle: its name begins again without a cursor,
+/// and may be moved to a place before the old one.
 pub async fn unsubscribed_it_begins_again(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -280,7 +281,8 @@ pub async fn unsubscribed_it_begins_again(
     Ok(other.close().await?)
 }
 
-/// Removing a cursor leaves those of other names, and that of its name on another channel.
+/// Checks that removing a cursor leaves those of other names, and that of its name on another
+/// channel.
 pub async fn unsubscribing_leaves_the_others(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -307,7 +309,7 @@ pub async fn unsubscribing_leaves_the_others(
     Ok(())
 }
 
-/// Removing a cursor that never was, or that is removed already, succeeds.
+/// Checks that removing a cursor that never existed, or was removed already, succeeds.
 pub async fn unsubscribing_what_isnt_there_is_harmless(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -331,8 +333,8 @@ async fn subscribe(transport: &dyn Transport, channel: &str, names: &[&str]) -> 
     Ok(())
 }
 
-/// Cursors that were moved are listed by their names, to the letter and sorted, in any handle. A name
-/// that can't be kept so is refused.
+/// Checks that cursors that were moved are listed by their names, to the letter and sorted, in any
+/// handle. A name that can't be kept so is refused.
 pub async fn those_that_moved_are_listed_by_name(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -359,7 +361,8 @@ pub async fn those_that_moved_are_listed_by_name(
     Ok(other.close().await?)
 }
 
-/// A cursor that was removed isn't listed, and the others are; moved again, it is.
+/// Checks that a removed cursor isn't listed and the others are, and that it is listed again once
+/// it is moved.
 pub async fn unsubscribed_it_isnt_listed(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -374,7 +377,7 @@ pub async fn unsubscribed_it_isnt_listed(
     Ok(())
 }
 
-/// Each channel lists its own cursors and no other channel's.
+/// Checks that each channel lists its own cursors and no other channel's.
 pub async fn another_channel_lists_its_own(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -392,7 +395,7 @@ pub async fn another_channel_lists_its_own(
     Ok(())
 }
 
-/// Who only reads has no cursor, whatever the broker needs for it.
+/// Checks that reading alone makes no cursor, whatever the broker needs for it.
 pub async fn a_reader_isnt_listed(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     write(transport, &channel, 0..3).await?;
@@ -403,7 +406,7 @@ pub async fn a_reader_isnt_listed(transport: &dyn Transport, harness: &dyn Harne
     Ok(())
 }
 
-/// A channel that was deleted and made again lists no cursor of before.
+/// Checks that a channel that was deleted and created again lists no old cursor.
 pub async fn made_again_a_channel_lists_none(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -27,7 +27,8 @@ pub(crate) const ALL: &[Scenario] = list!["trim":
     cancelling_at_every_poll_removes_nothing_else [Can(Capability::Trim)],
 ];
 
-/// What is left begins at the position or before it, and is what was written there.
+/// Checks that the records that are left begin at the position or before it, and are as they were
+/// written.
 pub async fn nothing_at_or_after_the_position_goes(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -52,7 +53,8 @@ fn large(number: u64, digits: usize) -> Record {
     record
 }
 
-/// However large the parts are in which the broker removes records, something goes at last.
+/// Checks that something is removed in the end, however large the parts are in which the broker
+/// removes records.
 pub async fn what_is_before_goes_in_the_end(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -75,8 +77,8 @@ pub async fn what_is_before_goes_in_the_end(
     Err(Failure::new(format!("{ROUNDS} MB were trimmed, and the first record is still there")))
 }
 
-/// At the end it removes what can be removed. The end stays where it is, and what is written then
-/// stands after it.
+/// Checks that a trim to the end removes all that can be removed. The end stays where it is, and
+/// what is written next is after it.
 pub async fn at_the_end_it_leaves_the_channel_as_it_is(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -103,7 +105,7 @@ pub async fn at_the_end_it_leaves_the_channel_as_it_is(
     Ok(())
 }
 
-/// The same trim again, or one to before what is left, succeeds and has no effect.
+/// Checks that repeating a trim, or trimming to before what is left, succeeds and has no effect.
 pub async fn repeated_or_earlier_it_changes_nothing(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -122,7 +124,8 @@ pub async fn repeated_or_earlier_it_changes_nothing(
     Ok(())
 }
 
-/// A position after the end is refused, and nothing goes, also where all that was before is gone.
+/// Checks that a position after the end is refused and nothing is removed, also if all records
+/// before it are gone.
 pub async fn beyond_the_end_it_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -151,7 +154,8 @@ pub async fn beyond_the_end_it_is_refused(
     Ok(())
 }
 
-/// A channel that doesn't exist is [`NotFound`](Kind::NotFound), and isn't made.
+/// Checks that trimming a channel that doesn't exist fails with [`NotFound`](Kind::NotFound), and
+/// doesn't create it.
 pub async fn on_a_missing_channel_it_is_not_found(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -164,7 +168,7 @@ pub async fn on_a_missing_channel_it_is_not_found(
     Ok(())
 }
 
-/// A writer that is open and has batches in flight loses none of them and fails with none.
+/// Checks that an open writer with batches in flight loses none of them and fails with none.
 pub async fn writers_go_on(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     const BATCHES: u64 = 100;
     let channel = channel(transport, harness).await?;
@@ -197,8 +201,8 @@ pub async fn writers_go_on(transport: &dyn Transport, harness: &dyn Harness) -> 
     Ok(())
 }
 
-/// Cursors don't move, even if they stand before what is left. A reader that starts
-/// at such a cursor gets `PositionTrimmed`, and the cursor can still be moved.
+/// Checks that cursors don't move, even if they are before what is left. A reader that starts at
+/// such a cursor fails with `PositionTrimmed`, and the cursor can still be moved.
 pub async fn cursors_stay(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let mut written = Vec::new();
@@ -230,7 +234,7 @@ pub async fn cursors_stay(transport: &dyn Transport, harness: &dyn Harness) -> V
     Ok(())
 }
 
-/// Other channels keep their records, properties and cursors.
+/// Checks that other channels keep their records, properties and cursors.
 pub async fn other_channels_stay(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let trimmed = channel(transport, harness).await?;
     // Its name begins with that of the one that is trimmed.
@@ -256,7 +260,7 @@ pub async fn other_channels_stay(transport: &dyn Transport, harness: &dyn Harnes
     Ok(())
 }
 
-/// A cancelled trim has happened or not, and the next one works.
+/// Checks that a cancelled trim has happened or not, and that the next one works.
 pub async fn cancelling_at_every_poll_removes_nothing_else(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -29,7 +29,7 @@ pub(crate) const ALL: &[Scenario] = list!["writer":
     a_deleted_channel_poisons [Can(Capability::Delete)],
 ];
 
-/// Positions in receipts grow along the channel, and are those that a reader sees.
+/// Checks that positions in receipts grow along the channel, and are those that a reader sees.
 pub async fn receipts_tell_the_positions(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -66,7 +66,7 @@ async fn in_order(
     Ok(())
 }
 
-/// Many batches in flight are stored in the order in which they were submitted.
+/// Checks that many batches in flight are stored in the order in which they were submitted.
 pub async fn batches_are_pipelined_in_order(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -81,7 +81,7 @@ pub async fn batches_are_pipelined_in_order(
     in_order(transport, &channel, receipts, 2000).await
 }
 
-/// Without `ready`, batches are taken all the same.
+/// Checks that batches are taken without a call of `ready`, too.
 pub async fn batches_over_the_bound_are_taken(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -92,7 +92,7 @@ pub async fn batches_over_the_bound_are_taken(
     in_order(transport, &channel, receipts, 3000).await
 }
 
-/// A batch of no records succeeds, between others too.
+/// Checks that a batch of no records succeeds, between others too.
 pub async fn an_empty_batch_is_stored(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let mut writer = transport.writer(&channel).await?;
@@ -105,7 +105,7 @@ pub async fn an_empty_batch_is_stored(transport: &dyn Transport, harness: &dyn H
     Ok(())
 }
 
-/// `ready` may be dropped at any poll.
+/// Checks that `ready` may be dropped at any poll.
 pub async fn cancelling_ready_has_no_effect(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -125,7 +125,7 @@ pub async fn cancelling_ready_has_no_effect(
     in_order(transport, &channel, receipts, 3000).await
 }
 
-/// Batches whose receipts are dropped, polled or not, are stored.
+/// Checks that batches are stored even if their receipts are dropped, polled or not.
 pub async fn dropping_a_receipt_cancels_nothing(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -143,7 +143,7 @@ pub async fn dropping_a_receipt_cancels_nothing(
     Ok(())
 }
 
-/// As soon as a receipt says so, a handle of its own reads the record.
+/// Checks that another handle can read a record as soon as its receipt is there.
 pub async fn what_is_acknowledged_is_there(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -159,7 +159,7 @@ pub async fn what_is_acknowledged_is_there(
     Ok(other.close().await?)
 }
 
-/// `close` leaves nothing in flight: every receipt is there when it returns.
+/// Checks that `close` leaves nothing in flight: every receipt is there when it returns.
 pub async fn close_waits_for_all_receipts(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -183,7 +183,7 @@ pub async fn close_waits_for_all_receipts(
     Ok(())
 }
 
-/// A closed writer stores nothing more, and closing it again is harmless.
+/// Checks that a closed writer stores nothing more, and that closing it again is harmless.
 pub async fn use_after_close_is_closed(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -215,7 +215,8 @@ fn nothing_stored(outcome: Outcome) -> Result<Kind, Failure> {
     }
 }
 
-/// A payload over the limit isn't sent, and the error names its size and the limit.
+/// Checks that a payload over the limit isn't sent, and that the error names its size and the
+/// limit.
 pub async fn an_oversized_payload_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -230,8 +231,8 @@ pub async fn an_oversized_payload_is_refused(
     Ok(())
 }
 
-/// What follows a failed record isn't stored, in its batch and after; what was before it is as
-/// the receipts say. A new writer goes on.
+/// Checks that nothing after a failed record is stored, in its batch or later; what was before it
+/// is as the receipts say, and a new writer works.
 pub async fn a_failed_write_poisons(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let channel = channel(transport, harness).await?;
     let oversized = oversized(transport)?;
@@ -263,8 +264,8 @@ pub async fn a_failed_write_poisons(transport: &dyn Transport, harness: &dyn Har
     Ok(())
 }
 
-/// A writer whose channel was deleted fails, stays poisoned, and writes nothing to the channel
-/// that is made in its place.
+/// Checks that a writer fails and stays poisoned if its channel was deleted, and writes nothing to
+/// a channel that is created in its place.
 pub async fn a_deleted_channel_poisons(
     transport: &dyn Transport,
     harness: &dyn Harness,

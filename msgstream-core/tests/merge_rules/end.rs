@@ -56,7 +56,7 @@ fn an_end_that_is_too_far_waits_for_its_time() {
 }
 
 #[test]
-fn no_grid_makes_a_pack_end_with_time() {
+fn no_fixed_interval_makes_a_pack_end_with_time() {
     // 5 divides the greatest timestamp.
     let mut merge = Merge::resume(config().with_align_to(5), Checkpoint::default()).unwrap();
     let a = merge.add("a".into(), TickSource::Written).unwrap();

@@ -132,7 +132,7 @@ impl Ledger {
         self.settled = self.latest;
     }
 
-    /// Notes that a consumer was given a pack after another one; gives its number.
+    /// Notes that a consumer got a pack after another one, and returns its number.
     pub(super) fn give(&mut self, after: u64, pack: &MsgPack, to: &Life) -> u64 {
         let (given, end) = (given(pack), pack.end.clone());
         let before = self.given(after);

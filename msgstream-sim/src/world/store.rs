@@ -64,7 +64,7 @@ impl SimStore {
         newest == Some(generation.owner)
     }
 
-    /// An earlier save; `None` where there isn't one.
+    /// An earlier save; `None` if there isn't one.
     pub(super) fn earlier(&self, rng: &mut Rng) -> Option<(Checkpoint, Bytes)> {
         let state = self.lock();
         let saved = rng.pick(&state.saved)?;

@@ -51,7 +51,8 @@ fn unreadable(packs: &[MsgPack]) -> impl Iterator<Item = &Message> {
     msgs.filter(|msg| msg.msg_type() == MsgType::UNREADABLE)
 }
 
-/// Each is in the pack of its interval, once, with its bytes; so are all the others.
+/// Checks that each bad record is in the pack of its interval, once, with its bytes, and that all
+/// the others are, too.
 pub async fn bad_records_come_in_their_packs(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let (stage, written) = stage(harness).await?;
     let packs = stage.all(ConsumerConfig::default()).await?;
@@ -71,7 +72,7 @@ pub async fn bad_records_come_in_their_packs(_: &dyn Transport, harness: &dyn Ha
     Ok(())
 }
 
-/// From the end of each pack, before and behind bad records, the same packs follow.
+/// Checks that the same packs follow from the end of each pack, before and after bad records.
 pub async fn a_stream_resumes_around_bad_records(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -91,8 +92,8 @@ async fn decoder(stage: &Stage, policy: PoisonPolicy) -> Result<PackDecoder, Fai
     Ok(PackDecoder::new(stage.transport.clone(), UnmarshalDispatcher::new(), policy).await?)
 }
 
-/// Where nothing else is asked for, decoding a pack fails with the bad record's channel and
-/// position, and the reason.
+/// Checks that decoding a pack fails by default, with the bad record's channel and position, and
+/// the reason.
 pub async fn bad_records_stop_the_decoder(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let (stage, _) = stage(harness).await?;
     let packs = stage.all(ConsumerConfig::default()).await?;
@@ -110,7 +111,7 @@ pub async fn bad_records_stop_the_decoder(_: &dyn Transport, harness: &dyn Harne
     Ok(())
 }
 
-/// The others are decoded.
+/// Checks that bad records can be skipped and are counted, and that the others are decoded.
 pub async fn bad_records_are_skipped_and_counted(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -125,7 +126,8 @@ pub async fn bad_records_are_skipped_and_counted(
     Ok(())
 }
 
-/// Each is written to the channel of dead letters, with its bytes and where it comes from.
+/// Checks that each bad record is written to the channel of dead letters, with its bytes and its
+/// origin.
 pub async fn bad_records_become_dead_letters(
     transport: &dyn Transport,
     harness: &dyn Harness,

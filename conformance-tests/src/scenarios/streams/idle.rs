@@ -22,7 +22,7 @@ fn idling() -> ConsumerConfig {
     delivering().with_idle_after(Duration::from_millis(50)).with_wait(Duration::from_millis(50))
 }
 
-/// A channel that is silent for long enough no longer holds packs back, and is counted.
+/// Checks that a channel that is silent for long enough no longer holds packs back, and is counted.
 pub async fn packs_go_on_without_an_idle_channel(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -41,7 +41,7 @@ pub async fn packs_go_on_without_an_idle_channel(
     Ok(())
 }
 
-/// A channel that stays empty holds nothing back for long.
+/// Checks that a channel that stays empty holds nothing back for long.
 pub async fn a_channel_that_never_had_anything_may_be_idle(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -53,7 +53,7 @@ pub async fn a_channel_that_never_had_anything_may_be_idle(
     Ok(())
 }
 
-/// An idle channel that comes back with messages of long ago: they are delivered, flagged, once.
+/// Checks that old messages of an idle channel that comes back are delivered, flagged, once.
 pub async fn what_an_idle_channel_brings_late_is_delivered_flagged(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -75,7 +75,8 @@ pub async fn what_an_idle_channel_brings_late_is_delivered_flagged(
     Ok(())
 }
 
-/// What an idle channel brings late is no fault of its producer, so it can't be an error.
+/// Checks that a late message of an idle channel can't be an error, because it isn't its producer's
+/// fault.
 pub async fn idleness_with_late_as_an_error_is_refused(
     _: &dyn Transport,
     harness: &dyn Harness,

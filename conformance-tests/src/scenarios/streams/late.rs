@@ -27,8 +27,8 @@ fn late(pack: &MsgPack) -> Vec<u64> {
     pack.msgs.iter().filter(|m| m.is_late()).map(|m| m.end_ts().0).collect()
 }
 
-/// By default the stream stops before the pack with a late message, names it, and says so again
-/// until it is told what to do; then it goes on with nothing lost.
+/// Checks that by default the stream stops before the pack with a late message and names it, at
+/// each call until another policy is set; then it continues with nothing lost.
 pub async fn late_is_an_error_until_the_policy_changes(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -56,7 +56,7 @@ pub async fn late_is_an_error_until_the_policy_changes(
     Ok(())
 }
 
-/// A late message is in the first pack after the tick it was late for.
+/// Checks that a late message is in the first pack after the tick that it was late for.
 pub async fn late_messages_are_delivered_flagged(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -71,7 +71,7 @@ pub async fn late_messages_are_delivered_flagged(
     Ok(())
 }
 
-/// A late message is left out and counted.
+/// Checks that a late message is left out and counted.
 pub async fn late_messages_are_dropped_and_counted(
     _: &dyn Transport,
     harness: &dyn Harness,

@@ -25,7 +25,8 @@ fn quick() -> ConsumerConfig {
     ConsumerConfig::default().with_wait(Duration::from_millis(10))
 }
 
-/// A channel that is empty when the stream starts may still get messages of any time.
+/// Checks that a channel that is empty when the stream starts holds packs back until its first
+/// tick.
 pub async fn an_empty_channel_holds_packs_until_it_ticks(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -42,7 +43,8 @@ pub async fn an_empty_channel_holds_packs_until_it_ticks(
     Ok(())
 }
 
-/// One silent channel stops the packs at its last tick; the status names it, and only it.
+/// Checks that one silent channel stops the packs at its last tick, and that the status names it,
+/// and only it.
 pub async fn a_silent_channel_is_waited_for_and_named(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -71,8 +73,8 @@ fn is_at(channel: &msgstream_core::merge::ChannelStatus, watermark: u64) -> bool
     channel.watermark.is_some_and(|f| f.0 == watermark)
 }
 
-/// A channel that is added is in the packs from the next on; what it has from before is in none,
-/// and counted.
+/// Checks that a channel that is added is in the packs from the next one on, and that its older
+/// messages are in none, and counted.
 pub async fn a_channel_added_joins_with_the_next_pack(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -102,7 +104,7 @@ pub async fn a_channel_added_joins_with_the_next_pack(
     Ok(())
 }
 
-/// A channel that is removed holds no pack back and is in no pack and no checkpoint any more.
+/// Checks that a channel that is removed holds no pack back and is in no later pack or checkpoint.
 pub async fn a_channel_removed_is_in_no_pack_any_more(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -129,7 +131,7 @@ pub async fn a_channel_removed_is_in_no_pack_any_more(
     Ok(())
 }
 
-/// The mark of a removed channel is where another stream takes it over, without gap or repeat.
+/// Checks that another stream can take over a removed channel at its mark, without gap or repeat.
 pub async fn a_removed_channel_goes_on_elsewhere(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -149,7 +151,8 @@ pub async fn a_removed_channel_goes_on_elsewhere(
     Ok(())
 }
 
-/// After a channel's end the packs go on without it; what it held comes in its time.
+/// Checks that packs continue without a channel that has ended, and that its messages are in the
+/// packs of their time.
 pub async fn a_channel_that_ends_holds_nothing_back(
     _: &dyn Transport,
     harness: &dyn Harness,

@@ -23,8 +23,8 @@ pub(crate) const ALL: &[Scenario] = list!["streams::memory":
 /// the budget comes to.
 const ONE_RECORD: usize = Record::OVERHEAD + 512;
 
-/// A channel that is far ahead is read no further than its share of the budget until the slow
-/// one comes along; then all of both comes, once.
+/// Checks that a channel that is far ahead is read no further than its share of the budget until
+/// the slow one follows; then all messages of both come, once.
 pub async fn a_fast_channel_waits_for_a_slow_one(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -60,8 +60,8 @@ fn is_paused(channel: &msgstream_core::merge::ChannelStatus) -> bool {
     channel.state == ChannelState::Paused
 }
 
-/// Where the next pack needs the memory that another channel's later messages hold, those are
-/// given up and read again: the pack comes, and nothing is lost or repeated.
+/// Checks that messages of another channel are given up and read again if the next pack needs their
+/// memory: the pack comes, and nothing is lost or repeated.
 pub async fn a_large_window_makes_room_by_reading_again(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -96,7 +96,7 @@ pub async fn a_large_window_makes_room_by_reading_again(
     Ok(())
 }
 
-/// One interval that alone needs more than the budget is an error that says so, again and again
+/// Checks that one interval that needs more than the budget is an error that says so, at each call
 /// until the budget is raised; then the pack comes whole.
 pub async fn a_window_over_the_budget_is_refused_and_nothing_is_lost(
     _: &dyn Transport,

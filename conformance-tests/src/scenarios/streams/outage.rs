@@ -24,8 +24,8 @@ const PACKS: u64 = 30;
 // Between two looks at something that has no event.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// While a session writes and the broker is killed, a program whose loop is `consume().await?` gets
-/// every message once, and the packs that a fresh stream gets.
+/// Checks that a program whose loop is `consume().await?` gets every message once, and the packs
+/// that a fresh stream gets, if the broker is killed while a session writes.
 pub async fn a_consumer_that_ends_at_its_first_error_goes_on_over_a_kill(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -51,7 +51,7 @@ pub async fn a_consumer_that_ends_at_its_first_error_goes_on_over_a_kill(
     same(&packs, &stage.all(ConsumerConfig::default()).await?, "the packs over the kill")
 }
 
-/// Writes until some time after the kill; gives how many messages.
+/// Writes until some time after the kill, and returns how many messages.
 async fn produce(stage: &Stage, retry_for: Duration, killed: &AtomicBool) -> Result<i64, Failure> {
     let home = &*stage.channels[0];
     let config =

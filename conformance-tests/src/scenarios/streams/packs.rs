@@ -22,12 +22,12 @@ pub(crate) const ALL: &[Scenario] = list!["streams::packs":
     cancelling_consume_at_every_poll_changes_nothing,
     two_readers_get_identical_packs,
     latest_gives_only_what_comes_later,
-    a_grid_aligns_ticks,
+    packs_end_at_a_fixed_interval,
     a_channel_without_ticks_gets_them_from_its_data,
     the_end_of_every_channel_is_the_end_of_the_stream,
 ];
 
-/// Messages written before and after ticks come in the pack of their time.
+/// Checks that messages written before and after ticks come in the pack of their time.
 pub async fn ticks_cut_one_channel(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = Stage::with(
         harness,
@@ -54,7 +54,7 @@ pub async fn ticks_cut_one_channel(_: &dyn Transport, harness: &dyn Harness) -> 
     Ok(())
 }
 
-/// Packs end at the ticks of all channels together, as far as every channel has ticked.
+/// Checks that packs end at the ticks of all channels together, as far as every channel has ticked.
 pub async fn ticks_need_not_line_up(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = Stage::with(
         harness,
@@ -80,7 +80,7 @@ pub async fn ticks_need_not_line_up(_: &dyn Transport, harness: &dyn Harness) ->
     Ok(())
 }
 
-/// Messages of one time are in the order of channel names, then of positions.
+/// Checks that messages of one time are in the order of channel names, then of positions.
 pub async fn equal_times_are_in_the_order_of_channel_and_position(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -131,8 +131,8 @@ fn bytes(stage: &Stage, packs: &[MsgPack]) -> Vec<Bytes> {
     packs.iter().map(of).collect()
 }
 
-/// The same contents give the same packs to the byte, whether the channels were written one after
-/// the other beforehand, or entry by entry in turns while they were read.
+/// Checks that the same contents make the same packs to the byte, whether the channels were written
+/// one after the other beforehand, or entry by entry in turns while they were read.
 pub async fn the_order_of_writing_changes_nothing(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -167,7 +167,7 @@ async fn written(harness: &dyn Harness) -> Result<Stage, Failure> {
     Stage::with(harness, &logs.each_ref().map(Vec::as_slice)).await
 }
 
-/// However few records one read gives, nothing is missing and nothing comes twice.
+/// Checks that nothing is missing and nothing comes twice, however few records one read returns.
 pub async fn the_size_of_reads_changes_nothing(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -181,7 +181,7 @@ pub async fn the_size_of_reads_changes_nothing(
     Ok(())
 }
 
-/// `consume`, dropped whenever it was polled a few times, gives the same packs.
+/// Checks that `consume` returns the same packs if it is dropped after any few polls.
 pub async fn cancelling_consume_at_every_poll_changes_nothing(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -204,7 +204,7 @@ pub async fn cancelling_consume_at_every_poll_changes_nothing(
     Ok(())
 }
 
-/// Two streams at the same time, on two handles, get the same packs.
+/// Checks that two streams at the same time, on two handles, get the same packs.
 pub async fn two_readers_get_identical_packs(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = written(harness).await?;
     let other = harness.open().await?;
@@ -216,7 +216,7 @@ pub async fn two_readers_get_identical_packs(_: &dyn Transport, harness: &dyn Ha
     same(&second, &first, "the second reader's packs")
 }
 
-/// A stream that starts at the latest has what is written later, and nothing before.
+/// Checks that a stream that starts at the latest has what is written later, and nothing before.
 pub async fn latest_gives_only_what_comes_later(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -230,8 +230,8 @@ pub async fn latest_gives_only_what_comes_later(
     Ok(())
 }
 
-/// Packs end at multiples of a duration where that is wanted, once ticks have passed them.
-pub async fn a_grid_aligns_ticks(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
+/// Checks that packs end at multiples of a duration if that is wanted, once ticks have passed them.
+pub async fn packs_end_at_a_fixed_interval(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let ms = |n: u64| n << msgstream_core::Timestamp::LOGICAL_BITS;
     let stage = Stage::with(
         harness,
@@ -249,7 +249,8 @@ pub async fn a_grid_aligns_ticks(_: &dyn Transport, harness: &dyn Harness) -> Ve
     Ok(())
 }
 
-/// A channel that has no ticks gets them from the greatest time seen, beside one that has.
+/// Checks that a channel without ticks gets them from the greatest time seen, beside one that has
+/// ticks.
 pub async fn a_channel_without_ticks_gets_them_from_its_data(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -270,7 +271,7 @@ pub async fn a_channel_without_ticks_gets_them_from_its_data(
     Ok(())
 }
 
-/// Once every channel has ended and all is handed out there is no pack any more.
+/// Checks that no pack follows once every channel has ended and all messages were returned.
 pub async fn the_end_of_every_channel_is_the_end_of_the_stream(
     _: &dyn Transport,
     harness: &dyn Harness,

@@ -50,7 +50,8 @@ async fn decoder(stage: &Stage, policy: PoisonPolicy) -> Result<PackDecoder, Fai
     Ok(PackDecoder::new(stage.transport.clone(), UnmarshalDispatcher::new(), policy).await?)
 }
 
-/// The stream hands all of it out; decoding fails with the channel, the position and the reason.
+/// Checks that the stream returns what can't be decoded, and that decoding fails with the channel,
+/// the position and the reason.
 pub async fn what_cant_be_decoded_is_named(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let (stage, pack, bad) = poisoned(harness).await?;
     let dispatcher = UnmarshalDispatcher::new();
@@ -75,7 +76,8 @@ pub async fn what_cant_be_decoded_is_named(_: &dyn Transport, harness: &dyn Harn
     }
 }
 
-/// The other messages of the pack are decoded.
+/// Checks that what can't be decoded is skipped and counted, and that the other messages of the
+/// pack are decoded.
 pub async fn what_cant_be_decoded_is_skipped_and_counted(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -89,7 +91,7 @@ pub async fn what_cant_be_decoded_is_skipped_and_counted(
     Ok(())
 }
 
-/// Dead letters are the records as they came, with where they come from.
+/// Checks that dead letters are the records as they came, with their origin.
 pub async fn what_cant_be_decoded_goes_to_the_dead_letters(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -117,8 +119,8 @@ fn elsewhere(at: u64, mut record: Record) -> Message {
     StoredMessage::new("else\nwhere".into(), record).into()
 }
 
-/// Decodes a pack of nothing but such messages; gives the dead letters, of which each tells where it
-/// comes from.
+/// Decodes a pack of nothing but such messages, and returns the dead letters, which must name their
+/// origin.
 async fn buried(
     transport: &dyn Transport,
     stage: &Stage,
@@ -143,8 +145,9 @@ async fn buried(
     Ok(letters)
 }
 
-/// Headers that the transport doesn't take, names that mean something to readers, long ones, and dead
-/// letters themselves: each is written, with its bytes.
+/// Checks that every dead letter is written, with its bytes: those with headers that the transport
+/// doesn't take, with names that mean something to readers, with long ones, and dead letters
+/// themselves.
 pub async fn whatever_it_is_it_becomes_a_dead_letter(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -182,8 +185,8 @@ pub async fn whatever_it_is_it_becomes_a_dead_letter(
     buried(transport, &stage, &graves, letters).await.map(drop)
 }
 
-/// A tick and a channel's end that can't be decoded neither end the channel of dead letters nor
-/// promise anything there.
+/// Checks that a tick and a channel's end that can't be decoded neither end the channel of dead
+/// letters nor promise anything there.
 pub async fn a_dead_letter_is_no_tick_and_no_end(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -205,8 +208,8 @@ pub async fn a_dead_letter_is_no_tick_and_no_end(
     Ok(())
 }
 
-/// A record that is as large as the channel takes leaves no room for what a dead letter says: it is
-/// cut, and says so.
+/// Checks that a record as large as the channel takes, which leaves no room for what a dead letter
+/// adds, is cut, and that its dead letter says so.
 pub async fn what_fills_a_channels_limit_becomes_a_dead_letter(
     transport: &dyn Transport,
     harness: &dyn Harness,

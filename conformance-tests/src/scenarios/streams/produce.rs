@@ -20,7 +20,8 @@ pub(crate) const ALL: &[Scenario] = list!["streams::produce":
     receipts_tell_where_each_message_is,
 ];
 
-/// A broadcast of M messages over N channels is N x M records, in the order of the pack.
+/// Checks that a broadcast of M messages over N channels is N x M records, in the order of the
+/// pack.
 pub async fn broadcast_gives_every_channel_every_message(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -38,7 +39,7 @@ pub async fn broadcast_gives_every_channel_every_message(
     Ok(producer.close().await?)
 }
 
-/// Each message goes to the channel of its hash key, in the order of the pack.
+/// Checks that each message goes to the channel of its hash key, in the order of the pack.
 pub async fn a_pack_is_split_by_hash_key(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -56,8 +57,8 @@ pub async fn a_pack_is_split_by_hash_key(
     Ok(producer.close().await?)
 }
 
-/// The rows of one insert go to the channels of their hash keys, each part with its rows, their
-/// times, and an id of its own.
+/// Checks that the rows of one insert go to the channels of their hash keys, each part with its
+/// rows, their times, and an id of its own.
 pub async fn an_insert_is_split_by_row(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -97,7 +98,7 @@ pub async fn an_insert_is_split_by_row(
     Ok(producer.close().await?)
 }
 
-/// The receipts of pipelined packs tell the place of each message.
+/// Checks that the receipts of pipelined packs name the place of each message.
 pub async fn receipts_tell_where_each_message_is(
     transport: &dyn Transport,
     harness: &dyn Harness,

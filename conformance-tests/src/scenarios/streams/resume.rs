@@ -1,4 +1,4 @@
-//! Streams that go on where a pack began or ended.
+//! Streams that continue where a pack began or ended.
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ async fn many_channels(harness: &dyn Harness) -> Result<Stage, Failure> {
     .await
 }
 
-/// The start of a pack gives it again, its end what follows it.
+/// Checks that a pack comes again from its own start, and the next one from its end.
 pub async fn from_a_packs_start_and_end(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = one_channel(harness).await?;
     let packs = take(&mut stage.consumer(ConsumerConfig::default()).await?, 5).await?;
@@ -105,7 +105,7 @@ pub async fn from_a_packs_start_and_end(_: &dyn Transport, harness: &dyn Harness
     Ok(())
 }
 
-/// At the end of the last pack nothing follows but what is written then.
+/// Checks that only what is written later follows the end of the last pack.
 pub async fn from_the_last_pack_only_what_comes_later_follows(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -119,8 +119,8 @@ pub async fn from_the_last_pack_only_what_comes_later_follows(
     Ok(())
 }
 
-/// A stream that is opened anew after every pack, at that pack's start and at its end, gets the
-/// packs of one that ran through, to the byte.
+/// Checks that a stream that is opened anew after every pack, at that pack's start and at its end,
+/// gets the packs of one that ran through, to the byte.
 pub async fn after_every_pack_loses_and_repeats_nothing(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -142,7 +142,7 @@ pub async fn after_every_pack_loses_and_repeats_nothing(
     }
 }
 
-/// One stream that goes back and forth gives the same packs each time.
+/// Checks that one stream that seeks back and forth returns the same packs each time.
 pub async fn a_running_stream_goes_back_and_forth(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -158,7 +158,7 @@ pub async fn a_running_stream_goes_back_and_forth(
     Ok(())
 }
 
-/// A checkpoint that was stored as JSON leads to the same packs, on another handle.
+/// Checks that a checkpoint that was stored as JSON leads to the same packs, on another handle.
 pub async fn a_checkpoint_survives_as_json(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = many_channels(harness).await?;
     let packs = stage.all(ConsumerConfig::default()).await?;
@@ -174,7 +174,8 @@ pub async fn a_checkpoint_survives_as_json(_: &dyn Transport, harness: &dyn Harn
     Ok(())
 }
 
-/// A position that was never written is refused, when the stream is opened or when it reads.
+/// Checks that a position that was never written is refused, when the stream is opened or when it
+/// reads.
 pub async fn at_an_unwritten_position_is_refused(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -195,8 +196,8 @@ pub async fn at_an_unwritten_position_is_refused(
     }
 }
 
-/// A checkpoint of a channel that was deleted is refused in the one made in its place, however
-/// much that holds.
+/// Checks that a checkpoint of a deleted channel is refused in one that was created in its place,
+/// however many records that holds.
 pub async fn in_a_channel_that_was_made_again_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -219,7 +220,8 @@ pub async fn in_a_channel_that_was_made_again_is_refused(
     Ok(())
 }
 
-/// Where each channel is trimmed up to a checkpoint's `resume`, nothing that it needs is gone.
+/// Checks that everything that a checkpoint needs is left if each channel is trimmed up to its
+/// `resume`.
 pub async fn trimmed_before_a_checkpoint_goes_on_as_before(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -236,8 +238,8 @@ pub async fn trimmed_before_a_checkpoint_goes_on_as_before(
     Ok(())
 }
 
-/// A consumer that needs what is gone fails with [`PositionTrimmed`](Kind::PositionTrimmed), and one
-/// that starts anew gets what is left.
+/// Checks that a consumer that needs removed records fails with
+/// [`PositionTrimmed`](Kind::PositionTrimmed), and that one that starts anew gets what is left.
 pub async fn trimmed_after_a_checkpoint_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -276,7 +278,7 @@ pub async fn trimmed_after_a_checkpoint_is_refused(
     }
 }
 
-/// A stream with a subscription goes on where the packs before were acknowledged.
+/// Checks that a stream with a subscription continues after the packs that were acknowledged.
 pub async fn a_subscription_goes_on_where_it_was_acknowledged(
     _: &dyn Transport,
     harness: &dyn Harness,

@@ -68,7 +68,7 @@ impl Stage {
         Ok(stream)
     }
 
-    /// Writes a log with a producer of its own; gives the position of each entry.
+    /// Writes a log with a producer of its own, and returns the position of each entry.
     pub(super) async fn write(
         &self,
         channel: usize,
@@ -114,7 +114,7 @@ impl Stage {
         Ok(stream)
     }
 
-    /// A started stream that goes on where a pack began or ended.
+    /// Returns a started stream that continues where a pack began or ended.
     pub(super) async fn resumed(&self, from: &Checkpoint) -> Result<TtMsgStream, Error> {
         let mut stream = TtMsgStream::new(Arc::clone(&self.transport), ConsumerConfig::default())?;
         stream.resume(None, from, |_| TickSource::Written).await?;
@@ -180,7 +180,7 @@ pub(super) async fn to_end(stream: &mut TtMsgStream) -> Result<Vec<MsgPack>, Fai
     Ok(packs)
 }
 
-/// Polls a stream that must not give a pack, until it is as wanted.
+/// Polls a stream that must not return a pack, until it is as wanted.
 pub(super) async fn waits_until(
     stream: &mut TtMsgStream,
     wanted: impl Fn(&ConsumerStatus) -> bool,
@@ -201,7 +201,7 @@ pub(super) fn times(packs: &[MsgPack]) -> Vec<(u64, Vec<u64>)> {
     packs.iter().map(|pack| (pack.end_ts.0, times(pack))).collect()
 }
 
-/// What [`times`] should give.
+/// What [`times`] should return.
 pub(super) fn expected<const N: usize>(packs: [(u64, &[u64]); N]) -> Vec<(u64, Vec<u64>)> {
     packs.into_iter().map(|(end, times)| (end, times.to_vec())).collect()
 }
@@ -229,7 +229,7 @@ pub(super) fn same(got: &[MsgPack], wanted: &[MsgPack], what: &str) -> Verdict {
     Ok(())
 }
 
-/// What happens to late records, where they are no error.
+/// Returns a config in which late records are no error.
 pub(super) fn delivering() -> ConsumerConfig {
     ConsumerConfig::default().with_late_policy(LatePolicy::Deliver)
 }

@@ -17,7 +17,8 @@ pub(crate) const ALL: &[Scenario] = list!["streams::ticks":
     a_tick_far_in_the_future_is_refused_and_repaired,
 ];
 
-/// Packs end at the ticks of the other channel; each message is in the pack of its time.
+/// Checks that packs end at the ticks of the other channel, with each message in the pack of its
+/// time.
 pub async fn a_channel_may_leave_ticks_out(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = Stage::with(
         harness,
@@ -33,7 +34,7 @@ pub async fn a_channel_may_leave_ticks_out(_: &dyn Transport, harness: &dyn Harn
     Ok(())
 }
 
-/// A tick that comes again makes no pack and no message late.
+/// Checks that a repeated tick makes no pack and no message late.
 pub async fn repeated_ticks_are_harmless(_: &dyn Transport, harness: &dyn Harness) -> Verdict {
     let stage = Stage::with(
         harness,
@@ -47,8 +48,8 @@ pub async fn repeated_ticks_are_harmless(_: &dyn Transport, harness: &dyn Harnes
     Ok(())
 }
 
-/// A producer that starts anew ticks behind its last tick for a while: no pack comes again, and
-/// what it writes after that tick is in time.
+/// Checks that ticks of a restarted producer may be behind its last one for a while: no pack comes
+/// again, and what it writes after that tick is in time.
 pub async fn ticks_that_go_back_after_a_restart_are_harmless(
     _: &dyn Transport,
     harness: &dyn Harness,
@@ -63,8 +64,8 @@ pub async fn ticks_that_go_back_after_a_restart_are_harmless(
     Ok(())
 }
 
-/// Where ticks may not run far ahead of the clock, one that does is an error that names it, again
-/// and again until it is ignored; then the stream goes on and nothing is lost.
+/// Checks that a tick further ahead of the clock than allowed is an error that names it, at each
+/// call until it is ignored; then the stream continues and nothing is lost.
 pub async fn a_tick_far_in_the_future_is_refused_and_repaired(
     _: &dyn Transport,
     harness: &dyn Harness,

@@ -24,7 +24,8 @@ pub(crate) const ALL: &[Scenario] = list!["trim::readers":
     one_that_waits_gets_what_comes_later [Can(Capability::Trim)],
 ];
 
-/// `first` is a place to start at, and nothing is left before it. Where it is `None`, nothing is.
+/// Checks that `first` is a place to start at, and nothing is left before it. If it is `None`, no
+/// record is left.
 pub async fn what_is_left_can_be_started_at(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -48,8 +49,8 @@ pub async fn what_is_left_can_be_started_at(
     Ok(())
 }
 
-/// A reader that is opened at a record which is gone is
-/// [`PositionTrimmed`](Kind::PositionTrimmed). It names a place at which one can be opened.
+/// Checks that opening a reader at a removed record fails with
+/// [`PositionTrimmed`](Kind::PositionTrimmed), which names a place at which one can be opened.
 pub async fn a_start_before_what_is_left_is_refused(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -90,7 +91,7 @@ fn named_first<T>(result: &Result<T, TransportError>, place: Position) -> Option
     }
 }
 
-/// Started at a time before that of the first record left, a reader begins at that record.
+/// Checks that a reader that starts at a time before the first record left begins at that record.
 pub async fn a_time_before_what_is_left_starts_there(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -107,8 +108,8 @@ pub async fn a_time_before_what_is_left_starts_there(
     Ok(())
 }
 
-/// An open reader returns the records that it has read ahead, without a gap, and then fails with
-/// `PositionTrimmed`, which names the first position left, at each read until it seeks.
+/// Checks that an open reader returns the records that it has read ahead, without a gap, and then
+/// fails with `PositionTrimmed`, which names the first position left, at each read until it seeks.
 pub async fn one_that_is_passed_is_told(
     transport: &dyn Transport,
     harness: &dyn Harness,
@@ -174,7 +175,8 @@ async fn read_until_told(
     }
 }
 
-/// A reader that waits at the end has nothing before it: it wakes on the next record.
+/// Checks that a reader that waits at the end gets the next record after a trim, because nothing
+/// before it is missing.
 pub async fn one_that_waits_gets_what_comes_later(
     transport: &dyn Transport,
     harness: &dyn Harness,

@@ -120,7 +120,7 @@ impl Model {
         model
     }
 
-    /// Judges a channel: adds its messages to those of all, and gives its ticks.
+    /// Judges a channel: adds its messages to those of all, and returns its ticks.
     fn judge(
         &mut self,
         channel: &Arc<str>,
