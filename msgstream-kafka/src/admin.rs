@@ -19,7 +19,7 @@ use crate::KafkaConfig;
 use crate::calls::At;
 use crate::client::Handle;
 use crate::error::{failed, needs, of_code};
-use crate::events::{Aside, lock};
+use crate::events::{DropElsewhere, lock};
 use crate::name::PROPERTIES;
 use crate::prefetch::{Consumer, alone_at};
 
@@ -27,24 +27,27 @@ type Client = AdminClient<DefaultClientContext>;
 
 /// The client that creates, deletes and trims topics, created when it is needed.
 #[derive(Default)]
-pub(crate) struct Admin(Mutex<Option<Arc<Aside<Client>>>>);
+pub(crate) struct Admin(Mutex<Option<Arc<DropElsewhere<Client>>>>);
 
 impl Admin {
-    pub(crate) fn client(&self, config: &KafkaConfig) -> Result<Arc<Aside<Client>>, Failure> {
+    pub(crate) fn client(
+        &self,
+        config: &KafkaConfig,
+    ) -> Result<Arc<DropElsewhere<Client>>, Failure> {
         let mut place = lock(&self.0);
         if let Some(client) = &*place {
             return Ok(Arc::clone(client));
         }
         let made: Client =
             config.admin().create().map_err(|error| failed(&error, config.timeout))?;
-        let made = Arc::new(Aside::new(made));
+        let made = Arc::new(DropElsewhere::new(made));
         *place = Some(Arc::clone(&made));
         Ok(made)
     }
 
     /// Makes room for another client in this one's place. Each client has a list of nodes of its own: one
     /// that was read while a node was away lacks that node for minutes, although others see it again.
-    fn give_up(&self, client: &Arc<Aside<Client>>) {
+    fn discard(&self, client: &Arc<DropElsewhere<Client>>) {
         let mut place = lock(&self.0);
         if place.as_ref().is_some_and(|there| Arc::ptr_eq(there, client)) {
             *place = None;
@@ -73,7 +76,7 @@ impl Handle {
             let events = events.clone();
             self.call(At::AnyNode, look, move |consumer, left| {
                 match consumer.fetch_metadata(Some(PROPERTIES), left) {
-                    Ok(told) => Ok(told.orig_broker_id()),
+                    Ok(metadata) => Ok(metadata.orig_broker_id()),
                     // The client reports wrong credentials and certificates early, but not to the call
                     // that waits for an answer.
                     Err(error) => Err(events.refusal().unwrap_or_else(|| failed(&error, timeout))),
@@ -93,9 +96,9 @@ impl Handle {
     async fn leader(&self, topic: &str, look: Duration) -> Result<i32, Failure> {
         let topic = topic.to_owned();
         let find = move |consumer: &Consumer, left| {
-            let told = consumer.fetch_metadata(Some(&topic), left);
-            let told = told.map_err(|error| failed(&error, left))?;
-            Ok((told.orig_broker_id(), is_channel(&topic, told.topics().first(), left)))
+            let metadata = consumer.fetch_metadata(Some(&topic), left);
+            let metadata = metadata.map_err(|error| failed(&error, left))?;
+            Ok((metadata.orig_broker_id(), is_channel(&topic, metadata.topics().first(), left)))
         };
         let (node, leader) = self.call(At::AnyNode, look, find).await?;
         self.incarnations.answered(node);
@@ -231,7 +234,7 @@ impl Handle {
             let asked = client.describe_configs([resource], &options).await;
             match asked.map_err(|error| failed(&error, self.timeout())) {
                 Err(failure) if failure.is_temporary() => {
-                    self.admin.give_up(&shared);
+                    self.admin.discard(&shared);
                     self.find_node(look).await;
                     Err(failure)
                 }
@@ -275,14 +278,14 @@ impl Handle {
 /// Returns the node that leads a topic, or fails if the brokers' metadata of it is no channel's.
 pub(crate) fn is_channel(
     topic: &str,
-    told: Option<&MetadataTopic>,
+    metadata: Option<&MetadataTopic>,
     timeout: Duration,
 ) -> Result<i32, Failure> {
-    let Some(told) = told else { return Err(TransportErrorKind::NotFound.into()) };
-    if let Some(code) = told.error().filter(|code| code.is_error()) {
+    let Some(metadata) = metadata else { return Err(TransportErrorKind::NotFound.into()) };
+    if let Some(code) = metadata.error().filter(|code| code.is_error()) {
         return Err(needs(of_code(code.into(), timeout), "Describe", &named(topic)));
     }
-    match told.partitions() {
+    match metadata.partitions() {
         [] => Err(TransportErrorKind::NotFound.into()),
         [one] => match one.error().filter(|code| code.is_error()) {
             Some(code) => Err(of_code(code.into(), timeout)),
@@ -319,8 +322,8 @@ fn at_leader(error: &KafkaError, timeout: Duration) -> Failure {
 }
 
 fn bounds(consumer: &Consumer, topic: &str, timeout: Duration) -> Result<Bounds, Failure> {
-    let told = consumer.fetch_watermarks(topic, 0, timeout);
-    let (low, high) = told.map_err(|error| at_leader(&error, timeout))?;
+    let watermarks = consumer.fetch_watermarks(topic, 0, timeout);
+    let (low, high) = watermarks.map_err(|error| at_leader(&error, timeout))?;
     match (u64::try_from(low), u64::try_from(high)) {
         (Ok(low), Ok(high)) => Ok(Bounds { low, high }),
         _ => Err(TransportErrorKind::Protocol {

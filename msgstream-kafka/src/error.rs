@@ -237,7 +237,7 @@ mod tests {
 
     // In librdkafka's words, as a broker made it say them.
     #[test]
-    fn a_cut_log_is_told_from_one_that_was_trimmed() {
+    fn a_cut_log_is_distinct_from_one_that_was_trimmed() {
         let failure =
             |text: &str| FetchError { code: Code::AutoOffsetReset, text: text.to_owned() };
         for (text, end) in [
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_told_from_connections() {
+    fn certificates_are_distinct_from_connections() {
         let refused = "Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116 (after 0ms in state APIVERSION_QUERY)";
         let untrusted = "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified";
         let version = "SSL handshake failed: error:0A00042E:SSL routines::tlsv1 alert protocol version: SSL alert number 70";

@@ -58,7 +58,7 @@ impl Events {
     }
 
     /// Keeps a failure that the client reported in another way.
-    pub(crate) fn tell(&self, trouble: Failure) {
+    pub(crate) fn report(&self, trouble: Failure) {
         self.note(&mut lock(&self.trouble), trouble);
     }
 
@@ -131,9 +131,9 @@ impl ClientContext for Events {
 impl ConsumerContext for Events {}
 
 /// A value whose drop may block: it is dropped on a thread of its own.
-pub(crate) struct Aside<T: Send + 'static>(Option<T>);
+pub(crate) struct DropElsewhere<T: Send + 'static>(Option<T>);
 
-impl<T: Send + 'static> Aside<T> {
+impl<T: Send + 'static> DropElsewhere<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self(Some(value))
     }
@@ -143,7 +143,7 @@ impl<T: Send + 'static> Aside<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Aside<T> {
+impl<T: Send + 'static> Drop for DropElsewhere<T> {
     fn drop(&mut self) {
         let value = self.0.take();
         // Without a thread it is dropped here: blocking is better than leaking.
@@ -151,9 +151,9 @@ impl<T: Send + 'static> Drop for Aside<T> {
     }
 }
 
-impl<T: Send + 'static> fmt::Debug for Aside<T> {
+impl<T: Send + 'static> fmt::Debug for DropElsewhere<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aside").finish_non_exhaustive()
+        f.debug_struct("DropElsewhere").finish_non_exhaustive()
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    fn told(codes: &[Code]) -> Option<TransportErrorKind> {
+    fn reason(codes: &[Code]) -> Option<TransportErrorKind> {
         events(codes).trouble().map(|failure| failure.kind)
     }
 
@@ -177,11 +177,11 @@ mod tests {
 
     #[test]
     fn why_says_more_than_that() {
-        let denied = told(&[Code::SaslAuthenticationFailed, Code::AllBrokersDown]);
+        let denied = reason(&[Code::SaslAuthenticationFailed, Code::AllBrokersDown]);
         assert!(matches!(denied, Some(TransportErrorKind::Denied { .. })));
-        let down = told(&[Code::AllBrokersDown]);
+        let down = reason(&[Code::AllBrokersDown]);
         assert!(matches!(down, Some(TransportErrorKind::Unavailable { .. })));
-        assert_eq!(told(&[Code::PartitionEOF]), None);
+        assert_eq!(reason(&[Code::PartitionEOF]), None);
     }
 
     #[test]
@@ -202,15 +202,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_aside_is_dropped_on_another_thread() {
-        struct Tells(std::sync::mpsc::Sender<thread::ThreadId>);
-        impl Drop for Tells {
+    fn it_is_dropped_on_another_thread() {
+        struct SendsThread(std::sync::mpsc::Sender<thread::ThreadId>);
+        impl Drop for SendsThread {
             fn drop(&mut self) {
                 let _ = self.0.send(thread::current().id());
             }
         }
         let (sender, receiver) = std::sync::mpsc::channel();
-        drop(Aside::new(Tells(sender)));
+        drop(DropElsewhere::new(SendsThread(sender)));
         assert_ne!(receiver.recv(), Ok(thread::current().id()));
     }
 }

@@ -241,7 +241,7 @@ impl Worker {
             && let denied = failed(&error, self.timeout)
             && matches!(denied.kind, TransportErrorKind::Denied { .. })
         {
-            self.events.tell(denied);
+            self.events.report(denied);
         }
     }
 

@@ -208,7 +208,7 @@ impl Pipeline {
             }
             std::mem::take(&mut state.done)
         };
-        self.give(done);
+        self.settle(done);
     }
 
     fn good_for(&self) -> Duration {
@@ -233,7 +233,7 @@ impl Pipeline {
                     self.doubt(&mut done, failure);
                 }
             }
-            self.give(done);
+            self.settle(done);
         }
     }
 
@@ -250,7 +250,7 @@ impl Pipeline {
         }
     }
 
-    fn give(&self, done: Vec<Done>) {
+    fn settle(&self, done: Vec<Done>) {
         for Done { outcome, receipt, bytes } in done {
             // Before the receipt, because its owner may check the writer; the count follows after the
             // receipt, because a caller that waits for the count expects the receipt.

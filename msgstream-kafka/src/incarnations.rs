@@ -47,10 +47,10 @@ pub(crate) struct Incarnations {
 struct Seen {
     /// Before the request.
     at: Instant,
-    told: Result<HashMap<String, Told>, Failure>,
+    answers: Result<HashMap<String, Answer>, Failure>,
 }
 
-type Told = Result<Described, Code>;
+type Answer = Result<Described, Code>;
 
 impl Incarnations {
     pub(crate) fn new(config: &KafkaConfig) -> Self {
@@ -167,8 +167,8 @@ impl Handle {
     pub(crate) async fn incarnation(&self, topic: &str) -> Result<Incarnation, Failure> {
         let mut retry = Retry::new(self.timeout());
         loop {
-            let told = self.ask_for_ids(vec![topic.to_owned()]).await?;
-            match self.of_topic(topic, told.get(topic)).await {
+            let answers = self.ask_for_ids(vec![topic.to_owned()]).await?;
+            match self.of_topic(topic, answers.get(topic)).await {
                 // It passes if not every broker knows a new topic yet.
                 Err(failure) => retry.after(failure).await?,
                 found => return found,
@@ -182,23 +182,23 @@ impl Handle {
         topic: &str,
         since: Instant,
     ) -> Result<(Instant, Incarnation), Failure> {
-        let (at, told) = {
+        let (at, answer) = {
             let mut seen = self.incarnations.seen.lock().await;
             let seen = match &mut *seen {
                 Some(seen) if seen.at >= since && seen.knows(topic) => seen,
                 place => {
                     let at = Instant::now();
                     let topics = lock(&self.incarnations.used).keys().cloned().collect();
-                    place.insert(Seen { at, told: self.ask_for_ids(topics).await })
+                    place.insert(Seen { at, answers: self.ask_for_ids(topics).await })
                 }
             };
-            (seen.at, seen.told.as_ref().map_err(Clone::clone)?.get(topic).copied())
+            (seen.at, seen.answers.as_ref().map_err(Clone::clone)?.get(topic).copied())
         };
-        Ok((at, self.of_topic(topic, told.as_ref()).await?))
+        Ok((at, self.of_topic(topic, answer.as_ref()).await?))
     }
 
-    async fn of_topic(&self, topic: &str, told: Option<&Told>) -> Result<Incarnation, Failure> {
-        let code = match told {
+    async fn of_topic(&self, topic: &str, answer: Option<&Answer>) -> Result<Incarnation, Failure> {
+        let code = match answer {
             Some(Ok(Described { id, partitions: 0 | 1 })) => return Ok(Incarnation(*id)),
             Some(Ok(Described { partitions, .. })) => return Err(too_many(*partitions)),
             Some(Err(code)) => *code,
@@ -210,7 +210,7 @@ impl Handle {
         }
     }
 
-    async fn ask_for_ids(&self, topics: Vec<String>) -> Result<HashMap<String, Told>, Failure> {
+    async fn ask_for_ids(&self, topics: Vec<String>) -> Result<HashMap<String, Answer>, Failure> {
         let topics: Arc<[String]> = topics.into();
         self.ask(|look| {
             let topics = Arc::clone(&topics);
@@ -221,7 +221,7 @@ impl Handle {
                         .map_err(|code| of_code(code, left))
                 };
                 match self.call(At::AnyNode, look, describe).await {
-                    Ok(told) => Ok(topics.iter().cloned().zip(told).collect()),
+                    Ok(answers) => Ok(topics.iter().cloned().zip(answers).collect()),
                     Err(failure) => {
                         self.find_node(look).await;
                         Err(failure)
@@ -235,8 +235,8 @@ impl Handle {
     /// Finds a node that answers.
     pub(crate) async fn find_node(&self, look: Duration) {
         let answered = self.call(At::AnyNode, look, |consumer, left| {
-            let told = consumer.fetch_metadata(Some(PROPERTIES), left);
-            told.map(|told| told.orig_broker_id()).map_err(|error| failed(&error, left))
+            let metadata = consumer.fetch_metadata(Some(PROPERTIES), left);
+            metadata.map(|metadata| metadata.orig_broker_id()).map_err(|error| failed(&error, left))
         });
         if let Ok(node) = answered.await {
             self.incarnations.answered(node);
@@ -247,6 +247,6 @@ impl Handle {
 impl Seen {
     /// Returns whether it has an answer for the topic, or the failure for all topics.
     fn knows(&self, topic: &str) -> bool {
-        self.told.as_ref().map_or(true, |told| told.contains_key(topic))
+        self.answers.as_ref().map_or(true, |answers| answers.contains_key(topic))
     }
 }

@@ -1,4 +1,4 @@
-//! What is read ahead: the clients that fetch, and their feeds of single topics.
+//! What is read ahead: the clients that fetch, and their prefetches of single topics.
 //!
 //! One client fetches for many readers, with a few threads and one connection to each broker. Each
 //! topic has a queue of its own in it, which its reader empties without a thread in between. The
@@ -25,7 +25,7 @@ use tokio::sync::{Mutex as Turn, Notify};
 use crate::KafkaConfig;
 use crate::error::{FetchError, failed};
 use crate::events::{Events, lock};
-use crate::native::topic::{Told, Topic, set_leader_epoch};
+use crate::native::topic::{QueueEvent, Topic, set_leader_epoch};
 
 pub(crate) type Consumer = BaseConsumer<Events>;
 
@@ -54,10 +54,10 @@ pub(crate) struct Fetcher {
     ended: Sender<Ended>,
 }
 
-/// The topics that are fetched, with the signals of their feeds.
+/// The topics that are fetched, with the signals of their prefetches.
 type Topics = Arc<Mutex<HashMap<String, Arc<Signal>>>>;
 
-/// What other threads signal to a feed.
+/// What other threads signal to a prefetch.
 #[derive(Debug, Default)]
 struct Signal {
     /// There may be something in its queue.
@@ -66,7 +66,7 @@ struct Signal {
     missed: AtomicBool,
 }
 
-/// What a feed leaves behind.
+/// What a prefetch leaves behind.
 struct Ended {
     topic: String,
     fetched: Option<Topic>,
@@ -97,7 +97,7 @@ impl Fetcher {
         Ok(Arc::new(fetcher))
     }
 
-    /// Reserves the topic for one feed. Returns whether it was free.
+    /// Reserves the topic for one prefetch. Returns whether it was free.
     fn reserve(&self, topic: &str) -> bool {
         let mut topics = lock(&self.topics);
         let free = !topics.contains_key(topic);
@@ -108,12 +108,12 @@ impl Fetcher {
     }
 
     /// Begins to fetch a reserved topic from an offset on. It blocks briefly.
-    fn open(self: &Arc<Self>, topic: &str, place: Place) -> Result<Feed, Failure> {
+    fn open(self: &Arc<Self>, topic: &str, place: Place) -> Result<Prefetch, Failure> {
         let signal = lock(&self.topics).get(topic).cloned().unwrap_or_default();
         let fetcher = Arc::clone(self);
-        let mut feed = Feed { fetcher, topic: topic.to_owned(), fetched: None, signal };
-        feed.begin(place)?;
-        Ok(feed)
+        let mut prefetch = Prefetch { fetcher, topic: topic.to_owned(), fetched: None, signal };
+        prefetch.begin(place)?;
+        Ok(prefetch)
     }
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn no_thread(error: std::io::Error) -> Failure {
     Failure::new(TransportErrorKind::Unavailable { reason }, error)
 }
 
-/// Serves the client's log, and stops fetching for feeds that were dropped, as long as the fetcher is
+/// Serves the client's log, and stops fetching for prefetches that were dropped, as long as the fetcher is
 /// alive.
 fn serve(consumer: &Arc<Consumer>, topics: &Topics, ends: &Receiver<Ended>) {
     loop {
@@ -171,7 +171,7 @@ pub(crate) fn alone_at(topic: &str, offset: u64) -> KafkaResult<TopicPartitionLi
     Ok(list)
 }
 
-/// Where a feed begins.
+/// Where a prefetch begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) offset: u64,
@@ -200,7 +200,7 @@ impl Fetchers {
         config: &KafkaConfig,
         topic: &str,
         place: Place,
-    ) -> Result<Feed, Failure> {
+    ) -> Result<Prefetch, Failure> {
         self.reserve(config, topic)?.open(topic, place)
     }
 
@@ -219,19 +219,19 @@ impl Fetchers {
 }
 
 /// What is fetched of one topic.
-pub(crate) struct Feed {
+pub(crate) struct Prefetch {
     pub(crate) fetcher: Arc<Fetcher>,
     topic: String,
     fetched: Option<Topic>,
     signal: Arc<Signal>,
 }
 
-impl Feed {
+impl Prefetch {
     /// Passes what has arrived to a function, one by one, until that breaks off. It doesn't wait.
-    pub(crate) fn drain(&self, mut each: impl FnMut(Told<'_>) -> ControlFlow<()>) {
+    pub(crate) fn drain(&self, mut each: impl FnMut(QueueEvent<'_>) -> ControlFlow<()>) {
         if self.signal.missed.load(Ordering::Acquire) {
             let text = "the client put a message into the wrong queue".to_owned();
-            let _ = each(Told::Failed(FetchError { code: RDKafkaErrorCode::Fail, text }));
+            let _ = each(QueueEvent::Failed(FetchError { code: RDKafkaErrorCode::Fail, text }));
         } else if let Some(fetched) = &self.fetched {
             fetched.drain(each);
         }
@@ -277,16 +277,16 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for Prefetch {
     fn drop(&mut self) {
         let ended = Ended { topic: std::mem::take(&mut self.topic), fetched: self.fetched.take() };
-        // The thread is there as long as the fetcher, which this feed holds.
+        // The thread is there as long as the fetcher, which this prefetch holds.
         let _ = self.fetcher.ended.send(ended);
     }
 }
 
-impl fmt::Debug for Feed {
+impl fmt::Debug for Prefetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Prefetch").field("topic", &self.topic).finish_non_exhaustive()
     }
 }

@@ -15,8 +15,8 @@ use crate::client::Handle;
 use crate::error::needs;
 use crate::in_flight::Outgoing;
 use crate::name::PROPERTIES;
-use crate::native::topic::Told;
-use crate::prefetch::{Feed, Place};
+use crate::native::topic::QueueEvent;
+use crate::prefetch::{Place, Prefetch};
 use crate::writer;
 
 /// How long to wait for the client to wake us, before we check the queue ourselves.
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What was read of the topic so far.
 #[derive(Debug, Default)]
 pub(crate) struct Properties {
-    feed: Option<Feed>,
+    prefetch: Option<Prefetch>,
     next: u64,
     values: HashMap<Vec<u8>, Vec<u8>>,
 }
@@ -136,7 +136,7 @@ impl Properties {
             }
             bounds => bounds?,
         };
-        if self.feed.is_none() || self.next > high {
+        if self.prefetch.is_none() || self.next > high {
             // A topic that is shorter than it was is another one.
             *self = Self::default();
             if low == high {
@@ -145,15 +145,15 @@ impl Properties {
             let at = Arc::clone(handle);
             let place = Place { offset: low, epoch: None };
             let open = move || at.fetchers.open(&at.config, PROPERTIES, place);
-            let feed = handle.block(open).await?;
-            (self.feed, self.next) = (Some(feed), low);
+            let prefetch = handle.block(open).await?;
+            (self.prefetch, self.next) = (Some(prefetch), low);
         }
         while self.next < high {
-            let Self { feed: Some(feed), next, values } = self else { break };
+            let Self { prefetch: Some(prefetch), next, values } = self else { break };
             let mut failed = None;
-            feed.drain(|told| {
-                match told {
-                    Told::Message(message) => {
+            prefetch.drain(|event| {
+                match event {
+                    QueueEvent::Message(message) => {
                         let key = message.key().unwrap_or_default();
                         match message.payload() {
                             Some(value) => values.insert(key.to_owned(), value.to_owned()),
@@ -162,8 +162,8 @@ impl Properties {
                         *next = message.offset() + 1;
                     }
                     // Compaction leaves offsets without a record.
-                    Told::End(end) => *next = (*next).max(end),
-                    Told::Failed(error) => failed = Some(error),
+                    QueueEvent::End(end) => *next = (*next).max(end),
+                    QueueEvent::Failed(error) => failed = Some(error),
                 }
                 match failed.is_some() || *next >= high {
                     true => ControlFlow::Break(()),
@@ -180,7 +180,7 @@ impl Properties {
             }
             if *next < high {
                 // Where the time is over, it looks again.
-                let _ = timeout_at(Instant::now() + LOOK, feed.wait()).await;
+                let _ = timeout_at(Instant::now() + LOOK, prefetch.wait()).await;
             }
         }
         Ok(())

@@ -22,8 +22,8 @@ use crate::admin::{Bounds, named};
 use crate::client::Handle;
 use crate::error::{FetchError, needs};
 use crate::incarnations::Bound;
-use crate::native::topic::{Message, Told};
-use crate::prefetch::{Feed, Place};
+use crate::native::topic::{Message, QueueEvent};
+use crate::prefetch::{Place, Prefetch};
 use crate::start::place;
 
 /// Replaces a wait that no clock can count.
@@ -40,8 +40,8 @@ pub(crate) struct KafkaReader {
     names: MsgTypeNames,
     bound: Bound,
     /// `None` after a failure.
-    feed: Option<Feed>,
-    /// Why the feed ended, after the records that are here.
+    prefetch: Option<Prefetch>,
+    /// Why the prefetch ended, after the records that are here.
     ended: Option<FetchError>,
     /// What was read isn't there any more: every read fails with this until a seek.
     cut: Option<TransportErrorKind>,
@@ -78,7 +78,7 @@ impl KafkaReader {
             topic,
             names: MsgTypeNames::default(),
             bound,
-            feed: None,
+            prefetch: None,
             ended: None,
             cut: None,
             copies: Copies::default(),
@@ -99,27 +99,27 @@ impl KafkaReader {
         failure.during(operation).on(&self.channel)
     }
 
-    /// Moves to an offset. Cancelled, it leaves the reader where it was, without a feed.
+    /// Moves to an offset. Cancelled, it leaves the reader where it was, without a prefetch.
     async fn begin(
         &mut self,
         next: u64,
         epoch: Option<i32>,
         bounds: Bounds,
     ) -> Result<(), Failure> {
-        let feed = self.feed.take();
+        let prefetch = self.prefetch.take();
         (self.ended, self.cut) = (None, None);
-        // Without a feed what was read ahead would be read again.
+        // Without a prefetch what was read ahead would be read again.
         self.rewind();
         let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
         let place = Place { offset: next, epoch };
-        let open = move || match feed {
-            Some(feed) => feed.restart(place),
+        let open = move || match prefetch {
+            Some(prefetch) => prefetch.restart(place),
             None => handle.fetchers.open(&handle.config, &topic, place),
         };
-        let feed = self.handle.block(open).await?;
+        let prefetch = self.handle.block(open).await?;
         // Before this the client may have come to another topic without a pause.
         self.bound.look().await?;
-        self.feed = Some(feed);
+        self.prefetch = Some(prefetch);
         (self.next, self.epoch, self.at_end) = (next, epoch, false);
         (self.end, self.asked) = (bounds.high, false);
         Ok(())
@@ -141,7 +141,7 @@ impl KafkaReader {
         self.ready.front().map_or(Position::new(self.next), |record| record.position)
     }
 
-    /// Reads, and opens the feed again if it failed, for as long as an answer may take.
+    /// Reads, and opens the prefetch again if it failed, for as long as an answer may take.
     async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, Failure> {
         let now = Instant::now();
         let until = now.checked_add(limit.wait).unwrap_or(now + LONGEST_WAIT);
@@ -160,7 +160,7 @@ impl KafkaReader {
             };
             // Otherwise it recovers by itself, and may still have records from before the failure.
             if self.ended.is_some() || !failure.is_temporary() {
-                self.feed = None;
+                self.prefetch = None;
             }
             self.note_lost(&failure);
             let left = end.saturating_duration_since(Instant::now()).min(timeout);
@@ -188,7 +188,7 @@ impl KafkaReader {
         if let Some(kind) = &self.cut {
             return Err(kind.clone().into());
         }
-        if self.feed.is_none() {
+        if self.prefetch.is_none() {
             self.rewind();
             // In another topic the place means nothing.
             self.bound.look().await?;
@@ -207,16 +207,16 @@ impl KafkaReader {
             if let Some(error) = self.ended.clone() {
                 return Err(self.meaning(error).await);
             }
-            let Some(feed) = &self.feed else { continue };
+            let Some(prefetch) = &self.prefetch else { continue };
             let look = until.min(Instant::now() + LOOK);
-            if timeout_at(look, feed.wait()).await.is_err() && Instant::now() >= until {
+            if timeout_at(look, prefetch.wait()).await.is_err() && Instant::now() >= until {
                 self.check_connection().await?;
                 return Ok(self.take(0, self.at_end));
             }
         }
     }
 
-    /// Returns what it means that the feed ended.
+    /// Returns what it means that the prefetch ended.
     async fn meaning(&mut self, error: FetchError) -> Failure {
         if let Some(end) = error.truncated_at() {
             let (position, end) = (self.position(), Position::new(end));
@@ -238,8 +238,8 @@ impl KafkaReader {
     }
 
     async fn gather_in_turn(&mut self, limit: Limit) {
-        let Some(feed) = &self.feed else { return };
-        let fetcher = Arc::clone(&feed.fetcher);
+        let Some(prefetch) = &self.prefetch else { return };
+        let fetcher = Arc::clone(&prefetch.fetcher);
         let turn = fetcher.turn.lock().await;
         self.gather(limit);
         drop(turn);
@@ -250,17 +250,17 @@ impl KafkaReader {
     /// Takes what has arrived, up to one record more than the limit. It doesn't wait, so that it can't
     /// be cancelled.
     fn gather(&mut self, limit: Limit) {
-        let Self { feed, ended, names, copies, ready, usual, next, epoch, at_end, .. } = self;
-        let Some(feed) = feed else { return };
+        let Self { prefetch, ended, names, copies, ready, usual, next, epoch, at_end, .. } = self;
+        let Some(prefetch) = prefetch else { return };
         let mut bytes: usize = ready.iter().map(Record::footprint).sum();
         let is_enough = |records, bytes| records >= limit.records.max(1) || bytes > limit.bytes;
         // The end is reported once.
         if ended.is_some() || is_enough(ready.len(), bytes) {
             return;
         }
-        feed.drain(|told| {
-            match told {
-                Told::Message(mut message) => {
+        prefetch.drain(|event| {
+            match event {
+                QueueEvent::Message(mut message) => {
                     if ready.is_empty() {
                         ready.reserve(*usual);
                     }
@@ -271,8 +271,8 @@ impl KafkaReader {
                     ready.push_back(record);
                 }
                 // Offsets without a record, such as those of transactions' markers, are behind.
-                Told::End(end) => (*next, *at_end) = ((*next).max(end), true),
-                Told::Failed(error) => *ended = Some(error),
+                QueueEvent::End(end) => (*next, *at_end) = ((*next).max(end), true),
+                QueueEvent::Failed(error) => *ended = Some(error),
             }
             match ended.is_some() || is_enough(ready.len(), bytes) {
                 true => ControlFlow::Break(()),
@@ -298,7 +298,7 @@ impl KafkaReader {
 
     /// A client that lost its brokers waits for them in silence.
     async fn check_connection(&mut self) -> Result<(), Failure> {
-        let events = self.feed.as_ref().map(|feed| feed.fetcher.events.clone());
+        let events = self.prefetch.as_ref().map(|prefetch| prefetch.fetcher.events.clone());
         let in_trouble = events.filter(|events| events.trouble().is_some());
         let good_for = if in_trouble.is_some() { Duration::ZERO } else { LOOK };
         self.bound.look_after(good_for).await?;

@@ -38,11 +38,12 @@ impl Handle {
         self.ask(|look| {
             let topic = topic.to_owned();
             self.call(At::AnyNode, look, move |consumer: &Consumer, left| {
-                let told = consumer.fetch_metadata(Some(&topic), left);
-                let told = told.map_err(|error| failed(&error, left))?;
-                let partition = told.topics().first().and_then(|topic| topic.partitions().first());
+                let metadata = consumer.fetch_metadata(Some(&topic), left);
+                let metadata = metadata.map_err(|error| failed(&error, left))?;
+                let partition =
+                    metadata.topics().first().and_then(|topic| topic.partitions().first());
                 let replicas = partition.map_or(0, |partition| partition.replicas().len());
-                Ok(Copies { nodes: told.brokers().len(), replicas })
+                Ok(Copies { nodes: metadata.brokers().len(), replicas })
             })
         })
         .await

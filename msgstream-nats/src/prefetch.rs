@@ -49,7 +49,7 @@ pub(crate) struct Delivery {
 }
 
 #[derive(Debug)]
-pub(crate) struct Feed {
+pub(crate) struct Prefetch {
     link: Arc<Link>,
     stream: String,
     consumer: String,
@@ -76,7 +76,7 @@ pub(crate) struct Feed {
     quiet: Option<Instant>,
 }
 
-impl Feed {
+impl Prefetch {
     /// Opens a consumer that begins where the policy says, and returns its first sequence. Each has a
     /// name of its own: the cluster may have placed the previous one on a server that is gone.
     pub(crate) async fn open(
@@ -92,7 +92,7 @@ impl Feed {
         let subscribed = link.client.subscribe(format!("{inbox}.*")).await;
         let messages = subscribed.map_err(lost_by)?;
         let budget = handle.config.options.prefetch_bytes;
-        let feed = Self {
+        let prefetch = Self {
             next_subject: format!("{API}.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
             stream: stream.to_owned(),
             consumer,
@@ -111,7 +111,7 @@ impl Feed {
             link,
         };
         let mut config = json!({
-            "name": feed.consumer,
+            "name": prefetch.consumer,
             "ack_policy": "none",
             "replay_policy": "instant",
             "mem_storage": true,
@@ -121,8 +121,8 @@ impl Feed {
         if let (Value::Object(config), Value::Object(policy)) = (&mut config, policy) {
             config.extend(policy);
         }
-        let made = handle.create_consumer(stream, &feed.consumer, config, limit).await?;
-        Ok((feed, made.delivered.stream_seq + 1))
+        let made = handle.create_consumer(stream, &prefetch.consumer, config, limit).await?;
+        Ok((prefetch, made.delivered.stream_seq + 1))
     }
 
     /// Returns the next delivery if it has arrived.
@@ -279,7 +279,7 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for Prefetch {
     fn drop(&mut self) {
         // If this can't be sent at once, the server deletes the idle consumer by itself.
         let subject = format!("{API}.CONSUMER.DELETE.{}.{}", self.stream, self.consumer);

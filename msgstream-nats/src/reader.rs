@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::client::{Handle, Slot};
 use crate::error::lost;
 use crate::headers::decode;
-use crate::prefetch::Feed;
+use crate::prefetch::Prefetch;
 use crate::start::place;
 
 /// Replaces a wait that no clock can count.
@@ -43,12 +43,12 @@ pub(crate) struct NatsReader {
     /// The sequence after those.
     next: u64,
     /// `None` after a failure.
-    feed: Option<Feed>,
-    /// The place of the feed's connection: that of all readers of the handle, or one of its own once
+    prefetch: Option<Prefetch>,
+    /// The place of the prefetch's connection: that of all readers of the handle, or one of its own once
     /// the reader has met a message that makes the client library end the connection.
     slot: Slot,
     is_apart: bool,
-    /// How many messages are fetched alone before there is a feed again.
+    /// How many messages are fetched alone before there is a prefetch again.
     alone: usize,
     /// The sequence of a message that the account may not fetch alone.
     forbidden: Option<u64>,
@@ -72,7 +72,7 @@ impl NatsReader {
             None => handle.stream_info(&stream).await?.incarnation(),
         };
         let slot = handle.reading();
-        let (feed, next) = place(&handle, &slot, &stream, start, incarnation).await?;
+        let (prefetch, next) = place(&handle, &slot, &stream, start, incarnation).await?;
         let (channel, names) = (channel.to_owned(), MsgTypeNames::default());
         Ok(Self {
             handle,
@@ -84,7 +84,7 @@ impl NatsReader {
             ready: VecDeque::new(),
             is_last: false,
             next,
-            feed: Some(feed),
+            prefetch: Some(prefetch),
             slot,
             is_apart: false,
             alone: 0,
@@ -98,7 +98,7 @@ impl NatsReader {
         failure.during(operation).on(&self.channel)
     }
 
-    /// Reads, and opens the feed again if it is lost, for as long as an answer may take.
+    /// Reads, and opens the prefetch again if it is lost, for as long as an answer may take.
     async fn read_on(&mut self, limit: Limit) -> Result<ReadBatch, Failure> {
         let now = Instant::now();
         let until = now.checked_add(limit.wait).unwrap_or(now + LONGEST_WAIT);
@@ -115,12 +115,12 @@ impl NatsReader {
         }
     }
 
-    /// Drops a feed that failed. The next message may be why.
+    /// Drops a prefetch that failed. The next message may be why.
     fn lose_feed(&mut self, error: &Failure) {
-        let Some(feed) = self.feed.take() else { return };
+        let Some(prefetch) = self.prefetch.take() else { return };
         self.alone = self.alone.max(1);
         // A lost connection is logged once, and not by each of its readers.
-        if feed.is_connected() && error.is_temporary() {
+        if prefetch.is_connected() && error.is_temporary() {
             self.is_lost = true;
             tracing::warn!(channel = self.channel, %error, "the reader lost its consumer, trying again");
         }
@@ -129,7 +129,7 @@ impl NatsReader {
     async fn open_feed(&mut self) -> Result<(), Failure> {
         let start = Start::At(Position::new(self.next));
         let placed = place(&self.handle, &self.slot, &self.stream, start, self.incarnation);
-        self.feed = Some(placed.await?.0);
+        self.prefetch = Some(placed.await?.0);
         if mem::take(&mut self.is_lost) {
             tracing::info!(channel = self.channel, "the reader has a consumer again");
         }
@@ -142,7 +142,7 @@ impl NatsReader {
         since: Instant,
         until: Instant,
     ) -> Result<ReadBatch, Failure> {
-        if self.feed.is_none() {
+        if self.prefetch.is_none() {
             if self.ready.is_empty() && self.alone > 0 {
                 self.fetch(limit).await?;
             }
@@ -152,9 +152,9 @@ impl NatsReader {
             self.open_feed().await?;
         }
         loop {
-            let Some(feed) = &mut self.feed else { return Err(lost().into()) };
-            let asked = feed.ask().await;
-            match feed.peek()?.map(|delivery| delivery.sequence) {
+            let Some(prefetch) = &mut self.prefetch else { return Err(lost().into()) };
+            let asked = prefetch.ask().await;
+            match prefetch.peek()?.map(|delivery| delivery.sequence) {
                 Some(sequence) if self.ready.is_empty() && sequence != self.next => {
                     self.cross_gap(sequence).await?;
                 }
@@ -166,8 +166,8 @@ impl NatsReader {
             if !self.ready.is_empty() {
                 return Ok(self.hand_out(limit).await);
             }
-            let Some(feed) = &mut self.feed else { return Err(lost().into()) };
-            match timeout_at(until, feed.wait()).await {
+            let Some(prefetch) = &mut self.prefetch else { return Err(lost().into()) };
+            match timeout_at(until, prefetch.wait()).await {
                 Ok(waited) => waited?,
                 Err(_) => return self.look_for_end(since).await,
             }
@@ -176,10 +176,10 @@ impl NatsReader {
 
     /// Turns what has arrived into records, up to the limit or the next gap.
     fn gather(&mut self, limit: Limit) -> Result<(), Failure> {
-        let Some(feed) = &mut self.feed else { return Err(lost().into()) };
+        let Some(prefetch) = &mut self.prefetch else { return Err(lost().into()) };
         let mut bytes: usize = self.ready.iter().map(Record::footprint).sum();
         while self.ready.len() < limit.records.max(1) && bytes < limit.bytes.max(1) {
-            let delivery = match feed.peek() {
+            let delivery = match prefetch.peek() {
                 Ok(Some(delivery)) if delivery.sequence == self.next => delivery,
                 Ok(_) => break,
                 // What was taken before comes first; the next call meets the error again.
@@ -195,9 +195,9 @@ impl NatsReader {
             self.is_last = delivery.behind == 0;
             self.next = delivery.sequence + 1;
             self.ready.push_back(record);
-            feed.pop();
+            prefetch.pop();
         }
-        self.is_last &= !matches!(feed.peek(), Ok(Some(_)));
+        self.is_last &= !matches!(prefetch.peek(), Ok(Some(_)));
         Ok(())
     }
 
@@ -240,9 +240,9 @@ impl ChannelReader for NatsReader {
 
     async fn seek(&mut self, start: Start) -> Result<()> {
         let sought = place(&self.handle, &self.slot, &self.stream, start, self.incarnation);
-        let (feed, next) =
+        let (prefetch, next) =
             self.handle.while_open(sought).await.map_err(|failure| self.error("seek", failure))?;
-        (self.feed, self.next, self.alone) = (Some(feed), next, 0);
+        (self.prefetch, self.next, self.alone) = (Some(prefetch), next, 0);
         self.ready.clear();
         Ok(())
     }

@@ -10,13 +10,13 @@ use msgstream_core::transport::{Start, TransportErrorKind};
 use serde_json::{Value, json};
 
 use crate::client::{Handle, Slot};
-use crate::prefetch::Feed;
+use crate::prefetch::Prefetch;
 
 /// 2200-01-01, in Unix milliseconds. The server counts nanoseconds in 64 bits, so later times would
 /// overflow.
 const LATEST_TIME: u64 = 7_258_118_400_000;
 
-/// Opens a feed at a start, and returns its first sequence. Tries again after temporary errors, for
+/// Opens a prefetch at a start, and returns its first sequence. Tries again after temporary errors, for
 /// as long as an answer may take.
 pub(crate) async fn place(
     handle: &Handle,
@@ -24,7 +24,7 @@ pub(crate) async fn place(
     stream: &str,
     start: Start,
     incarnation: Incarnation,
-) -> Result<(Feed, u64), Failure> {
+) -> Result<(Prefetch, u64), Failure> {
     let (policy, asked) = policy(start)?;
     let mut retry = Retry::new(handle.timeout());
     // A cluster may place the consumer on a server that is gone, which doesn't answer, and the next
@@ -50,13 +50,13 @@ async fn place_once(
     asked: Option<u64>,
     incarnation: Incarnation,
     limit: Duration,
-) -> Result<(Feed, u64), Failure> {
-    let (feed, first) = Feed::open(handle, slot, stream, policy.clone(), limit).await?;
+) -> Result<(Prefetch, u64), Failure> {
+    let (prefetch, first) = Prefetch::open(handle, slot, stream, policy.clone(), limit).await?;
     // After the consumer is there: it stays with the stream on which it was made.
     let info = handle.stream_info(stream).await?;
     let next = asked.unwrap_or(first);
     info.check(incarnation, next)?;
-    Ok((feed, next))
+    Ok((prefetch, next))
 }
 
 /// Returns where a consumer begins, in the server's terms, and the sequence that was requested.

@@ -47,16 +47,16 @@ fn record(number: u64) -> Record {
     Record::new(Meta::new(MsgType::INSERT, Timestamp(number)), number.to_string())
 }
 
-/// What writers were told.
+/// What writers reported.
 #[derive(Default)]
-struct Told {
+struct Written {
     stored: Vec<(Position, u64)>,
     refused: BTreeSet<u64>,
 }
 
 /// Writes batches of numbers, with new writers where one fails, each number once.
-async fn write(transport: &SimTransport, first: u64) -> Told {
-    let (mut told, mut next) = (Told::default(), first);
+async fn write(transport: &SimTransport, first: u64) -> Written {
+    let (mut written, mut next) = (Written::default(), first);
     while next < first + 200 {
         let Ok(mut writer) = transport.writer(CHANNEL).await else { continue };
         let mut receipts = Vec::new();
@@ -71,15 +71,15 @@ async fn write(transport: &SimTransport, first: u64) -> Told {
             let outcome = receipt.await;
             assert!(!failed || outcome.stored.is_empty(), "success is a prefix");
             failed |= outcome.rest.is_some();
-            told.stored.extend(outcome.stored.into_iter().zip(&mut numbers));
+            written.stored.extend(outcome.stored.into_iter().zip(&mut numbers));
             match outcome.rest {
-                Some(Unstored { fate: Fate::NotStored, .. }) => told.refused.extend(numbers),
+                Some(Unstored { fate: Fate::NotStored, .. }) => written.refused.extend(numbers),
                 Some(Unstored { fate: Fate::Unknown, .. }) => {}
                 None => assert_eq!(numbers.next(), None, "all is acknowledged"),
             }
         }
     }
-    told
+    written
 }
 
 /// Reads until the end is seen after `done`.
@@ -118,29 +118,29 @@ fn storm(seed: u64) -> (u64, BTreeMap<Fault, u64>) {
         }
         let (transport, done) = (sim.transport(), Cell::new(false));
         let writing = async {
-            let told = futures::join!(write(&transport, 0), write(&transport, 1_000));
+            let written = futures::join!(write(&transport, 0), write(&transport, 1_000));
             sim.heal();
             // What is late comes within its time.
             tokio::time::sleep(ms(6_000)).await;
             done.set(true);
-            told
+            written
         };
         let early = read(&sim, Start::Earliest, &done);
         let late = async {
             tokio::time::sleep(ms(300)).await;
             read(&sim, Start::Earliest, &done).await
         };
-        let (told, early, late) = futures::join!(writing, early, late);
+        let (written, early, late) = futures::join!(writing, early, late);
         let there = sim.records(CHANNEL);
         assert!(there == early && there == late, "every reader sees the log, once and in order");
         assert!(there.is_sorted_by(|a, b| a.position < b.position));
-        for told in [told.0, told.1] {
-            assert!(told.stored.is_sorted(), "acknowledged positions grow");
-            for (position, number) in &told.stored {
+        for written in [written.0, written.1] {
+            assert!(written.stored.is_sorted(), "acknowledged positions grow");
+            for (position, number) in &written.stored {
                 let at = there.binary_search_by_key(position, |r| r.position).unwrap();
                 assert_eq!(there[at].meta.timestamp.0, *number, "what is acknowledged is there");
             }
-            let refused = |r: &Record| told.refused.contains(&r.meta.timestamp.0);
+            let refused = |r: &Record| written.refused.contains(&r.meta.timestamp.0);
             assert!(!there.iter().any(refused), "what is refused never is");
         }
         (sim.hash(), sim.faults())

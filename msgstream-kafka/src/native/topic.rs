@@ -34,7 +34,7 @@ pub(crate) struct Topic {
 }
 
 /// What came out of a queue.
-pub(crate) enum Told<'a> {
+pub(crate) enum QueueEvent<'a> {
     Message(Message<'a>),
     /// There was nothing more when the broker was asked last: everything before this offset has
     /// arrived, and some offsets may be without a message.
@@ -64,13 +64,13 @@ impl Topic {
 
     /// Passes what has arrived to a function, one by one, until that breaks off. It doesn't wait. A
     /// panic of the function would end the process.
-    pub(crate) fn drain(&self, each: impl FnMut(Told<'_>) -> ControlFlow<()>) {
+    pub(crate) fn drain(&self, each: impl FnMut(QueueEvent<'_>) -> ControlFlow<()>) {
         let mut drain = Drain { each, topic: self, is_over: false };
         loop {
             // SAFETY: the topic is there, and so is the function with what it needs. Both are used in
             // this call alone, on this thread.
             let count = unsafe {
-                let (each, drain) = (give(&drain), (&raw mut drain).cast());
+                let (each, drain) = (callback(&drain), (&raw mut drain).cast());
                 rd_kafka_consume_callback(self.native.0.as_ptr(), 0, 0, Some(each), drain)
             };
             // Negative if the client has forgotten the partition.
@@ -114,14 +114,14 @@ struct Drain<'a, F> {
     is_over: bool,
 }
 
-type Give = unsafe extern "C" fn(*mut rd_kafka_message_t, *mut c_void);
+type Callback = unsafe extern "C" fn(*mut rd_kafka_message_t, *mut c_void);
 
 /// The function that the client calls for such a drain.
-fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(_: &Drain<'_, F>) -> Give {
+fn callback<F: FnMut(QueueEvent<'_>) -> ControlFlow<()>>(_: &Drain<'_, F>) -> Callback {
     /// # Safety
     /// The message is null, or valid and not shared during this call. The other pointer is to a drain
     /// of this type, which is not used elsewhere meanwhile.
-    unsafe extern "C" fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(
+    unsafe extern "C" fn callback<F: FnMut(QueueEvent<'_>) -> ControlFlow<()>>(
         message: *mut rd_kafka_message_t,
         drain: *mut c_void,
     ) {
@@ -129,18 +129,18 @@ fn give<F: FnMut(Told<'_>) -> ControlFlow<()>>(_: &Drain<'_, F>) -> Give {
         // SAFETY: as the caller promises.
         let drain = unsafe { &mut *drain.cast::<Drain<'_, F>>() };
         let message = Message { native: message, borrowed: PhantomData };
-        let told = match Code::from(message.fields().err) {
-            Code::NoError => Told::Message(message),
-            Code::PartitionEOF => Told::End(message.offset()),
-            code => Told::Failed(FetchError { code, text: message.error_text() }),
+        let event = match Code::from(message.fields().err) {
+            Code::NoError => QueueEvent::Message(message),
+            Code::PartitionEOF => QueueEvent::End(message.offset()),
+            code => QueueEvent::Failed(FetchError { code, text: message.error_text() }),
         };
-        if (drain.each)(told).is_break() {
+        if (drain.each)(event).is_break() {
             drain.is_over = true;
             // SAFETY: the client is there. What it has taken out of the queue it puts back.
             unsafe { rd_kafka_yield(drain.topic.consumer.client().native_ptr()) };
         }
     }
-    give::<F>
+    callback::<F>
 }
 
 /// A message. It is there for one call of a function; its memory is that of all that came in the same

@@ -29,7 +29,7 @@ impl NatsReader {
                     if matches!(denied.kind, TransportErrorKind::Denied { .. }) =>
                 {
                     // Mostly the message is one that can be read, or is still to come, and the
-                    // connection was just lost. So the feed has another try at it.
+                    // connection was just lost. So the prefetch has another try at it.
                     let is_first = self.forbidden.replace(next) != Some(next);
                     if !is_first && self.handle.stream_info(&self.stream).await?.end() > next {
                         return Err(denied);

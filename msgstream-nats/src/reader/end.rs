@@ -30,7 +30,8 @@ impl NatsReader {
     /// Returns an empty batch, after nothing came since a time, with whether the end is reached.
     pub(super) async fn look_for_end(&mut self, since: Instant) -> Result<ReadBatch, Failure> {
         let is_near = |(next, seen): (u64, Instant)| next == self.next && seen.elapsed() < END;
-        let is_quiet = self.feed.as_ref().is_some_and(|feed| feed.is_quiet_since(since));
+        let is_quiet =
+            self.prefetch.as_ref().is_some_and(|prefetch| prefetch.is_quiet_since(since));
         let caught_up = (is_quiet && self.end.is_some_and(is_near)) || self.ask_for_end().await?;
         Ok(ReadBatch::new(Vec::new(), Position::new(self.next), caught_up))
     }
@@ -52,8 +53,8 @@ impl NatsReader {
                 }
                 Err(error) => return Err(error.into()),
             }
-            let Some(feed) = &mut self.feed else { return Err(lost().into()) };
-            if feed.peek()?.is_some() {
+            let Some(prefetch) = &mut self.prefetch else { return Err(lost().into()) };
+            if prefetch.peek()?.is_some() {
                 return Ok(false);
             }
             // Nothing is left up to that end, so what stood there was deleted, if not by retention
