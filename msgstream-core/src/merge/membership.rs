@@ -7,7 +7,7 @@ use super::channel::{Channel, Standing};
 use super::{LatePolicy, Merge, Slot, TickSource};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::record::{Incarnation, Position};
+use crate::record::{Incarnation, Position, Timestamp};
 
 impl Merge {
     /// Adds a channel, from the end of the last pack on. If the checkpoint that the merge resumed
@@ -107,7 +107,7 @@ impl Merge {
         channel.standing = Standing::Idle;
         // When it continues, its watermark is raised at least as far.
         channel.raise_ahead = None;
-        channel.seal(crate::Timestamp::MAX);
+        channel.seal(Timestamp::MAX);
         let watermark = channel.watermark;
         self.watermarks.remove(watermark);
         self.counts.idled += 1;
