@@ -1,4 +1,4 @@
-//! What can go wrong, and the exit code that it gives.
+//! What can go wrong, and the exit code of each.
 
 use std::error::Error as StdError;
 use std::io;
@@ -27,7 +27,7 @@ pub(crate) enum Error {
     NoProperty { property: String },
     #[error("there is no broker `{name}` in the settings{}: write a URL, or one of {}", did_you_mean(name, known), known.join(", "))]
     UnknownBroker { name: String, known: Vec<String> },
-    #[error("the settings in `{}` can't be used", path.display())]
+    #[error("the settings in `{}` can't be used, so mend the file", path.display())]
     Settings { path: PathBuf, source: SettingsError },
     #[error("no scenario has `{filter}` in its name: `--list` names them all")]
     NoScenario { filter: String },
@@ -78,25 +78,29 @@ pub(crate) enum Error {
         "`top` draws on a terminal, and stdin or stdout isn't one: `msgstream doctor` reports the same as text"
     )]
     NoTerminal,
-    #[error("the terminal can't be used")]
+    #[error(
+        "the terminal can't be used: run `top` in another one, or `msgstream doctor`, which reports the same as text"
+    )]
     Terminal { source: std::io::Error },
-    #[error("the program can't start its threads: {reason}")]
+    #[error(
+        "the program can't start its threads: {reason}; raise the limit of processes (`ulimit -u`), or end others"
+    )]
     Runtime { reason: String },
-    #[error("`{}` can't be opened", path.display())]
+    #[error("`{}` can't be opened: check the path and its permissions", path.display())]
     Open { path: PathBuf, source: io::Error },
-    #[error("`{}` can't be read to its end, it may be truncated or damaged", path.display())]
+    #[error("`{}` can't be read to its end, it may be truncated or damaged: use a copy that is whole", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("`{}` can't be written", path.display())]
+    #[error("`{}` can't be written: check the path and its permissions, and that the disk has room", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("`{}` is empty: its first line must name the columns", path.display())]
     NoHeader { path: PathBuf },
-    #[error("`{}` has a header that isn't UTF-8", path.display())]
+    #[error("`{}` has a header that isn't UTF-8: convert the file", path.display())]
     HeaderNotUtf8 { path: PathBuf },
     #[error("`{}` has no column `{column}`; its columns are: {}", path.display(), columns.join(", "))]
     NoColumn { path: PathBuf, column: String, columns: Vec<String> },
-    #[error("`{}` has the column `{column}` twice", path.display())]
+    #[error("`{}` has the column `{column}` twice: rename one of them", path.display())]
     ColumnTwice { path: PathBuf, column: String },
-    #[error("`{}` has more lines than can be counted", path.display())]
+    #[error("`{}` has more lines than can be counted: split it", path.display())]
     TooLong { path: PathBuf },
     #[error("`{}` line {line}: {reason}; mend the row, or set such rows aside with --bad-rows", path.display())]
     BadRow { path: PathBuf, line: u64, reason: String },

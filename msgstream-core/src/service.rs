@@ -146,7 +146,7 @@ pub enum ServiceError {
         source: TransportError,
     },
     /// Some channels still exist, or never existed. All others are destroyed.
-    #[error("{} of the channels can't be destroyed, the first of them `{channel}`; all others are destroyed", failed.len() + 1)]
+    #[error("{} of the channels can't be destroyed, the first of them `{channel}`; all others are destroyed: try these again, unless they never existed", failed.len() + 1)]
     Destroy {
         /// The first channel that failed.
         channel: ChannelId,

@@ -74,7 +74,7 @@ async fn destroying_a_missing_channel_names_it_after_the_others_are_gone() {
     let error = service(&trick).destroy_channels(&ids).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "2 of the channels can't be destroyed, the first of them `no`; all others are destroyed"
+        "2 of the channels can't be destroyed, the first of them `no`; all others are destroyed: try these again, unless they never existed"
     );
     let ServiceError::Destroy { channel, source, failed } = error else { panic!("{error}") };
     assert_eq!((channel.as_str(), source.kind()), ("no", &TransportErrorKind::NotFound));

@@ -53,7 +53,7 @@ fn kind(action: &'static str, path: &Path, error: &io::Error) -> Kind {
             Kind::Denied { reason: format!("{}: the file system is read-only", file()) }
         }
         ErrorKind::PermissionDenied => {
-            Kind::Denied { reason: format!("{}: check its owner and permissions", file()) }
+            Kind::Denied { reason: format!("{}: it belongs to somebody else", file()) }
         }
         ErrorKind::NotADirectory => {
             Kind::Config { reason: format!("{}: a part of the path is a file", file()) }
@@ -85,9 +85,8 @@ pub(crate) fn wrong(path: &Path, wrong: Wrong) -> Failure {
         Wrong::Damaged(what) => Kind::Damaged { reason: format!("{path}: {what}") }.into(),
         Wrong::Version(found) => {
             let own = crate::format::VERSION;
-            let reason = format!(
-                "{path} has format version {found}, and this program reads version {own}: use the version of msgstream that wrote it, or a newer one"
-            );
+            let reason =
+                format!("{path} has format version {found}, and this program reads version {own}");
             Kind::Protocol { reason }.into()
         }
     }

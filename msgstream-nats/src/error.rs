@@ -12,10 +12,12 @@ use msgstream_core::transport::TransportErrorKind;
 pub(crate) fn connect_error(error: ConnectError) -> Failure {
     let kind = match error.kind() {
         ConnectErrorKind::AuthorizationViolation => TransportErrorKind::Denied {
-            reason: "the credentials are wrong, missing or expired".to_owned(),
+            reason: "the credentials are wrong, missing or expired, so use others".to_owned(),
         },
         ConnectErrorKind::Authentication => TransportErrorKind::Denied {
-            reason: "the credentials can't answer the server's challenge".to_owned(),
+            reason:
+                "the credentials can't answer the server's challenge, so use others, of this server"
+                    .to_owned(),
         },
         ConnectErrorKind::ServerParse => TransportErrorKind::Config {
             reason: "the server's address can't be used: check the URL".to_owned(),

@@ -21,7 +21,8 @@ pub(crate) fn refusal(code: i32, message: &str) -> Failure {
         Code::TopicNotFound => Kind::NotFound,
         Code::InvalidTopicName => Kind::InvalidName { reason },
         Code::ProducerBlockedQuotaExceededError | Code::ProducerBlockedQuotaExceededException => {
-            Kind::Full { reason }
+            let what = "raise the namespace's quota, or let its subscriptions catch up";
+            Kind::Full { reason: format!("{reason}; {what}") }
         }
         Code::ServiceNotReady
         | Code::MetadataError

@@ -80,9 +80,14 @@ fn together<T: Display>(mut failures: Vec<(&T, Failure)>) -> Failure {
 /// Returns why a host failed, causes included, in a text that names the host.
 fn named(host: &impl Display, failure: &Failure) -> String {
     let (host, mut text) = (host.to_string(), failure.to_string());
-    if let Kind::Unavailable { reason } = &failure.kind {
-        let prefix = failure.kind.to_string().len().saturating_sub(reason.len());
-        text = text.get(prefix..).unwrap_or_default().to_owned();
+    // What to do is said once, after all of them.
+    let without_advice = match &failure.kind {
+        Kind::Unavailable { reason } => Some(reason.clone()),
+        Kind::TimedOut { after } => Some(format!("no answer within {} ms", after.as_millis())),
+        _ => None,
+    };
+    if let Some(short) = without_advice {
+        text = text.replacen(&failure.kind.to_string(), &short, 1);
     }
     if text.contains(&host) { text } else { format!("{host}: {text}") }
 }

@@ -17,7 +17,9 @@ use crate::record::{MsgType, Position};
 /// assert!(error.source().is_some());
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("the record at {position} of channel `{channel}` can't be decoded")]
+#[error(
+    "the record at {position} of channel `{channel}` can't be decoded; mend its producer, or skip such records with a `PoisonPolicy`"
+)]
 #[non_exhaustive]
 pub struct UndecodableRecord {
     /// The channel.

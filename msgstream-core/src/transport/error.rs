@@ -181,7 +181,9 @@ pub enum TransportErrorKind {
         reason: String,
     },
     /// The transport can't do this at all: the capability is false.
-    #[error("this transport can't do that: its capability `{capability}` is false")]
+    #[error(
+        "this transport can't do that: its capability `{capability}` is false; do without it, or use another transport"
+    )]
     Unsupported {
         /// The capability that is missing.
         capability: Capability,
@@ -208,7 +210,7 @@ pub enum TransportErrorKind {
     /// The position is past the end of the channel. It belongs to another channel, or the channel was
     /// created again or lost records since.
     #[error(
-        "position {position} is beyond the end of the channel, {end}: it belongs to another channel, or to an earlier one of this name, or the broker lost records"
+        "position {position} is beyond the end of the channel, {end}: it belongs to another channel, or to an earlier one of this name, or the broker lost records; check the channel's name, or start anew"
     )]
     PositionBeyondEnd {
         /// The position asked for.
@@ -246,13 +248,13 @@ pub enum TransportErrorKind {
     #[error("the transport, reader or writer was closed: open a new one")]
     Closed,
     /// The broker can't be reached, at least for the moment.
-    #[error("the broker can't be reached now: {reason}")]
+    #[error("the broker can't be reached now: {reason}; check that it runs, or try again later")]
     Unavailable {
         /// What was tried.
         reason: String,
     },
     /// No answer came before the deadline.
-    #[error("no answer within {} ms", after.as_millis())]
+    #[error("no answer within {} ms: check that the broker answers, or raise `timeout_ms`", after.as_millis())]
     TimedOut {
         /// The deadline.
         after: Duration,
@@ -260,11 +262,11 @@ pub enum TransportErrorKind {
     /// The broker has no room left.
     #[error("the broker has no room left: {reason}")]
     Full {
-        /// What is full.
+        /// What is full, and what to do.
         reason: String,
     },
     /// The broker refused the credentials, or they don't permit the operation.
-    #[error("access was denied: {reason}")]
+    #[error("access was denied: {reason}; check the credentials and the permissions")]
     Denied {
         /// What was refused.
         reason: String,
@@ -282,13 +284,15 @@ pub enum TransportErrorKind {
         reason: String,
     },
     /// What the broker has stored is damaged: it was found to differ from what was written.
-    #[error("what is stored is damaged: {reason}")]
+    #[error("what is stored is damaged: {reason}; restore it from a copy, or start after it")]
     Damaged {
         /// What is damaged, and where.
         reason: String,
     },
     /// The broker answered with something that the adapter doesn't understand.
-    #[error("the broker's answer can't be used: {reason}")]
+    #[error(
+        "the broker's answer can't be used: {reason}; use versions of the broker and of msgstream that fit each other"
+    )]
     Protocol {
         /// What came.
         reason: String,

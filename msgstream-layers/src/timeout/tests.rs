@@ -118,7 +118,7 @@ async fn calls_end_at_the_deadline() {
     }
     assert_eq!(
         timed.list("").await.unwrap_err().to_string(),
-        "list failed: no answer within 3000 ms"
+        "list failed: no answer within 3000 ms: check that the broker answers, or set a longer timeout"
     );
     assert!(timed.close().await.unwrap_err().is_temporary());
 }
