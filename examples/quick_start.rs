@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example quick_start [URL]`
 
+use std::env::args;
+
 use msgstream::message::{Event, Json, hash_str};
 use msgstream::{Consumer, MsgType, Producer, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -26,8 +28,7 @@ impl Event for Reading {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::args().nth(1).unwrap_or("mem://".to_owned());
-    let broker = msgstream::connect(&url).await?;
+    let broker = msgstream::connect(&args().nth(1).unwrap_or("mem://".to_owned())).await?;
     let channels = ["readings-0", "readings-1"];
     // Each sensor's readings go to one channel. A tick promises that nothing older follows.
     let producer = Producer::builder(broker.clone()).channels(channels).create_missing();
