@@ -29,13 +29,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let broker = msgstream::connect("mem://").await?;
     let channels = ["orders-0", "orders-1"];
 
-    let producer = Producer::builder(broker.clone()).channels(channels).create_missing();
-    let mut producer = producer.open().await?;
-    producer.send(Order { at: Timestamp(7), customer: "ann".into(), cents: 250 }).await?;
-    producer.tick(Timestamp(7)).await?; // nothing at or before 7 follows
+    let producer = Producer::builder(broker.clone()).channels(channels);
+    let mut producer = producer.create_missing().open().await?;
+    let (at, customer) = (Timestamp(7), "ann".to_owned());
+    producer.send(Order { at, customer, cents: 250 }).await?;
+    producer.tick(at).await?; // nothing at or before 7 follows
     producer.end(Timestamp(8)).await?; // nothing at all follows
 
-    let mut packs = Consumer::builder(broker).channels(channels).open().await?;
+    let packs = Consumer::builder(broker).channels(channels);
+    let mut packs = packs.open().await?;
     while let Some(pack) = packs.next_pack().await? {
         for order in pack.decode::<Order>() {
             println!("{:?}", order?.value);
