@@ -1,4 +1,4 @@
-//! What the command line takes. Each command's own arguments are in its room.
+//! What the command line takes. Each command's own arguments are in its module.
 
 pub(crate) mod duration;
 mod point;
