@@ -46,7 +46,7 @@ pub(crate) fn set_drawn_on(drawn_on: bool) {
     DRAWN_ON.store(drawn_on, Relaxed);
 }
 
-/// Returns whether nothing but errors is to be told.
+/// Returns whether nothing but errors is to be reported.
 pub(crate) fn is_quiet() -> bool {
     QUIET.load(Relaxed)
 }

@@ -52,7 +52,7 @@ impl FileReader {
     }
 
     /// Returns what is there before the end that was seen last, if it is in memory: then no thread
-    /// has to wait for the disk. The last record there is left to [`look`](Self::look), which tells
+    /// has to wait for the disk. The last record there is left to [`look`](Self::look), which finds out
     /// whether that is still the end.
     fn read_cached(&mut self, limit: Limit) -> Option<ReadBatch> {
         let published = self.published.as_ref()?;

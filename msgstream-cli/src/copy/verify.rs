@@ -15,7 +15,7 @@ use super::error::CopyError;
 use super::place::Place;
 use crate::error::Result;
 
-/// How many differences are told one by one.
+/// How many differences are reported one by one.
 const TOLD: usize = 10;
 
 /// The differences that were found.

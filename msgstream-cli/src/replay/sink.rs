@@ -27,7 +27,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    /// Takes packs until no more come; gives what it saw of them.
+    /// Takes packs until no more come, and returns what it saw of them.
     pub(crate) fn run(mut self, packs: &mut Receiver<MsgPack>) -> Result<Option<Seen>> {
         loop {
             // What is written is flushed before a wait.

@@ -52,7 +52,7 @@ impl Failure {
         Self { kind, ..self }
     }
 
-    /// Returns whether the same call can succeed later although nothing else changed.
+    /// Returns whether the same call may succeed if it is simply tried again later.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         self.kind.is_temporary()

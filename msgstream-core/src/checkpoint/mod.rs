@@ -46,7 +46,7 @@
 //!
 //! **A subscription's cursor alone is at-least-once.** It moves after the work was done, so a crash
 //! in between repeats the work. And it only says where to continue reading a channel, not which
-//! messages after that place were in earlier packs, or which are copies. The cursor tells the
+//! messages after that place were in earlier packs, or which are copies. The cursor shows the
 //! broker what it may delete. The checkpoint says where the consumer is.
 //!
 //! **Side effects** outside of the state must be the same when a pack comes again. Packs are, to

@@ -254,7 +254,7 @@ pub enum TransportErrorKind {
         reason: String,
     },
     /// No answer came before the deadline.
-    #[error("no answer within {} ms: check that the broker answers, or raise `timeout_ms`", after.as_millis())]
+    #[error("no answer within {} ms: check that the broker answers, or set a longer timeout", after.as_millis())]
     TimedOut {
         /// The deadline.
         after: Duration,

@@ -192,7 +192,7 @@ impl Log {
     }
 
     /// Makes durable what was published before, of the segment that is written; the others are.
-    /// After a failure the writers of this channel are told.
+    /// After a failure the writers of this channel fail.
     pub(crate) fn sync_published(&self, held: &Held) -> Result<()> {
         let mut published = self.recover(held)?;
         if published.durable == published.end {

@@ -28,7 +28,7 @@ enum Hold {
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Became {
-    /// Its writer has not been told, or was told that nobody knows.
+    /// Its writer has no outcome, or the outcome is unknown.
     Unknown,
     Stored,
     NotStored,
@@ -45,10 +45,10 @@ struct Batch {
 /// Whether a channel is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Whoever makes it hasn't been told that it is made.
+    /// The call that makes it hasn't returned.
     Making,
     Made,
-    /// Whoever deletes it hasn't been told that it is deleted.
+    /// The call that deletes it hasn't returned.
     Deleting,
     Deleted,
 }

@@ -12,10 +12,10 @@
 //!   synced to a power cut, and nothing else.
 //! - If all writers sync each commit, whatever any reader saw is there for ever.
 //! - No offset is ever that of two records. Offsets that were seen are never beyond the end.
-//! - A batch is there whole or not at all, and never if its writer was told so.
-//! - A trim removes nothing at or after its offset. A reader is told what it missed.
+//! - A batch is there whole or not at all, and never if its outcome was that it isn't.
+//! - A trim removes nothing at or after its offset. A reader's error names what it missed.
 //! - A channel that was made is there. Nothing is acknowledged in one that was deleted.
-//! - Cursors don't go back. Nobody is told of damage, as there is none.
+//! - Cursors don't go back. No call fails with damage, as there is none.
 //! - Once nothing goes wrong any more, everything can be read and written.
 
 mod content;

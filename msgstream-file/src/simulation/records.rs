@@ -1,4 +1,4 @@
-//! Records whose content tells which they are.
+//! Records whose content identifies them.
 
 use msgstream_core::record::{Meta, Record};
 use msgstream_core::{MsgType, Timestamp};

@@ -11,7 +11,7 @@ use super::compare::{Differences, rows};
 use super::expected::{Expected, Rule, Ticks};
 use super::*;
 
-/// What `tests/data/by-hand.csv` gives with a tick of 10 s and no delay: the rows of time 12 and
+/// The result of `tests/data/by-hand.csv` with a tick of 10 s and no delay: the rows of time 12 and
 /// 25 move the tick to 10 and 20, so the third row is late.
 const LINES: [&str; 7] = [
     r#"{"begin":null,"end":"1970-01-01T00:00:10Z","channel":"c-1","ts":"1970-01-01T00:00:00Z","late":false,"row":{"time":"0","key":"a","value":"one"}}"#,

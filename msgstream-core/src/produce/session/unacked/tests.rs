@@ -144,7 +144,7 @@ fn a_receipt_without_all_positions_is_a_failure() {
     assert!(matches!(error.kind(), TransportErrorKind::Protocol { .. }));
 }
 
-/// Sends everything and acknowledges it; gives how many control records there were.
+/// Sends everything and acknowledges it, and returns how many control records there were.
 fn flush(queue: &mut UnackedQueue) -> usize {
     let mut bases = 0;
     while let Some(piece) = queue.piece() {
