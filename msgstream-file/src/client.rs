@@ -70,7 +70,7 @@ enum Step<T, F> {
 }
 
 impl Handle {
-    /// Makes the folder if it is missing.
+    /// Makes the folder if it is missing, and may be made.
     pub(crate) async fn open(config: FileConfig, disk: Arc<dyn Disk>) -> Result<Arc<Self>> {
         let cached = config.max_open_files.saturating_sub(FEWEST_FILES - 16);
         let handle = Arc::new(Self {
@@ -85,13 +85,16 @@ impl Handle {
             config,
         });
         let own = Arc::clone(&handle);
-        handle.blocking(move || own.make_folder()).await?;
+        handle.blocking(move || own.open_folder()).await?;
         Ok(handle)
     }
 
-    fn make_folder(&self) -> Result<()> {
+    fn open_folder(&self) -> Result<()> {
         let folder = self.config.folder();
-        make(&*self.disk, folder)?;
+        match self.config.create {
+            true => make(&*self.disk, folder)?,
+            false => find(&*self.disk, folder)?,
+        }
         let unreliable = self.disk.unreliable(folder).map_err(failed("look at", folder))?;
         if let Some(system) = unreliable {
             let reason = format!(
@@ -268,6 +271,18 @@ fn make(disk: &dyn Disk, folder: &Path) -> Result<()> {
         }
     }
     disk.sync_folder(parent).map_err(failed("sync", parent))
+}
+
+/// Looks whether a folder is there.
+fn find(disk: &dyn Disk, folder: &Path) -> Result<()> {
+    match disk.list(folder) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let reason = format!("there is no log in the folder {}", folder.display());
+            Err(failed("list", folder)(error).with_kind(Kind::Unavailable { reason }))
+        }
+        Err(error) => Err(failed("list", folder)(error)),
+    }
 }
 
 /// One incarnation of a channel, as a handle sees it.

@@ -18,6 +18,7 @@ use crate::log::{Rules, SyncMode};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileConfig {
     folder: PathBuf,
+    pub(crate) create: bool,
     pub(crate) prefix: String,
     pub(crate) sync: SyncPolicy,
     segment_bytes: u64,
@@ -51,6 +52,7 @@ pub enum SyncPolicy {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct UrlOptions {
+    create: bool,
     prefix: String,
     sync: String,
     segment_bytes: u64,
@@ -66,6 +68,7 @@ impl Default for UrlOptions {
     fn default() -> Self {
         let usual = FileConfig::new("");
         Self {
+            create: usual.create,
             prefix: usual.prefix,
             sync: "commit".to_owned(),
             segment_bytes: usual.segment_bytes,
@@ -88,6 +91,7 @@ impl FileConfig {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            create: true,
             prefix: String::new(),
             sync: SyncPolicy::Commit,
             segment_bytes: 64 << 20,
@@ -138,6 +142,7 @@ impl FileConfig {
         }
         Ok(Self {
             folder: folder(url)?,
+            create: read.create,
             prefix: read.prefix,
             sync: sync(url, &read.sync)?,
             segment_bytes: read.segment_bytes,
@@ -154,6 +159,23 @@ impl FileConfig {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Sets whether the folder is made if it is missing. It is unless set; otherwise opening it fails
+    /// with [`Unavailable`](msgstream_core::transport::TransportErrorKind::Unavailable).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use msgstream_file::{FileConfig, FileTransport};
+    /// let config = FileConfig::new("/var/lib/shop/lgo").with_create(false);
+    /// let error = FileTransport::open(config).await.unwrap_err();
+    /// assert!(error.to_string().contains("there is no log in the folder /var/lib/shop/lgo"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn with_create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
     }
 
     /// Sets what the names of all channels begin with, unseen. Nothing unless set.
@@ -283,8 +305,9 @@ mod tests {
         let usual = read("file:///a%20b/c").unwrap();
         assert_eq!(usual, FileConfig::new("/a b/c"));
         assert_eq!(read("file://localhost/x").unwrap().folder(), Path::new("/x"));
-        let config = read("file:///x?prefix=p&sync=os&segment_bytes=1&max_bytes=2&max_age_ms=3&max_payload=4&window_bytes=5&max_open_files=80&timeout_ms=7").unwrap();
+        let config = read("file:///x?create=false&prefix=p&sync=os&segment_bytes=1&max_bytes=2&max_age_ms=3&max_payload=4&window_bytes=5&max_open_files=80&timeout_ms=7").unwrap();
         let wanted = FileConfig::new("/x")
+            .with_create(false)
             .with_prefix("p")
             .with_sync(SyncPolicy::Os)
             .with_segment_bytes(1)

@@ -24,7 +24,7 @@ impl Scheme for FileScheme {
     }
 
     fn help(&self) -> &'static str {
-        "file:///FOLDER[?prefix=P&sync=commit|os|TIME&segment_bytes=N&max_bytes=N&max_age_ms=N&max_payload=N&window_bytes=N&max_open_files=N&timeout_ms=N]"
+        "file:///FOLDER[?create=true|false&prefix=P&sync=commit|os|TIME&segment_bytes=N&max_bytes=N&max_age_ms=N&max_payload=N&window_bytes=N&max_open_files=N&timeout_ms=N]"
     }
 
     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {

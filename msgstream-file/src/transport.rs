@@ -54,11 +54,12 @@ pub struct FileTransport {
 }
 
 impl FileTransport {
-    /// Opens a folder, which is made if it is missing.
+    /// Opens a folder, which is made if it is missing, unless
+    /// [`with_create`](FileConfig::with_create) says otherwise.
     ///
     /// # Errors
-    /// Fails with [`Config`](Kind::Config) if the folder is on a network file system, and with what
-    /// the system says if the folder can't be used. On other systems than Linux it always fails.
+    /// Fails with [`Config`](Kind::Config) if the folder is on a network file system, with
+    /// [`Unavailable`](Kind::Unavailable) if it is missing and isn't made, and with what the system says if the folder can't be used. On other systems than Linux it always fails.
     ///
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.

@@ -6,6 +6,7 @@ use std::path::Path;
 use msgstream_core::transport::{
     ChannelReader, Limit, Transport, TransportErrorKind as Kind, TransportExt,
 };
+use msgstream_file::{FileConfig, FileTransport};
 
 use tokio::join;
 
@@ -96,4 +97,19 @@ async fn other_files_in_the_folder_are_no_channels() {
 async fn config_with_prefix(folder: &Path) -> msgstream_file::FileTransport {
     let config = crate::kit::config(folder).with_prefix("or");
     msgstream_file::FileTransport::open(config).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_made_must_be_there() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("of/log");
+    let config = FileConfig::new(&folder).with_create(false);
+    let error = FileTransport::open(config.clone()).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
+    assert!(!base.path().join("of").exists());
+
+    open(&folder).await.create("orders").await.unwrap();
+    let files = FileTransport::open(config).await.unwrap();
+    assert_eq!(files.list("").await.unwrap(), ["orders"]);
 }
