@@ -56,6 +56,10 @@ pub(crate) enum Error {
     /// Options that don't go together, in words.
     #[error("{0}")]
     Usage(String),
+    #[error(
+        "there is no log at `{url}`: look at the path, or make one with `msgstream channels create`"
+    )]
+    NoLog { url: String },
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -193,6 +197,7 @@ impl Error {
             | Self::Transport(error)
             | Self::Service(ServiceError::Transport(error))
             | Self::Stream(msgstream::Error::Transport(error)) => error,
+            Self::NoLog { .. } => return true,
             _ => return false,
         };
         use TransportErrorKind::{TimedOut, Unavailable};

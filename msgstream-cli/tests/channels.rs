@@ -101,6 +101,36 @@ fn what_is_before_a_position_or_a_time_is_trimmed() {
 }
 
 #[test]
+fn only_what_writes_makes_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (typo, copy) = (folder.path().join("typo"), folder.path().join("copy"));
+    let (url, copied) = (&url(&typo), &url(&copy));
+    for command in [
+        &["channels", "list", url][..],
+        &["channels", "describe", url],
+        &["channels", "destroy", url, "a"],
+        &["channels", "trim", url, "a", "--before", "latest"],
+        &["copy", url, copied, "a"],
+        &["doctor", url],
+        &["doctor", url, "a"],
+        &["repair-ticks", url, "a"],
+        &["tail", url, "a", "--until-end"],
+    ] {
+        let (out, told) = run(command, 3);
+        let says_so = told.contains("there is no log") && told.contains(typo.to_str().unwrap());
+        assert!(out.is_empty() && says_so, "{command:?}: {out}{told}");
+        assert!(!typo.exists() && !copy.exists(), "{command:?}");
+    }
+    let (out, told) = run(&["channels", "list", &format!("{url}?create=true")], 0);
+    assert_eq!((&*out, &*told), ("", "there are no channels\n"));
+    assert!(typo.exists());
+    run(&["channels", "create", copied, "a"], 0);
+    assert_eq!(run(&["channels", "list", copied], 0), ("a\n".to_owned(), String::new()));
+    let (_, told) = run(&["channels", "list", copied, "b", "c"], 0);
+    assert_eq!(told, "there are no channels whose names begin with `b`, `c`\n");
+}
+
+#[test]
 fn what_is_wrong_is_told_by_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let url = &url(folder.path());

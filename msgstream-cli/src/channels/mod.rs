@@ -16,24 +16,28 @@ use self::description::{Cursor, Description};
 use crate::args::Point;
 use crate::error::{Error, Result, chain};
 use crate::output::Lines;
-use crate::settings::connect;
+use crate::settings::{connect, connect_existing};
 use crate::words::say;
 
 /// Runs the command.
 pub(crate) async fn run(args: &ChannelsArgs) -> Result<()> {
     match &args.verb {
         Verb::List { url, prefixes, json } => {
-            on(url, async |broker| list(&*broker, prefixes, *json).await).await
+            let broker = connect_existing(url).await?;
+            on(broker, async |broker| list(&*broker, prefixes, *json).await).await
         }
         Verb::Create { url, channels, owner, properties } => {
             let options = options(owner.as_deref(), properties)?;
-            on(url, async |broker| create(&*broker, channels, &options).await).await
+            let broker = connect(url).await?;
+            on(broker, async |broker| create(&*broker, channels, &options).await).await
         }
         Verb::Describe { url, channels, json } => {
-            on(url, async |broker| describe(&*broker, channels, *json).await).await
+            let broker = connect_existing(url).await?;
+            on(broker, async |broker| describe(&*broker, channels, *json).await).await
         }
         Verb::Destroy { url, channels } => {
-            on(url, async |broker| {
+            let broker = connect_existing(url).await?;
+            on(broker, async |broker| {
                 for channel in channels {
                     broker.delete(channel).await?;
                     say(&format!("destroyed `{channel}`"));
@@ -43,7 +47,8 @@ pub(crate) async fn run(args: &ChannelsArgs) -> Result<()> {
             .await
         }
         Verb::Trim { url, channels, before } => {
-            on(url, async |broker| {
+            let broker = connect_existing(url).await?;
+            on(broker, async |broker| {
                 for channel in channels {
                     trim(&*broker, channel, *before).await?;
                 }
@@ -54,9 +59,11 @@ pub(crate) async fn run(args: &ChannelsArgs) -> Result<()> {
     }
 }
 
-/// Connects, does the work, and closes.
-async fn on(url: &str, work: impl AsyncFnOnce(Arc<dyn Transport>) -> Result<()>) -> Result<()> {
-    let broker = connect(url).await?;
+/// Does the work, and closes.
+async fn on(
+    broker: Arc<dyn Transport>,
+    work: impl AsyncFnOnce(Arc<dyn Transport>) -> Result<()>,
+) -> Result<()> {
     let done = work(broker.clone()).await;
     done.and(broker.close().await.map_err(Error::from))
 }
@@ -67,14 +74,27 @@ async fn list(broker: &dyn Transport, prefixes: &[String], json: bool) -> Result
         channel: &'a str,
     }
 
+    let names = names(broker, prefixes).await?;
+    if names.is_empty() {
+        say_none(prefixes);
+    }
     let mut lines = Lines::stdout();
-    for channel in names(broker, prefixes).await? {
+    for channel in names {
         match json {
             true => lines.json(&Name { channel: &channel })?,
             false => lines.text(&channel)?,
         }
     }
     lines.flush()
+}
+
+/// Says that no channel begins with one of the prefixes, or that there are none at all.
+fn say_none(prefixes: &[String]) {
+    let named: Vec<_> = prefixes.iter().map(|prefix| format!("`{prefix}`")).collect();
+    match named.is_empty() {
+        true => say("there are no channels"),
+        false => say(&format!("there are no channels whose names begin with {}", named.join(", "))),
+    }
 }
 
 /// Returns the channels that begin with one of the prefixes, each once; all if there are none.
@@ -123,6 +143,9 @@ async fn describe(broker: &dyn Transport, channels: &[String], json: bool) -> Re
         true => broker.list("").await?,
         false => channels.to_vec(),
     };
+    if all.is_empty() {
+        say_none(&[]);
+    }
     let mut lines = Lines::stdout();
     for channel in &all {
         let info = broker.describe(channel).await?;

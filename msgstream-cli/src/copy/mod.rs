@@ -33,7 +33,7 @@ use self::copier::Copier;
 pub(crate) use self::error::CopyError;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
-use crate::settings::connect;
+use crate::settings::{connect, connect_existing};
 use crate::words::say;
 
 /// Runs the command.
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: &CopyArgs) -> Result<()> {
     if address(&args.source) == address(&args.destination) {
         return Err(CopyError::OntoItself.into());
     }
-    let source = connect(&args.source).await?;
+    let source = connect_existing(&args.source).await?;
     let destination = connect(&args.destination).await?;
     let done = run_on(&source, &destination, args).await;
     let closed = source.close().await.and(destination.close().await);

@@ -14,11 +14,11 @@ use self::facts::Facts;
 use self::finding::{Finding, Severity};
 use crate::error::{Error, Result};
 use crate::output::Lines;
-use crate::settings::connect;
+use crate::settings::connect_existing;
 
 /// Runs the command.
 pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
-    let broker = connect(&args.url).await?;
+    let broker = connect_existing(&args.url).await?;
     let diagnosed = diagnose(&*broker, args).await;
     let (facts, findings) = broker.close().await.map_err(Error::from).and(diagnosed)?;
 

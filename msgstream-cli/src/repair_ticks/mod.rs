@@ -11,7 +11,7 @@ use msgstream::transport::{CreateOptions, Transport, TransportError, TransportEr
 pub(crate) use self::args::RepairTicksArgs;
 use self::plan::{Filter, Plan};
 use crate::error::{Error, Result};
-use crate::settings::connect;
+use crate::settings::connect_existing;
 use crate::time::Time;
 use crate::words::say;
 
@@ -20,7 +20,7 @@ const NAMED: usize = 5;
 
 /// Runs the command.
 pub(crate) async fn run(args: &RepairTicksArgs) -> Result<()> {
-    let broker = connect(&args.url).await?;
+    let broker = connect_existing(&args.url).await?;
     let done = repair(&*broker, args).await;
     done.and(broker.close().await.map_err(Error::from))
 }

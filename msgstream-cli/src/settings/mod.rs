@@ -4,9 +4,12 @@
 mod file;
 mod url;
 
+use std::error::Error as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use msgstream::registry::ConnectError;
 use msgstream::transport::Transport;
 
 pub(crate) use self::file::SettingsError;
@@ -33,10 +36,35 @@ fn users_own() -> Option<PathBuf> {
 }
 
 /// Connects to a broker by its URL, or by its name in the settings file. Options that the URL doesn't
-/// have come from the environment, and else from the file.
+/// have come from the environment, and else from the file. A log in files that isn't there is made.
 pub(crate) async fn connect(broker: &str) -> Result<Arc<dyn Transport>> {
+    open(broker, true).await
+}
+
+/// Connects to a broker as [`connect`] does, but for a log in files, which must be there: for commands
+/// that have nothing to do where there is none.
+pub(crate) async fn connect_existing(broker: &str) -> Result<Arc<dyn Transport>> {
+    open(broker, false).await
+}
+
+async fn open(broker: &str, create: bool) -> Result<Arc<dyn Transport>> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let none = SettingsFile::default();
-    let url = url::complete(broker, SETTINGS.get().unwrap_or(&none), &environment)?;
-    msgstream::connect(&url).await.map_err(Error::from)
+    let url = url::complete(broker, create, SETTINGS.get().unwrap_or(&none), &environment)?;
+    msgstream::connect(&url).await.map_err(|error| match !create && is_missing(&url, &error) {
+        true => Error::NoLog { url: url.split('?').next().unwrap_or(&url).to_owned() },
+        false => Error::from(error),
+    })
+}
+
+/// Returns whether a URL couldn't be opened because the folder that it names isn't there.
+fn is_missing(url: &str, error: &ConnectError) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(system) = cause.downcast_ref::<io::Error>() {
+            return url.starts_with("file:") && system.kind() == io::ErrorKind::NotFound;
+        }
+        source = cause.source();
+    }
+    false
 }

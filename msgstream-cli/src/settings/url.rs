@@ -6,9 +6,11 @@ use super::file::SettingsFile;
 use crate::error::{Error, Result};
 
 /// Returns the URL of a broker that is given by URL or by name, with the options of the environment and
-/// of the file that it doesn't have itself.
+/// of the file that it doesn't have itself. Whether a log in files that isn't there is made is
+/// said by `create`, unless one of them says it.
 pub(super) fn complete(
     broker: &str,
+    create: bool,
     file: &SettingsFile,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String> {
@@ -29,9 +31,12 @@ pub(super) fn complete(
     let variable = format!("MSGSTREAM_{}_OPTIONS", scheme.replace(['+', '-'], "_").to_uppercase());
     let in_environment = environment(&variable).unwrap_or_default();
     let in_file = file.options.get(scheme).into_iter().flatten();
+    // What other schemes have isn't made by connecting.
+    let existing = (scheme == "file" && !create).then(|| ("create".to_owned(), "false".to_owned()));
     let added = parse(in_environment.as_bytes())
         .into_owned()
-        .chain(in_file.map(|(name, value)| (name.clone(), value.clone())));
+        .chain(in_file.map(|(name, value)| (name.clone(), value.clone())))
+        .chain(existing);
     for (name, value) in added {
         if !options.iter().any(|(given, _)| *given == name) {
             options.push((name, value));
@@ -66,7 +71,7 @@ mod tests {
         let environment = |name: &str| {
             (name == "MSGSTREAM_KAFKA_OPTIONS").then(|| "timeout_ms=6&window_bytes=9".to_owned())
         };
-        let complete = |broker| complete(broker, &file(), &environment).unwrap();
+        let complete = |broker| complete(broker, true, &file(), &environment).unwrap();
         let all = "kafka://a:9092,b:9092/shop?timeout_ms=5&window_bytes=9&prefetch_bytes=1024";
         assert_eq!(complete("shop"), all);
         assert_eq!(
@@ -78,9 +83,18 @@ mod tests {
 
     #[test]
     fn a_broker_that_isnt_named_is_refused() {
-        let error = complete("shp", &file(), &|_| None).unwrap_err();
+        let error = complete("shp", true, &file(), &|_| None).unwrap_err();
         assert!(error.to_string().contains("did you mean `shop`?"), "{error}");
         // Without names it can only have been meant as a URL, and connecting says what is wrong with it.
-        assert_eq!(complete("shop", &SettingsFile::default(), &|_| None).unwrap(), "shop");
+        assert_eq!(complete("shop", true, &SettingsFile::default(), &|_| None).unwrap(), "shop");
+    }
+
+    #[test]
+    fn a_log_in_files_is_made_only_if_it_may_be() {
+        let complete = |broker, create| complete(broker, create, &file(), &|_| None).unwrap();
+        assert_eq!(complete("file:///log", true), "file:///log");
+        assert_eq!(complete("file:///log?sync=os", false), "file:///log?sync=os&create=false");
+        assert_eq!(complete("file:///log?create=true", false), "file:///log?create=true");
+        assert_eq!(complete("mem://", false), "mem://");
     }
 }

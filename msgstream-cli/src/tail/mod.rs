@@ -34,7 +34,7 @@ use crate::args::Point;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
 use crate::parts::{first_cause, joined};
-use crate::settings::connect;
+use crate::settings::{connect, connect_existing};
 use crate::words::say;
 
 /// Packs that are read and not written.
@@ -56,10 +56,18 @@ pub(crate) async fn run(args: &TailArgs) -> Result<()> {
     let broker = tokio::select! {
         biased;
         () = &mut interrupted => return Ok(()),
-        broker = connect(&args.url) => broker?,
+        broker = open_broker(args) => broker?,
     };
     let shown = show(&broker, args, interrupted).await;
     shown.and(broker.close().await.map_err(Error::from))
+}
+
+/// Connects. With what follows, the log may come later, as the channels may.
+async fn open_broker(args: &TailArgs) -> Result<Arc<dyn Transport>> {
+    match args.stops() {
+        true => connect_existing(&args.url).await,
+        false => connect(&args.url).await,
+    }
 }
 
 /// Shows messages to the end, or until Ctrl-C.

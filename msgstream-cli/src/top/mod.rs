@@ -33,7 +33,7 @@ use self::state::{Then, View};
 use self::text::public;
 use crate::error::{Error, Result, chain};
 use crate::interrupt::interrupt;
-use crate::settings::connect;
+use crate::settings::connect_existing;
 
 /// How often a sample is taken.
 const EVERY: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &TopArgs) -> Result<()> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Error::NoTerminal);
     }
-    let broker = connect(&args.url).await?;
+    let broker = connect_existing(&args.url).await?;
     let shown = show(args, broker.clone()).await;
     shown.and(broker.close().await.map_err(Error::from))
 }
