@@ -112,16 +112,19 @@ fn blocker(view: &View) -> Line<'_> {
         let all = view.sample.channels.iter().all(ended) && !view.sample.channels.is_empty();
         return Line::from(if all { "every channel has ended" } else { "" });
     };
+    // By the clock: when it was read here is of no interest.
+    let since = match row.watermark {
+        Some(at) => format!(" (last tick {} ago)", behind(at, view.sample.now)),
+        None => " (no tick so far)".to_owned(),
+    };
     let more = match count {
         1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
-    let silent = row.silent.map(|silent| format!(", silent for {}", span(silent)));
-    let silent = silent.unwrap_or_default();
     Line::from(vec![
-        Span::styled("the next pack waits for ", Style::new()),
-        Span::styled(format!("{}{more}", row.channel), style(row.state)),
-        Span::raw(silent),
+        Span::raw("the next pack waits for "),
+        Span::styled(row.channel, style(row.state)),
+        Span::raw(since + &more),
     ])
 }
 

@@ -24,7 +24,6 @@ pub(super) fn channel(name: &str, state: State, lag: Option<u64>, read: u64) -> 
         lag: lag.map(Duration::from_millis),
         bytes: 0,
         read,
-        silent: None,
     }
 }
 
@@ -61,10 +60,7 @@ pub(super) fn view() -> View {
                 bytes: 21 << 20,
                 ..channel("orders-2", State::Paused, Some(8_300), 3_100 * second.min(32))
             },
-            Channel {
-                silent: Some(Duration::from_millis(42_100)),
-                ..channel("orders-3", State::Blocking, Some(42_000), 790 * stopped)
-            },
+            channel("orders-3", State::Blocking, Some(42_000), 790 * stopped),
             Channel {
                 bytes: 310 << 10,
                 ..channel("prices-eu", State::Ahead, Some(250), flows(14_000, 5))

@@ -37,8 +37,6 @@ pub(crate) struct Channel {
     pub(crate) bytes: usize,
     /// How many messages were read so far.
     pub(crate) read: u64,
-    /// For how long it had no record, if packs wait for it.
-    pub(crate) silent: Option<Duration>,
 }
 
 /// What a channel does, the most urgent first.
@@ -107,10 +105,6 @@ impl Sample {
         trouble: Option<String>,
     ) -> Self {
         let outage = |name: &str| status.outages.iter().find(|outage| *outage.channel == *name);
-        let silent = |name: &str| {
-            let found = status.blocking.iter().find(|(channel, _)| **channel == *name);
-            found.map(|(_, silent)| *silent)
-        };
         let channels = status.merge.channels.iter().map(|channel| {
             let name = &*channel.channel;
             Channel {
@@ -120,7 +114,6 @@ impl Sample {
                 lag: channel.lag_ms.map(Duration::from_millis),
                 bytes: channel.bytes,
                 read: delivered.0.get(name).copied().unwrap_or_default() + channel.buffered as u64,
-                silent: silent(name),
             }
         });
         let outage = status.outages.first().map(ToString::to_string);

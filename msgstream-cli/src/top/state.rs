@@ -21,7 +21,6 @@ pub(crate) struct Row {
     pub(crate) bytes: usize,
     /// Messages that are read, a second.
     pub(crate) rate: f64,
-    pub(crate) silent: Option<Duration>,
     /// The rates of before, the oldest first, and this one.
     pub(crate) history: Vec<u64>,
 }
@@ -168,7 +167,6 @@ impl View {
             lag: channel.lag,
             bytes: channel.bytes,
             rate: rates.and_then(|rates| rates.back().copied()).unwrap_or_default(),
-            silent: channel.silent,
             history: rates.into_iter().flatten().map(|rate| rate.round() as u64).collect(),
         }
     }

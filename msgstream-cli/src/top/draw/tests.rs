@@ -5,7 +5,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 
 use super::super::picture::svg;
-use super::super::planted::view;
+use super::super::planted::{channel, sample, view};
 use super::super::state::Key;
 use super::*;
 
@@ -41,7 +41,7 @@ fn on_80_by_24() {
 msgstream top  kafka://broker-1:9092,broker-2:9092/shop.    2026-11-29 13:04:05Z
 frontier 2026-11-29 13:03:22, 42.4 s behind the clock   packs 18,204   late 3
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
-the next pack waits for orders-3, silent for 42.1 s
+the next pack waits for orders-3 (last tick 42.4 s ago)
 CHANNEL        STATE    WATERMARK            LAG     RATE  BUFFERED LAST MINUTE
 orders-3       blocking 13:03:22          42.0 s      0/s       0 B
 orders-2       paused   13:03:56           8.3 s      0/s  21.0 MiB
@@ -76,7 +76,7 @@ fn on_less() {
 msgstream top  kafka://broker-1:9092,br 2026-11-29 13:04:05Z
 frontier 2026-11-29 13:03:22, 42.4 s behind the clock   pack
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
-the next pack waits for orders-3, silent for 42.1 s
+the next pack waits for orders-3 (last tick 42.4 s ago)
 CHANNEL           STATE    WATERMARK            LAG     RATE
 orders-3          blocking 13:03:22          42.0 s      0/s
 orders-2          paused   13:03:56           8.3 s      0/s
@@ -93,7 +93,7 @@ q quit  s sort: urgency  / filter  p pause  ? help
 msgstream top   2026-11-29 13:04:05Z
 frontier 2026-11-29 13:03:22, 42.4 s
 8 channels   28k/s   32.6 MiB of 64.
-the next pack waits for orders-3,
+the next pack waits for orders-3
 CHANNEL             STATE        LAG
 orders-3            blocking  42.0 s
 orders-2            paused     8.3 s
@@ -108,7 +108,7 @@ fn on_more() {
 msgstream top  kafka://broker-1:9092,broker-2:9092/shop.                                                        2026-11-29 13:04:05Z
 frontier 2026-11-29 13:03:22, 42.4 s behind the clock   packs 18,204   late 3
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
-the next pack waits for orders-3, silent for 42.1 s
+the next pack waits for orders-3 (last tick 42.4 s ago)
 CHANNEL            STATE    WATERMARK            LAG     RATE  BUFFERED LAST MINUTE
 orders-3           blocking 13:03:22          42.0 s      0/s       0 B                ███
 orders-2           paused   13:03:56           8.3 s      0/s  21.0 MiB                ████████████████████████████████
@@ -133,7 +133,7 @@ fn the_help_is_over_the_rows() {
 msgstream top  kafka://broker-1:9092,broker-2:9092/shop.    2026-11-29 13:04:05Z
 frontier 2026-11-29 13:03:22, 42.4 s behind the clock   packs 18,204   late 3
 8 channels   28k/s   32.6 MiB of 64.0 MiB buffered
-the next pack waits for orders-3, silent for 42.1 s
+the next pack waits for orders-3 (last tick 42.4 s ago)
 CHANNEL        STATE    WATERMARK            LAG     RATE  BUFFERED LAST MINUTE
 orde┌ help ────────────────────────────────────────────────────────────────┐
 orde│ q, Ctrl-C             quit                                           │
@@ -156,6 +156,22 @@ orde│                                                                      │
 q quit  s sort: urgency  / filter  p pause  ? help
 ",
     );
+}
+
+#[test]
+fn the_most_urgent_of_several_is_named() {
+    let mut view = View::new("mem://");
+    let mut channels = vec![
+        channel("a", State::Blocking, Some(900_000), 0),
+        channel("b", State::Ahead, Some(0), 0),
+    ];
+    let reason =
+        |view: &mut View| text(&drawn(view, 80, 8)).lines().nth(3).map(str::to_owned).unwrap();
+    view.update(sample(0, channels.clone()));
+    assert_eq!(reason(&mut view), "the next pack waits for a (last tick 15.0 m ago)");
+    channels.push(channel("c", State::Blocking, None, 0));
+    view.update(sample(1, channels));
+    assert_eq!(reason(&mut view), "the next pack waits for c (no tick so far) and 1 more");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn what_blocks_is_on_top_and_named() {
     assert_eq!(names(&view)[..2], ["orders-3", "orders-2"]);
     let (blocker, count) = view.blocker().unwrap();
     assert_eq!((&*blocker.channel, count), ("orders-3", 1));
-    assert_eq!(blocker.silent, Some(Duration::from_millis(42_100)));
+    assert_eq!(blocker.lag, Some(Duration::from_secs(42)));
 }
 
 #[test]
