@@ -37,6 +37,14 @@ pub(crate) enum Error {
     Found { count: u64, what: &'static str },
     #[error("`{}` has no checkpoint; name the file of the consumer's `FileStore`", path.display())]
     NoCheckpoint { path: PathBuf },
+    #[error(
+        "the checkpoint in `{}` has none of these channels, but {}: name those, or the file of a consumer of these",
+        path.display(),
+        quoted(has)
+    )]
+    OtherCheckpoint { path: PathBuf, has: Vec<String> },
+    #[error("no channel has the subscription `{name}`{}", others(name, known))]
+    NoSubscription { name: String, known: Vec<String> },
     #[error("the stream has {errors} {}", if *errors == 1 { "error" } else { "errors" })]
     Ill { errors: usize },
     #[error(
@@ -75,9 +83,10 @@ pub(crate) enum Error {
     #[error(transparent)]
     Encode(#[from] serde_json::Error),
     #[error(
-        "there are no channels, so there is nothing to show: create some, or look at another URL"
+        "there are no channels{}, so there is nothing to show: create some, or look at another URL",
+        if *homes > 0 { " but home channels" } else { "" }
     )]
-    NoChannels,
+    NoChannels { homes: usize },
     #[error(
         "`top` draws on a terminal, and stdin or stdout isn't one: `msgstream doctor` reports the same as text"
     )]
@@ -223,4 +232,19 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
 /// near.
 pub(crate) fn did_you_mean(wrong: &str, known: &[impl AsRef<str>]) -> String {
     nearest(wrong, known).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+}
+
+/// Returns names as they are written in an error.
+fn quoted(names: &[impl AsRef<str>]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    quoted.join(", ")
+}
+
+/// Returns the subscription that was meant, or else all that there are.
+fn others(name: &str, known: &[String]) -> String {
+    match (did_you_mean(name, known), known) {
+        (_, []) => ": there are none".to_owned(),
+        (near, _) if near.is_empty() => format!(": there are {}", quoted(known)),
+        (near, _) => near,
+    }
 }

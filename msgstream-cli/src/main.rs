@@ -12,6 +12,7 @@ mod conformance;
 mod copy;
 mod doctor;
 mod error;
+mod home;
 mod input;
 mod interrupt;
 mod judge;

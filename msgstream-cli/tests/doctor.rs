@@ -33,6 +33,52 @@ async fn a_healthy_stream_has_no_findings() {
 }
 
 #[tokio::test]
+async fn a_copy_is_healthy() {
+    let world = World::new("", &["a", "b"]).await;
+    for channel in ["a", "b"] {
+        world.write(channel, vec![message(world.ago(2)), tick(world.ago(1))]).await;
+    }
+    let copy = &url(&world.folder.path().join("copy"));
+    run(&["copy", &world.url, copy, "a", "b"], 0);
+    let (found, _) = run(&["doctor", copy], 0);
+    assert!(found.contains(".home: a home channel"), "{found}");
+    assert!(found.ends_with("no findings\n"), "{found}");
+}
+
+#[tokio::test]
+async fn a_home_channel_whose_beginning_is_gone_is_known_by_its_name() {
+    let world = World::new("?segment_bytes=1", &["a"]).await;
+    let builder = Producer::builder(world.broker.clone()).channels(["a"]);
+    let mut producer = builder.session(SessionConfig::new("shop-1")).open().await.unwrap();
+    producer.tick(world.ago(1)).await.unwrap();
+    producer.confirm().await.unwrap();
+    let fence = producer.opened().epoch;
+    world.broker.trim("shop-1.home", Position::new(fence.words()[0] + 1)).await.unwrap();
+    world.finds(&[], &[], 0);
+}
+
+#[tokio::test]
+async fn a_channel_that_has_more_than_sessions_is_part_of_the_stream() {
+    let own = SessionConfig::new("shop-1");
+    let shared = own.clone().with_home("a");
+    for session in [own, shared] {
+        let world = World::new("", &["a"]).await;
+        let builder = Producer::builder(world.broker.clone()).channels(["a"]);
+        let mut producer = builder.session(session).open().await.unwrap();
+        producer.send(TimeSyncMsg::new(world.ago(2)).with_hash_keys([0])).await.unwrap();
+        world.finds(&[], &[("no-ticks", "a")], 1);
+    }
+}
+
+#[tokio::test]
+async fn a_channel_on_which_a_session_has_only_begun_is_waited_for() {
+    let world = World::new("", &["a"]).await;
+    let builder = Producer::builder(world.broker.clone()).channels(["a"]);
+    let _producer = builder.session(SessionConfig::new("shop-1")).open().await.unwrap();
+    world.finds(&[], &[("no-ticks", "a")], 1);
+}
+
+#[tokio::test]
 async fn history_is_not_stale() {
     let world = World::new("", &["a", "b"]).await;
     for channel in ["a", "b"] {
@@ -151,9 +197,40 @@ async fn a_consumer_that_is_behind() {
     let found = world.finds(&["--checkpoint", &world.checkpoint()], &both, 0);
     assert_eq!(found[0]["severity"], "warning");
     world.finds(&[], &both[1..], 0);
-    // One that isn't there isn't made.
-    world.finds(&["--subscription", "other"], &both[1..], 0);
+    // One that isn't there isn't made, and one that is nowhere is a mistake.
+    world.broker.create("b").await.unwrap();
+    world.write("b", vec![tick(world.ago(600)), tick(world.ago(0))]).await;
+    let lags = [both[1], ("subscription-lag", "b")];
+    world.finds(&["a", "b", "--subscription", "billing"], &lags, 0);
+    let (_, told) = run(&["doctor", &world.url, "--subscription", "biling"], 1);
+    assert!(told.contains("subscription `biling` (did you mean `billing`?)"), "{told}");
     assert_eq!(world.broker.subscriptions("a").await.unwrap(), ["billing"]);
+    assert_eq!(world.broker.subscriptions("b").await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_other_channels() {
+    let world = World::new("", &["a", "b"]).await;
+    for channel in ["a", "b"] {
+        world.write(channel, vec![tick(world.ago(0))]).await;
+    }
+    world.commit_one(&["a"]).await;
+    let checkpoint = world.checkpoint();
+    let (_, told) = run(&["doctor", &world.url, "b", "--checkpoint", &checkpoint], 1);
+    assert!(told.contains("has none of these channels, but `a`"), "{told}");
+    world.finds(&["a", "b", "--checkpoint", &checkpoint], &[], 0);
+}
+
+#[tokio::test]
+async fn a_consumer_that_has_acknowledged_nothing() {
+    let world = World::new("", &["a"]).await;
+    let builder = Producer::builder(world.broker.clone()).channels(["a"]);
+    let mut producer = builder.session(SessionConfig::new("shop-1")).open().await.unwrap();
+    producer.send(TimeSyncMsg::new(world.ago(2)).with_hash_keys([0])).await.unwrap();
+    producer.tick(world.ago(1)).await.unwrap();
+    world.broker.subscription("a", "billing").await.unwrap().ack(Position::new(0)).await.unwrap();
+    // What the session wrote to begin has no time.
+    world.finds(&[], &[], 0);
 }
 
 #[tokio::test]
@@ -249,5 +326,6 @@ fn what_is_wrong_is_told_by_the_exit_code() {
     assert!(missing.contains("has no checkpoint"), "{missing}");
     run(&["doctor", url, "--max-lag", "soon"], 2);
     run(&["doctor", "nowhere"], 2);
-    assert_eq!(run(&["doctor", url], 0).0, "no findings\n");
+    let (found, told) = run(&["doctor", url], 1);
+    assert!(found.is_empty() && told.contains("there are no channels"), "{found}{told}");
 }

@@ -6,11 +6,13 @@ mod kit;
 
 use std::path::Path;
 
+use msgstream::produce::SessionConfig;
 use msgstream::{Producer, Timestamp};
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::kit::terminal::resize;
+use crate::kit::terminal::{resize, screen_of};
+use crate::kit::world::{World, tick};
 use crate::kit::{msgstream, run, url};
 
 /// How long something may take that should be there at once.
@@ -71,6 +73,34 @@ async fn ctrl_c_gives_the_terminal_back() {
     top.exp_string("orders-1").unwrap();
     top.send_control('c').unwrap();
     assert_ends_well(top);
+}
+
+#[tokio::test]
+async fn home_channels_are_left_out_and_a_silence_is_told_by_the_clock() {
+    let world = World::new("", &[]).await;
+    let builder = Producer::builder(world.broker.clone()).channels(["h0", "h1"]).create_missing();
+    let mut producer = builder.session(SessionConfig::new("hs")).open().await.unwrap();
+    producer.tick(world.ago(900)).await.unwrap();
+    world.write("h0", vec![tick(world.ago(0))]).await;
+    let text = screen_of(msgstream(["top", &world.url]), 24, |text| {
+        text.contains("the next pack waits for h1 (last tick 15.")
+    });
+    assert!(text.contains("2 channels") && !text.contains("hs.home"), "{text}");
+    assert!(text.contains("15.0 m behind the clock"), "{text}");
+    // Unless it is named.
+    let named = msgstream(["top", &world.url, "h0", "hs.home"]);
+    screen_of(named, 24, |text| text.contains("waits for hs.home (no tick so far)"));
+}
+
+#[test]
+fn a_log_that_is_not_there_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let typo = folder.path().join("typo");
+    let mut top = spawn_command(msgstream(["top", &url(&typo)]), Some(PATIENCE_MS)).unwrap();
+    top.exp_string("there is no log").unwrap();
+    top.exp_eof().unwrap();
+    assert!(matches!(top.process().wait().unwrap(), WaitStatus::Exited(_, 3)));
+    assert!(!typo.exists());
 }
 
 #[test]

@@ -31,6 +31,7 @@ use msgstream::transport::Transport;
 pub(crate) use self::args::CopyArgs;
 use self::copier::Copier;
 pub(crate) use self::error::CopyError;
+pub(crate) use self::place::PLACE;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
 use crate::settings::{connect, connect_existing};

@@ -18,7 +18,7 @@ use super::reading::{SHORT, read};
 use crate::error::Result;
 
 /// The type of a record with a place.
-const PLACE: MsgType = MsgType(70_101);
+pub(crate) const PLACE: MsgType = MsgType(70_101);
 
 /// Up to where a channel is copied: what is before it is stored at the destination. More may be.
 #[derive(Clone, Debug, Serialize, Deserialize)]

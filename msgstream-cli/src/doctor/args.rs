@@ -19,7 +19,8 @@ use crate::args::duration::whole_ms;
 pub(crate) struct DoctorArgs {
     /// Where the channels are
     pub(crate) url: String,
-    /// The channels of one stream; unless given, those of the checkpoint, or all
+    /// The channels of one stream; unless given, those of the checkpoint, or all. Packs don't wait for the
+    /// home channels of sessions
     #[arg(value_name = "CHANNEL")]
     pub(crate) channels: Vec<String>,
     /// The checkpoint of a consumer, as its `FileStore` keeps it

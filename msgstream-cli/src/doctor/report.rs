@@ -23,7 +23,7 @@ pub(super) fn write(lines: &mut Lines, facts: &Facts, findings: &[Finding]) -> R
                 let age = span(facts.age(ts));
                 line += &format!("watermark {}, {age} old, lag {}", Time(ts), span(lag));
             }
-            _ if channel.is_home() => line += "a home channel",
+            _ if channel.home => line += "a home channel",
             _ => line += "no watermark",
         }
         if channel.log.ended {

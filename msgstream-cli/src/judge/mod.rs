@@ -10,8 +10,7 @@ use msgstream::record::{Position, Record};
 use msgstream::{Error, MsgType, Timestamp};
 use msgstream_core::merge::{Merge, MergeConfig, MergeCounts, Slot};
 
-pub(crate) use self::session::Session;
-pub(crate) use self::session::is_control;
+pub(crate) use self::session::{Session, begins_epoch, is_control, producer_of};
 use self::session::session_of;
 use crate::error::Result;
 

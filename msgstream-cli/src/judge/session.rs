@@ -28,6 +28,7 @@ pub(crate) struct Session {
 pub(super) struct Written {
     pub(super) producer: Arc<str>,
     epoch: Position,
+    begins: bool,
     goodbye: bool,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Written {
 pub(super) fn session_of(record: &Record) -> Option<Written> {
     if let Some(stamp) = &record.meta.stamp {
         let (producer, epoch) = (stamp.origin.producer.clone(), stamp.origin.epoch);
-        return Some(Written { producer, epoch, goodbye: false });
+        return Some(Written { producer, epoch, begins: false, goodbye: false });
     }
     if record.meta.msg_type != MsgType::TIME_TICK {
         return None;
@@ -45,13 +46,24 @@ pub(super) fn session_of(record: &Record) -> Option<Written> {
     let mut parts = text.split(';');
     let (producer, epoch, kind) = (parts.next()?, parts.next()?, parts.next()?);
     // The fence on the home channel begins an epoch: that is its own position.
-    let epoch = if epoch.is_empty() { record.position } else { epoch.parse().ok()? };
-    Some(Written { producer: producer.into(), epoch, goodbye: kind == "bye" })
+    let begins = epoch.is_empty();
+    let epoch = if begins { record.position } else { epoch.parse().ok()? };
+    Some(Written { producer: producer.into(), epoch, begins, goodbye: kind == "bye" })
 }
 
 /// Returns whether a record is what a session writes beside messages and ticks.
 pub(crate) fn is_control(record: &Record) -> bool {
     record.meta.stamp.is_none() && session_of(record).is_some()
+}
+
+/// Returns the producer that wrote a record in a session.
+pub(crate) fn producer_of(record: &Record) -> Option<Arc<str>> {
+    session_of(record).map(|written| written.producer)
+}
+
+/// Returns the producer whose epoch a record begins, as on a home channel.
+pub(crate) fn begins_epoch(record: &Record) -> Option<Arc<str>> {
+    session_of(record).filter(|written| written.begins).map(|written| written.producer)
 }
 
 impl Session {

@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use msgstream::record::{Position, Record, Stamp};
+use msgstream::record::{Position, Record};
 use msgstream::transport::{Limit, Start, Transport, TransportExt as _};
 use msgstream::{MsgType, Timestamp};
 
 use super::RepairTicksArgs;
 use crate::error::{Error, Result};
-use crate::judge::{Judge, is_control};
+use crate::judge::{Judge, begins_epoch, is_control};
 
 /// Decides which records are copied.
 #[derive(Debug)]
@@ -102,11 +102,9 @@ impl Plan {
 
 /// Refuses a home channel: the fence that begins an epoch there is the epoch, by its position.
 fn not_home(channel: &str, record: &Record) -> Result<()> {
-    let text = record.header(Stamp::HEADER).filter(|_| is_control(record));
-    let text = text.map(|text| String::from_utf8_lossy(text));
-    match text.as_deref().and_then(|text| text.split_once(";;")) {
-        Some((producer, _)) => {
-            Err(Error::IsHome { channel: channel.to_owned(), producer: producer.to_owned() })
+    match begins_epoch(record) {
+        Some(producer) => {
+            Err(Error::IsHome { channel: channel.to_owned(), producer: producer.to_string() })
         }
         None => Ok(()),
     }

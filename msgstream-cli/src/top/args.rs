@@ -13,7 +13,7 @@ use crate::args::Point;
 pub(crate) struct TopArgs {
     /// Where the channels are
     pub(super) url: String,
-    /// Their names; all channels unless given
+    /// Their names; all but the home channels of sessions unless given
     #[arg(value_name = "CHANNEL")]
     pub(super) channels: Vec<String>,
     /// Where reading begins: earliest, latest, a position, or a time in RFC 3339 by which the first

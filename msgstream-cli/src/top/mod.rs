@@ -32,6 +32,7 @@ use self::screen::{Screen, key};
 use self::state::{Then, View};
 use self::text::public;
 use crate::error::{Error, Result, chain};
+use crate::home::all_but_homes;
 use crate::interrupt::interrupt;
 use crate::settings::connect_existing;
 
@@ -50,12 +51,9 @@ pub(crate) async fn run(args: &TopArgs) -> Result<()> {
 
 async fn show(args: &TopArgs, broker: Arc<dyn Transport>) -> Result<()> {
     let channels = match args.channels.is_empty() {
-        true => broker.list("").await?,
+        true => all_but_homes(&*broker).await?,
         false => args.channels.clone(),
     };
-    if channels.is_empty() {
-        return Err(Error::NoChannels);
-    }
     let consumer = Consumer::builder(broker).channels(channels).start(args.from.into());
     // What is late is no reason to stop here.
     let consumer = consumer.late_policy(LatePolicy::Deliver).open().await?;

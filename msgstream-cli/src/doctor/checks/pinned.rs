@@ -10,8 +10,7 @@ const ADVICE: &str = "mend the producer; a consumer gets over it once the fronti
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     facts
-        .channels
-        .iter()
+        .streams()
         .filter_map(|channel| pinned(facts, channel).or_else(|| ahead(facts, channel)))
         .collect()
 }

@@ -2,6 +2,8 @@
 
 mod read;
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use msgstream::Timestamp;
@@ -14,7 +16,8 @@ use msgstream::transport::{
 use self::read::{first_at, is_trimmed, read};
 use super::DoctorArgs;
 use crate::error::{Error, Result};
-use crate::judge::{Log, Place};
+use crate::home::is_home;
+use crate::judge::{Log, Place, is_control};
 
 /// If the last tick was stored this long after its time, event time doesn't follow the clock: what is
 /// written is history.
@@ -39,10 +42,14 @@ pub(super) struct Channel {
     pub(super) name: String,
     pub(super) info: ChannelInfo,
     pub(super) log: Log,
+    /// It is a home channel: no pack waits for it.
+    pub(super) home: bool,
     /// All records were read.
     pub(super) whole: bool,
     /// Its ticks follow the clock.
     pub(super) live: bool,
+    /// The subscriptions that it has, looked at or not.
+    subscriptions: Vec<String>,
     pub(super) cursors: Vec<Cursor>,
     pub(super) mark: Option<Mark>,
     /// The time of the record at which the checkpoint resumes.
@@ -71,6 +78,12 @@ impl Facts {
             (Some(checkpoint), true) => checkpoint.channels.keys().map(|c| c.to_string()).collect(),
             (None, true) => broker.list("").await?,
         };
+        if named.is_empty() {
+            return Err(Error::NoChannels { homes: 0 });
+        }
+        if let (Some(checkpoint), Some(path)) = (&checkpoint, &args.checkpoint) {
+            check_channels(checkpoint, path, &named)?;
+        }
         let now = Timestamp::from_system_time(SystemTime::now()).unwrap_or(Timestamp::MIN);
         let (max_lag, max_ahead) = (args.max_lag, args.max_ahead);
         let mut facts =
@@ -84,7 +97,25 @@ impl Facts {
                 Err(error) => return Err(error),
             }
         }
+        facts.check_names(&args.subscriptions)?;
         Ok(facts)
+    }
+
+    /// Fails if there is a name among these that no channel has a subscription of.
+    fn check_names(&self, names: &[String]) -> Result<()> {
+        // One that couldn't be read may have it.
+        if !self.failed.is_empty() {
+            return Ok(());
+        }
+        let all = self.channels.iter().flat_map(|channel| &channel.subscriptions).cloned();
+        let known: BTreeSet<String> = all.collect();
+        match names.iter().find(|name| !known.contains(*name)) {
+            Some(name) => Err(Error::NoSubscription {
+                name: name.clone(),
+                known: known.into_iter().collect(),
+            }),
+            None => Ok(()),
+        }
     }
 
     async fn channel(
@@ -100,7 +131,18 @@ impl Facts {
             Some(tick) => self.is_live(broker, name, tick).await?,
             None => false,
         };
-        let cursors = cursors(broker, name, &args.subscriptions).await?;
+        let home = log.watermark.is_none() && is_home(broker, name).await?;
+        let subscriptions = match broker.capabilities().subscriptions {
+            true => broker.subscriptions(name).await?,
+            false => Vec::new(),
+        };
+        let wanted = match args.subscriptions.is_empty() {
+            true => subscriptions.clone(),
+            // Nobody consumes a home channel.
+            false if home => Vec::new(),
+            false => args.subscriptions.clone(),
+        };
+        let cursors = cursors(broker, name, &subscriptions, wanted).await?;
         let mark = self.checkpoint.as_ref().and_then(|all| all.channels.get(name)).cloned();
         let resume_ts = match &mark {
             Some(mark) if is_here(mark, &info) => {
@@ -109,7 +151,19 @@ impl Facts {
             _ => None,
         };
         let (risks, name) = (broker.risks(name).await?, name.to_owned());
-        Ok(Channel { name, info, log, whole, live, cursors, mark, resume_ts, risks })
+        Ok(Channel {
+            name,
+            info,
+            log,
+            home,
+            whole,
+            live,
+            subscriptions,
+            cursors,
+            mark,
+            resume_ts,
+            risks,
+        })
     }
 
     /// Returns whether the last tick of a channel was stored at about its time.
@@ -118,13 +172,13 @@ impl Facts {
         if by >= self.now || !broker.capabilities().seek_time {
             return Ok(true);
         }
-        let later = first_at(broker, channel, Start::Time(by)).await?;
+        let later = first_at(broker, channel, Start::Time(by), |_| true).await?;
         Ok(later.is_none_or(|record| record.position > tick.position))
     }
 
     /// Returns the channels that packs are formed of.
     pub(super) fn streams(&self) -> impl Iterator<Item = &Channel> + Clone {
-        self.channels.iter().filter(|channel| !channel.is_home())
+        self.channels.iter().filter(|channel| !channel.home)
     }
 
     /// Returns how long ago a time was, in event time.
@@ -134,34 +188,28 @@ impl Facts {
 }
 
 impl Channel {
-    /// Returns whether it only has what sessions write to begin and to end.
-    pub(super) fn is_home(&self) -> bool {
-        let log = &self.log;
-        let silent = log.messages == 0 && log.watermark.is_none() && log.ticks_ahead.count == 0;
-        silent && log.unreadable.count == 0 && !log.sessions.is_empty()
-    }
-
     /// Returns the watermark.
     pub(super) fn watermark(&self) -> Option<Timestamp> {
         self.log.watermark.map(|tick| tick.ts)
     }
 }
 
-/// Returns where the subscriptions of a channel stand: those with these names, or all.
-async fn cursors(broker: &dyn Transport, channel: &str, names: &[String]) -> Result<Vec<Cursor>> {
-    let there = match broker.capabilities().subscriptions {
-        true => broker.subscriptions(channel).await?,
-        false => Vec::new(),
-    };
+/// Returns where subscriptions of a channel stand, of which these are there.
+async fn cursors(
+    broker: &dyn Transport,
+    channel: &str,
+    there: &[String],
+    wanted: Vec<String>,
+) -> Result<Vec<Cursor>> {
     let mut cursors = Vec::new();
-    for name in if names.is_empty() { &there } else { names } {
+    for name in wanted {
         // One that isn't there would be made.
-        let acked = match there.contains(name) {
-            true => broker.subscription(channel, name).await?.acked().await?,
+        let acked = match there.contains(&name) {
+            true => broker.subscription(channel, &name).await?.acked().await?,
             false => None,
         };
         let next_ts = time_at(broker, channel, acked.map_or(Start::Earliest, Start::At)).await?;
-        cursors.push(Cursor { name: name.clone(), acked, next_ts });
+        cursors.push(Cursor { name, acked, next_ts });
     }
     Ok(cursors)
 }
@@ -186,9 +234,9 @@ pub(super) fn is_here(mark: &Mark, info: &ChannelInfo) -> bool {
     same && (first..=info.end).contains(&mark.resume)
 }
 
-/// Returns the time of the first record from a start on that has one.
+/// Returns the time of the first record from a start on that has one of its own.
 async fn time_at(broker: &dyn Transport, channel: &str, start: Start) -> Result<Option<Timestamp>> {
-    match first_at(broker, channel, start).await {
+    match first_at(broker, channel, start, |record| !is_control(record)).await {
         Ok(record) => Ok(record.map(|record| record.meta.timestamp)),
         // The checks tell of it.
         Err(error) if is_lost(&error) => Ok(None),
@@ -201,8 +249,17 @@ fn is_lost(error: &TransportError) -> bool {
     beyond || is_trimmed(error)
 }
 
+/// Fails if a checkpoint has none of these channels: it says nothing of them.
+fn check_channels(checkpoint: &Checkpoint, path: &Path, channels: &[String]) -> Result<()> {
+    if channels.iter().any(|channel| checkpoint.channels.contains_key(&**channel)) {
+        return Ok(());
+    }
+    let has = checkpoint.channels.keys().map(ToString::to_string).collect();
+    Err(Error::OtherCheckpoint { path: path.to_owned(), has })
+}
+
 /// Returns the checkpoint in a file.
-async fn checkpoint(path: &std::path::Path) -> Result<Checkpoint> {
+async fn checkpoint(path: &Path) -> Result<Checkpoint> {
     use msgstream::checkpoint::{CheckpointStore as _, FileStore};
     let stored = FileStore::new(path).load().await?;
     let checkpoint = stored.and_then(|stored| stored.checkpoint);

@@ -64,17 +64,19 @@ async fn read_from(
     }
 }
 
-/// Returns the first record at or after a start; `None` if there is none now.
+/// Returns the first record at or after a start that is wanted; `None` if there is none now.
 pub(super) async fn first_at(
     broker: &dyn Transport,
     channel: &str,
     start: Start,
+    wanted: impl Fn(&Record) -> bool,
 ) -> Result<Option<Record>, TransportError> {
     let mut reader = broker.reader(channel, start).await?;
     loop {
         let batch = reader.read(Limit::default().with_records(1).with_wait(WAIT)).await?;
-        if !batch.records.is_empty() || batch.caught_up {
-            return Ok(batch.records.into_iter().next());
+        let found = batch.records.into_iter().find(&wanted);
+        if found.is_some() || batch.caught_up {
+            return Ok(found);
         }
     }
 }
