@@ -59,6 +59,10 @@ pub(crate) enum Error {
     Unasked,
     #[error("nothing was written")]
     Declined,
+    #[error(
+        "channel `{into}` exists already, and isn't known to be a whole copy of `{from}`: destroy it if an earlier repair was interrupted, or name another channel with --into"
+    )]
+    IntoExists { from: String, into: String },
     #[error("channel `{channel}` has only a part of the copy: destroy it, and run this again")]
     HalfCopied { channel: String, source: TransportError },
     /// Options that don't go together, in words.

@@ -88,6 +88,8 @@ async fn records_are_copied_as_they_are() {
     assert!(old.iter().zip(&new).all(|(old, new)| same(old, new)));
     assert!(!new.is_empty());
     world.finds(&["b"], &[], 0);
+    // Its late message is of no interest any more.
+    world.finds(&["a"], &[], 0);
     assert_eq!(world.broker.describe("b").await.unwrap().end, Position::new(3_003));
 }
 
@@ -107,8 +109,8 @@ async fn nothing_is_written_without_consent_or_reason() {
     assert_eq!(world.broker.list("").await.unwrap(), ["a"]);
     assert_eq!(world.broker.describe("a").await.unwrap().end, Position::new(2));
 
-    let (_, told) = run(&["repair-ticks", &world.url, "a", "--into", "a", "--yes"], 1);
-    assert!(told.contains("exists already"), "{told}");
+    let (_, told) = run(&["repair-ticks", &world.url, "a", "--into", "a", "--yes"], 2);
+    assert!(told.contains("another channel"), "{told}");
 }
 
 #[tokio::test]
@@ -125,6 +127,55 @@ async fn a_repair_that_was_interrupted_is_repeated() {
     assert!(told.contains("a producer still writes to `a`"), "{told}");
     assert!(!told.contains("- to `a`, its end"), "{told}");
     assert_eq!(records(&world, "a.repaired").await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_repaired_is_healthy() {
+    let world = World::new("", &["a"]).await;
+    let log = vec![tick(world.ago(9)), tick(world.ahead(86_400)), message(world.ago(8))];
+    world.write("a", log).await;
+    world.finds(&[], &[("tick-ahead", "a")], 1);
+    run(&["repair-ticks", &world.url, "a", "--into", "b", "--yes"], 0);
+    world.write("b", vec![tick(world.ago(0))]).await;
+    world.finds(&[], &[], 0);
+    world.finds(&["a"], &[], 0);
+    let (found, _) = run(&["doctor", &world.url], 0);
+    assert!(found.contains("ended, repaired in `b`"), "{found}");
+    let end = world.broker.describe("a").await.unwrap().end;
+    for args in [&["--yes"][..], &["--into", "b", "--yes"]] {
+        let (_, told) = run(&[&["repair-ticks", &world.url, "a"], args].concat(), 0);
+        assert!(told.contains("`a` was repaired already") && told.contains("`b`"), "{told}");
+    }
+    assert_eq!(world.broker.describe("a").await.unwrap().end, end);
+    assert_eq!(world.broker.list("").await.unwrap(), ["a", "b"]);
+
+    // Without the copy it wasn't.
+    world.broker.delete("b").await.unwrap();
+    world.finds(&["a"], &[("tick-ahead", "a")], 1);
+    run(&["repair-ticks", &world.url, "a", "--yes"], 0);
+    world.finds(&["a"], &[], 0);
+}
+
+#[tokio::test]
+async fn a_consumer_of_what_was_repaired_is_told_where_to_go_on() {
+    let world = World::new("", &["a"]).await;
+    world.write("a", vec![tick(world.ago(9))]).await;
+    world.commit_one(&["a"]).await;
+    world.write("a", vec![tick(world.ahead(86_400))]).await;
+    run(&["repair-ticks", &world.url, "a", "--yes"], 0);
+    let args = ["--checkpoint", &world.checkpoint()];
+    let findings = world.finds(&args, &[("tick-ahead", "a")], 1);
+    assert!(findings[0]["do"].as_str().unwrap().contains("name `a.repaired`"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_part_of_a_copy_is_no_repair() {
+    let world = World::new("", &["a", "a.repaired"]).await;
+    world.write("a", vec![tick(world.ago(9)), tick(world.ahead(86_400))]).await;
+    let (_, told) = run(&["repair-ticks", &world.url, "a", "--yes"], 1);
+    assert!(told.contains("channel `a.repaired` exists already"), "{told}");
+    assert!(told.contains("destroy it") && told.contains("--into"), "{told}");
+    world.finds(&["a"], &[("tick-ahead", "a")], 1);
 }
 
 #[tokio::test]

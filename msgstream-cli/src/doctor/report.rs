@@ -29,6 +29,9 @@ pub(super) fn write(lines: &mut Lines, facts: &Facts, findings: &[Finding]) -> R
         if channel.log.ended {
             line += ", ended";
         }
+        if let Some(into) = &channel.repaired {
+            line += &format!(", repaired in `{into}`");
+        }
         let last = if channel.whole { "" } else { "the last " };
         line += &format!(", {last}{}", count(channel.log.read, "record read", "records read"));
         for cursor in &channel.cursors {

@@ -1,5 +1,6 @@
 //! What the records of a channel say, as consumers judge them.
 
+mod repaired;
 mod session;
 
 use std::collections::BTreeMap;
@@ -10,8 +11,9 @@ use msgstream::record::{Position, Record};
 use msgstream::{Error, MsgType, Timestamp};
 use msgstream_core::merge::{Merge, MergeConfig, MergeCounts, Slot};
 
-pub(crate) use self::session::{Session, begins_epoch, is_control, producer_of};
+pub(crate) use self::repaired::{note, noted};
 use self::session::session_of;
+pub(crate) use self::session::{Session, begins_epoch, is_control, producer_of};
 use crate::error::Result;
 
 /// What the records that were read say.
@@ -34,6 +36,8 @@ pub(crate) struct Log {
     pub(crate) late: Noted<(Place, Place)>,
     pub(crate) unreadable: Noted<Place>,
     pub(crate) after_end: Noted<Place>,
+    /// The channel that `repair-ticks` made of this one, as is noted after its end.
+    pub(crate) repaired: Option<String>,
     pub(crate) sessions: BTreeMap<Arc<str>, Session>,
 }
 
@@ -121,8 +125,10 @@ impl Judge {
         let place = Place { position, ts, watermark };
         let msg_type = record.meta.msg_type;
         if self.log.ended {
-            if msg_type != MsgType::TIME_TICK {
-                self.log.after_end.note(place);
+            match noted(&record) {
+                Some(into) => self.log.repaired = Some(into.to_owned()),
+                None if msg_type != MsgType::TIME_TICK => self.log.after_end.note(place),
+                None => {}
             }
             return Ok(());
         }

@@ -8,6 +8,7 @@ use msgstream::transport::{
 use msgstream::{Timestamp, TsMsg};
 
 use super::plan::Filter;
+use crate::judge::{note, noted};
 
 /// Writes a channel's end, and returns where it is.
 pub(super) async fn end(
@@ -55,19 +56,47 @@ pub(super) async fn copy(
     Ok(copied)
 }
 
-/// Returns whether something was written after a channel's end.
-pub(super) async fn goes_on(
+/// What follows a channel's end.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// The channel that an earlier repair made of it.
+    pub(super) repaired: Option<String>,
+    /// A producer has written there.
+    pub(super) goes_on: bool,
+}
+
+/// Reads what follows a channel's end.
+pub(super) async fn rest(
     broker: &dyn Transport,
     channel: &str,
     end: Position,
-) -> Result<bool, TransportError> {
+) -> Result<Rest, TransportError> {
     let mut reader = broker.reader(channel, Start::After(end)).await?;
+    let mut rest = Rest::default();
     loop {
         let batch = reader.read(Limit::default()).await?;
-        if !batch.records.is_empty() || batch.caught_up {
-            return Ok(!batch.records.is_empty());
+        for record in &batch.records {
+            match noted(record) {
+                Some(into) => rest.repaired = Some(into.to_owned()),
+                None => rest.goes_on = true,
+            }
+        }
+        if batch.caught_up {
+            return Ok(rest);
         }
     }
+}
+
+/// Notes after a channel's end that it was copied.
+pub(super) async fn note_copied(
+    broker: &dyn Transport,
+    channel: &str,
+    watermark: Option<Timestamp>,
+    into: &str,
+) -> Result<(), TransportError> {
+    let mut writer = broker.writer(channel).await?;
+    write(&mut *writer, vec![note(watermark.unwrap_or_default(), into)]).await?;
+    writer.close().await
 }
 
 async fn write(

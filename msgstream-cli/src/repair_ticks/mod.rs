@@ -6,7 +6,7 @@ mod plan;
 
 use std::io::{IsTerminal as _, Write as _};
 
-use msgstream::transport::{CreateOptions, Transport, TransportError, TransportErrorKind};
+use msgstream::transport::{CreateOptions, Transport, TransportErrorKind};
 
 pub(crate) use self::args::RepairTicksArgs;
 use self::plan::{Filter, Plan};
@@ -27,11 +27,23 @@ pub(crate) async fn run(args: &RepairTicksArgs) -> Result<()> {
 
 async fn repair(broker: &dyn Transport, args: &RepairTicksArgs) -> Result<()> {
     let (from, into) = (&args.channel, args.new_channel());
-    not_there(broker, &into).await?;
+    if into == *from {
+        return Err(Error::Usage("--into must name another channel".to_owned()));
+    }
     let plan = Plan::of(broker, args).await?;
+    if let Some(end) = plan.end
+        && let Some(into) = copy::rest(broker, from, end).await?.repaired
+        && is_there(broker, &into).await?
+    {
+        say(&format!("`{from}` was repaired already: {}", go_on_with(&into, from)));
+        return Ok(());
+    }
     if plan.out.is_empty() {
         say(&format!("no tick of `{from}` is too far ahead: there is nothing to do"));
         return Ok(());
+    }
+    if is_there(broker, &into).await? {
+        return Err(Error::IntoExists { from: from.clone(), into });
     }
     let lines = describe(&plan, from, &into);
     match args.yes {
@@ -49,14 +61,20 @@ async fn repair(broker: &dyn Transport, args: &RepairTicksArgs) -> Result<()> {
     let half = |source| Error::HalfCopied { channel: into.clone(), source };
     let copied = copy::copy(broker, from, &into, end, Filter::new(args)).await.map_err(half)?;
     say(&format!("copied {copied} records to `{into}`"));
-    if copy::goes_on(broker, from, end).await? {
+    copy::note_copied(broker, from, plan.watermark, &into).await?;
+    if copy::rest(broker, from, end).await?.goes_on {
         say(&format!("a producer still writes to `{from}`, after its end: that was not copied"));
     }
-    say(&format!(
+    say(&go_on_with(&into, from));
+    Ok(())
+}
+
+/// Returns what is left to be done.
+fn go_on_with(into: &str, from: &str) -> String {
+    format!(
         "name `{into}` instead of `{from}` in producers and consumers, and destroy `{from}` once nobody \
          reads it"
-    ));
-    Ok(())
+    )
 }
 
 impl RepairTicksArgs {
@@ -65,13 +83,11 @@ impl RepairTicksArgs {
     }
 }
 
-async fn not_there(broker: &dyn Transport, channel: &str) -> Result<()> {
+/// Returns whether there is such a channel.
+pub(crate) async fn is_there(broker: &dyn Transport, channel: &str) -> Result<bool> {
     match broker.describe(channel).await {
-        Ok(_) => {
-            let kind = TransportErrorKind::AlreadyExists;
-            Err(TransportError::new("create", kind).on(channel).into())
-        }
-        Err(error) if matches!(error.kind(), TransportErrorKind::NotFound) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), TransportErrorKind::NotFound) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -16,7 +16,8 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 
 fn late(channel: &Channel) -> Option<Finding> {
     let (late, name) = (&channel.log.late, &channel.name);
-    let (first, tick) = late.first?;
+    // The tick may be one that a repair has left out.
+    let (first, tick) = late.first.filter(|_| channel.repaired.is_none())?;
     let what = format!(
         "{} late: the first one, with the time {}, came after the tick {} at {}",
         count(late.count, "message is", "messages are"),

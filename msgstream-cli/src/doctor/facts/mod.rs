@@ -18,6 +18,7 @@ use super::DoctorArgs;
 use crate::error::{Error, Result};
 use crate::home::is_home;
 use crate::judge::{Log, Place, is_control};
+use crate::repair_ticks::is_there;
 
 /// If the last tick was stored this long after its time, event time doesn't follow the clock: what is
 /// written is history.
@@ -44,6 +45,8 @@ pub(super) struct Channel {
     pub(super) log: Log,
     /// It is a home channel: no pack waits for it.
     pub(super) home: bool,
+    /// The channel that `repair-ticks` made of it, if that is there.
+    pub(super) repaired: Option<String>,
     /// All records were read.
     pub(super) whole: bool,
     /// Its ticks follow the clock.
@@ -132,6 +135,10 @@ impl Facts {
             None => false,
         };
         let home = log.watermark.is_none() && is_home(broker, name).await?;
+        let repaired = match &log.repaired {
+            Some(into) => is_there(broker, into).await?.then(|| into.clone()),
+            None => None,
+        };
         let subscriptions = match broker.capabilities().subscriptions {
             true => broker.subscriptions(name).await?,
             false => Vec::new(),
@@ -156,6 +163,7 @@ impl Facts {
             info,
             log,
             home,
+            repaired,
             whole,
             live,
             subscriptions,
