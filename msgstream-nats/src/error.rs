@@ -5,11 +5,12 @@ use std::io;
 
 use async_nats::{ConnectError, ConnectErrorKind};
 use msgstream_core::adapter::Failure;
+use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind;
 
-/// Why a connection could not be made. Neither the text nor the cause holds a credential: addresses
+/// Why a connection to any of these servers could not be made. Neither the text nor the cause holds a credential: addresses
 /// are made without them.
-pub(crate) fn connect_error(error: ConnectError) -> Failure {
+pub(crate) fn connect_error(error: ConnectError, servers: &[Host]) -> Failure {
     let kind = match error.kind() {
         ConnectErrorKind::AuthorizationViolation => TransportErrorKind::Denied {
             reason: "the credentials are wrong, missing or expired, so use others".to_owned(),
@@ -26,11 +27,16 @@ pub(crate) fn connect_error(error: ConnectError) -> Failure {
         kind if kind == ConnectErrorKind::Tls || is_invalid_data(&error) => {
             TransportErrorKind::Config { reason: tls_failed(&error) }
         }
-        _ => {
-            TransportErrorKind::Unavailable { reason: "connecting to the server failed".to_owned() }
-        }
+        _ => unreachable(servers),
     };
     Failure::new(kind, error)
+}
+
+/// No server could be reached.
+pub(crate) fn unreachable(servers: &[Host]) -> TransportErrorKind {
+    let servers: Vec<_> = servers.iter().map(|host| format!("`{host}`")).collect();
+    let reason = format!("connecting to {} failed", servers.join(", "));
+    TransportErrorKind::Unavailable { reason }
 }
 
 fn is_invalid_data(error: &ConnectError) -> bool {
@@ -69,6 +75,10 @@ pub(crate) fn unreadable_answer(error: serde_json::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use msgstream_core::registry::{Url, hosts};
+
     use super::*;
 
     fn has<E: std::error::Error + 'static>(failure: Failure) -> bool {
@@ -87,21 +97,21 @@ mod tests {
     fn errors_keep_their_cause() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let connect = || ConnectError::with_source(ConnectErrorKind::Io, refused());
-        assert!(has::<ConnectError>(connect_error(connect())));
-        assert!(has::<io::Error>(connect_error(connect())));
+        assert!(has::<ConnectError>(connect_error(connect(), &[])));
+        assert!(has::<io::Error>(connect_error(connect(), &[])));
         assert!(has::<io::Error>(lost_by(refused())));
         let json = serde_json::from_slice::<u64>(b"{").map_err(unreadable_answer);
         assert!(json.is_err_and(has::<serde_json::Error>));
     }
 
     #[test]
-    fn the_cause_is_not_repeated() {
+    fn the_servers_are_named_and_the_cause_is_not_repeated() {
         let error = ConnectError::with_source(ConnectErrorKind::Io, io::Error::other("no route"));
-        let failure = connect_error(error);
+        let url = Url::parse("nats://bob:secret@a").unwrap();
+        let failure = connect_error(error, &hosts(&url, "[::1]:7", 4222).unwrap());
         assert!(!failure.kind.to_string().contains("no route"));
-        assert!(
-            failure.to_string().ends_with(": connecting to the server failed: IO error: no route"),
-            "{failure}"
-        );
+        let told = failure.to_string();
+        assert!(told.contains("connecting to `a:4222`, `[::1]:7` failed"), "{told}");
+        assert!(told.ends_with(": IO error: no route") && !told.contains("secret"), "{told}");
     }
 }

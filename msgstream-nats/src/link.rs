@@ -105,7 +105,10 @@ impl Link {
                 }
             });
         let options = config.tls.apply(options)?;
-        let client = options.connect(servers).await.map_err(connect_error)?;
+        let client = options
+            .connect(servers)
+            .await
+            .map_err(|error| connect_error(error, &config.servers))?;
         // The client has no option against reconnecting. Without a server to connect to, it gives up.
         client.set_server_pool(NOWHERE).await.map_err(lost_by)?;
         opened.store(true, Ordering::Release);

@@ -123,8 +123,7 @@ pub(crate) async fn refuse_if_demanded(
     const LONGEST: u64 = 64 << 10;
 
     let failed = |error: std::io::Error| {
-        let reason = "connecting to the server failed".to_owned();
-        Failure::new(TransportErrorKind::Unavailable { reason }, error)
+        Failure::new(crate::error::unreachable(std::slice::from_ref(host)), error)
     };
     let stream = TcpStream::connect((&*host.name, host.port)).await.map_err(failed)?;
     let mut greeting = String::new();
