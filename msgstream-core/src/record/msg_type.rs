@@ -181,6 +181,17 @@ impl MsgTypeNames {
         }
     }
 
+    /// Returns the types that have names, in the order of their numbers.
+    ///
+    /// ```
+    /// use msgstream_core::{MsgType, MsgTypeNames};
+    /// let names = MsgTypeNames::empty().with(MsgType(70_001), "Price");
+    /// assert!(names.iter().eq([(MsgType(70_001), "Price")]));
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (MsgType, &str)> {
+        self.names.iter().map(|(msg_type, name)| (*msg_type, &**name))
+    }
+
     /// Returns the type of a name or of a decimal number; `None` if the text is neither.
     ///
     /// ```

@@ -30,7 +30,8 @@ pub enum ConnectError {
     },
     /// No transport is registered for the scheme.
     #[error(
-        "the scheme `{scheme}` is unknown ({}): use another one, or enable its cargo feature",
+        "the scheme `{scheme}` is unknown{} ({}): use another one, or enable its cargo feature",
+        did_you_mean(scheme, known),
         schemes(known)
     )]
     UnknownScheme {
