@@ -11,8 +11,9 @@ use msgstream::registry::{ConnectError, nearest};
 use msgstream::service::ServiceError;
 use msgstream::transport::{TransportError, TransportErrorKind};
 
+use crate::asked::{Asked, Reason};
 use crate::copy::CopyError;
-use crate::settings::SettingsError;
+use crate::settings::{SettingsError, UnknownScheme};
 use crate::time::Time;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,7 +28,21 @@ pub(crate) enum Error {
     NoProperty { property: String },
     #[error("there is no broker `{name}` in the settings{}: write a URL, or one of {}", did_you_mean(name, known), known.join(", "))]
     UnknownBroker { name: String, known: Vec<String> },
-    #[error("the settings in `{}` can't be used, so mend the file", path.display())]
+    #[error(
+        "`{name}` is neither a URL, such as file:///FOLDER, nor a broker that the settings file names: write a URL, or add the broker to the file's table [brokers]"
+    )]
+    NoUrl { name: String },
+    #[error(
+        "the transport of `{scheme}` URLs isn't compiled in: build msgstream-cli with the cargo feature `{feature}`, or with `full`"
+    )]
+    NotCompiledIn { scheme: String, feature: &'static str },
+    #[error(transparent)]
+    UnknownScheme(#[from] UnknownScheme),
+    #[error("the variable `{name}` of the environment has options of no scheme{}: rename or remove it", meant.as_ref().map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)")))]
+    UnknownVariable { name: String, meant: Option<String> },
+    #[error("the variable `{name}` of the environment can't be used")]
+    Variable { name: String, source: ConnectError },
+    #[error("the settings in `{}` can't be used, so mend the file, or name another one", path.display())]
     Settings { path: PathBuf, source: SettingsError },
     #[error("no scenario has `{filter}` in its name: `--list` names them all")]
     NoScenario { filter: String },
@@ -65,6 +80,13 @@ pub(crate) enum Error {
     IntoExists { from: String, into: String },
     #[error("channel `{channel}` has only a part of the copy: destroy it, and run this again")]
     HalfCopied { channel: String, source: TransportError },
+    #[error(
+        "the checkpoint in `{}` is of {}, and this run names {}: name the channels of the checkpoint, or another file",
+        path.display(), listed(kept), listed(named)
+    )]
+    OtherChannels { path: PathBuf, kept: Vec<String>, named: Vec<String> },
+    #[error("`{}` isn't a checkpoint: name another file, which is made if it isn't there", path.display())]
+    NotACheckpoint { path: PathBuf },
     /// Options that don't go together, in words.
     #[error("{0}")]
     Usage(String),
@@ -72,6 +94,8 @@ pub(crate) enum Error {
         "there is no log at `{url}`: look at the path, or make one with `msgstream channels create`"
     )]
     NoLog { url: String },
+    #[error("channel `{channel}` can't be {}", asked.participle())]
+    Channel { channel: String, asked: Asked, source: Reason },
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -125,8 +149,8 @@ pub(crate) enum Error {
     BadInput { path: PathBuf, line: u64, reason: String },
     #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick}, which was written before it; raise --max-delay, or set --late deliver or --late drop", path.display())]
     LateRow { path: PathBuf, line: u64, ts: Time, tick: Time },
-    #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick} of an earlier run of the session; set --late deliver to write it all the same", path.display())]
-    LateRowOfSession { path: PathBuf, line: u64, ts: Time, tick: Time },
+    #[error("`{}` line {line} is late: its time {ts} is not after the tick {tick}, which was on the channels before this run; set --late deliver to write it all the same", path.display())]
+    LateRowBefore { path: PathBuf, line: u64, ts: Time, tick: Time },
     #[error(
         "the session `{session}` has written {rows} more rows to channel `{channel}` than the input has for it: give it the input and the options that it had before, or use another session"
     )]
@@ -195,10 +219,17 @@ impl Error {
             | Self::NoProperty { .. }
             | Self::NoTerminal
             | Self::NoScenario { .. }
+            | Self::NotACheckpoint { .. }
+            | Self::NotCompiledIn { .. }
+            | Self::NoUrl { .. }
+            | Self::OtherChannels { .. }
             | Self::Settings { .. }
             | Self::Unasked
             | Self::Stream(msgstream::Error::Config { .. })
             | Self::UnknownBroker { .. }
+            | Self::UnknownScheme(_)
+            | Self::UnknownVariable { .. }
+            | Self::Variable { .. }
             | Self::Usage(_) => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
@@ -207,6 +238,7 @@ impl Error {
     fn is_unreachable(&self) -> bool {
         let transport = match self {
             Self::Connect(ConnectError::Transport(error))
+            | Self::Channel { source: Reason { error, .. }, .. }
             | Self::Transport(error)
             | Self::Service(ServiceError::Transport(error))
             | Self::Stream(msgstream::Error::Transport(error)) => error,
@@ -230,6 +262,12 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
         next = source.source();
     }
     text
+}
+
+/// Names channels.
+fn listed(channels: &[String]) -> String {
+    let names: Vec<_> = channels.iter().map(|channel| format!("`{channel}`")).collect();
+    names.join(", ")
 }
 
 /// Returns the known name that is nearest to a wrong one, as an addition to an error; nothing if none is

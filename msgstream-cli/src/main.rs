@@ -7,6 +7,7 @@
 //! Exit codes: 0 done, 1 failed or found something, 2 wrong usage, 3 the broker can't be reached.
 
 mod args;
+mod asked;
 mod channels;
 mod conformance;
 mod copy;
@@ -31,13 +32,11 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Args, Command};
 use crate::error::{Error, Result};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     words::set(args.color, args.quiet, args.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match &runtime {

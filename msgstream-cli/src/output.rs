@@ -15,6 +15,16 @@ pub(crate) struct Lines {
     path: PathBuf,
 }
 
+/// Writes a value to stdout, as one line of JSON.
+///
+/// # Errors
+/// Fails with [`Error::OutputClosed`] if whoever reads the lines went away.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
+    let mut lines = Lines::stdout();
+    lines.json(value)?;
+    lines.flush()
+}
+
 impl Lines {
     /// Opens a file anew, or takes stdout if the path is `-`.
     pub(crate) fn create(path: &Path) -> Result<Self> {

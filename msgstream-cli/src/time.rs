@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
@@ -28,6 +29,11 @@ impl Serialize for Time {
     }
 }
 
+/// Writes a duration as a number of seconds.
+pub(crate) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(span.as_secs_f64())
+}
+
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text: &str = Deserialize::deserialize(deserializer)?;
@@ -36,6 +42,9 @@ impl<'de> Deserialize<'de> for Time {
         Ok(Self(ts))
     }
 }
+
+/// A format as of strftime that has all of a time.
+const EXAMPLE: &str = "`%Y-%m-%d %H:%M:%S`";
 
 /// How a file writes times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +64,7 @@ impl FromStr for TimeFormat {
             "unix" => Ok(Self::Unix),
             "unix-ms" => Ok(Self::UnixMs),
             _ if format.contains('%') => Self::strftime(format),
-            _ => {
-                Err("it is rfc3339, unix, unix-ms, or a format with conversions such as %Y"
-                    .to_owned())
-            }
+            _ => Err(format!("it is rfc3339, unix, unix-ms, or a format such as {EXAMPLE}")),
         }
     }
 }
@@ -68,8 +74,13 @@ impl TimeFormat {
     fn strftime(format: &str) -> Result<Self, String> {
         let this = Self::Strftime(format.to_owned());
         let sample = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-        let text = strtime::format(format, &sample).map_err(|e| e.to_string())?;
-        this.parse(&text).map_err(|e| format!("a full time can't be read with it: {e}"))?;
+        let text = strtime::format(format, &sample)
+            .map_err(|e| format!("write a format such as {EXAMPLE} ({e})"))?;
+        this.parse(&text).map_err(|e| {
+            format!(
+                "a date and a time can't be read with it: write a format such as {EXAMPLE} ({e})"
+            )
+        })?;
         Ok(this)
     }
 

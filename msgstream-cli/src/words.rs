@@ -58,6 +58,12 @@ pub(crate) fn say(line: &str) {
     }
 }
 
+/// Returns a count with what is counted, whose plural has an `s`.
+pub(crate) fn plural(count: u64, word: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{s}")
+}
+
 /// Tells what went wrong.
 pub(crate) fn say_error(text: &str) {
     drop(writeln!(stderr(), "{ERROR}error:{ERROR:#} {text}"));

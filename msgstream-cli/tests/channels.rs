@@ -28,12 +28,43 @@ fn channels_are_created_listed_described_and_destroyed() {
     assert_eq!(described["owner"]["role"], "billing");
     assert_eq!(described["properties"]["region"], "north");
     assert_eq!((&described["first"], &described["end"]), (&Value::Null, &Value::from("0")));
+    assert_eq!(described["properties"], json!({"region": "north"}), "the owner is told once");
+    let incarnation = described["incarnation"].as_str().unwrap();
+    assert_eq!(incarnation.len(), 32, "{incarnation}");
     let (all, _) = run(&["channels", "describe", url], 0);
     assert_eq!(all.lines().filter(|line| *line == "  owner        billing").count(), 3, "{all}");
 
     let (_, told) = run(&["channels", "destroy", url, "other", "orders-0"], 0);
     assert_eq!(told, "destroyed `other`\ndestroyed `orders-0`\n");
     assert_eq!(run(&["channels", "list", url], 0).0, "orders-1\n");
+
+    let (done, told) = run(&["channels", "create", url, "a", "b", "--json"], 0);
+    let made = |channel: &str| json!({"channel": channel, "result": "created"});
+    assert_eq!((json_lines(&done), &*told), (vec![made("a"), made("b")], ""));
+    let (done, told) = run(&["channels", "destroy", url, "a", "--json"], 0);
+    let gone = json!({"channel": "a", "result": "destroyed"});
+    assert_eq!((json_lines(&done), &*told), (vec![gone], ""));
+}
+
+#[test]
+fn a_trim_that_removes_nothing_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &url(folder.path());
+    run(&["channels", "create", url, "a"], 0);
+    let trim = |before: &str, more: &[&str]| {
+        run(&[&["channels", "trim", url, "a", "--before", before], more].concat(), 0)
+    };
+    assert_eq!(trim("latest", &[]).1, "nothing was removed from `a`: it has no record\n");
+    produce(url, b"1\n2\n3\n");
+    let told = trim("0", &[]).1;
+    assert_eq!(told, "nothing was removed from `a`: the first record is at 0\n");
+    let told = trim("2", &[]).1;
+    let why = "the piece with 0 isn't wholly before 2\n";
+    assert!(told.starts_with("nothing was removed from `a`: the broker removes"), "{told}");
+    assert!(told.ends_with(why), "{told}");
+    let (done, told) = trim("2", &["--json"]);
+    let unchanged = json!({"channel": "a", "result": "unchanged", "first": "0"});
+    assert_eq!((json_lines(&done), &*told), (vec![unchanged], ""));
 }
 
 #[tokio::test]
@@ -135,7 +166,11 @@ fn what_is_wrong_is_told_by_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let url = &url(folder.path());
     let (_, missing) = run(&["channels", "destroy", url, "orders"], 1);
-    assert!(missing.contains("channel `orders` failed: there is no such channel"), "{missing}");
+    let wanted = "error: channel `orders` can't be destroyed: there is no such channel; `msgstream channels list` names those that there are\n";
+    assert_eq!(missing, wanted);
+    run(&["channels", "create", url, "made"], 0);
+    let (_, twice) = run(&["channels", "create", url, "made"], 1);
+    assert!(twice.contains("`made` can't be created: it exists already; use it"), "{twice}");
     let (_, nameless) = run(&["channels", "create", url, "orders", "--property", "region"], 2);
     assert!(nameless.contains("--property NAME=VALUE"), "{nameless}");
     for usage in [

@@ -1,5 +1,5 @@
 //! `msgstream copy`, from the outside.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod kit;
 
@@ -8,9 +8,10 @@ use std::process::{Child, Command, Stdio};
 use msgstream::consume::LatePolicy;
 use msgstream::record::{Header, Position, Record, Stamp, unreadable};
 use msgstream::{Consumer, Producer, produce::SessionConfig};
+use serde_json::json;
 
 use crate::kit::channels::{Broker, Content, append, assert_equal, end, message, packs, tick};
-use crate::kit::{msgstream, run, texts, url};
+use crate::kit::{json_lines, msgstream, run, texts, url};
 
 /// Two brokers and their URLs.
 struct Both {
@@ -105,7 +106,10 @@ async fn channels_without_ticks_are_copied() {
     both.append("a", (1..=50).map(|n| message(100 - n, n)).collect()).await;
     both.append("b", vec![]).await;
     let told = both.run(&["a", "b", "--verify"], 0);
-    assert!(told.contains("0 packs with 0 messages are equal, and 50 messages that"), "{told}");
+    assert!(
+        told.contains("in 0 packs with 0 messages, and in 50 messages without a pack"),
+        "{told}"
+    );
     both.end("a", &end(1_000)).await;
     both.end("b", &end(1_000)).await;
     assert_eq!(both.assert_equal(&["a", "b"]).await, 50);
@@ -292,24 +296,45 @@ async fn following_goes_on_until_all_channels_end() {
     let output = copy.wait_with_output().unwrap();
     let (_, told) = texts(&output);
     assert!(output.status.success(), "{told}");
-    assert!(told.contains("with 4 messages are equal"), "{told}");
+    assert!(told.contains(" with 4 messages\n"), "{told}");
+    assert!(told.contains("verified: the source and the copy are equal in "), "{told}");
     assert_eq!(both.assert_equal(&["a", "b"]).await, 4);
 }
 
 #[tokio::test]
-async fn an_interrupt_stops_where_the_next_run_goes_on() {
+async fn an_interrupt_ends_a_copy_that_follows_and_the_next_run_goes_on() {
     let both = Both::new().await;
     both.append("a", vec![message(1, 1), tick(5)]).await;
-    let copy = both.start(&["a", "--follow"]);
+    let copy = both.start(&["a", "--follow", "--verify"]);
     copied(&both, "a", 5).await;
     let id = copy.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     let output = copy.wait_with_output().unwrap();
     let (_, told) = texts(&output);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("the same command goes on where it stopped"), "{told}");
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("messages copied                 1\n"), "{told}");
+    let verified = "verified: the source and the copy are equal in 1 pack with 1 message\n";
+    assert!(told.ends_with(verified), "{told}");
     both.append("a", vec![message(6, 2), end(7)]).await;
     let told = both.run(&["a", "--verify"], 0);
     assert!(told.contains("messages copied                 1\n"), "{told}");
     assert_eq!(both.assert_equal(&["a"]).await, 2);
+}
+
+#[tokio::test]
+async fn the_summary_may_be_json() {
+    let both = Both::new().await;
+    both.append("a", vec![message(1, 1), tick(5)]).await;
+    let args = ["copy", &both.from, &both.to, "a", "--verify", "--json"];
+    let (out, told) = run(&args, 0);
+    assert_eq!(told, "");
+    let summary = json_lines(&out);
+    let [summary] = &*summary else { panic!("{out}") };
+    assert_eq!((&summary["messages"], &summary["ticks"]), (&json!(1), &json!(1)));
+    assert_eq!(summary["complete"], true);
+    assert_eq!(summary["verified"], json!({"packs": 1, "messages": 1, "without_pack": 0}));
+
+    let (_, told) = run(&["copy", &both.from, &both.to, "none"], 1);
+    let missing = "error: channel `none` can't be copied: the source has no such channel; ";
+    assert!(told.starts_with(missing), "{told}");
 }

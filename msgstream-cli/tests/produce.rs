@@ -253,7 +253,7 @@ fn rows_that_were_appended_follow_those_that_are_there() {
     // Whether it is there must not depend on that, so it isn't dropped.
     for late in ["error", "drop"] {
         let told = produce(late, 1);
-        assert!(told.contains("line 12 is late") && told.contains("of an earlier run"), "{told}");
+        assert!(told.contains("line 12 is late") && told.contains("before this run"), "{told}");
     }
     assert_eq!(produce("deliver", 0), "wrote 2 rows to 2 channels, 10 written before, 1 late\n");
     let shown = json_lines(&run(&["tail", url, "a", "b", "--late", "deliver"], 0).0);
@@ -336,7 +336,6 @@ fn what_is_missing_exits_with_1_and_wrong_usage_with_2() {
         &["--tick", "0s"],
         &["--time-format", "unix"],
         &["--rate", "0"],
-        &["--session", "not an id"],
         &["--format", "xml"],
         &["--input", "-", "--input", "-"],
         &["--session", "s", "--late", "drop", "--tick-clock", "1s", "--time-column", "at"],
@@ -344,6 +343,38 @@ fn what_is_missing_exits_with_1_and_wrong_usage_with_2() {
     ] {
         with(usage, 2);
     }
+    let id = with(&["--session", "not an id"], 2);
+    assert!(id.contains("'not an id' for '--session <ID>': a session's name is 1 to 64"), "{id}");
+    let zero = with(&["--rate", "0"], 2);
+    assert!(zero.contains("it must be at least 1"), "{zero}");
+    let year = with(&["--time-column", "at", "--time-format", "%Y"], 2);
+    assert!(year.contains("write a format such as `%Y-%m-%d %H:%M:%S`"), "{year}");
     run(&["produce", url], 2);
     run(&["produce", "nowhere", "a", "--input", &input], 2);
+}
+
+#[test]
+fn the_summary_may_be_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &url(&folder.path().join("log"));
+    let input = file(folder.path(), "rows.csv", csv(10));
+    let produce = ["produce", url, "a", "b", "--input", &input, "--session", "s", "--json"];
+    for (rows, before) in [(10, 0), (0, 10)] {
+        let (out, told) = run(&produce, 0);
+        let wanted = serde_json::json!({
+            "channels": 2, "rows": rows, "written_before": before, "late": 0, "dropped": 0
+        });
+        assert_eq!((json_lines(&out), &*told), (vec![wanted], ""));
+    }
+}
+
+#[test]
+fn rows_behind_the_ticks_of_another_run_are_told_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &url(&folder.path().join("log"));
+    let input = file(folder.path(), "rows.csv", csv(10));
+    let produce = ["produce", url, "a", "--input", &input];
+    run(&[&produce[..], &TIMES].concat(), 0);
+    let (_, told) = run(&[&produce[..], &TIMES, &["--session", "s"]].concat(), 1);
+    assert!(told.contains("which was on the channels before this run; set --late"), "{told}");
 }

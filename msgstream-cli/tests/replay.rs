@@ -118,6 +118,20 @@ fn verify_needs_no_output_file() {
 }
 
 #[test]
+fn the_summary_may_be_json() {
+    let csv = folder("json").join("rows.csv");
+    fs::write(&csv, small_csv(70)).unwrap();
+    let mut command = replay_small(&[&csv]);
+    let output = command.args(["--max-delay", "1h", "--verify", "--json"]).output().unwrap();
+    assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&summary["read"], &summary["delivered"]), (&70.into(), &70.into()));
+    assert_eq!((&summary["verified"], &summary["duplicates"]), (&true.into(), &0.into()));
+    let told = run(replay_small(&[&csv]).args(["--json", "--output", "-"]), 2);
+    assert!(told.contains("write the rows to a file"), "{told}");
+}
+
+#[test]
 fn each_late_policy_accounts_for_every_row() {
     let folder = folder("late");
     let csv = folder.join("late.csv");

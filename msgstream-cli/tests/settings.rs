@@ -5,7 +5,9 @@ mod kit;
 
 use std::fs;
 
-use crate::kit::{msgstream, run, texts, url};
+use serde_json::Value;
+
+use crate::kit::{json_lines, msgstream, run, texts, url};
 
 #[test]
 fn a_broker_may_be_named_and_options_come_from_url_environment_and_file() {
@@ -40,13 +42,42 @@ fn settings_that_cant_be_used_are_refused() {
         ("broker = 7", 2, "did you mean `brokers`?"),
         ("[options.mem]\nmax_paylod = 7", 2, "did you mean `max_payload`?"),
         ("[brokers", 2, "line 1"),
+        ("[options.fiel]\nsync = 'os'", 2, "there is no scheme `fiel` (did you mean `file`?)"),
+        ("[options.kafk]", 2, "did you mean `kafka`?"),
+        // Also if no URL has this scheme.
+        ("[options.file]\nsnyc = 'os'", 2, "did you mean `sync`?"),
     ] {
         fs::write(&settings, text).unwrap();
         let (_, error) = run(&["channels", "list", "mem://", "--config", config], exit);
         assert!(error.contains(told), "{error}");
     }
-    let (_, missing) = run(&["channels", "list", "mem://", "--config", "/nowhere/settings"], 1);
-    assert!(missing.contains("`/nowhere/settings` can't be opened"), "{missing}");
+    let (_, missing) = run(&["channels", "list", "mem://", "--config", "/nowhere/settings"], 2);
+    assert!(missing.contains("the file can't be read: No such file"), "{missing}");
+    // What isn't compiled in may be there.
+    fs::write(&settings, "[options.kafka]\ntimeout_ms = 5").unwrap();
+    run(&["channels", "list", "mem://", "--config", config], 0);
+}
+
+#[test]
+fn schemes_and_variables_that_are_near_are_named() {
+    let error = |args: &[&str], variable: &str| {
+        let mut command = msgstream(args.iter().copied());
+        let output = command.env(variable, "snyc=os").output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        texts(&output).1
+    };
+    let list = |url, variable| error(&["channels", "list", url], variable);
+    for (url, variable, told) in [
+        ("fil:///tmp/shop", "OTHER", "there is no scheme `fil` (did you mean `file`?)"),
+        ("kafk://localhost", "OTHER", "(did you mean `kafka`?)"),
+        ("mem://", "MSGSTREAM_FIEL_OPTIONS", "(did you mean `MSGSTREAM_FILE_OPTIONS`?)"),
+        ("mem://", "MSGSTREAM_FILE_OPTIONS", "`MSGSTREAM_FILE_OPTIONS` of the environment can't"),
+        ("mem://", "MSGSTREAM_FILE_OPTIONS", "(did you mean `sync`?)"),
+        ("shop", "OTHER", "`shop` is neither a URL"),
+    ] {
+        let found = list(url, variable);
+        assert!(found.contains(told), "{url} {variable}: {found}");
+    }
 }
 
 #[test]
@@ -56,7 +87,12 @@ fn quiet_tells_errors_alone_and_colour_is_used_if_it_is_wanted() {
     assert_eq!(run(&[&create[..], &["--quiet"]].concat(), 0).1, "");
     let wrong = ["--quiet", "channels", "list", "nowhere"];
     assert!(run(&wrong, 2).1.starts_with("error: "), "{}", run(&wrong, 2).1);
-    assert!(run(&[&wrong[..], &["--color", "always"]].concat(), 2).1.starts_with("\u{1b}["));
+    for wrong in [&wrong[..], &["--quiet", "channels", "lsit"]] {
+        for (color, begin) in [("always", "\u{1b}["), ("never", "error: ")] {
+            let (_, told) = run(&[wrong, &["--color", color]].concat(), 2);
+            assert!(told.starts_with(begin), "{color}: {told}");
+        }
+    }
 }
 
 #[test]
@@ -85,5 +121,13 @@ fn the_suite_runs_on_a_url() {
 
     let (named, _) = run(&["conformance", url, "seek_goes", "--list"], 0);
     assert_eq!(named, "start::seek_goes_anywhere\n");
+    let (named, _) = run(&["conformance", url, "seek_goes", "--list", "--json"], 0);
+    assert_eq!(named, "{\"scenario\":\"start::seek_goes_anywhere\"}\n");
+    let (outcomes, told) = run(&["conformance", url, "start::", "--json"], 0);
+    let outcomes = json_lines(&outcomes);
+    let passed = |outcome: &&Value| outcome["result"] == "passed" && outcome["reason"].is_null();
+    assert!(outcomes.iter().filter(passed).count() > 3, "{outcomes:?}\n{told}");
+    let of_seek = |outcome: &Value| outcome["scenario"] == "start::seek_goes_anywhere";
+    assert!(outcomes.iter().any(of_seek), "{outcomes:?}");
     run(&["conformance", url, "no such scenario"], 2);
 }

@@ -105,7 +105,7 @@ fn what_is_after_the_last_tick_of_all_is_told() {
         "{told}"
     );
     let (_, told) = run(&["tail", url, "a", "missing"], 1);
-    assert!(told.contains("channel `missing` failed: there is no such channel"), "{told}");
+    assert!(told.contains("channel `missing` can't be shown: there is no such channel"), "{told}");
 }
 
 #[test]
@@ -147,7 +147,57 @@ fn a_checkpoint_goes_on_in_the_middle_of_a_pack() {
     assert!(next(&[]).is_empty());
     produce(url, &["a", "b"], &[6, 7], &[]);
     assert_eq!(next(&["--count", "2"]), ["6", "7"]);
-    assert!(next(&["--from", "earliest"]).is_empty());
+    let (none, told) = tail(url, &["a", "b", "--checkpoint", &file, "--from", "earliest"]);
+    assert!(none.is_empty() && told.starts_with("--from counts for a new checkpoint"), "{told}");
+}
+
+#[test]
+fn a_checkpoint_of_other_channels_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &log(folder.path());
+    let file = folder.path().join("checkpoint").display().to_string();
+    produce(url, &["a", "b"], &[1, 2, 3, 4], &[]);
+    let (shown, _) = tail(url, &["a", "b", "--count", "1", "--checkpoint", &file]);
+    assert_eq!(times(&shown), ["1"]);
+    for channels in [&["a"][..], &["a", "b", "c"]] {
+        run(&["channels", "create", url, channels.last().unwrap()], i32::from(channels.len() == 1));
+        let (_, told) = run(&[&["tail", url, "--checkpoint", &file], channels].concat(), 2);
+        assert!(told.contains("is of `a`, `b`, and this run names `a`"), "{told}");
+    }
+    // The refused runs took nothing.
+    let (shown, _) = tail(url, &["b", "a", "--checkpoint", &file]);
+    assert_eq!(times(&shown), ["2", "3", "4"]);
+}
+
+#[test]
+fn what_never_was_a_checkpoint_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &log(folder.path());
+    let file = folder.path().join("orders.csv").display().to_string();
+    produce(url, &["a"], &[1], &[]);
+    fs::write(&file, "at,n\n1,2\n").unwrap();
+    let (_, told) = run(&["tail", url, "a", "--checkpoint", &file], 2);
+    assert!(told.contains("isn't a checkpoint: name another file"), "{told}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "at,n\n1,2\n");
+    fs::write(&file, "msgstream-checkpoint 1 damaged").unwrap();
+    let (_, told) = run(&["tail", url, "a", "--checkpoint", &file], 1);
+    assert!(told.contains("is corrupt"), "{told}");
+}
+
+#[test]
+fn errors_say_what_was_asked_for_and_what_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = &log(folder.path());
+    let (_, missing) = run(&["tail", url, "a"], 1);
+    let wanted = "error: channel `a` can't be shown: there is no such channel; ";
+    assert!(missing.starts_with(wanted) && missing.contains("--follow waits"), "{missing}");
+    let (_, none) = run(&["tail", url, "a", "--filter", "type=Rov"], 2);
+    let wanted = "there is no type `Rov` (did you mean `Row`?): the types with names are ";
+    assert!(none.contains(wanted), "{none}");
+    let (_, zero) = run(&["tail", url, "a", "--count", "0"], 2);
+    assert!(zero.contains("it must be at least 1"), "{zero}");
+    let (_, align) = run(&["tail", url, "a", "--align", "banana"], 2);
+    assert!(align.contains("such as 500ms, 30s or 1h 30m"), "{align}");
 }
 
 #[cfg(unix)]

@@ -76,4 +76,13 @@ fn a_bar_shows_how_far_it_is() {
     copied.exp_string("/9 records").unwrap();
     copied.exp_eof().unwrap();
     ends_with(&copied, 0);
+
+    for quiet in [
+        &["produce", url, "b", "--input", input, "--rate", "20", "--quiet"][..],
+        &["copy", url, &copy, "b", "--quiet"],
+    ] {
+        let mut quiet = terminal(quiet);
+        assert_eq!(quiet.exp_eof().unwrap(), "");
+        ends_with(&quiet, 0);
+    }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 /// Reads a duration of whole milliseconds.
 pub(crate) fn whole_ms(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    let duration = humantime::parse_duration(text)
+        .map_err(|e| format!("write numbers with units, such as 500ms, 30s or 1h 30m ({e})"))?;
     if duration.subsec_nanos() % 1_000_000 != 0 {
         return Err("times are in whole milliseconds".to_owned());
     }

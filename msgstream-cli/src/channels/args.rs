@@ -41,6 +41,9 @@ pub(crate) enum Verb {
         /// A property that is kept with them; may be given several times
         #[arg(long = "property", value_name = "NAME=VALUE")]
         properties: Vec<String>,
+        /// Write a JSON object a line
+        #[arg(long)]
+        json: bool,
     },
     /// Describes channels: owner, first position, end, number of records, incarnation, properties and
     /// subscriptions, as far as the broker knows them
@@ -65,8 +68,12 @@ pub(crate) enum Verb {
         /// Their names
         #[arg(required = true, value_name = "CHANNEL")]
         channels: Vec<String>,
+        /// Write a JSON object a line
+        #[arg(long)]
+        json: bool,
     },
-    /// Removes old records from channels; nothing at or after the given point goes
+    /// Removes old records from channels; nothing at or after the given point goes, and what a broker
+    /// removes only in larger pieces may stay
     #[command(
         after_help = "Example: msgstream channels trim file:///var/lib/shop orders-0 --before 2026-11-01T00:00:00Z"
     )]
@@ -80,5 +87,8 @@ pub(crate) enum Verb {
         /// or latest
         #[arg(long, value_name = "POSITION|TIME")]
         before: Point,
+        /// Write a JSON object a line
+        #[arg(long)]
+        json: bool,
     },
 }

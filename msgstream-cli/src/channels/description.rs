@@ -17,7 +17,9 @@ pub(super) struct Description<'a> {
     end: String,
     /// Unless the broker doesn't know it exactly.
     records: Option<u64>,
-    incarnation: Option<Incarnation>,
+    /// 32 hexadecimal digits, unless the broker doesn't know it.
+    incarnation: Option<String>,
+    /// Those of the channel's creator: the owner's are above.
     properties: BTreeMap<String, String>,
     /// Unless the broker has no subscriptions.
     subscriptions: Option<Vec<Cursor>>,
@@ -36,14 +38,21 @@ impl<'a> Description<'a> {
         info: ChannelInfo,
         subscriptions: Option<Vec<Cursor>>,
     ) -> Self {
+        let owner = OwnerDescription::from_properties(&info.properties);
+        let mut properties = info.properties;
+        for name in owner.iter().flat_map(OwnerDescription::to_properties).map(|(name, _)| name) {
+            properties.remove(&name);
+        }
         Self {
             channel,
-            owner: OwnerDescription::from_properties(&info.properties),
+            owner,
             first: info.first.map(|first| first.to_string()),
             end: info.end.to_string(),
             records: info.records,
-            incarnation: Some(info.incarnation).filter(|known| *known != Incarnation::UNKNOWN),
-            properties: info.properties,
+            incarnation: Some(info.incarnation)
+                .filter(|known| *known != Incarnation::UNKNOWN)
+                .map(|Incarnation(number)| format!("{number:032x}")),
+            properties,
             subscriptions,
         }
     }
@@ -63,7 +72,7 @@ impl fmt::Display for Description<'_> {
         if let Some(records) = self.records {
             write!(f, "\n  records      {records}")?;
         }
-        if let Some(incarnation) = self.incarnation {
+        if let Some(incarnation) = &self.incarnation {
             write!(f, "\n  incarnation  {incarnation}")?;
         }
         for (name, value) in &self.properties {

@@ -2,20 +2,22 @@
 
 mod args;
 mod description;
+mod trim;
 
 use std::sync::Arc;
 
-use msgstream::record::Position;
 use msgstream::service::OwnerDescription;
-use msgstream::transport::{CreateOptions, Limit, Transport, TransportExt as _};
+use msgstream::transport::{CreateOptions, Transport};
 use serde::Serialize;
 
 pub(crate) use self::args::ChannelsArgs;
 use self::args::Verb;
 use self::description::{Cursor, Description};
+use self::trim::Trimmed;
 use crate::args::Point;
+use crate::asked::Asked;
 use crate::error::{Error, Result, chain};
-use crate::output::Lines;
+use crate::output::{Lines, print_json};
 use crate::settings::{connect, connect_existing};
 use crate::words::say;
 
@@ -26,37 +28,44 @@ pub(crate) async fn run(args: &ChannelsArgs) -> Result<()> {
             let broker = connect_existing(url).await?;
             on(broker, async |broker| list(&*broker, prefixes, *json).await).await
         }
-        Verb::Create { url, channels, owner, properties } => {
+        Verb::Create { url, channels, owner, properties, json } => {
             let options = options(owner.as_deref(), properties)?;
             let broker = connect(url).await?;
-            on(broker, async |broker| create(&*broker, channels, &options).await).await
+            let done = on(broker, async |broker| create(&*broker, channels, &options, *json).await);
+            done.await.map_err(|error| Asked::Create.of(channels, error))
         }
         Verb::Describe { url, channels, json } => {
             let broker = connect_existing(url).await?;
-            on(broker, async |broker| describe(&*broker, channels, *json).await).await
+            let done = on(broker, async |broker| describe(&*broker, channels, *json).await);
+            done.await.map_err(|error| Asked::Describe.of(channels, error))
         }
-        Verb::Destroy { url, channels } => {
+        Verb::Destroy { url, channels, json } => {
             let broker = connect_existing(url).await?;
-            on(broker, async |broker| {
-                for channel in channels {
-                    broker.delete(channel).await?;
-                    say(&format!("destroyed `{channel}`"));
-                }
-                Ok(())
-            })
-            .await
+            let done = on(broker, async |broker| destroy(&*broker, channels, *json).await);
+            done.await.map_err(|error| Asked::Destroy.of(channels, error))
         }
-        Verb::Trim { url, channels, before } => {
+        Verb::Trim { url, channels, before, json } => {
             let broker = connect_existing(url).await?;
-            on(broker, async |broker| {
-                for channel in channels {
-                    trim(&*broker, channel, *before).await?;
-                }
-                Ok(())
-            })
-            .await
+            let done = on(broker, async |broker| trim(&*broker, channels, *before, *json).await);
+            done.await.map_err(|error| Asked::Trim.of(channels, error))
         }
     }
+}
+
+/// What was done with a channel, as JSON.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    channel: &'a str,
+    result: &'static str,
+}
+
+/// Reports that something was done with a channel.
+fn report(channel: &str, result: &'static str, json: bool) -> Result<()> {
+    if json {
+        return print_json(&Done { channel, result });
+    }
+    say(&format!("{result} `{channel}`"));
+    Ok(())
 }
 
 /// Does the work, and closes.
@@ -115,10 +124,19 @@ async fn create(
     broker: &dyn Transport,
     channels: &[String],
     options: &CreateOptions,
+    json: bool,
 ) -> Result<()> {
     for channel in channels {
         broker.create_with(channel, options.clone()).await?;
-        say(&format!("created `{channel}`"));
+        report(channel, "created", json)?;
+    }
+    Ok(())
+}
+
+async fn destroy(broker: &dyn Transport, channels: &[String], json: bool) -> Result<()> {
+    for channel in channels {
+        broker.delete(channel).await?;
+        report(channel, "destroyed", json)?;
     }
     Ok(())
 }
@@ -179,26 +197,18 @@ async fn cursors(broker: &dyn Transport, channel: &str) -> Result<Option<Vec<Cur
     Ok(Some(cursors))
 }
 
-async fn trim(broker: &dyn Transport, channel: &str, before: Point) -> Result<()> {
-    let before = position(broker, channel, before).await?;
-    broker.trim(channel, before).await?;
-    let info = broker.describe(channel).await?;
-    let first = info.first.map_or_else(|| "no record".to_owned(), |first| first.to_string());
-    say(&format!("trimmed `{channel}`; the first that is left: {first}"));
-    Ok(())
-}
-
-/// Returns the position of a point.
-async fn position(broker: &dyn Transport, channel: &str, point: Point) -> Result<Position> {
-    let info = broker.describe(channel).await?;
-    Ok(match point {
-        Point::At(position) => position,
-        Point::Earliest => info.first.unwrap_or(info.end),
-        Point::Latest => info.end,
-        Point::Time(_) => {
-            let mut reader = broker.reader(channel, point.into()).await?;
-            let first = reader.read(Limit::default().with_records(1)).await?;
-            first.records.first().map_or(info.end, |record| record.position)
+async fn trim(
+    broker: &dyn Transport,
+    channels: &[String],
+    before: Point,
+    json: bool,
+) -> Result<()> {
+    for channel in channels {
+        let trimmed = Trimmed::trim(broker, channel, before).await?;
+        match json {
+            true => print_json(&trimmed)?,
+            false => say(&trimmed.to_string()),
         }
-    })
+    }
+    Ok(())
 }

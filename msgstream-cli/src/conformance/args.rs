@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 
 use clap::Parser;
 
+use crate::args::number;
+
 /// Runs the conformance suite against a server, and prints what its transport can do.
 ///
 /// The scenarios make channels whose names begin with `conformance-`, and only touch these. Those that
@@ -25,7 +27,11 @@ pub(crate) struct ConformanceArgs {
     #[arg(long)]
     pub(crate) list: bool,
 
+    /// Write a JSON object a line: what became of each scenario, or with --list its name
+    #[arg(long)]
+    pub(crate) json: bool,
+
     /// How many scenarios run at a time; four for each core unless given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one::<NonZeroUsize>)]
     pub(crate) threads: Option<NonZeroUsize>,
 }

@@ -9,7 +9,8 @@ use clap::Parser;
 /// empty, or of this copy. After a crash, or Ctrl-C, the same command goes on where it stopped: the
 /// place is kept at the destination.
 ///
-/// It ends where the source ended when it began. The summary goes to stderr.
+/// It ends where the source ended when it began, or with --follow when it is stopped. The summary goes to
+/// stderr, and with --json to stdout.
 #[derive(Debug, Parser)]
 #[command(
     after_help = "Example: msgstream copy nats://localhost kafka://localhost orders-0 orders-1 --verify"
@@ -25,7 +26,7 @@ pub(crate) struct CopyArgs {
     /// channels as before
     #[arg(required = true, value_name = "CHANNEL")]
     pub(crate) channels: Vec<String>,
-    /// Go on with what is written to the source, until all channels end or Ctrl-C
+    /// Go on with what is written to the source, until all channels end or Ctrl-C, which is no failure then
     #[arg(long)]
     pub(crate) follow: bool,
     /// Leave out records that can't be read, and say where they are; otherwise they stop the copy
@@ -34,4 +35,7 @@ pub(crate) struct CopyArgs {
     /// Read the source and the copy again, up to where the copy ended, and compare their packs
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Write the summary to stdout, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }

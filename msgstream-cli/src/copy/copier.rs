@@ -127,10 +127,10 @@ impl Copier {
     }
 
     /// Returns what was done, and takes away the progress bar.
-    pub(super) fn summary(&mut self, elapsed: Duration) -> String {
+    pub(super) fn summary(&mut self, elapsed: Duration) -> Tally {
         self.progress.finish();
         self.tally.elapsed = elapsed;
-        self.tally.to_string()
+        self.tally.clone()
     }
 
     /// Saves the places and closes the session. Returns the places.

@@ -27,13 +27,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use msgstream::transport::Transport;
+use serde::Serialize;
+use tokio::task::JoinHandle;
 
 pub(crate) use self::args::CopyArgs;
 use self::copier::Copier;
 pub(crate) use self::error::CopyError;
 pub(crate) use self::place::PLACE;
+use self::tally::Tally;
+use self::verify::Verified;
+use crate::asked::Asked;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
+use crate::output::print_json;
 use crate::settings::{connect, connect_existing};
 use crate::words::say;
 
@@ -45,6 +51,7 @@ pub(crate) async fn run(args: &CopyArgs) -> Result<()> {
     let source = connect_existing(&args.source).await?;
     let destination = connect(&args.destination).await?;
     let done = run_on(&source, &destination, args).await;
+    let done = done.map_err(|error| Asked::Copy.of(&args.channels, error));
     let closed = source.close().await.and(destination.close().await);
     done.and(closed.map_err(Error::from))
 }
@@ -65,27 +72,64 @@ async fn run_on(
     let channels: BTreeSet<Arc<str>> = args.channels.iter().map(|name| (**name).into()).collect();
     // A task of its own, so that a second Ctrl-C ends the process whatever the copy waits for.
     let mut stop = tokio::spawn(interrupt());
-    let mut copier = tokio::select! {
+    let copier = tokio::select! {
         biased;
         _ = &mut stop => return Err(interrupted()),
         copier = Copier::begin(source, destination, &channels, args) => copier?,
     };
+    let mut summary = Summary::default();
+    let done = copy(copier, source, destination, args, stop, &mut summary).await;
+    // Also if it failed: some of it may be done.
+    let told = if args.json { print_json(&summary) } else { Ok(()) };
+    done.and(told)
+}
+
+/// What a run did.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    #[serde(flatten)]
+    tally: Tally,
+    /// It came to where the source ended, or follows.
+    complete: bool,
+    verified: Option<Verified>,
+}
+
+/// Copies, and then compares what was copied if that is asked for. Says what was done, unless it is to be
+/// JSON.
+async fn copy(
+    mut copier: Copier,
+    source: &Arc<dyn Transport>,
+    destination: &Arc<dyn Transport>,
+    args: &CopyArgs,
+    mut stop: JoinHandle<()>,
+    summary: &mut Summary,
+) -> Result<()> {
+    let tell = |text: String| {
+        if !args.json {
+            say(&text)
+        }
+    };
     let begun = Instant::now();
     let copied = copier.run(&mut stop).await;
-    say(&copier.summary(begun.elapsed()));
-    let complete = copied?;
+    summary.tally = copier.summary(begun.elapsed());
+    tell(summary.tally.to_string());
+    let to_the_end = copied?;
     let ends = copier.finish().await?;
-    if !complete {
+    // That is how to end one that follows.
+    summary.complete = to_the_end || args.follow;
+    if !summary.complete {
         return Err(interrupted());
     }
     if args.verify {
         let verified = verify::verify(source, destination, &ends, args.skip_unreadable);
-        let summary = tokio::select! {
+        let verified = tokio::select! {
             biased;
-            _ = &mut stop => return Err(Error::Interrupted),
+            // If it came before, another one ends the process.
+            _ = &mut stop, if to_the_end => return Err(Error::Interrupted),
             verified = verified => verified?,
         };
-        say(&summary);
+        tell(verified.to_string());
+        summary.verified = Some(verified);
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! The progress bar of a copy, on stderr; hidden if that is no terminal.
+//! The progress bar of a copy, on stderr; hidden if that is no terminal, and with `--quiet`.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use msgstream::record::Position;
+
+use crate::words::is_quiet;
 
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -25,6 +27,9 @@ impl Progress {
             None => (ProgressBar::new_spinner(), "{spinner} {human_pos} records {elapsed}"),
         };
         let style = ProgressStyle::with_template(template);
+        if is_quiet() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self { bar, positions: length.is_some() }
     }

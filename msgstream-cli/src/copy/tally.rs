@@ -4,8 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use msgstream::consume::Judgement;
+use serde::Serialize;
 
-#[derive(Debug, Default)]
+use crate::time::seconds;
+
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Tally {
     pub(super) messages: u64,
     pub(super) ticks: u64,
@@ -14,6 +17,7 @@ pub(super) struct Tally {
     pub(super) void: u64,
     pub(super) after_end: u64,
     pub(super) unreadable: u64,
+    #[serde(rename = "seconds", serialize_with = "seconds")]
     pub(super) elapsed: Duration,
 }
 

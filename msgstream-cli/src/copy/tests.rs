@@ -50,6 +50,7 @@ fn args(follow: bool) -> CopyArgs {
         follow,
         skip_unreadable: false,
         verify: false,
+        json: false,
     }
 }
 

@@ -4,19 +4,42 @@ mod fields;
 mod packs;
 mod rest;
 
+use std::fmt;
 use std::sync::Arc;
 
 use msgstream::Timestamp;
 use msgstream::transport::Transport;
+use serde::Serialize;
 
 use self::packs::compare_packs;
 use self::rest::compare_rest;
 use super::error::CopyError;
 use super::place::Place;
 use crate::error::Result;
+use crate::words::plural;
 
 /// How many differences are reported one by one.
 const TOLD: usize = 10;
+
+/// What was found to be equal.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Verified {
+    packs: u64,
+    messages: u64,
+    /// Messages that have no pack yet.
+    without_pack: u64,
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [packs, messages] = [plural(self.packs, "pack"), plural(self.messages, "message")];
+        write!(f, "verified: the source and the copy are equal in {packs} with {messages}")?;
+        match self.without_pack {
+            0 => Ok(()),
+            rest => write!(f, ", and in {} without a pack yet", plural(rest, "message")),
+        }
+    }
+}
 
 /// The differences that were found.
 #[derive(Debug, Default)]
@@ -35,14 +58,13 @@ impl Differences {
 }
 
 /// Reads both sides again, up to the places where the copy ended, and compares them: as packs up to
-/// the last tick that all channels have passed, and message by message what has no pack yet. Returns
-/// what to tell.
+/// the last tick that all channels have passed, and message by message what has no pack yet.
 pub(super) async fn verify(
     source: &Arc<dyn Transport>,
     destination: &Arc<dyn Transport>,
     ends: &[Place],
     skip_unreadable: bool,
-) -> Result<String> {
+) -> Result<Verified> {
     let mut differences = Differences::default();
     let compared =
         compare_packs(source, destination, ends, skip_unreadable, &mut differences).await?;
@@ -61,10 +83,8 @@ pub(super) async fn verify(
     if count > 0 {
         return Err(CopyError::Differs { count, first }.into());
     }
-    let (packs, messages) = (compared.packs, compared.messages.values().sum::<u64>());
-    Ok(format!(
-        "verified: {packs} packs with {messages} messages are equal, and {rest} messages that have no pack yet"
-    ))
+    let messages = compared.messages.values().sum();
+    Ok(Verified { packs: compared.packs, messages, without_pack: rest })
 }
 
 /// Returns the greatest end of a pack that needs nothing behind the places; `None` if there is no

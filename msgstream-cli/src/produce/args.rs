@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 
-use crate::args::{Late, duration};
+use crate::args::{Late, duration, number};
 use crate::time::TimeFormat;
 
 /// Writes rows of files, or of stdin, to channels.
@@ -20,12 +20,12 @@ use crate::time::TimeFormat;
 /// With --session, a run that was killed and is started again, with the same input and the same
 /// options, goes on where it was, and each row is there once.
 ///
-/// The summary goes to stderr.
+/// The summary goes to stderr, and with --json to stdout.
 #[derive(Debug, Parser)]
 #[command(
     group = ArgGroup::new("ticks").args(["tick", "tick_clock"]),
     after_help = "Examples:
-  msgstream produce file:///var/lib/shop orders-0 orders-1 --input orders.csv --time-column at --key-column customer --tick 1s
+  msgstream produce file:///var/lib/shop orders-0 orders-1 --input orders.csv --time-column at --key-column customer --tick 2s --max-delay 1s
   tail -F app.log | msgstream produce file:///var/lib/shop logs --tick-clock 200ms"
 )]
 pub(crate) struct ProduceArgs {
@@ -88,7 +88,7 @@ pub(crate) struct ProduceArgs {
 
     /// Write each row exactly once under this name, over all runs with the same input and options: 1
     /// to 64 letters, digits, `.`, `_` and `-`
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = session_id)]
     pub(crate) session: Option<String>,
 
     /// The channel that decides which of two runs of a session is the newer one; `ID.home` unless
@@ -96,9 +96,22 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "CHANNEL", requires = "session")]
     pub(crate) home: Option<String>,
 
+    /// Write the summary to stdout, as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+
     /// Write so many rows a second at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one::<NonZeroU32>)]
     pub(crate) rate: Option<NonZeroU32>,
+}
+
+/// Reads what may name a session.
+fn session_id(text: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match (1..=64).contains(&text.len()) && text.chars().all(known) {
+        true => Ok(text.to_owned()),
+        false => Err("a session's name is 1 to 64 letters, digits, `.`, `_` and `-`".to_owned()),
+    }
 }
 
 /// What is in a file.

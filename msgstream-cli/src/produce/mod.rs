@@ -28,15 +28,17 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 pub(crate) use self::args::ProduceArgs;
-use self::plan::Plan;
+use self::plan::{Plan, Tally};
 use self::progress::progress;
 use self::rows::{Input, InputRow};
 use self::session::Opened;
 use self::times::Ticked;
 use self::write::Writer;
 use crate::args::Late;
+use crate::asked::Asked;
 use crate::error::{Error, Result};
 use crate::interrupt::{interrupt, unless};
+use crate::output::print_json;
 use crate::settings::connect;
 use crate::words::say;
 
@@ -55,6 +57,7 @@ pub(crate) async fn run(args: &ProduceArgs) -> Result<()> {
     let mut interrupted = pin!(interrupt());
     let broker = unless(&mut interrupted, connect(&args.url)).await?;
     let done = run_on(&broker, args, &input, interrupted).await;
+    let done = done.map_err(|error| Asked::Write.of(&args.channels, error));
     done.and(broker.close().await.map_err(Error::from))
 }
 
@@ -96,8 +99,7 @@ async fn run_on(
                 ending.finish().await
             };
             unless(&mut interrupted, finish).await?;
-            say(&plan.tally.to_string());
-            Ok(())
+            tell(&plan.tally, args)
         }
     }
 }
@@ -162,8 +164,15 @@ async fn all_written(plan: &mut Plan<'_>, mut reading: Reading, session: &str) -
 
 /// Writes the last tick, closes the channels, and says what was done.
 async fn finish<S>(writer: Writer<'_, S>, args: &ProduceArgs) -> Result<()> {
-    let told = writer.plan.tally.to_string();
+    let tally = writer.plan.tally.clone();
     writer.finish(args.end).await?;
-    say(&told);
+    tell(&tally, args)
+}
+
+fn tell(tally: &Tally, args: &ProduceArgs) -> Result<()> {
+    if args.json {
+        return print_json(tally);
+    }
+    say(&tally.to_string());
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use msgstream::Timestamp;
 use msgstream::message::Message;
+use serde::Serialize;
 
 use super::args::ProduceArgs;
 use super::route::Route;
@@ -14,6 +15,7 @@ use super::times::{Ticked, Times};
 use crate::args::Late;
 use crate::error::{Error, Result};
 use crate::time::Time;
+use crate::words::plural;
 
 /// Decides what becomes of each row, and which ticks there are between them.
 pub(super) struct Plan<'a> {
@@ -25,9 +27,10 @@ pub(super) struct Plan<'a> {
 }
 
 /// What became of the rows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Tally {
     channels: usize,
+    #[serde(rename = "rows")]
     pub(super) submitted: u64,
     /// Rows that an earlier run of the session wrote.
     written_before: u64,
@@ -76,7 +79,7 @@ impl<'a> Plan<'a> {
                 _ if self.times.is_late_by_rows(ts) => {
                     return Err(Error::LateRow { path, line, ts: Time(ts), tick });
                 }
-                _ => return Err(Error::LateRowOfSession { path, line, ts: Time(ts), tick }),
+                _ => return Err(Error::LateRowBefore { path, line, ts: Time(ts), tick }),
             }
         }
         // The key decides the channel modulo their number.
@@ -105,9 +108,4 @@ impl fmt::Display for Tally {
         }
         Ok(())
     }
-}
-
-fn plural(count: u64, word: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {word}{s}")
 }

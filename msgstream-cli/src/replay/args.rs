@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::args::{Late, duration};
+use crate::args::{Late, duration, number};
 use crate::time::TimeFormat;
 
 /// Replays CSV files through channels, and reads them back as packs aligned in event time.
@@ -15,7 +15,7 @@ use crate::time::TimeFormat;
 /// is more than --max-delay past a multiple of --tick, every channel gets that multiple as a time
 /// tick. Packs end at the ticks; a row that comes after a tick at or past its time is late.
 ///
-/// The summary goes to stderr.
+/// The summary goes to stderr, and with --json to stdout.
 #[derive(Debug, Parser)]
 #[command(
     after_help = "Example: msgstream replay orders.csv --time-column at --key-column customer --channels 4 --tick 1h --verify"
@@ -39,7 +39,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) key_column: String,
 
     /// How many channels to create; they are deleted at the end
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one::<NonZeroU32>)]
     pub(crate) channels: NonZeroU32,
 
     /// The interval of the time ticks, such as 1h or 500ms
@@ -73,4 +73,8 @@ pub(crate) struct ReplayArgs {
     /// written to --output, where that is a file, else with what was consumed
     #[arg(long)]
     pub(crate) verify: bool,
+
+    /// Write the summary to stdout, as a JSON object; the rows go to a file then, if anywhere
+    #[arg(long)]
+    pub(crate) json: bool,
 }

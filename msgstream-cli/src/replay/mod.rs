@@ -27,6 +27,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use msgstream::stream::MsgStream;
 use msgstream::transport::{Start, Transport};
 use msgstream::{consume::ConsumerConfig, produce::TimeTicker, stream::TtMsgStream};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
@@ -40,10 +41,10 @@ use self::verify::{Rule, Seen, verify};
 use crate::args::Late;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
-use crate::output::Lines;
+use crate::output::{Lines, print_json};
 use crate::parts::{first_cause, joined};
 use crate::settings::connect;
-use crate::words::say;
+use crate::words::{is_quiet, say};
 
 /// Batches that are read and not produced, and packs that are consumed and not written.
 const BATCHES: usize = 8;
@@ -52,6 +53,11 @@ const PACKS: usize = 16;
 /// Runs the command: the summary, and what `--verify` finds, go to stderr.
 pub(crate) async fn run(args: &ReplayArgs) -> Result<()> {
     usable_files(args)?;
+    if args.json && args.output.as_deref() == Some(Path::new("-")) {
+        let reason =
+            "--json writes the summary to stdout: write the rows to a file with --output FILE";
+        return Err(Error::Usage(reason.to_owned()));
+    }
     let transport = connect(&args.url).await?;
     let result = run_on(&transport, args).await;
     let closed = transport.close().await.map_err(|e| Error::Stream(e.into()));
@@ -59,6 +65,36 @@ pub(crate) async fn run(args: &ReplayArgs) -> Result<()> {
 }
 
 async fn run_on(transport: &Arc<dyn Transport>, args: &ReplayArgs) -> Result<()> {
+    let (mut summary, mut verified) = (Summary::default(), false);
+    let done = replay(transport, args, &mut summary, &mut verified).await;
+    // Also if it failed: some of it may be done.
+    let told = match args.json {
+        true => print_json(&Report { summary, verified }),
+        false => Ok(()),
+    };
+    done.and(told)
+}
+
+/// What a run did, as JSON.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    summary: Summary,
+    verified: bool,
+}
+
+/// Runs, and verifies if that is asked for. Says what was done, unless it is to be JSON.
+async fn replay(
+    transport: &Arc<dyn Transport>,
+    args: &ReplayArgs,
+    summary: &mut Summary,
+    verified: &mut bool,
+) -> Result<()> {
+    let tell = |text: &str| {
+        if !args.json {
+            say(text)
+        }
+    };
     let run = Run::new(args)?;
     let count = usize::try_from(args.channels.get()).unwrap_or(usize::MAX);
     let channels = Channels::create(transport.clone(), count).await?;
@@ -68,14 +104,13 @@ async fn run_on(transport: &Arc<dyn Transport>, args: &ReplayArgs) -> Result<()>
         drop_late: args.late == Late::Drop,
         channels: channels.names().into_iter().map(str::to_owned).collect(),
     };
-    let mut summary = Summary::default();
-    let result = run.run(transport, &channels.names(), &mut summary).await;
+    let result = run.run(transport, &channels.names(), summary).await;
     let result = match result {
         Err(error) => Err(consume::explain(transport, &args.files, error).await),
         consumed => consumed,
     };
     let destroyed = channels.destroy().await;
-    say(&summary.to_string());
+    tell(&summary.to_string());
     let consumed = match result {
         Err(Error::OutputClosed) if args.verify => return Err(Error::Unverifiable),
         Err(Error::OutputClosed) => return destroyed,
@@ -86,13 +121,15 @@ async fn run_on(transport: &Arc<dyn Transport>, args: &ReplayArgs) -> Result<()>
     let Some(consumed) = consumed else { return Ok(()) };
     let input = input(args);
     let written = written_file(args).map(Path::to_owned);
-    let verified =
+    let summary = *summary;
+    let verifying =
         spawn_blocking(move || verify(&input, &rule, &summary, &consumed, written.as_deref()));
     tokio::select! {
-        done = joined(verified) => done?,
+        done = joined(verifying) => done?,
         () = interrupt() => return Err(Error::Interrupted),
     }
-    say("verified: the files, read again, give these packs, rows, intervals and order");
+    *verified = true;
+    tell("verified: the files, read again, give these packs, rows, intervals and order");
     Ok(())
 }
 
@@ -227,10 +264,10 @@ fn usable_files(args: &ReplayArgs) -> Result<()> {
 }
 
 /// A bar on stderr, by the bytes of the files; hidden where stderr is no terminal, or where the
-/// output goes to the same one.
+/// output goes to the same one, and with `--quiet`.
 fn progress_bar(args: &ReplayArgs) -> ProgressBar {
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
-    if to_stdout && std::io::stdout().is_terminal() {
+    if is_quiet() || to_stdout && std::io::stdout().is_terminal() {
         return ProgressBar::hidden();
     }
     let size = |path| std::fs::metadata(path).map_or(0, |m| m.len());

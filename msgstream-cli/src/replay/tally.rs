@@ -5,7 +5,10 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
+use crate::time::seconds;
 
 /// Counts that several threads move.
 #[derive(Debug, Default)]
@@ -17,7 +20,7 @@ pub(crate) struct Tally {
 }
 
 /// What became of the rows of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) read: u64,
     pub(crate) delivered: u64,
@@ -28,8 +31,10 @@ pub(crate) struct Summary {
     /// Deliveries of a row that was delivered before.
     pub(crate) duplicates: u64,
     pub(crate) packs: u64,
+    #[serde(rename = "seconds", serialize_with = "seconds")]
     pub(crate) elapsed: Duration,
     /// The most that was buffered when a pack was formed, in bytes.
+    #[serde(rename = "peak_buffered_bytes")]
     pub(crate) peak: usize,
 }
 

@@ -1,10 +1,13 @@
 //! The settings file.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
+use msgstream::registry::ConnectError;
 use toml::{Table, Value};
 
+use super::schemes::{self, UnknownScheme};
 use crate::error::{Error, Result, did_you_mean};
 
 /// What a settings file holds.
@@ -21,19 +24,25 @@ const TABLES: [&str; 2] = ["brokers", "options"];
 /// What is wrong in a settings file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
+    #[error("the file can't be read")]
+    Read(#[source] io::Error),
     #[error(transparent)]
     Syntax(#[from] toml::de::Error),
     #[error("there is no setting `{key}`{}: the settings are {}", did_you_mean(key, &TABLES), TABLES.join(", "))]
     Unknown { key: String },
     #[error("`{key}` must be {wanted}")]
     Kind { key: String, wanted: &'static str },
+    #[error("there is no setting `options.{}`", .0.scheme())]
+    Scheme(#[source] UnknownScheme),
+    #[error(transparent)]
+    Option(#[from] ConnectError),
 }
 
 impl SettingsFile {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|source| Error::Open { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|source| Error::Settings { path: path.to_owned(), source })
+        let text = std::fs::read_to_string(path).map_err(SettingsError::Read);
+        let read = text.and_then(|text| Self::parse(&text));
+        read.map_err(|source| Error::Settings { path: path.to_owned(), source })
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, SettingsError> {
@@ -51,12 +60,15 @@ impl SettingsFile {
         }
         let options = table(&all, "options")?;
         for scheme in options.keys() {
+            schemes::feature(scheme).map_err(SettingsError::Scheme)?;
             let given = table(&options, scheme)?;
             let text = |(name, value): (String, Value)| Some((name, plain(value)?));
-            let read: Option<_> = given.into_iter().map(text).collect();
+            let read: Option<BTreeMap<_, _>> = given.into_iter().map(text).collect();
             let wanted = "a table of texts, numbers and booleans";
             let kind = || SettingsError::Kind { key: format!("options.{scheme}"), wanted };
-            this.options.insert(scheme.clone(), read.ok_or_else(kind)?);
+            let read = read.ok_or_else(kind)?;
+            schemes::check_options(scheme, read.clone())?;
+            this.options.insert(scheme.clone(), read);
         }
         Ok(this)
     }
@@ -97,5 +109,8 @@ mod tests {
         let plain = "`options.file` must be a table of texts, numbers and booleans";
         assert_eq!(wrong("options.file.sync = ['commit']"), plain);
         assert!(wrong("brokers").contains("line 1"), "{}", wrong("brokers"));
+        assert_eq!(wrong("options.fiel.sync = 'os'"), "there is no setting `options.fiel`");
+        let option = "a `file` URL has no option `snyc` (did you mean `sync`?)";
+        assert!(wrong("options.file.snyc = 'os'").starts_with(option));
     }
 }

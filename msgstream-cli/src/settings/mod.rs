@@ -2,6 +2,7 @@
 //! file.
 
 mod file;
+mod schemes;
 mod url;
 
 use std::error::Error as _;
@@ -14,13 +15,20 @@ use msgstream::transport::Transport;
 
 pub(crate) use self::file::SettingsError;
 use self::file::SettingsFile;
+pub(crate) use self::schemes::UnknownScheme;
 use crate::error::{Error, Result};
 
 /// Set once, before a command runs.
 static SETTINGS: OnceLock<SettingsFile> = OnceLock::new();
 
-/// Reads the settings file that is named, or else the user's own if there is one.
+/// Reads the settings file that is named, or else the user's own if there is one, and checks the variables
+/// of the environment with options.
 pub(crate) fn load(named: Option<&Path>) -> Result<()> {
+    for (name, value) in std::env::vars_os() {
+        if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+            url::check_variable(name, value)?;
+        }
+    }
     let found = named.map(Path::to_owned).or_else(|| users_own().filter(|path| path.exists()));
     if let Some(path) = found {
         // A second call would change nothing, and there is none.
@@ -51,9 +59,15 @@ async fn open(broker: &str, create: bool) -> Result<Arc<dyn Transport>> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let none = SettingsFile::default();
     let url = url::complete(broker, create, SETTINGS.get().unwrap_or(&none), &environment)?;
-    msgstream::connect(&url).await.map_err(|error| match !create && is_missing(&url, &error) {
-        true => Error::NoLog { url: url.split('?').next().unwrap_or(&url).to_owned() },
-        false => Error::from(error),
+    msgstream::connect(&url).await.map_err(|error| match error {
+        error if !create && is_missing(&url, &error) => {
+            Error::NoLog { url: url.split('?').next().unwrap_or(&url).to_owned() }
+        }
+        ConnectError::UnknownScheme { scheme, .. } => match schemes::feature(&scheme) {
+            Ok(feature) => Error::NotCompiledIn { scheme, feature },
+            Err(unknown) => unknown.into(),
+        },
+        error => error.into(),
     })
 }
 

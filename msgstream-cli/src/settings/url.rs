@@ -3,6 +3,7 @@
 use form_urlencoded::{Serializer, parse};
 
 use super::file::SettingsFile;
+use super::schemes;
 use crate::error::{Error, Result};
 
 /// Returns the URL of a broker that is given by URL or by name, with the options of the environment and
@@ -18,7 +19,10 @@ pub(super) fn complete(
         true => broker,
         false => match file.brokers.get(broker) {
             Some(url) => url,
-            None if file.brokers.is_empty() => broker,
+            None if !is_name(broker) => broker,
+            None if file.brokers.is_empty() => {
+                return Err(Error::NoUrl { name: broker.to_owned() });
+            }
             None => {
                 let known = file.brokers.keys().cloned().collect();
                 return Err(Error::UnknownBroker { name: broker.to_owned(), known });
@@ -28,8 +32,7 @@ pub(super) fn complete(
     let Some((scheme, _)) = url.split_once("://") else { return Ok(url.to_owned()) };
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
     let mut options: Vec<(String, String)> = parse(query.as_bytes()).into_owned().collect();
-    let variable = format!("MSGSTREAM_{}_OPTIONS", scheme.replace(['+', '-'], "_").to_uppercase());
-    let in_environment = environment(&variable).unwrap_or_default();
+    let in_environment = environment(&schemes::variable(scheme)).unwrap_or_default();
     let in_file = file.options.get(scheme).into_iter().flatten();
     // What other schemes have isn't made by connecting.
     let existing = (scheme == "file" && !create).then(|| ("create".to_owned(), "false".to_owned()));
@@ -47,6 +50,22 @@ pub(super) fn complete(
     }
     let query = Serializer::new(String::new()).extend_pairs(options).finish();
     Ok(format!("{address}?{query}"))
+}
+
+/// Returns whether a text can be shown: anything else may be a URL with a password.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
+}
+
+/// Fails if a variable of the environment should have options, and no scheme has it, or no such options.
+pub(super) fn check_variable(name: &str, value: &str) -> Result<()> {
+    let scheme = match schemes::of_variable(name) {
+        None => return Ok(()),
+        Some(Ok(scheme)) => scheme,
+        Some(Err(meant)) => return Err(Error::UnknownVariable { name: name.to_owned(), meant }),
+    };
+    let checked = schemes::check_options(scheme, parse(value.as_bytes()).into_owned());
+    checked.map_err(|source| Error::Variable { name: name.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -85,8 +104,12 @@ mod tests {
     fn a_broker_that_isnt_named_is_refused() {
         let error = complete("shp", true, &file(), &|_| None).unwrap_err();
         assert!(error.to_string().contains("did you mean `shop`?"), "{error}");
-        // Without names it can only have been meant as a URL, and connecting says what is wrong with it.
-        assert_eq!(complete("shop", true, &SettingsFile::default(), &|_| None).unwrap(), "shop");
+        let error = complete("shop", true, &SettingsFile::default(), &|_| None).unwrap_err();
+        assert!(error.to_string().starts_with("`shop` is neither a URL"), "{error}");
+        // What may have a password isn't shown: connecting says what is wrong with it.
+        let url = "bob:secret@shop";
+        assert_eq!(complete(url, true, &SettingsFile::default(), &|_| None).unwrap(), url);
+        assert_eq!(complete(url, true, &file(), &|_| None).unwrap(), url);
     }
 
     #[test]

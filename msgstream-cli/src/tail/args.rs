@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser};
 
 use super::filter::Filter;
-use crate::args::{Late, Point, duration};
+use crate::args::{Late, Point, duration, number};
 
 /// Shows the messages of channels, in the order of time.
 ///
@@ -17,8 +17,9 @@ use crate::args::{Late, Point, duration};
 /// each channel as they are stored, without waiting for ticks.
 ///
 /// Each line of the output is a JSON object: {"channel","position","ts","type","id","vchannel",
-/// "late"}, and of the content one of "row" (what produce and replay wrote, and JSON of other
-/// programs), "fields" (the messages of the library), and "payload_base64" (anything else).
+/// "late"}, and of the content one of "row" (what produce and replay wrote, and other messages that the
+/// library wrote as JSON), "fields" (the library's own messages, such as inserts), and "payload_base64"
+/// (anything else, also JSON that another program wrote without the library).
 #[derive(Debug, Parser)]
 #[command(
     // What other commands have, this one always does.
@@ -36,9 +37,10 @@ pub(crate) struct TailArgs {
     pub(crate) channels: Vec<String>,
 
     /// Where to begin: earliest, latest, a time in RFC 3339 by which it was stored, or of a single
-    /// channel a position, as lines have it
-    #[arg(long, value_name = "POINT", default_value = "earliest")]
-    pub(crate) from: Point,
+    /// channel a position, as lines have it; earliest unless given. With --checkpoint it counts as long
+    /// as the file isn't there
+    #[arg(long, value_name = "POINT")]
+    pub(crate) from: Option<Point>,
 
     /// Wait for more at the end, and for channels that aren't there yet; the default if stdout is a
     /// terminal
@@ -51,7 +53,7 @@ pub(crate) struct TailArgs {
     pub(crate) until_end: bool,
 
     /// Stop after so many lines
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one::<NonZeroU64>)]
     pub(crate) count: Option<NonZeroU64>,
 
     /// Write a line a pack: {"begin","end","messages"}
@@ -73,7 +75,7 @@ pub(crate) struct TailArgs {
     #[arg(long, value_name = "CONDITIONS")]
     pub(crate) filter: Option<Filter>,
 
-    /// Keep in this file what was shown, and go on after that the next time
+    /// Keep in this file what was shown, and go on after that the next time, with the same channels
     #[arg(long, value_name = "FILE", conflicts_with = "raw")]
     pub(crate) checkpoint: Option<PathBuf>,
 
@@ -88,6 +90,11 @@ pub(crate) struct TailArgs {
 }
 
 impl TailArgs {
+    /// Returns where to begin.
+    pub(super) fn from(&self) -> Point {
+        self.from.unwrap_or(Point::Earliest)
+    }
+
     /// Returns whether to stop at the end that the channels have at the start.
     pub(super) fn stops(&self) -> bool {
         self.until_end || !self.follow && !std::io::stdout().is_terminal()

@@ -1,9 +1,10 @@
 //! Where the next run goes on.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use msgstream::checkpoint::{Checkpoint, FileStore};
+use msgstream::checkpoint::{Checkpoint, CheckpointStore as _, FileStore, StoreError, Stored};
 use msgstream::consume::Committer;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -24,16 +25,18 @@ struct State {
 }
 
 impl Saver {
-    /// Opens the file. Returns what an earlier run showed, too.
-    pub(super) async fn open(path: &Path) -> Result<(Self, Option<(Checkpoint, usize)>)> {
-        let (committer, stored) = Committer::open(Arc::new(FileStore::new(path))).await?;
-        let Some(checkpoint) = stored.checkpoint else { return Ok((Self(committer), None)) };
-        let state: State = serde_json::from_slice(&stored.state).map_err(|_| {
-            let path = path.display();
-            let reason = "is the checkpoint of another program: name another file";
-            Error::Usage(format!("`{path}` {reason}"))
-        })?;
-        Ok((Self(committer), Some((checkpoint, state.shown))))
+    /// Opens the file, for these channels. Returns what an earlier run showed, too.
+    pub(super) async fn open(
+        path: &Path,
+        channels: &[String],
+    ) -> Result<(Self, Option<(Checkpoint, usize)>)> {
+        let store = FileStore::new(path);
+        // Opening takes the file from a run that uses it, so what can't be used is refused before.
+        let found = store.load().await.map_err(|error| corrupt(path, error))?;
+        found.map(|stored| shown(path, stored, channels)).transpose()?;
+        let (committer, stored) = Committer::open(Arc::new(store)).await?;
+        let shown = shown(path, stored, channels)?;
+        Ok((Self(committer), shown))
     }
 
     /// Saves what was shown each time that it is more, until nobody shows anything. What comes
@@ -47,5 +50,36 @@ impl Saver {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns what an earlier run showed of the same channels.
+fn shown(path: &Path, stored: Stored, channels: &[String]) -> Result<Option<(Checkpoint, usize)>> {
+    let Some(checkpoint) = stored.checkpoint else { return Ok(None) };
+    let state: State = serde_json::from_slice(&stored.state).map_err(|_| {
+        let path = path.display();
+        let reason = "is the checkpoint of another program: name another file";
+        Error::Usage(format!("`{path}` {reason}"))
+    })?;
+    // The messages of a channel that isn't in the checkpoint would be left out up to its frontier, and
+    // those of one that isn't named would never be shown.
+    let kept: BTreeSet<&str> = checkpoint.channels.keys().map(|channel| &**channel).collect();
+    let named: BTreeSet<&str> = channels.iter().map(|channel| &**channel).collect();
+    if kept != named {
+        let [kept, named] = [kept, named].map(|all| all.into_iter().map(str::to_owned).collect());
+        return Err(Error::OtherChannels { path: path.to_owned(), kept, named });
+    }
+    Ok(Some((checkpoint, state.shown)))
+}
+
+/// Tells a damaged checkpoint from what never was one, and belongs to somebody.
+fn corrupt(path: &Path, error: StoreError) -> Error {
+    const BEGIN: &[u8] = b"msgstream-checkpoint ";
+    let is_other = |found: &[u8]| !found.starts_with(BEGIN);
+    match error {
+        StoreError::Corrupt { .. } if std::fs::read(path).is_ok_and(|found| is_other(&found)) => {
+            Error::NotACheckpoint { path: path.to_owned() }
+        }
+        error => error.into(),
     }
 }

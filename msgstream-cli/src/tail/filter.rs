@@ -6,6 +6,7 @@ use msgstream::MsgType;
 use msgstream::record::Record;
 
 use super::line::names;
+use crate::error::did_you_mean;
 
 /// Conditions on messages: one of the types, if there are any, and one of the virtual channels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,9 @@ impl FromStr for Filter {
                 Some(("type", name)) => {
                     let known = names.parse(name);
                     let known = known.ok_or_else(|| {
-                        format!("there is no type `{name}`; any other has a number")
+                        let all: Vec<_> = names.iter().map(|(_, name)| name).collect();
+                        let (meant, all) = (did_you_mean(name, &all), all.join(", "));
+                        format!("there is no type `{name}`{meant}: the types with names are {all}; of any other write the number")
                     })?;
                     filter.types.push(known);
                 }

@@ -31,6 +31,7 @@ use self::raw::Channel;
 use self::sink::{Item, Sink};
 use self::until::Until;
 use crate::args::Point;
+use crate::asked::Asked;
 use crate::error::{Error, Result};
 use crate::interrupt::interrupt;
 use crate::parts::{first_cause, joined};
@@ -48,7 +49,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(crate) async fn run(args: &TailArgs) -> Result<()> {
-    if matches!(args.from, Point::At(_)) && args.channels.len() > 1 {
+    if matches!(args.from(), Point::At(_)) && args.channels.len() > 1 {
         let reason = "a position belongs to one channel: name one, or give --from a time";
         return Err(Error::Usage(reason.to_owned()));
     }
@@ -59,6 +60,7 @@ pub(crate) async fn run(args: &TailArgs) -> Result<()> {
         broker = open_broker(args) => broker?,
     };
     let shown = show(&broker, args, interrupted).await;
+    let shown = shown.map_err(|error| Asked::Show.of(&args.channels, error));
     shown.and(broker.close().await.map_err(Error::from))
 }
 
@@ -149,7 +151,7 @@ async fn open(broker: &Arc<dyn Transport>, args: &TailArgs) -> Result<(Source, O
     };
     if args.raw {
         let channel = |name: &String| {
-            let start = match args.from {
+            let start = match args.from() {
                 Point::Latest if new.contains(name) => Start::Earliest,
                 from => from.into(),
             };
@@ -162,7 +164,13 @@ async fn open(broker: &Arc<dyn Transport>, args: &TailArgs) -> Result<(Source, O
     let (saver, begun) = match &args.checkpoint {
         None => (None, None),
         Some(path) => {
-            let (saver, begun) = Saver::open(path).await?;
+            let (saver, begun) = Saver::open(path, &args.channels).await?;
+            if begun.is_some() && args.from.is_some() {
+                let path = path.display();
+                say(&format!(
+                    "--from counts for a new checkpoint: this goes on after what `{path}` says was shown"
+                ));
+            }
             (Some(saver), begun)
         }
     };

@@ -41,7 +41,7 @@ impl Packs {
         begun: Option<(Checkpoint, usize)>,
     ) -> Result<Self> {
         // All of a new channel is later than the start.
-        let (first, start, rest) = match args.from {
+        let (first, start, rest) = match args.from() {
             Point::Latest if !new.is_empty() => {
                 let there = args.channels.iter().filter(|channel| !new.contains(channel));
                 let there: Vec<_> = there.cloned().collect();
