@@ -129,7 +129,7 @@ impl Channel {
                     }
                     piece.push(record);
                 }
-                Judgement::Tick | Judgement::End => {
+                Judgement::Tick | Judgement::End | Judgement::PrivateTick => {
                     // One that an earlier run wrote only repeats.
                     tally.ticks += 1;
                     self.submit(&mut piece, producer)?;

@@ -42,7 +42,9 @@ impl Filter {
         if record.meta.timestamp > self.limit || self.named.contains(&record.position) {
             return None;
         }
-        self.watermark = self.watermark.max(Some(record.meta.timestamp));
+        if record.is_tick() {
+            self.watermark = self.watermark.max(Some(record.meta.timestamp));
+        }
         Some(record)
     }
 }

@@ -20,3 +20,4 @@ pub use self::headers::{decode_headers, encode_headers};
 pub use self::record::read_record;
 pub use self::retry::Retry;
 pub use self::size::{HeadersSize, headers_size};
+pub use crate::dedup::vchannel::SessionPart;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::vchannel;
 use crate::record::MsgType;
-use crate::record::is_producer_id;
+use crate::record::is_numbered;
 use crate::record::{Header, Position, Record, Stamp, StampError};
 
 /// A control record. For a reader that doesn't know sessions it is a time tick that repeats an old
@@ -29,6 +30,12 @@ pub(crate) enum Kind {
 }
 
 impl Control {
+    /// Returns whether it is a fence of the whole channel that begins an epoch of a producer on a
+    /// virtual channel, too.
+    pub(crate) fn fences(&self, producer: &str) -> bool {
+        matches!(self.kind, Kind::Fence { .. }) && vchannel::whole(producer) == Some(&self.producer)
+    }
+
     /// Writes itself to a record's headers.
     pub(crate) fn write(&self, record: &mut Record) {
         record.extra.push(Header::new(Stamp::HEADER, self.to_string()));
@@ -64,9 +71,10 @@ impl FromStr for Control {
     type Err = StampError;
 
     fn from_str(text: &str) -> Result<Self, StampError> {
-        let parts: Vec<_> = text.split(';').collect();
-        let [producer, epoch, kind, value] = parts[..] else { return Err(StampError(())) };
-        if !is_producer_id(producer) {
+        // From the end: the name of a virtual channel may have any characters.
+        let parts: Vec<_> = text.rsplitn(4, ';').collect();
+        let [value, kind, epoch, producer] = parts[..] else { return Err(StampError(())) };
+        if !is_numbered(producer) {
             return Err(StampError(()));
         }
         let number = || value.parse().map_err(|_| StampError(()));

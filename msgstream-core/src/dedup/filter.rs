@@ -67,6 +67,9 @@ pub enum Judgement {
     End,
     /// A tick that repeats an old one or goes back, which has no effect.
     RepeatedTick,
+    /// A tick or an end of a virtual channel that is a part of this channel, which has no effect on
+    /// the rest of it.
+    PrivateTick,
     /// A session's record that is neither a message nor a tick: a fence, a base or a goodbye.
     Control,
     /// A copy of a message that counted before.
@@ -190,6 +193,9 @@ impl ChannelFilter {
             // An unreadable record has no time that it could be late by.
             let late = !rises && record.meta.msg_type != MsgType::UNREADABLE;
             return Judgement::Message { late };
+        }
+        if !record.is_tick() {
+            return Judgement::PrivateTick;
         }
         if rises {
             let before = self.watermark.replace(ts);

@@ -1,6 +1,7 @@
 //! The states of producers where reading is.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -53,6 +54,14 @@ impl Head {
 
     pub(super) fn find_name(&self, producer: &str) -> Option<usize> {
         self.index.get(producer).copied()
+    }
+
+    /// Returns the indices of a producer's virtual channels.
+    pub(super) fn vchannels(&self, producer: &str) -> Vec<usize> {
+        let [from, to] = ['/', '0'].map(|end| format!("{producer}{end}"));
+        // `0` is the character after `/`.
+        let range = (Bound::Included(&*from), Bound::Excluded(&*to));
+        self.index.range::<str, _>(range).map(|(_, at)| *at).collect()
     }
 
     pub(super) fn state(&self, at: usize) -> &ProducerState {

@@ -1,10 +1,16 @@
 //! Deduplication: each sequence number of a producer is accepted once on a channel, in order, from
 //! the producer's newest epoch.
+//!
+//! A virtual channel is a part of another channel's records, and a producer's sequence numbers count
+//! on each part for themselves. So the records name `producer/vchannel` in the place of the producer,
+//! which is remembered under that name. A fence without a virtual channel begins an epoch on all of
+//! them.
 
 mod control;
 mod filter;
 mod head;
 mod producers;
+pub(crate) mod vchannel;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,6 +75,9 @@ impl Dedup {
     #[inline]
     pub(crate) fn message(&mut self, stamp: &Stamp, max: usize) -> Result<Verdict, TooMany> {
         let Some(at) = self.head.find(&stamp.origin) else {
+            if self.is_fenced_whole(&stamp.origin.producer, stamp.origin.epoch) {
+                return Ok(Verdict::Fenced);
+            }
             // The log begins in its middle, or the producer was forgotten.
             let state = ProducerState { last: stamp.seq, ..ProducerState::new(stamp.origin.epoch) };
             self.head.insert(&stamp.origin.producer, state, max)?;
@@ -112,16 +121,15 @@ impl Dedup {
         match kind {
             Kind::Fence { .. } if planted(Bug::IgnoredFence) => {}
             Kind::Fence { .. } => {
+                for at in self.head.vchannels(producer) {
+                    self.fence(at, epoch);
+                }
                 let Some(at) = self.head.find_name(producer) else {
                     let new = ProducerState::new(epoch);
                     let state = ProducerState { fresh: true, fenced: true, ..new };
                     return self.head.insert(producer, state, max);
                 };
-                let state = self.head.state_mut(at);
-                if epoch > state.epoch {
-                    (state.epoch, state.fenced, state.closed) = (epoch, true, false);
-                }
-                self.head.touch(at);
+                self.fence(at, epoch);
             }
             Kind::Base { last } => {
                 self.learn(producer, epoch, *last, max)?;
@@ -138,6 +146,21 @@ impl Dedup {
         Ok(())
     }
 
+    fn fence(&mut self, at: usize, epoch: Position) {
+        let state = self.head.state_mut(at);
+        if epoch > state.epoch {
+            (state.epoch, state.fenced, state.closed) = (epoch, true, false);
+        }
+        self.head.touch(at);
+    }
+
+    /// Returns whether an epoch of a producer on a virtual channel is older than one that began on the
+    /// whole channel.
+    fn is_fenced_whole(&self, producer: &str, epoch: Position) -> bool {
+        let whole = vchannel::whole(producer).and_then(|whole| self.head.find_name(whole));
+        whole.is_some_and(|at| epoch < self.head.state(at).epoch)
+    }
+
     /// Applies the last number that a producer knows to be stored.
     fn learn(
         &mut self,
@@ -147,6 +170,9 @@ impl Dedup {
         max: usize,
     ) -> Result<Verdict, TooMany> {
         let Some(at) = self.head.find_name(producer) else {
+            if self.is_fenced_whole(producer, epoch) {
+                return Ok(Verdict::Fenced);
+            }
             let state = ProducerState { last, ..ProducerState::new(epoch) };
             self.head.insert(producer, state, max)?;
             return Ok(Verdict::Accepted);

@@ -111,8 +111,13 @@ impl Merge {
             bury(record);
             channel.last_read = Some(position);
             false
-        } else if record.meta.msg_type == MsgType::TIME_TICK {
+        } else if record.is_tick() {
             self.read_tick(channel, record, seq)?;
+            false
+        } else if record.meta.msg_type == MsgType::TIME_TICK {
+            // A virtual channel's, which cuts nothing of the whole.
+            bury(record);
+            channel.last_read = Some(position);
             false
         } else {
             self.read_message(channel, slot, record, seq)?

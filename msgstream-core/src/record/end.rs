@@ -1,6 +1,6 @@
 //! The end of a channel.
 
-use super::{MsgType, Record};
+use super::Record;
 
 /// The extra header of a channel's last record, a time tick, which nothing follows.
 ///
@@ -15,5 +15,5 @@ pub const END_HEADER: &str = "ms-end";
 
 /// Returns whether the record is its channel's end.
 pub(crate) fn is_end(record: &Record) -> bool {
-    record.meta.msg_type == MsgType::TIME_TICK && record.header(END_HEADER).is_some()
+    record.is_tick() && record.header(END_HEADER).is_some()
 }

@@ -16,8 +16,8 @@ pub use self::end::END_HEADER;
 pub(crate) use self::end::is_end;
 pub use self::msg_type::{MsgType, MsgTypeNames};
 pub use self::position::{Incarnation, Position, PositionError};
-pub(crate) use self::stamp::is_producer_id;
 pub use self::stamp::{Origin, Stamp, StampError};
+pub(crate) use self::stamp::{is_numbered, is_producer_id};
 pub use self::timestamp::{Timestamp, TimestampError};
 pub use self::unreadable::unreadable;
 pub(crate) use self::unreadable::unreadable_reason;
@@ -88,6 +88,25 @@ impl Record {
     pub fn footprint(&self) -> usize {
         let extra: usize = self.extra.iter().map(Header::footprint).sum();
         Self::OVERHEAD + self.payload.len() + extra + self.meta.footprint()
+    }
+
+    /// Returns whether the record is a time tick of the channel that it was read from, an end or a
+    /// session's control record among them.
+    ///
+    /// One with a virtual channel isn't: it speaks for that part of the channel alone.
+    ///
+    /// ```
+    /// use msgstream_core::record::{Meta, Record};
+    /// use msgstream_core::{MsgType, Timestamp};
+    /// let mut tick = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(7)), "");
+    /// assert!(tick.is_tick());
+    /// tick.meta.vchannel = Some("dml_3_42v0".into());
+    /// assert!(!tick.is_tick());
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn is_tick(&self) -> bool {
+        self.meta.msg_type == MsgType::TIME_TICK && self.meta.vchannel.is_none()
     }
 
     /// Returns the value of the first extra header of this name.

@@ -9,7 +9,8 @@ use super::Position;
 /// The stamp of a session on a record. Consumers deliver each sequence number of a producer once,
 /// even if its records were sent again. See [`dedup`](crate::dedup).
 ///
-/// As text, in the header `ms-session`, it is `producer;epoch;seq`.
+/// As text, in the header `ms-session`, it is `producer;epoch;seq`. What a session wrote through a
+/// virtual channel has `producer/vchannel` in the place of the producer, see [`Origin::producer`].
 ///
 /// ```
 /// use msgstream_core::record::Stamp;
@@ -36,7 +37,9 @@ pub struct Stamp {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
-    /// The producer's id, which is the same in all of its epochs.
+    /// The producer's id, which is the same in all of its epochs. On a virtual channel, whose records
+    /// are a part of another channel's, it is followed by `/` and the name of the virtual channel:
+    /// each of them has sequence numbers of its own.
     pub producer: Arc<str>,
     /// The epoch: the position of the fence on the session's home channel that began it.
     pub epoch: Position,
@@ -62,13 +65,13 @@ impl FromStr for Stamp {
     type Err = StampError;
 
     fn from_str(text: &str) -> Result<Self, StampError> {
-        let mut parts = text.split(';');
-        let (Some(producer), Some(epoch), Some(seq), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
+        // From the end: the name of a virtual channel may have any characters.
+        let mut parts = text.rsplitn(3, ';');
+        let (Some(seq), Some(epoch), Some(producer)) = (parts.next(), parts.next(), parts.next())
         else {
             return Err(StampError(()));
         };
-        if !is_producer_id(producer) {
+        if !is_numbered(producer) {
             return Err(StampError(()));
         }
         let epoch = epoch.parse().map_err(|_| StampError(()))?;
@@ -82,6 +85,14 @@ impl FromStr for Stamp {
 pub(crate) fn is_producer_id(text: &str) -> bool {
     let letter = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     (1..=64).contains(&text.len()) && text.bytes().all(letter)
+}
+
+/// Returns whether a text names a producer in a record: its id, and perhaps a virtual channel.
+pub(crate) fn is_numbered(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((producer, vchannel)) => is_producer_id(producer) && !vchannel.is_empty(),
+        None => is_producer_id(text),
+    }
 }
 
 /// The error of a text that isn't a [`Stamp`].
@@ -104,7 +115,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_stamp_is_read_as_it_was_written(
-            producer in "[A-Za-z0-9._-]{1,64}",
+            producer in "[A-Za-z0-9._-]{1,64}(/\\PC{1,9})?",
             words: [u64; 3],
             seq: u64,
         ) {
@@ -123,7 +134,19 @@ mod tests {
 
     #[test]
     fn what_is_no_stamp_is_refused() {
-        for text in ["", "p", "p;1", "p;1;", "p;;1", ";1;1", "p;1;1;1", "p;1:2:3:4;1", "p q;1;1"] {
+        for text in [
+            "",
+            "p",
+            "p;1",
+            "p;1;",
+            "p;;1",
+            ";1;1",
+            "p;1;1;1",
+            "p;1:2:3:4;1",
+            "p q;1;1",
+            "p/;1;1",
+            "/v;1;1",
+        ] {
             assert!(text.parse::<Stamp>().is_err(), "{text}");
         }
     }

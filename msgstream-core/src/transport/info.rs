@@ -35,6 +35,8 @@ pub struct ChannelInfo {
     pub records: Option<u64>,
     /// The properties that the channel was created with.
     pub properties: BTreeMap<String, String>,
+    /// The channel that this one is a part of, if it is a virtual channel; `None` for any other.
+    pub physical: Option<String>,
 }
 
 impl ChannelInfo {
@@ -54,7 +56,7 @@ impl ChannelInfo {
         end: Position,
         properties: BTreeMap<String, String>,
     ) -> Self {
-        Self { incarnation, first, end, records: None, properties }
+        Self { incarnation, first, end, records: None, properties, physical: None }
     }
 
     /// Sets the number of records.
@@ -70,6 +72,24 @@ impl ChannelInfo {
     #[must_use]
     pub fn with_records(mut self, records: u64) -> Self {
         self.records = Some(records);
+        self
+    }
+
+    /// Sets the channel that this one is a part of. Its records are a part of that channel's, so
+    /// their number and the properties of the whole are removed.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use msgstream_core::record::{Incarnation, Position};
+    /// use msgstream_core::transport::ChannelInfo;
+    /// let whole = ChannelInfo::new(Incarnation(7), None, Position::new(0), BTreeMap::new());
+    /// let part = whole.with_records(3).as_part_of("dml_3");
+    /// assert_eq!((part.physical.as_deref(), part.records), (Some("dml_3"), None));
+    /// ```
+    #[must_use]
+    pub fn as_part_of(mut self, physical: impl Into<String>) -> Self {
+        (self.records, self.properties) = (None, BTreeMap::new());
+        self.physical = Some(physical.into());
         self
     }
 }

@@ -41,7 +41,7 @@ fn a_fence_without_an_epoch_begins_the_one_of_its_position() {
 proptest! {
     #[test]
     fn control_is_read_as_it_was_written(
-        producer in "[A-Za-z0-9._-]{1,64}",
+        producer in "[A-Za-z0-9._-]{1,64}(/\\PC{1,9})?",
         words: [u64; 3],
         home: bool,
         kind in kinds(),

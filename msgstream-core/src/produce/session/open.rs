@@ -13,7 +13,7 @@ use super::scan::Scan;
 use super::unacked::UnackedQueue;
 use super::writer::{Recovery, SessionWriter};
 use super::{Opened, SessionConfig};
-use crate::dedup::{Control, Kind};
+use crate::dedup::{Control, Kind, vchannel};
 use crate::error::{Error, Result};
 use crate::record::{Meta, MsgType, Origin, Position, Record, Timestamp};
 use crate::transport::{
@@ -204,8 +204,13 @@ impl<'a> Opener<'a> {
         let can_seek = begun.is_some() && self.transport.capabilities().seek_time;
         let since = self.config.scan_since.filter(|_| can_seek);
         let start = since.map_or(Start::Earliest, Start::Time);
-        let mut scan = self.scan(channel, start).await?;
         let info = self.again(|| self.transport.describe(channel)).await?;
+        // On a virtual channel it has sequence numbers of its own.
+        let numbered = match info.physical {
+            Some(_) => vchannel::numbered(&self.config.producer, channel),
+            None => self.config.producer.clone(),
+        };
+        let mut scan = self.scan(channel, &numbered, start).await?;
         if info.first.is_some() {
             scan.read_to_end(info.end, self.deadline).await?;
         }
@@ -225,7 +230,7 @@ impl<'a> Opener<'a> {
         let prior = begun.and_then(|begun| begun.prior);
         if since.is_some() && !scan.seen.is_enough(prior) {
             self.counts.lock().scans_restarted += 1;
-            scan = self.scan(channel, Start::Earliest).await?;
+            scan = self.scan(channel, &numbered, Start::Earliest).await?;
             scan.read_to(fence, self.deadline).await?;
         }
         if writes && scan.seen.has_ended() {
@@ -260,9 +265,9 @@ impl<'a> Opener<'a> {
         if ended { Err(Error::Ended { channel: channel.to_owned() }) } else { Ok(()) }
     }
 
-    async fn scan(&self, channel: &str, start: Start) -> Result<Scan> {
+    async fn scan(&self, channel: &str, numbered: &Arc<str>, start: Start) -> Result<Scan> {
         let reader = self.again(|| self.transport.reader(channel, start)).await?;
-        Ok(Scan::new(reader, self.config.producer.clone()))
+        Ok(Scan::new(reader, numbered.clone()))
     }
 
     /// Writes fences until one is acknowledged: the last one counts. If an earlier one was stored

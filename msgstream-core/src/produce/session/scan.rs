@@ -108,10 +108,13 @@ impl Seen {
         let tick = record.meta.msg_type == MsgType::TIME_TICK;
         let ts = record.meta.timestamp;
         self.ends.see(record);
-        if tick && ts < Timestamp::MAX {
+        if record.is_tick() && ts < Timestamp::MAX {
             self.watermark = self.watermark.max(ts);
         }
-        if let Some((control, epoch)) = Control::read(record) {
+        if let Some((mut control, epoch)) = Control::read(record) {
+            if control.fences(&self.producer) {
+                control.producer = self.producer.clone();
+            }
             if control.producer == self.producer && self.is_newest(epoch) {
                 self.control(&control, epoch, ts);
             }
@@ -131,7 +134,8 @@ impl Seen {
 
     /// Notes only whether a record has a newer epoch.
     pub(super) fn see_epoch(&mut self, record: &Record) {
-        let control = Control::read(record).filter(|(c, _)| c.producer == self.producer);
+        let control = Control::read(record)
+            .filter(|(c, _)| c.producer == self.producer || c.fences(&self.producer));
         let stamp = record.meta.stamp.as_ref().filter(|s| s.origin.producer == self.producer);
         let epoch = control.map(|(_, epoch)| epoch).or(stamp.map(|s| s.origin.epoch));
         self.newest = self.newest.max(epoch);
