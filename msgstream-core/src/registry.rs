@@ -6,6 +6,7 @@
 
 mod address;
 mod error;
+mod layer;
 mod options;
 mod servers;
 
@@ -18,6 +19,7 @@ pub use url::Url;
 
 pub use self::address::{Host, hosts, user};
 pub use self::error::{ConnectError, nearest};
+pub use self::layer::LayerScheme;
 pub use self::options::parse_options;
 use crate::transport::Transport;
 
@@ -84,6 +86,7 @@ pub trait Scheme: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     schemes: BTreeMap<&'static str, Arc<dyn Scheme>>,
+    layers: BTreeMap<&'static str, Arc<dyn LayerScheme>>,
 }
 
 impl Registry {
@@ -114,6 +117,13 @@ impl Registry {
         self
     }
 
+    /// Adds a layer, which is written before the scheme that it goes around: `LAYER+SCHEME://…`. It
+    /// replaces an earlier one of the same name.
+    pub fn register_layer(&mut self, layer: impl LayerScheme) -> &mut Self {
+        self.layers.insert(layer.name(), Arc::new(layer));
+        self
+    }
+
     /// Returns the names of the schemes, sorted.
     ///
     /// ```
@@ -139,7 +149,8 @@ impl Registry {
         let first = |(name, scheme): &(&&str, &Arc<dyn Scheme>)| {
             scheme.schemes().iter().min() == Some(*name)
         };
-        self.schemes.iter().filter(first).map(|(_, scheme)| scheme.help())
+        let layers = self.layers.values().map(|layer| layer.help());
+        self.schemes.iter().filter(first).map(|(_, scheme)| scheme.help()).chain(layers)
     }
 
     /// Connects to the broker that the URL names. The URL may have several hosts:
@@ -165,7 +176,7 @@ impl Registry {
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
     pub async fn connect(&self, url: &str) -> Result<Arc<dyn Transport>, ConnectError> {
-        let known = || self.schemes().map(str::to_owned).collect();
+        let known = || self.known();
         let url = match servers::parse(url) {
             // `host:9092` and `user:password@host` parse as a scheme and a path.
             Ok(url) if !url.has_authority() => Err("it has no `//`".to_owned()),
@@ -177,12 +188,27 @@ impl Registry {
             other => other.map_err(|e| e.to_string()),
         };
         let url = url.map_err(|reason| ConnectError::InvalidUrl { reason, known: known() })?;
-        match self.schemes.get(url.scheme()) {
-            Some(scheme) => scheme.connect(&url).await,
+        self.connect_parsed(&url).await
+    }
+
+    async fn connect_parsed(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {
+        if let Some(scheme) = self.schemes.get(url.scheme()) {
+            return scheme.connect(url).await;
+        }
+        let layered = url.scheme().split_once('+').and_then(|(name, _)| self.layers.get(name));
+        match layered {
+            Some(layer) => layer::connect(&**layer, self, url).await,
             None => {
-                Err(ConnectError::UnknownScheme { scheme: url.scheme().to_owned(), known: known() })
+                let scheme = url.scheme().to_owned();
+                Err(ConnectError::UnknownScheme { scheme, known: self.known() })
             }
         }
+    }
+
+    /// Returns what may be written as a scheme.
+    fn known(&self) -> Vec<String> {
+        let layers = self.layers.keys().map(|layer| format!("{layer}+SCHEME"));
+        self.schemes().map(str::to_owned).chain(layers).collect()
     }
 }
 
