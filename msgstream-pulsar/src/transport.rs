@@ -208,6 +208,7 @@ impl Transport for PulsarTransport {
     fn capabilities(&self) -> Capabilities {
         let limit = self.client.max_message.saturating_sub(ENTRY_OVERHEAD);
         Capabilities::all()
+            .without(Capability::AckKeeps)
             .without(Capability::Trim)
             .without(Capability::BinaryHeaders)
             .with_max_payload(limit)

@@ -23,6 +23,7 @@ pub(crate) fn nats() -> Capabilities {
 /// with it.
 pub(crate) fn pulsar() -> Capabilities {
     Capabilities::all()
+        .without(Capability::AckKeeps)
         .without(Capability::Trim)
         .without(Capability::BinaryHeaders)
         .with_max_payload((5 << 20) - 512)

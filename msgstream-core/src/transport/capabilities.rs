@@ -46,7 +46,7 @@ macro_rules! capabilities {
         /// A call that needs a capability that is `false` fails with
         /// [`Unsupported`](super::TransportErrorKind::Unsupported), and a header with
         /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader): nothing is silently left
-        /// undone. `persistent` is a promise, which no call asks for.
+        /// undone. `ack_keeps` and `persistent` are promises, which no call asks for.
         ///
         /// ```
         /// use msgstream_core::transport::{Capabilities, Capability};
@@ -132,6 +132,8 @@ capabilities! {
     /// `subscription` returns durable cursors, `unsubscribe` removes them, and `subscriptions` lists
     /// them.
     subscriptions Subscriptions,
+    /// Acknowledging removes nothing: what all subscriptions have passed is still there.
+    ack_keeps AckKeeps,
     /// `trim` removes the records before a position.
     trim Trim,
     /// The values of [`Record::extra`](crate::record::Record::extra) may be any bytes. If false,
