@@ -69,6 +69,7 @@ impl DeadLetter {
             let Err(error) = check(&record) else { return Ok(record) };
             let helps = match &error {
                 Error::Transport(error) => match error.kind() {
+                    Kind::InvalidHeader { name, .. } if name == "vchannel" => self.rename(),
                     Kind::InvalidHeader { .. } => self.pack(),
                     Kind::TooLarge { bytes, limit } => self.shrink(bytes.saturating_sub(*limit)),
                     _ => false,
@@ -91,6 +92,14 @@ impl DeadLetter {
             record.extra.push(Header::new(PackDecoder::CUT_HEADER, cut.join(", ")));
         }
         record
+    }
+
+    /// Takes the virtual channel from the metadata, where it isn't the one of the dead letters. Returns
+    /// false if there is none.
+    fn rename(&mut self) -> bool {
+        let Some(vchannel) = self.record.meta.vchannel.take() else { return false };
+        self.about.push(Header::new(PackDecoder::VCHANNEL_HEADER, text(&vchannel, REASON)));
+        true
     }
 
     /// Converts the headers to the packed form. Returns false if they are in it already.

@@ -76,6 +76,9 @@ impl PackDecoder {
 
     /// The header of a dead letter with the stamp of the session that wrote it, if one did.
     pub const SESSION_HEADER: &str = "ms-dead-session";
+    /// The header of a dead letter with the virtual channel of the record, if the dead letters are on
+    /// another virtual channel.
+    pub const VCHANNEL_HEADER: &str = "ms-dead-vchannel";
     /// The header of a dead letter with the headers of the record, if the channel doesn't accept
     /// them as they are: `NAME=VALUE&NAME=VALUE`, encoded as a web form
     /// (`application/x-www-form-urlencoded`).
