@@ -115,6 +115,12 @@
 //! that whoever runs the broker reads metadata at most, sets deadlines, and injects faults into
 //! tests.
 //!
+//! # Many small logs in a few channels
+//!
+//! With the feature `virtual` the channels of `virtual+SCHEME://…` are virtual ones: many small logs
+//! in a few channels of a broker, each read for itself, with one reader of the broker. See the module
+//! `vchannel`.
+//!
 //! # Where to read on
 //!
 //! - [`produce`], [`consume`], [`checkpoint`]: writing, reading, and going on after a crash
@@ -133,6 +139,8 @@ pub use msgstream_core::{
 pub use msgstream_layers as layers;
 #[cfg(feature = "observe")]
 pub use msgstream_observe as observe;
+#[cfg(feature = "virtual")]
+pub use msgstream_virtual as vchannel;
 
 use crate::registry::{ConnectError, Registry};
 use crate::transport::Transport;
@@ -152,7 +160,7 @@ pub mod backends {
     pub use msgstream_pulsar as pulsar;
 }
 
-/// The transports that are compiled in. One more is a feature in `Cargo.toml` and a line here.
+/// The transports and layers that are compiled in. One more is a feature in `Cargo.toml` and a line here.
 const COMPILED_IN: &[fn(&mut Registry)] = &[
     #[cfg(feature = "mem")]
     msgstream_mem::register,
@@ -164,6 +172,8 @@ const COMPILED_IN: &[fn(&mut Registry)] = &[
     msgstream_kafka::register,
     #[cfg(feature = "pulsar")]
     msgstream_pulsar::register,
+    #[cfg(feature = "virtual")]
+    msgstream_virtual::register,
 ];
 
 /// Returns the registry of the transports that are compiled in, to which a program may add its own.

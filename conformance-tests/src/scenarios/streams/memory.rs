@@ -66,8 +66,10 @@ pub async fn a_large_window_makes_room_by_reading_again(
     _: &dyn Transport,
     harness: &dyn Harness,
 ) -> Verdict {
-    const BUDGET: usize = 64 << 10;
     let stage = Stage::new(harness, 2).await?;
+    // The name of a virtual channel counts for each record.
+    let is_virtual = stage.transport.describe(&stage.channels[0]).await?.physical.is_some();
+    let budget = if is_virtual { 96 << 10 } else { 64 << 10 };
     let log = |ticks: u64, msgs: usize| {
         let mut log = Vec::new();
         for n in 1..=1000 / ticks {
@@ -80,14 +82,14 @@ pub async fn a_large_window_makes_room_by_reading_again(
     // Small windows, and such that don't fit beside what was read of the others.
     stage.write(0, &log(10, 5)).await?;
     let config =
-        ConsumerConfig::default().with_budget_bytes(BUDGET).with_wait(Duration::from_millis(10));
+        ConsumerConfig::default().with_budget_bytes(budget).with_wait(Duration::from_millis(10));
     let mut stream = stage.consumer(config).await?;
     waits_until(&mut stream, |s| s.merge.channels.iter().any(is_paused)).await?;
     stage.write(1, &log(200, 140)).await?;
     let mut packs = Vec::new();
     while let Some(pack) = next(&mut stream).await? {
         let bytes = stream.status().merge.bytes;
-        ensure!(bytes <= BUDGET + 2 * ONE_RECORD, "{bytes} bytes are buffered of {BUDGET}");
+        ensure!(bytes <= budget + 2 * ONE_RECORD, "{bytes} bytes are buffered of {budget}");
         packs.push(pack);
     }
     let all: Vec<_> = (0..500).chain(1_000_000..1_000_700).collect();

@@ -123,7 +123,8 @@ fn bytes(stage: &Stage, packs: &[MsgPack]) -> Vec<Bytes> {
     let of = |pack: &MsgPack| {
         let stored = pack.msgs.iter().filter_map(|m| m.stored());
         let msgs = stored.map(|m| {
-            let r = m.record.clone();
+            let mut r = m.record.clone();
+            r.meta.vchannel.take_if(|name| **name == *m.channel);
             (index(&m.channel), r.meta, r.extra, r.payload, m.late)
         });
         (pack.begin_ts.map(|ts| ts.0), pack.end_ts.0, msgs.collect())

@@ -103,14 +103,22 @@ pub async fn what_cant_be_decoded_goes_to_the_dead_letters(
     let letters = read_from(transport, &graves, Start::Earliest).await?;
     ensure_eq!(letters.len(), 2, "the dead letters");
     for ((letter, msg), at) in letters.iter().zip(&pack.msgs[1..3]).zip(bad) {
-        let original = msg.stored().map(|m| (&m.record.meta, &m.record.payload));
-        ensure_eq!(Some((&letter.meta, &letter.payload)), original, "a dead letter");
+        let original = msg.stored().map(|m| (nameless(&m.record, &m.channel), &m.record.payload));
+        let found = Some((nameless(letter, &graves), &letter.payload));
+        ensure_eq!(found, original, "a dead letter");
         let from = letter.header(PackDecoder::CHANNEL_HEADER).map(|name| &name[..]);
         ensure_eq!(from, Some(stage.channels[0].as_bytes()), "where it comes from");
         let position = letter.header(PackDecoder::POSITION_HEADER).map(|at| at.to_vec());
         ensure_eq!(position, Some(at.to_string().into_bytes()), "its position there");
     }
     Ok(())
+}
+
+/// The metadata of a record without the name of the channel, which a virtual one adds.
+fn nameless(record: &Record, channel: &str) -> Meta {
+    let mut meta = record.meta.clone();
+    meta.vchannel.take_if(|name| **name == *channel);
+    meta
 }
 
 /// A message that was read elsewhere, at a position.
@@ -133,7 +141,8 @@ async fn buried(
     let pack = MsgPack::new(msgs);
     ensure_eq!(decoder.decode(&pack).await?.len(), 0, "the messages that are decoded");
     ensure_eq!(decoder.poisoned(), count as u64, "what is counted");
-    let letters = read_from(transport, graves, Start::Earliest).await?;
+    let mut letters = read_from(transport, graves, Start::Earliest).await?;
+    letters.iter_mut().for_each(|letter| letter.meta = nameless(letter, graves));
     ensure_eq!(letters.len(), count, "the dead letters");
     for (letter, at) in letters.iter().zip(0..) {
         let position = letter.header(PackDecoder::POSITION_HEADER).map(|at| at.to_vec());

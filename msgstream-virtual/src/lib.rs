@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod hub;
+mod placement;
+pub mod planted;
+mod reader;
+mod scheme;
+mod transport;
+mod view;
+mod writer;
+
+pub use self::placement::{Common, Placement, PlacementError};
+pub use self::scheme::{VirtualScheme, register};
+pub use self::transport::Virtual;
