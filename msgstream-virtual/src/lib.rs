@@ -2,6 +2,7 @@
 
 mod hub;
 mod placement;
+#[doc(hidden)]
 pub mod planted;
 mod reader;
 mod scheme;
