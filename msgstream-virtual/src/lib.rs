@@ -6,6 +6,7 @@ mod placement;
 pub mod planted;
 mod reader;
 mod scheme;
+mod task;
 mod transport;
 mod view;
 mod writer;

@@ -60,18 +60,11 @@ impl ChannelReader for VirtualReader {
             Err(error) => Err(error),
         };
         let at = resolved.map_err(|error| error.on(&*self.view.vchannel))?;
-        self.hub.leave(&self.place);
         self.place = Place::Alone(at);
         Ok(())
     }
 
     fn incarnation(&self) -> Incarnation {
         self.hub.incarnation
-    }
-}
-
-impl Drop for VirtualReader {
-    fn drop(&mut self) {
-        self.hub.leave(&self.place);
     }
 }

@@ -15,6 +15,7 @@ use msgstream_core::transport::{
 use crate::Placement;
 use crate::hub::Hub;
 use crate::reader::VirtualReader;
+use crate::task::in_task;
 use crate::view::View;
 use crate::writer::{SharedWriter, VirtualWriter};
 
@@ -281,16 +282,22 @@ impl Writers {
     }
 
     /// Returns the writer of a physical channel, another one if a write of the last one failed.
-    pub(crate) async fn get(&self, physical: &str) -> Result<Arc<SharedWriter>> {
+    pub(crate) async fn get(self: &Arc<Self>, physical: &str) -> Result<Arc<SharedWriter>> {
+        let (writers, physical) = (self.clone(), physical.to_owned());
+        in_task("writer", async move { writers.open(physical).await }).await
+    }
+
+    async fn open(&self, physical: String) -> Result<Arc<SharedWriter>> {
         let mut writers = self.shared.lock().await;
         writers.retain(|_, writer| writer.strong_count() > 0);
-        let found = writers.get(physical).and_then(Weak::upgrade);
+        let found = writers.get(&physical).and_then(Weak::upgrade);
         if let Some(writer) = found.filter(|writer| writer.is_usable()) {
             return Ok(writer);
         }
-        let writer = self.transport.writer(physical).await?;
-        let shared = Arc::new(SharedWriter::new(writer, self.transport.writer(physical).await?));
-        writers.insert(physical.to_owned(), Arc::downgrade(&shared));
+        let [writer, checker] =
+            [self.transport.writer(&physical).await?, self.transport.writer(&physical).await?];
+        let shared = Arc::new(SharedWriter::new(writer, checker));
+        writers.insert(physical, Arc::downgrade(&shared));
         Ok(shared)
     }
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../../msgstream-core/tests/session/faults.rs"]
-#[allow(dead_code, reason = "the core's tests use all of it")]
 mod faults;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 
 mod slot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::pin::pin;
@@ -18,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::slot::Slot;
 use self::state::{MemberId, State};
+use crate::task::in_task;
 use crate::view::View;
 
 /// For how long a read of one who doesn't stand at the head waits: then it is another one's turn.
@@ -26,7 +29,8 @@ const TURN: Duration = Duration::from_millis(25);
 /// The readers of one physical channel, in one handle.
 ///
 /// There are two readers of the transport at most: one at the head, which reads whenever one of those
-/// who stand there does, and one for those who stand elsewhere, in turn, each for one read.
+/// who stand there does, and one for those who stand elsewhere, in turn, each for one read. Whoever
+/// waits for one of them, or reads with it, does so [in a task](in_task).
 #[derive(Debug)]
 pub(crate) struct Hub {
     transport: Arc<dyn Transport>,
@@ -50,9 +54,22 @@ struct Source {
 /// Where a reader of a virtual channel is.
 #[derive(Debug)]
 pub(crate) enum Place {
-    Member(MemberId),
+    Member(Seat),
     /// It reads for itself from here on.
     Alone(Position),
+}
+
+/// A reader's membership, up to its drop.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    hub: Arc<Hub>,
+    id: MemberId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hub.state().leave(self.id);
+    }
 }
 
 impl Hub {
@@ -76,7 +93,7 @@ impl Hub {
 
     /// Reads for a reader of a virtual channel: changes its place as it returns what was before.
     pub(crate) async fn read(
-        &self,
+        self: &Arc<Self>,
         view: &Arc<View>,
         told: &Arc<Notify>,
         place: &mut Place,
@@ -88,8 +105,9 @@ impl Hub {
         let mut looked = false;
         loop {
             let over = looked && is_over(deadline);
-            match *place {
-                Place::Member(id) => {
+            match place {
+                Place::Member(seat) => {
+                    let id = seat.id;
                     let Some(taken) = self.state().take(id, limit, asked) else {
                         let kind = TransportErrorKind::Closed;
                         return Err(TransportError::new("read", kind));
@@ -101,23 +119,32 @@ impl Hub {
                         return Ok(ReadBatch::new(taken.records, taken.next, taken.caught_up));
                     }
                     if !taken.left {
-                        looked |= self.follow(told, deadline, looked).await? || is_over(deadline);
+                        let (hub, told) = (self.clone(), told.clone());
+                        let follow = async move { hub.follow(id, &told, deadline, looked).await };
+                        looked |= in_task("read", follow).await? || is_over(deadline);
                     }
                 }
-                Place::Alone(at) => {
+                &mut Place::Alone(at) => {
                     // A statement of its own: the lock is free again before anything is awaited.
                     let joined = self.state().join(view, at, told);
                     if let Some(id) = joined {
-                        *place = Place::Member(id);
-                    } else if let Some(id) = self.begin_at(view, told, at, deadline).await? {
-                        *place = Place::Member(id);
+                        *place = Place::Member(Seat { hub: self.clone(), id });
+                        continue;
+                    }
+                    let (hub, view, told) = (self.clone(), view.clone(), told.clone());
+                    let begin = {
+                        let (hub, view) = (hub.clone(), view.clone());
+                        async move { hub.begin_at(&view, &told, at, deadline).await }
+                    };
+                    if let Some(seat) = in_task("read", begin).await? {
+                        *place = Place::Member(seat);
                         looked = true;
                     } else if over {
                         return Ok(ReadBatch::new(Vec::new(), at, false));
                     } else {
                         looked = true;
-                        let read = self.alone(view, at, limit, deadline).await?;
-                        let Some(batch) = read else { continue };
+                        let alone = async move { hub.alone(&view, at, limit, deadline).await };
+                        let Some(batch) = in_task("read", alone).await? else { continue };
                         *place = Place::Alone(batch.next);
                         if !batch.records.is_empty() || is_over(deadline) {
                             return Ok(batch);
@@ -129,36 +156,42 @@ impl Hub {
     }
 
     /// Returns the position at which a start is, as the broker knows it.
-    pub(crate) async fn resolve(&self, start: Start) -> Result<Position> {
+    pub(crate) async fn resolve(self: &Arc<Self>, start: Start) -> Result<Position> {
         let info = match start {
             Start::At(at) => return Ok(at),
             Start::Earliest | Start::Latest => self.transport.describe(&self.physical).await?,
             _ => {
-                let mut slot = self.slot.lock().await;
-                self.place(&mut slot.source, start).await?;
-                let batch = slot.source.read(turn(None)).await?;
-                let first = batch.records.first().map_or(batch.next, |record| record.position);
-                slot.keep(first, batch.records, batch.next);
-                slot.trim();
-                return Ok(first);
+                let hub = self.clone();
+                return in_task("seek", async move { hub.find(start).await }).await;
             }
         };
         Ok(if start == Start::Latest { info.end } else { info.first.unwrap_or(info.end) })
     }
 
-    /// Ends a reader's membership.
-    pub(crate) fn leave(&self, place: &Place) {
-        if let Place::Member(id) = place {
-            self.state().leave(*id);
-        }
+    /// Returns the position of the first record from a start on.
+    async fn find(&self, start: Start) -> Result<Position> {
+        let mut slot = self.slot.lock().await;
+        self.place(&mut slot.source, start).await?;
+        let batch = slot.source.read(turn(None)).await?;
+        let first = batch.records.first().map_or(batch.next, |record| record.position);
+        slot.keep(first, batch.records, batch.next);
+        slot.trim();
+        Ok(first)
     }
 
-    /// Reads at the head, or waits until another one has queued something. Returns whether it read.
+    /// Reads at the head, or waits until another one has queued something for a member. Returns whether
+    /// it read.
     ///
     /// Who comes anew takes over from the one that reads, who looks once more before: so whoever asked
     /// before gets to know whether the channel has more, however many there are and however long they
     /// wait.
-    async fn follow(&self, told: &Notify, deadline: Option<Instant>, again: bool) -> Result<bool> {
+    async fn follow(
+        &self,
+        id: MemberId,
+        told: &Notify,
+        deadline: Option<Instant>,
+        again: bool,
+    ) -> Result<bool> {
         let at_once = self.lead.try_lock().ok();
         if at_once.is_none() && !again {
             self.wanted.notify_one();
@@ -177,10 +210,14 @@ impl Hub {
                 None => return Ok(false),
             }
         };
-        let (held, head) = {
+        let (waiting, held, head) = {
             let state = self.state();
-            (state.is_held(), state.head())
+            (state.is_waiting(id), state.is_held(), state.head())
         };
+        if !waiting {
+            // Another one read for it after it had looked.
+            return Ok(false);
+        }
         if held {
             tokio::task::yield_now().await;
             return Ok(true);
@@ -207,12 +244,12 @@ impl Hub {
 
     /// Begins at a reader's place if nobody is a member.
     async fn begin_at(
-        &self,
+        self: &Arc<Self>,
         view: &Arc<View>,
         told: &Arc<Notify>,
         at: Position,
         deadline: Option<Instant>,
-    ) -> Result<Option<MemberId>> {
+    ) -> Result<Option<Seat>> {
         if !self.state().is_empty() {
             return Ok(None);
         }
@@ -232,7 +269,7 @@ impl Hub {
         state.reset(at);
         let id = state.join(view, at, told);
         state.route(number, batch.records, batch.next, batch.caught_up);
-        Ok(id)
+        Ok(id.map(|id| Seat { hub: self.clone(), id }))
     }
 
     /// Reads for one reader alone, in turn; `None` if its turn didn't come in time.

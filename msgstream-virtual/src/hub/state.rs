@@ -178,6 +178,12 @@ impl State {
         Some(Taken { records, next, left, caught_up })
     }
 
+    /// Returns whether a member has nothing to take yet.
+    pub(super) fn is_waiting(&self, id: MemberId) -> bool {
+        let member = self.members.get(&id);
+        member.is_some_and(|member| member.queue.is_empty() && member.let_go.is_none())
+    }
+
     /// Ends a member.
     pub(super) fn leave(&mut self, id: MemberId) {
         self.forget(id);

@@ -10,6 +10,8 @@ use msgstream_core::transport::{
 };
 use tokio::sync::oneshot;
 
+use crate::task::in_task;
+
 /// A writer of the transport. One after the other waits until it is ready; what is submitted meanwhile
 /// goes out right after that, in order.
 #[derive(Debug)]
@@ -41,14 +43,18 @@ impl SharedWriter {
     }
 
     pub(crate) async fn ready(self: &Arc<Self>) -> Result<()> {
-        let _turn = self.turn.lock().await;
-        let mut lent = self.lend();
-        let Some(writer) = &mut lent.writer else { return Err(poisoned("ready")) };
-        let ready = writer.ready().await;
-        if ready.is_err() {
-            self.broke();
-        }
-        ready
+        let shared = self.clone();
+        let ready = async move {
+            let _turn = shared.turn.lock().await;
+            let mut lent = shared.lend();
+            let Some(writer) = &mut lent.writer else { return Err(poisoned("ready")) };
+            let ready = writer.ready().await;
+            if ready.is_err() {
+                shared.broke();
+            }
+            ready
+        };
+        in_task("ready", ready).await
     }
 
     /// Submits a batch that was checked.
