@@ -188,6 +188,7 @@ fn what_never_was_a_checkpoint_is_kept() {
 fn errors_say_what_was_asked_for_and_what_is_meant() {
     let folder = tempfile::tempdir().unwrap();
     let url = &log(folder.path());
+    produce(url, &["b"], &[1], &[]);
     let (_, missing) = run(&["tail", url, "a"], 1);
     let wanted = "error: channel `a` can't be shown: there is no such channel; ";
     assert!(missing.starts_with(wanted) && missing.contains("--follow waits"), "{missing}");

@@ -73,10 +73,12 @@ async fn open(broker: &str, create: bool) -> Result<Arc<dyn Transport>> {
 
 /// Returns whether a URL couldn't be opened because the folder that it names isn't there.
 fn is_missing(url: &str, error: &ConnectError) -> bool {
+    let scheme = url.split(':').next().unwrap_or_default();
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(system) = cause.downcast_ref::<io::Error>() {
-            return url.starts_with("file:") && system.kind() == io::ErrorKind::NotFound;
+            let is_file = schemes::of_transport(scheme) == "file";
+            return is_file && system.kind() == io::ErrorKind::NotFound;
         }
         source = cause.source();
     }

@@ -16,6 +16,9 @@ const SCHEMES: [(&str, &str); 7] = [
     ("tls", "nats-tls"),
 ];
 
+/// What is written before the scheme of a transport for a layer around it.
+const LAYERS: [&str; 1] = ["virtual+"];
+
 /// Reads a URL without connecting.
 type Read = fn(&Url) -> Result<(), ConnectError>;
 
@@ -54,9 +57,14 @@ fn names() -> [&'static str; SCHEMES.len()] {
     SCHEMES.map(|(name, _)| name)
 }
 
+/// Returns the scheme of the transport that a scheme names, perhaps in a layer.
+pub(super) fn of_transport(scheme: &str) -> &str {
+    LAYERS.iter().find_map(|layer| scheme.strip_prefix(layer)).unwrap_or(scheme)
+}
+
 /// Returns the cargo feature of a scheme.
 pub(super) fn feature(scheme: &str) -> Result<&'static str, UnknownScheme> {
-    let found = SCHEMES.iter().find(|(name, _)| *name == scheme);
+    let found = SCHEMES.iter().find(|(name, _)| *name == of_transport(scheme));
     let unknown = || UnknownScheme { scheme: scheme.to_owned() };
     found.map(|(_, feature)| *feature).ok_or_else(unknown)
 }
@@ -70,9 +78,12 @@ pub(super) fn variable(scheme: &str) -> String {
 ///
 /// # Errors
 /// Fails with the variable that was probably meant, if there is one, where no scheme has this one.
-pub(super) fn of_variable(name: &str) -> Option<Result<&'static str, Option<String>>> {
+pub(super) fn of_variable(name: &str) -> Option<Result<String, Option<String>>> {
     let middle = name.strip_prefix("MSGSTREAM_")?.strip_suffix("_OPTIONS")?.to_lowercase();
-    Some(names().into_iter().find(|scheme| variable(scheme) == name).ok_or_else(|| {
+    let in_layer = |scheme: &str| LAYERS.map(|layer| format!("{layer}{scheme}"));
+    let mut all =
+        names().into_iter().flat_map(|name| std::iter::once(name.to_owned()).chain(in_layer(name)));
+    Some(all.find(|scheme| variable(scheme) == name).ok_or_else(|| {
         let meant =
             nearest(&middle, &names().map(|scheme| scheme.replace(['+', '-'], "_")))?.to_owned();
         Some(variable(&meant))
@@ -80,7 +91,7 @@ pub(super) fn of_variable(name: &str) -> Option<Result<&'static str, Option<Stri
 }
 
 /// Fails if a transport that is compiled in doesn't have one of these options. The address and the values
-/// are looked at when they are used.
+/// are looked at when they are used, and so are all options of a transport in a layer.
 pub(super) fn check_options(
     scheme: &str,
     options: impl IntoIterator<Item = (String, String)>,
@@ -108,8 +119,11 @@ mod tests {
 
     #[test]
     fn a_variable_belongs_to_a_scheme() {
-        assert_eq!(of_variable("MSGSTREAM_FILE_OPTIONS"), Some(Ok("file")));
-        assert_eq!(of_variable("MSGSTREAM_PULSAR_SSL_OPTIONS"), Some(Ok("pulsar+ssl")));
+        assert_eq!(of_variable("MSGSTREAM_FILE_OPTIONS"), Some(Ok("file".to_owned())));
+        assert_eq!(of_variable("MSGSTREAM_PULSAR_SSL_OPTIONS"), Some(Ok("pulsar+ssl".to_owned())));
+        let virtual_kafka = Some(Ok("virtual+kafka".to_owned()));
+        assert_eq!(of_variable("MSGSTREAM_VIRTUAL_KAFKA_OPTIONS"), virtual_kafka);
+        assert_eq!([feature("virtual+tls"), feature("kafka")], [Ok("nats-tls"), Ok("kafka")]);
         let meant = Some("MSGSTREAM_FILE_OPTIONS".to_owned());
         assert_eq!(of_variable("MSGSTREAM_FIEL_OPTIONS"), Some(Err(meant)));
         assert_eq!(of_variable("MSGSTREAM_ELSEWHERE_OPTIONS"), Some(Err(None)));

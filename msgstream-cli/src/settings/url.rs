@@ -35,7 +35,8 @@ pub(super) fn complete(
     let in_environment = environment(&schemes::variable(scheme)).unwrap_or_default();
     let in_file = file.options.get(scheme).into_iter().flatten();
     // What other schemes have isn't made by connecting.
-    let existing = (scheme == "file" && !create).then(|| ("create".to_owned(), "false".to_owned()));
+    let existing = (schemes::of_transport(scheme) == "file" && !create)
+        .then(|| ("create".to_owned(), "false".to_owned()));
     let added = parse(in_environment.as_bytes())
         .into_owned()
         .chain(in_file.map(|(name, value)| (name.clone(), value.clone())))
@@ -64,7 +65,7 @@ pub(super) fn check_variable(name: &str, value: &str) -> Result<()> {
         Some(Ok(scheme)) => scheme,
         Some(Err(meant)) => return Err(Error::UnknownVariable { name: name.to_owned(), meant }),
     };
-    let checked = schemes::check_options(scheme, parse(value.as_bytes()).into_owned());
+    let checked = schemes::check_options(&scheme, parse(value.as_bytes()).into_owned());
     checked.map_err(|source| Error::Variable { name: name.to_owned(), source })
 }
 
@@ -118,6 +119,7 @@ mod tests {
         assert_eq!(complete("file:///log", true), "file:///log");
         assert_eq!(complete("file:///log?sync=os", false), "file:///log?sync=os&create=false");
         assert_eq!(complete("file:///log?create=true", false), "file:///log?create=true");
+        assert_eq!(complete("virtual+file:///log", false), "virtual+file:///log?create=false");
         assert_eq!(complete("mem://", false), "mem://");
     }
 }

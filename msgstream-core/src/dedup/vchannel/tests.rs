@@ -16,9 +16,9 @@ fn stamp(producer: &str, epoch: u64, seq: u64) -> Stamp {
 }
 
 fn fence(dedup: &mut Dedup, producer: &str, epoch: u64) {
-    let epoch = Some(Position::new(epoch));
-    let control = Control { producer: producer.into(), epoch, kind: Kind::Fence { nonce: 1 } };
-    dedup.control(&control, epoch.unwrap(), MAX).unwrap();
+    let (at, kind) = (Position::new(epoch), Kind::Fence { nonce: 1 });
+    let control = Control { producer: producer.into(), epoch: Some(at), kind };
+    dedup.control(&control, at, MAX).unwrap();
 }
 
 fn message(dedup: &mut Dedup, producer: &str, epoch: u64, seq: u64) -> Verdict {
@@ -119,7 +119,9 @@ proptest! {
         let mut together = Dedup::default();
         let mut alone = names.map(|_| Dedup::default());
         for (name, own) in names.iter().zip(&mut alone) {
-            [&mut together, own].map(|dedup| message(dedup, name, 0, 0));
+            for dedup in [&mut together, own] {
+                message(dedup, name, 0, 0);
+            }
         }
         for (of, epoch, seq, what) in log {
             let (name, own) = (names[of], &mut alone[of]);
