@@ -1,7 +1,7 @@
 //! Connecting by URL.
 
 #![cfg(feature = "mem")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use msgstream::connect;
 use msgstream::registry::ConnectError;
@@ -14,9 +14,10 @@ async fn error(url: &str) -> ConnectError {
 #[tokio::test]
 async fn an_unknown_scheme_lists_those_compiled_in() {
     let error = error("carrier-pigeon://alice:secret@loft").await;
-    assert!(
-        matches!(&error, ConnectError::UnknownScheme { known, .. } if known.iter().eq(msgstream::registry().schemes()))
-    );
+    let ConnectError::UnknownScheme { known, .. } = &error else { panic!("{error:?}") };
+    // What may be written before one follows.
+    let schemes: Vec<_> = known.iter().filter(|name| !name.ends_with("+SCHEME")).collect();
+    assert!(msgstream::registry().schemes().eq(schemes), "{known:?}");
     let text = error.to_string();
     assert!(text.contains("`carrier-pigeon`") && text.contains("mem"), "{text}");
     assert!(!text.contains("secret") && !text.contains("alice"), "{text}");
