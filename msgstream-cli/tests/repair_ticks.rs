@@ -135,7 +135,12 @@ async fn what_was_repaired_is_healthy() {
     let log = vec![tick(world.ago(9)), tick(world.ahead(86_400)), message(world.ago(8))];
     world.write("a", log).await;
     world.finds(&[], &[("tick-ahead", "a")], 1);
-    run(&["repair-ticks", &world.url, "a", "--into", "b", "--yes"], 0);
+    let args = ["repair-ticks", &world.url, "a", "--into", "b", "--yes", "--json"];
+    let (done, _) = run(&args, 0);
+    let (again, _) = run(&args, 0);
+    let [done, again] = [done, again].map(|line| line.parse::<serde_json::Value>().unwrap());
+    assert_eq!((&done["result"], &done["new_channel"]), (&"repaired".into(), &"b".into()));
+    assert_eq!((&done["records"], &again["result"]), (&2.into(), &"already_repaired".into()));
     world.write("b", vec![tick(world.ago(0))]).await;
     world.finds(&[], &[], 0);
     world.finds(&["a"], &[], 0);

@@ -31,4 +31,7 @@ pub(crate) struct RepairTicksArgs {
     /// Don't ask
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Write what was done as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -7,10 +7,12 @@ mod plan;
 use std::io::{IsTerminal as _, Write as _};
 
 use msgstream::transport::{CreateOptions, Transport, TransportErrorKind};
+use serde::Serialize;
 
 pub(crate) use self::args::RepairTicksArgs;
 use self::plan::{Filter, Plan};
 use crate::error::{Error, Result};
+use crate::output::print_json;
 use crate::settings::connect_existing;
 use crate::time::Time;
 use crate::words::say;
@@ -22,25 +24,85 @@ const NAMED: usize = 5;
 pub(crate) async fn run(args: &RepairTicksArgs) -> Result<()> {
     let broker = connect_existing(&args.url).await?;
     let done = repair(&*broker, args).await;
-    done.and(broker.close().await.map_err(Error::from))
+    let closed = broker.close().await.map_err(Error::from);
+    let done = done?;
+    if args.json {
+        print_json(&done)?;
+    } else {
+        done.words().iter().for_each(|line| say(line));
+    }
+    closed
 }
 
-async fn repair(broker: &dyn Transport, args: &RepairTicksArgs) -> Result<()> {
+/// What was done, as JSON.
+#[derive(Debug, Serialize)]
+struct Done<'a> {
+    channel: &'a str,
+    result: Outcome,
+    /// Where its records are now.
+    new_channel: Option<String>,
+    /// How many were copied.
+    records: Option<u64>,
+    /// Whether a producer still writes to the old channel.
+    written_since: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Repaired,
+    AlreadyRepaired,
+    NothingToDo,
+}
+
+impl Done<'_> {
+    fn words(&self) -> Vec<String> {
+        let (from, into) = (self.channel, self.new_channel.as_deref().unwrap_or_default());
+        let go_on = format!(
+            "name `{into}` instead of `{from}` in producers and consumers, and destroy `{from}` once nobody \
+             reads it"
+        );
+        match self.result {
+            Outcome::NothingToDo => {
+                vec![format!("no tick of `{from}` is too far ahead: there is nothing to do")]
+            }
+            Outcome::AlreadyRepaired => vec![format!("`{from}` was repaired already: {go_on}")],
+            Outcome::Repaired => {
+                let copied = self.records.unwrap_or_default();
+                let mut lines = vec![format!("copied {copied} records to `{into}`")];
+                if self.written_since {
+                    lines.push(format!(
+                        "a producer still writes to `{from}`, after its end: that was not copied"
+                    ));
+                }
+                lines.push(go_on);
+                lines
+            }
+        }
+    }
+}
+
+async fn repair<'a>(broker: &dyn Transport, args: &'a RepairTicksArgs) -> Result<Done<'a>> {
     let (from, into) = (&args.channel, args.new_channel());
     if into == *from {
         return Err(Error::Usage("--into must name another channel".to_owned()));
     }
+    let done = |result, new_channel| Done {
+        channel: from,
+        result,
+        new_channel,
+        records: None,
+        written_since: false,
+    };
     let plan = Plan::of(broker, args).await?;
     if let Some(end) = plan.end
         && let Some(into) = copy::rest(broker, from, end).await?.repaired
         && is_there(broker, &into).await?
     {
-        say(&format!("`{from}` was repaired already: {}", go_on_with(&into, from)));
-        return Ok(());
+        return Ok(done(Outcome::AlreadyRepaired, Some(into)));
     }
     if plan.out.is_empty() {
-        say(&format!("no tick of `{from}` is too far ahead: there is nothing to do"));
-        return Ok(());
+        return Ok(done(Outcome::NothingToDo, None));
     }
     if is_there(broker, &into).await? {
         return Err(Error::IntoExists { from: from.clone(), into });
@@ -60,21 +122,10 @@ async fn repair(broker: &dyn Transport, args: &RepairTicksArgs) -> Result<()> {
     broker.create_with(&into, CreateOptions::from(properties)).await?;
     let half = |source| Error::HalfCopied { channel: into.clone(), source };
     let copied = copy::copy(broker, from, &into, end, Filter::new(args)).await.map_err(half)?;
-    say(&format!("copied {copied} records to `{into}`"));
     copy::note_copied(broker, from, plan.watermark, &into).await?;
-    if copy::rest(broker, from, end).await?.goes_on {
-        say(&format!("a producer still writes to `{from}`, after its end: that was not copied"));
-    }
-    say(&go_on_with(&into, from));
-    Ok(())
-}
-
-/// Returns what is left to be done.
-fn go_on_with(into: &str, from: &str) -> String {
-    format!(
-        "name `{into}` instead of `{from}` in producers and consumers, and destroy `{from}` once nobody \
-         reads it"
-    )
+    let written_since = copy::rest(broker, from, end).await?.goes_on;
+    let done = done(Outcome::Repaired, Some(into));
+    Ok(Done { records: Some(copied), written_since, ..done })
 }
 
 impl RepairTicksArgs {
