@@ -85,7 +85,18 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Saves checkpoints in a store, together with the program's state, with [`Consumer::commit`].
+    /// Saves checkpoints in a store, together with the program's state, with [`Consumer::commit`]. A
+    /// checkpoint given to [`resume`](Self::resume) counts only as long as the store has none, as
+    /// for a program that kept its own before.
+    ///
+    /// From then on the consumer is opened with the state, by [`open_with`](ConsumerBuilder::open_with):
+    ///
+    /// ```compile_fail,E0599
+    /// # use msgstream_core::{Consumer, checkpoint::CheckpointStore, consume::ConsumerBuilder};
+    /// # async fn f(builder: ConsumerBuilder, store: impl CheckpointStore) {
+    /// builder.store(store).open().await;
+    /// # }
+    /// ```
     pub fn store(self, store: impl CheckpointStore) -> ConsumerBuilder<Arc<dyn CheckpointStore>> {
         let Self { transport, channels, subscription, start, from, ticks, config, commits: ByHand } =
             self;

@@ -88,6 +88,22 @@ use crate::transport::{Start, Transport};
 /// packs.ack(&pack.end).await
 /// # }
 /// ```
+///
+/// Nor can it seek away from what is saved, and without a store there is nothing to commit to:
+///
+/// ```compile_fail,E0599
+/// # use msgstream_core::{Checkpoint, Consumer, Error, consume::Saved};
+/// # async fn f(mut packs: Consumer<Saved<u64>>, checkpoint: Checkpoint) -> Result<(), Error> {
+/// packs.seek(&checkpoint).await
+/// # }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use msgstream_core::{Consumer, Error, MsgPack};
+/// # async fn f(mut packs: Consumer, pack: MsgPack) -> Result<(), Error> {
+/// packs.commit(&pack, &0_u64).await
+/// # }
+/// ```
 pub struct Consumer<C = ByHand> {
     pub(super) aligned: Aligned,
     subscription: Option<String>,

@@ -67,6 +67,14 @@ use crate::transport::Transport;
 /// producer.ready().await
 /// # }
 /// ```
+///
+/// ```compile_fail,E0382
+/// # use msgstream_core::{Error, Producer, Timestamp};
+/// # async fn f(mut producer: Producer) -> Result<(), Error> {
+/// producer.end(Timestamp(8)).await?;
+/// producer.tick(Timestamp(9)).await
+/// # }
+/// ```
 pub struct Producer<S = NoSession> {
     writers: Writers,
     repack: Box<dyn Repack>,
