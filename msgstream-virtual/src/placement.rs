@@ -120,7 +120,7 @@ impl Placement {
         }
     }
 
-    /// Returns the collection that a virtual channel is of, if its messages are told by it.
+    /// Returns the collection that a virtual channel is of, if its messages are known by it.
     pub(crate) fn collection(&self, channel: &str) -> Option<i64> {
         milvus(channel).map(|(_, collection)| collection)
     }

@@ -18,7 +18,7 @@ use crate::view::View;
 pub(crate) struct VirtualReader {
     hub: Arc<Hub>,
     view: Arc<View>,
-    told: Arc<Notify>,
+    queued: Arc<Notify>,
     place: Place,
     closed: Arc<AtomicBool>,
 }
@@ -31,7 +31,7 @@ impl VirtualReader {
         closed: Arc<AtomicBool>,
     ) -> Result<Self> {
         let place = Place::Alone(hub.resolve(start).await?);
-        Ok(Self { hub, view: Arc::new(view), told: Arc::default(), place, closed })
+        Ok(Self { hub, view: Arc::new(view), queued: Arc::default(), place, closed })
     }
 
     fn check_open(&self, operation: &'static str) -> Result<()> {
@@ -48,7 +48,7 @@ impl ChannelReader for VirtualReader {
         // What is in the queue needs no waiting: lets others run.
         coop::consume_budget().await;
         let read = match self.check_open("read") {
-            Ok(()) => self.hub.read(&self.view, &self.told, &mut self.place, limit).await,
+            Ok(()) => self.hub.read(&self.view, &self.queued, &mut self.place, limit).await,
             Err(error) => Err(error),
         };
         read.map_err(|error| error.on(&*self.view.vchannel))

@@ -147,7 +147,8 @@ impl Virtual {
     }
 }
 
-/// Returns what the names of a virtual channel's cursors begin with. Its length tells where it ends.
+/// Returns what the names of a virtual channel's cursors begin with. The length in front says where
+/// the channel's name ends.
 fn prefix(channel: &str) -> String {
     format!("{}.{channel}.", channel.len())
 }

@@ -72,7 +72,7 @@ impl View {
     }
 
     /// Takes the numbers out of what a session wrote to the whole channel: other channels have messages
-    /// that they count. A message can't be told from its copies then.
+    /// that they count. A message can't be distinguished from its copies then.
     fn judge_numbers(&self, mut record: Record) -> Record {
         let part = SessionPart::of(&record);
         if part == SessionPart::None || !SessionPart::is_foreign(&record, &self.vchannel) {

@@ -87,7 +87,7 @@ impl SealingWriter {
     }
 }
 
-/// Checks that a record has no header of this layer yet: of two, readers couldn't tell which is ours.
+/// Checks that a record has no header of this layer yet: of two, readers couldn't know which is ours.
 fn is_ours(record: &Record) -> Result<(), Kind> {
     if record.header(HEADER).is_none() {
         return Ok(());

@@ -22,8 +22,8 @@ pub(super) struct FaultyWriter {
     dice: Arc<Dice>,
     /// A batch failed.
     failed: bool,
-    /// The program was told so: from then on nothing is sent.
-    told: Arc<AtomicBool>,
+    /// An outcome has reported it: from then on nothing is sent.
+    reported: Arc<AtomicBool>,
     /// When the last outcome is known.
     due: Instant,
 }
@@ -31,7 +31,7 @@ pub(super) struct FaultyWriter {
 impl FaultyWriter {
     pub(super) fn new(inner: Box<dyn ChannelWriter>, channel: &str, dice: Arc<Dice>) -> Self {
         let (channel, due) = (channel.into(), Instant::now());
-        Self { inner, channel, dice, failed: false, told: Arc::default(), due }
+        Self { inner, channel, dice, failed: false, reported: Arc::default(), due }
     }
 
     fn poisoned(&self, operation: &'static str) -> TransportError {
@@ -46,14 +46,14 @@ impl ChannelWriter for FaultyWriter {
     async fn ready(&mut self) -> Result<()> {
         self.inner.ready().await?;
         if self.failed {
-            self.told.store(true, Ordering::Release);
+            self.reported.store(true, Ordering::Release);
             return Err(self.poisoned("ready"));
         }
         Ok(())
     }
 
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
-        if self.told.load(Ordering::Acquire) {
+        if self.reported.load(Ordering::Acquire) {
             let error = self.poisoned("submit");
             return Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error));
         }
@@ -69,7 +69,7 @@ impl ChannelWriter for FaultyWriter {
         self.failed |= rest.is_some();
         // No outcome overtakes another.
         self.due = self.due.max(Instant::now() + self.dice.delay());
-        let (told, due) = (self.told.clone(), self.due);
+        let (reported, due) = (self.reported.clone(), self.due);
         let whole = rest.is_none();
         let records = match whole {
             true => records,
@@ -83,7 +83,7 @@ impl ChannelWriter for FaultyWriter {
                 None => Outcome::stored(Vec::new()),
             };
             let Some(fate) = rest else { return outcome };
-            told.store(true, Ordering::Release);
+            reported.store(true, Ordering::Release);
             outcome.stored.truncate(acked);
             // If the transport failed by itself, too, more than we know of may be missing.
             let fate = if outcome.rest.is_some() { Fate::Unknown } else { fate };

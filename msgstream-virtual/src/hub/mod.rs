@@ -38,7 +38,7 @@ pub(crate) struct Hub {
     pub(crate) incarnation: Incarnation,
     state: Mutex<State>,
     lead: tokio::sync::Mutex<Source>,
-    /// Told when another one wants to read at the head.
+    /// Notified when another one wants to read at the head.
     wanted: Notify,
     slot: tokio::sync::Mutex<Slot>,
 }
@@ -95,7 +95,7 @@ impl Hub {
     pub(crate) async fn read(
         self: &Arc<Self>,
         view: &Arc<View>,
-        told: &Arc<Notify>,
+        queued: &Arc<Notify>,
         place: &mut Place,
         limit: Limit,
     ) -> Result<ReadBatch> {
@@ -119,22 +119,22 @@ impl Hub {
                         return Ok(ReadBatch::new(taken.records, taken.next, taken.caught_up));
                     }
                     if !taken.left {
-                        let (hub, told) = (self.clone(), told.clone());
-                        let follow = async move { hub.follow(id, &told, deadline, looked).await };
+                        let (hub, queued) = (self.clone(), queued.clone());
+                        let follow = async move { hub.follow(id, &queued, deadline, looked).await };
                         looked |= in_task("read", follow).await? || is_over(deadline);
                     }
                 }
                 &mut Place::Alone(at) => {
                     // A statement of its own: the lock is free again before anything is awaited.
-                    let joined = self.state().join(view, at, told);
+                    let joined = self.state().join(view, at, queued);
                     if let Some(id) = joined {
                         *place = Place::Member(Seat { hub: self.clone(), id });
                         continue;
                     }
-                    let (hub, view, told) = (self.clone(), view.clone(), told.clone());
+                    let (hub, view, queued) = (self.clone(), view.clone(), queued.clone());
                     let begin = {
                         let (hub, view) = (hub.clone(), view.clone());
-                        async move { hub.begin_at(&view, &told, at, deadline).await }
+                        async move { hub.begin_at(&view, &queued, at, deadline).await }
                     };
                     if let Some(seat) = in_task("read", begin).await? {
                         *place = Place::Member(seat);
@@ -188,7 +188,7 @@ impl Hub {
     async fn follow(
         &self,
         id: MemberId,
-        told: &Notify,
+        queued: &Notify,
         deadline: Option<Instant>,
         again: bool,
     ) -> Result<bool> {
@@ -197,11 +197,11 @@ impl Hub {
             self.wanted.notify_one();
         }
         let mut lead = {
-            let told = pin!(told.notified());
+            let queued = pin!(queued.notified());
             let waits = async {
                 tokio::select! {
                     biased;
-                    () = told => None,
+                    () = queued => None,
                     lead = self.lead.lock() => Some(lead),
                 }
             };
@@ -246,7 +246,7 @@ impl Hub {
     async fn begin_at(
         self: &Arc<Self>,
         view: &Arc<View>,
-        told: &Arc<Notify>,
+        queued: &Arc<Notify>,
         at: Position,
         deadline: Option<Instant>,
     ) -> Result<Option<Seat>> {
@@ -267,7 +267,7 @@ impl Hub {
             return Ok(None);
         }
         state.reset(at);
-        let id = state.join(view, at, told);
+        let id = state.join(view, at, queued);
         state.route(number, batch.records, batch.next, batch.caught_up);
         Ok(id.map(|id| Seat { hub: self.clone(), id }))
     }

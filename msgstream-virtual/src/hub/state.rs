@@ -40,8 +40,8 @@ struct Member {
     bytes: usize,
     /// Where it goes on for itself once its queue is empty.
     let_go: Option<Position>,
-    /// Told when a record was queued.
-    told: Arc<Notify>,
+    /// Notified when a record was queued.
+    queued: Arc<Notify>,
 }
 
 /// What a member takes from its queue.
@@ -91,13 +91,13 @@ impl State {
         &mut self,
         view: &Arc<View>,
         next: Position,
-        told: &Arc<Notify>,
+        queued: &Arc<Notify>,
     ) -> Option<MemberId> {
         if !self.window.covers(next) {
             return None;
         }
-        let (queue, told) = (VecDeque::new(), told.clone());
-        let mut member = Member { view: view.clone(), queue, bytes: 0, let_go: None, told };
+        let (queue, queued) = (VecDeque::new(), queued.clone());
+        let mut member = Member { view: view.clone(), queue, bytes: 0, let_go: None, queued };
         for record in self.window.from(next) {
             if let Some(record) = view.take(record)
                 && !member.queue(record, self.queue_bytes)
@@ -219,7 +219,7 @@ impl Member {
         }
         self.bytes += bytes;
         self.queue.push_back(record);
-        self.told.notify_one();
+        self.queued.notify_one();
         true
     }
 }

@@ -17,12 +17,14 @@ async fn who_gets_the_lead_looks_whether_something_was_queued_meanwhile() {
     let stored = broker.writer("log_0").await.unwrap().submit(vec![record.clone()]).await.stored;
     let hub = Hub::new(broker, "log_0".into(), incarnation, 1 << 20, 1 << 20);
     let view = Arc::new(View::new(&Placement::hash(1, "log"), "a"));
-    let told = Arc::new(Notify::new());
-    let id = hub.state().join(&view, Position::new(0), &told).unwrap();
+    let queued = Arc::new(Notify::new());
+    let id = hub.state().join(&view, Position::new(0), &queued).unwrap();
     record.position = stored[0];
     hub.state().route(1, vec![record], Position::new(1), true);
     // Nothing comes any more: a read would never end.
-    let follow =
-        timeout_at(Instant::now() + Duration::from_secs(3600), hub.follow(id, &told, None, false));
+    let follow = timeout_at(
+        Instant::now() + Duration::from_secs(3600),
+        hub.follow(id, &queued, None, false),
+    );
     assert!(!follow.await.unwrap().unwrap());
 }
