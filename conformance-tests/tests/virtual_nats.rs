@@ -7,48 +7,8 @@
 //! ```
 
 mod minimum;
-#[path = "../../msgstream-virtual/tests/harness/mod.rs"]
-mod on_virtual;
+mod virtual_broker;
 
-use std::process::ExitCode;
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use msgstream_conformance::run;
-use msgstream_core::registry::Registry;
-use msgstream_core::transport::TransportErrorKind as Kind;
-use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
-
-use self::on_virtual::{Below, OnVirtual};
-
-const URL: &str = "MSGSTREAM_NATS_URL";
-
-struct Nats {
-    registry: Registry,
-    url: String,
-}
-
-#[async_trait]
-impl Below for Nats {
-    async fn open(&self) -> Result<Arc<dyn Transport>> {
-        self.registry.connect(&self.url).await.map_err(|error| {
-            TransportError::new("open", Kind::Config { reason: error.to_string() })
-        })
-    }
-
-    fn minimum(&self) -> Capabilities {
-        minimum::nats()
-    }
-}
-
-fn main() -> ExitCode {
-    let Ok(url) = std::env::var(URL) else {
-        eprintln!(
-            "the variable {URL} is not set, and there is no suite without a server: run\n\n    eval \"$(brokers/up nats)\"\n"
-        );
-        return ExitCode::FAILURE;
-    };
-    let mut registry = Registry::new();
-    msgstream_nats::register(&mut registry);
-    run(OnVirtual(Nats { registry, url }))
+fn main() -> std::process::ExitCode {
+    virtual_broker::run_on("nats", "", msgstream_nats::register, minimum::nats)
 }
