@@ -116,6 +116,9 @@ pub(crate) fn delete(log: &Log, _held: &Held) -> Result<()> {
     Ok(())
 }
 
+/// The file by which somebody has a channel for itself.
+const LOCK: &str = "lock";
+
 /// Removes what is left of channels whose process ended while it made or deleted them.
 pub(crate) fn remove_remains(disk: &dyn Disk, root: &Path) -> io::Result<()> {
     let names = disk.list(root)?;
@@ -132,9 +135,15 @@ pub(crate) fn remove_remains(disk: &dyn Disk, root: &Path) -> io::Result<()> {
         if began.is_some_and(abandoned) {
             // Its maker has its lock, however long it was suspended. It is held while all is
             // removed: a maker that goes on then finds out.
-            lock = disk.open(&folder.join("lock"), Access::Write).ok();
-            if lock.as_ref().is_some_and(|lock| !lock.try_lock().unwrap_or(false)) {
-                continue;
+            match disk.open(&folder.join(LOCK), Access::Write) {
+                Ok(held) if held.try_lock().unwrap_or(false) => lock = Some(held),
+                // Its maker was killed before it made the lock, or is about to: what it makes from here on
+                // must stay.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let _ = disk.remove_folder(&folder);
+                    continue;
+                }
+                _ => continue,
             }
         } else if !name.starts_with(REMOVING) {
             continue;
@@ -161,9 +170,11 @@ fn remove(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
         gone(disk.remove_file(&cursors.join(name)))?;
     }
     gone(disk.remove_folder(&cursors))?;
-    for name in names(folder)? {
+    for name in names(folder)?.into_iter().filter(|name| name != LOCK) {
         gone(disk.remove_file(&folder.join(name)))?;
     }
+    // Last, for what has no lock is only removed if it is empty.
+    gone(disk.remove_file(&folder.join(LOCK)))?;
     gone(disk.remove_folder(folder))
 }
 
