@@ -7,9 +7,11 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use msgstream_core::record::Header;
 use msgstream_core::transport::{
     Limit, Start, Transport, TransportErrorKind as Kind, TransportExt as _,
 };
+use msgstream_core::{MsgType, UnmarshalDispatcher};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
@@ -44,6 +46,7 @@ async fn a_broker_whose_files_are_at_hand() {
     properties_need_a_topic_that_keeps_them(&broker).await;
     each_codec_is_stored(&broker).await;
     damaged_records_are_told(&broker).await;
+    damaged_headers_cost_their_record(&broker).await;
     a_broker_that_hangs_is_waited_for(&broker).await;
 }
 
@@ -142,6 +145,40 @@ async fn damaged_records_are_told(broker: &Broker) {
     // It stays in place.
     let again = failure(&mut *reader).await;
     assert_eq!(again.kind(), error.kind());
+}
+
+/// A broker refuses headers that can't be read, so they get into its file behind its back.
+async fn damaged_headers_cost_their_record(broker: &Broker) {
+    // The checksum of a batch, and what it covers: all that is behind it.
+    const CHECKSUM: usize = 17;
+    const COVERED: usize = 21;
+    const NAME: &[u8] = b"torn";
+    let transport = connect(&broker.url).await.unwrap();
+    let channel = create(&*transport).await;
+    write_numbers(&*transport, &channel, 0..1).await;
+    let start = fs::metadata(broker.file(&channel)).unwrap().len();
+    let mut torn = record(1);
+    torn.extra.push(Header::new("torn", "value"));
+    write(&*transport, &channel, vec![torn]).await;
+    let mut batch = fs::read(broker.file(&channel)).unwrap().split_off(start as usize);
+    write_numbers(&*transport, &channel, 2..3).await;
+    // The name has more bytes than there are: 63 of them.
+    let at = batch.windows(NAME.len()).position(|part| part == NAME).unwrap();
+    batch[at - 1] = 63 << 1;
+    let checksum = crc32c::crc32c(&batch[COVERED..]);
+    batch[CHECKSUM..COVERED].copy_from_slice(&checksum.to_be_bytes());
+    let mut file = fs::OpenOptions::new().write(true).open(broker.file(&channel)).unwrap();
+    file.seek(SeekFrom::Start(start)).unwrap();
+    file.write_all(&batch).unwrap();
+
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
+    let records = drain(&mut *reader).await;
+    let payloads: Vec<_> = records.iter().map(|record| &*record.payload).collect();
+    assert_eq!(payloads, [b"0", b"1", b"2"]);
+    assert_eq!(records[1].meta.msg_type, MsgType::UNREADABLE);
+    let error = UnmarshalDispatcher::new().unmarshal(&records[1]).unwrap_err();
+    assert!(error.to_string().contains("headers are damaged"), "{error}");
+    assert_eq!(times(&records[2..]), [2]);
 }
 
 async fn a_broker_that_hangs_is_waited_for(broker: &Broker) {

@@ -141,30 +141,63 @@ async fn retention_that_passes_an_open_reader_is_told() {
 #[tokio::test]
 async fn what_expires_is_read_while_it_is_there() {
     let url = shared();
-    let transport = open_with(&url, "&prefetch_bytes=1&timeout_ms=10000").await.unwrap();
     for more in [false, true] {
-        let channel = create(&*transport).await;
-        for number in 0..10 {
-            write(&*transport, &channel, vec![record(number)]).await;
-        }
-        let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
-        assert_eq!(times(&read_count(&mut *reader, 1).await), [0]);
-        let backlog = async || {
-            let stats = admin(&url, "GET", &topic(&channel, "stats"), "").await;
-            let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
-            let all = stats["subscriptions"].as_object().unwrap();
-            assert!(!all.is_empty());
-            all.values().map(|one| one["msgBacklog"].as_u64().unwrap()).sum::<u64>()
-        };
         // Everything that is older than a second. It is refused while it is under way.
-        let expire = topic(&channel, "all_subscription/expireMessages/1");
-        while backlog().await > 0 {
-            ask_admin(&url, "POST", &expire, "").await;
-        }
-        // With nothing behind it, the reader waits for what doesn't come; else that comes first.
-        let last = if more { 11 } else { 10 };
-        write(&*transport, &channel, (10..last).map(record).collect()).await;
-        let read = times(&read_count(&mut *reader, last as usize - 1).await);
-        assert_eq!(read, Vec::from_iter(1..last));
+        passed_records_are_read(more, async |channel| {
+            let expire = topic(channel, "all_subscription/expireMessages/1");
+            while backlog(channel, "").await > 0 {
+                ask_admin(&url, "POST", &expire, "").await;
+            }
+        })
+        .await;
     }
+}
+
+/// A quota that an operator sets later, when nobody asks any more, evicts from cursors that last.
+/// Those of readers stay.
+#[tokio::test]
+async fn what_a_quota_evicts_is_read_while_it_is_there() {
+    let url = shared();
+    for more in [false, true] {
+        passed_records_are_read(more, async |channel| {
+            let transport = open(&url).await;
+            let cursor = transport.subscription(channel, "cursor").await.unwrap();
+            let first = transport.describe(channel).await.unwrap().first.unwrap();
+            cursor.ack(first).await.unwrap();
+            assert!(backlog(channel, "cursor").await > 0);
+            let quota = r#"{"limitSize":1,"limitTime":-1,"policy":"consumer_backlog_eviction"}"#;
+            admin(&url, "POST", &topic(channel, "backlogQuota"), quota).await;
+            // It rounds down, so one message is left.
+            while backlog(channel, "cursor").await > 1 {}
+            assert!(backlog(channel, "").await > 1 + 8, "the reader's cursor was moved, too");
+        })
+        .await;
+    }
+}
+
+/// How many messages the cursors haven't passed whose names hold this, in all.
+async fn backlog(channel: &str, name: &str) -> u64 {
+    let stats = admin(&shared(), "GET", &topic(channel, "stats"), "").await;
+    let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
+    let all = stats["subscriptions"].as_object().unwrap();
+    let named: Vec<_> = all.iter().filter(|(found, _)| found.contains(name)).collect();
+    assert!(!named.is_empty());
+    named.into_iter().map(|(_, one)| one["msgBacklog"].as_u64().unwrap()).sum()
+}
+
+/// The broker moves cursors over what an open reader hasn't read.
+async fn passed_records_are_read(more: bool, pass: impl AsyncFnOnce(&str)) {
+    let transport = open_with(&shared(), "&prefetch_bytes=1&timeout_ms=10000").await.unwrap();
+    let channel = create(&*transport).await;
+    for number in 0..10 {
+        write(&*transport, &channel, vec![record(number)]).await;
+    }
+    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
+    assert_eq!(times(&read_count(&mut *reader, 1).await), [0]);
+    pass(&channel).await;
+    // With nothing behind it, the reader waits for what doesn't come; else that comes first.
+    let last = if more { 11 } else { 10 };
+    write(&*transport, &channel, (10..last).map(record).collect()).await;
+    let read = times(&read_count(&mut *reader, last as usize - 1).await);
+    assert_eq!(read, Vec::from_iter(1..last));
 }

@@ -1,19 +1,22 @@
 //! Brokers that are down, or silent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use msgstream_core::transport::{
     Fate, Limit, Start, TransportErrorKind as Kind, TransportExt as _, Unstored,
 };
+use pulsar::message::proto::base_command::Type;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::broker::Broker;
 use crate::proxy::Proxy;
 use crate::support::{
-    create, drain, nothing_is_lost, open_with, read_until, record, refusal, shared, times, write,
+    create, drain, nothing_is_lost, open, open_with, read_until, record, refusal, shared, times,
+    write,
 };
 
 #[tokio::test]
@@ -133,4 +136,41 @@ async fn nobody_is_caught_up_with_a_broker_that_is_silent() {
     while !reader.read(waiting(0)).await.is_ok_and(|batch| batch.caught_up) {}
     write(&*transport, &channel, vec![record(1)]).await;
     assert_eq!(times(&read_until(&mut *reader, 1).await), [1]);
+}
+
+/// When a broker is back, all readers that it had come together.
+#[tokio::test]
+async fn few_readers_attach_at_once() {
+    const AT_ONCE: usize = 16;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    // No reader gets an answer.
+    let proxy = Proxy::start(&shared(), move |kind, _| {
+        counter.fetch_add(usize::from(kind == Type::Subscribe), Ordering::Relaxed);
+        kind != Type::Success
+    })
+    .await;
+    let transport = open(&shared()).await;
+    let channel = create(&*transport).await;
+    let unanswered = open(&proxy.url).await;
+    let readers = (0..100).map(|_| unanswered.reader(&channel, Start::Earliest));
+    let looks = async {
+        while asked.load(Ordering::Relaxed) < AT_ONCE {
+            unanswered.describe(&channel).await.unwrap();
+        }
+        // Long enough for more of them, if they asked.
+        for _ in 0..20 {
+            unanswered.describe(&channel).await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = join_all(readers) => panic!("readers are open without an answer"),
+        () = looks => {}
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), AT_ONCE);
+    // With answers, each gets its turn.
+    let readers = (0..100).map(|_| transport.reader(&channel, Start::Earliest));
+    for reader in join_all(readers).await {
+        reader.unwrap();
+    }
 }
