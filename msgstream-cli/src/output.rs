@@ -40,6 +40,11 @@ impl Lines {
         Self::to(Box::new(io::stdout()), Path::new("stdout"))
     }
 
+    /// Takes stdout, without styles where it is no terminal or colours aren't wanted.
+    pub(crate) fn styled_stdout() -> Self {
+        Self::to(Box::new(anstream::stdout()), Path::new("stdout"))
+    }
+
     fn to(to: Box<dyn Write + Send>, path: &Path) -> Self {
         Self { to: BufWriter::with_capacity(64 << 10, to), path: path.to_owned() }
     }

@@ -93,6 +93,10 @@ fn quiet_tells_errors_alone_and_colour_is_used_if_it_is_wanted() {
             assert!(told.starts_with(begin), "{color}: {told}");
         }
     }
+    for (color, begin) in [("always", "\u{1b}["), ("never", "error "), ("auto", "error ")] {
+        let (found, _) = run(&["doctor", "mem://", "nowhere", "--color", color], 1);
+        assert!(found.starts_with(begin), "{color}: {found}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use anstyle::{AnsiColor, Style};
 use msgstream::record::Position;
 use serde::{Serialize, Serializer};
 
@@ -15,6 +16,17 @@ pub(super) enum Severity {
     Error,
     /// It may lead there.
     Warning,
+}
+
+impl Severity {
+    /// How it is written to a terminal.
+    pub(super) const fn style(self) -> Style {
+        let color = match self {
+            Self::Error => AnsiColor::Red,
+            Self::Warning => AnsiColor::Yellow,
+        };
+        color.on_default().bold()
+    }
 }
 
 impl fmt::Display for Severity {

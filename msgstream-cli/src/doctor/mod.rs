@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &DoctorArgs) -> Result<()> {
     let diagnosed = diagnose(&*broker, args).await;
     let (facts, findings) = broker.close().await.map_err(Error::from).and(diagnosed)?;
 
-    let mut lines = Lines::stdout();
+    let mut lines = Lines::styled_stdout();
     match args.json {
         true => findings.iter().try_for_each(|finding| lines.json(finding))?,
         false => report::write(&mut lines, &facts, &findings)?,

@@ -55,7 +55,8 @@ pub(super) fn write(lines: &mut Lines, facts: &Facts, findings: &[Finding]) -> R
 
 /// Returns what a finding is, where, and since when.
 fn head(facts: &Facts, finding: &Finding) -> String {
-    let mut head = format!("{} {}", finding.severity, finding.code.name());
+    let style = finding.severity.style();
+    let mut head = format!("{style}{}{style:#} {}", finding.severity, finding.code.name());
     if let Some(channel) = &finding.channel {
         head += &format!(": {channel}");
     }
