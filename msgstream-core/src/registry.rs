@@ -176,18 +176,22 @@ impl Registry {
     /// # Cancel safety
     /// Nothing stays open after a cancelled call.
     pub async fn connect(&self, url: &str) -> Result<Arc<dyn Transport>, ConnectError> {
-        let known = || self.known();
+        let invalid = |reason: &str| ConnectError::InvalidUrl {
+            reason: reason.to_owned(),
+            known: self.known(),
+            source: None,
+        };
         let url = match servers::parse(url) {
             // `host:9092` and `user:password@host` parse as a scheme and a path.
-            Ok(url) if !url.has_authority() => Err("it has no `//`".to_owned()),
+            Ok(url) if !url.has_authority() => return Err(invalid("it has no `//`")),
             // A part of the password would be taken for a path or an option, and be shown.
-            Ok(url) if servers::cuts_user(url.as_str()) => Err(
-                "it has an `@` behind the host: in a user or a password, write `/`, `?` and `#` as %2F, %3F and %23"
-                    .to_owned(),
-            ),
-            other => other.map_err(|e| e.to_string()),
+            Ok(url) if servers::cuts_user(url.as_str()) => {
+                return Err(invalid(
+                    "it has an `@` behind the host: in a user or a password, write `/`, `?` and `#` as %2F, %3F and %23",
+                ));
+            }
+            other => other.map_err(|error| invalid("its syntax is wrong").because(error))?,
         };
-        let url = url.map_err(|reason| ConnectError::InvalidUrl { reason, known: known() })?;
         self.connect_parsed(&url).await
     }
 

@@ -68,6 +68,7 @@ fn agree<T: PartialEq + fmt::Display>(
         reason: format!(
             "the instance `{name}` exists with {has}: leave the option out, or use another name"
         ),
+        source: None,
     })
 }
 

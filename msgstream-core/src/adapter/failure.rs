@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use super::with_causes;
 use crate::transport::{TransportError, TransportErrorKind};
 
 /// Why a part of an operation failed, and the error that caused it. For transports.
@@ -79,19 +80,7 @@ impl PartialEq for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.kind.to_string();
-        f.write_str(&text)?;
-        let mut next = self.source();
-        while let Some(cause) = next {
-            let own = cause.to_string();
-            // Many errors repeat the text of their source, and some kinds hold it as their reason.
-            if !text.contains(&own) {
-                write!(f, ": {own}")?;
-                text = own;
-            }
-            next = cause.source();
-        }
-        Ok(())
+        f.write_str(&with_causes(self.kind.to_string(), self.source()))
     }
 }
 

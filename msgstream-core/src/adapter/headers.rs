@@ -1,6 +1,7 @@
 //! Encodes metadata as headers.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -117,8 +118,9 @@ pub fn decode_headers<'a, N: AsRef<[u8]>>(
             );
             return Err(DecodeError::Unreadable { reason });
         } else {
-            let name = str::from_utf8(name).map_err(|_| DecodeError::HeaderName {
+            let name = str::from_utf8(name).map_err(|source| DecodeError::HeaderName {
                 name: String::from_utf8_lossy(name).into_owned(),
+                source,
             })?;
             extra.push(Header::new(name, Bytes::copy_from_slice(value)));
         }
@@ -189,21 +191,23 @@ fn parse_type(name: &[u8], names: &MsgTypeNames) -> Result<MsgType, DecodeError>
     names.parse(name).ok_or_else(|| DecodeError::Header {
         name: MSG_TYPE,
         reason: format!("no type is called `{name}`; add it to the `MsgTypeNames`"),
+        source: None,
     })
 }
 
 fn number<N>(name: &'static str, value: &[u8]) -> Result<N, DecodeError>
 where
-    N: FromStr<Err: ToString> + TryFrom<u64>,
+    N: FromStr<Err: Error + Send + Sync + 'static> + TryFrom<u64>,
 {
     // Each record has three of them, and nearly all are plain digits.
     if let Some(number) = digits(value).and_then(|number| N::try_from(number).ok()) {
         return Ok(number);
     }
     let value = text(name, value)?;
-    value.parse().map_err(|e: N::Err| DecodeError::Header {
+    value.parse().map_err(|error: N::Err| DecodeError::Header {
         name,
-        reason: format!("`{value}` isn't a number of this kind: {}", e.to_string()),
+        reason: format!("`{value}` isn't a number of this kind"),
+        source: Some(error.into()),
     })
 }
 
@@ -219,7 +223,11 @@ fn digits(value: &[u8]) -> Option<u64> {
 }
 
 fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, DecodeError> {
-    std::str::from_utf8(value).map_err(|e| DecodeError::Header { name, reason: e.to_string() })
+    std::str::from_utf8(value).map_err(|error| DecodeError::Header {
+        name,
+        reason: "it isn't UTF-8".to_owned(),
+        source: Some(error.into()),
+    })
 }
 
 #[cfg(test)]

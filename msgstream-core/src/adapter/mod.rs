@@ -4,6 +4,7 @@
 //! Headers and positions are encoded as Milvus 2.x encodes them.
 
 mod backoff;
+mod cause;
 mod copies;
 mod failure;
 mod headers;
@@ -13,6 +14,8 @@ mod retry;
 mod size;
 
 pub(crate) use self::backoff::Backoff;
+pub use self::cause::cause;
+pub(crate) use self::cause::with_causes;
 pub use self::copies::Copies;
 pub use self::failure::Failure;
 pub(crate) use self::headers::is_reserved;

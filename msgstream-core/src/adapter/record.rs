@@ -1,8 +1,10 @@
 //! Makes records of what a broker delivers.
 
+use std::error::Error as _;
+
 use bytes::Bytes;
 
-use super::decode_headers;
+use super::{decode_headers, with_causes};
 use crate::message::DecodeError;
 use crate::record::{Header, MsgTypeNames, Position, Record, unreadable};
 
@@ -45,7 +47,7 @@ where
             });
             let reason = match error {
                 DecodeError::Unreadable { reason } => reason,
-                other => other.to_string(),
+                other => with_causes(other.to_string(), other.source()),
             };
             unreadable(position, reason, raw, payload)
         }

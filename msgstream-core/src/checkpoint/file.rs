@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::format::{decode, encode};
+use super::format::{Wrong, decode, encode};
 use super::store::{CheckpointStore, Generation, StoreError, Stored};
 
 /// How long a save waits for another one. It takes that long only if a process was stopped in the
@@ -65,7 +65,10 @@ impl FileStore {
         match fs::read(&self.path) {
             Ok(bytes) => match decode(&bytes) {
                 Ok(stored) => Ok(Some(stored)),
-                Err(what) => Err(StoreError::Corrupt { path: self.path.clone(), what }),
+                Err(Wrong { what, source }) => {
+                    let source = source.map(Into::into);
+                    Err(StoreError::Corrupt { path: self.path.clone(), what, source })
+                }
             },
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // If the disk isn't mounted, that is an error, not a missing checkpoint.

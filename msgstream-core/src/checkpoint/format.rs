@@ -27,20 +27,37 @@ pub(super) fn encode(stored: &Stored) -> serde_json::Result<Vec<u8>> {
     Ok(file)
 }
 
+/// What is wrong with a file.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) source: Option<serde_json::Error>,
+}
+
+impl From<&str> for Wrong {
+    fn from(what: &str) -> Self {
+        Self { what: what.to_owned(), source: None }
+    }
+}
+
 /// Decodes a file, or returns what is wrong with it.
-pub(super) fn decode(file: &[u8]) -> Result<Stored, String> {
+pub(super) fn decode(file: &[u8]) -> Result<Stored, Wrong> {
     let (found, body) = after_line(file).ok_or("it has no first line")?;
     if found != head(body).as_bytes() {
         let version = format!(" {VERSION} ");
         let rest = found.strip_prefix(NAME.as_bytes());
-        return Err(if rest.is_some_and(|rest| !rest.starts_with(version.as_bytes())) {
+        let what = if rest.is_some_and(|rest| !rest.starts_with(version.as_bytes())) {
             format!("its first line names another version of the format than {VERSION}")
         } else {
             format!("its first line is not that of the {} bytes that follow", body.len())
-        });
+        };
+        return Err(Wrong { what, source: None });
     }
     let (json, state) = after_line(body).ok_or("it has no second line")?;
-    let json: Json = serde_json::from_slice(json).map_err(|e| format!("its second line: {e}"))?;
+    let json: Json = serde_json::from_slice(json).map_err(|error| Wrong {
+        what: "its second line can't be parsed".to_owned(),
+        source: Some(error),
+    })?;
     let state = Bytes::copy_from_slice(state);
     Ok(Stored::new(json.generation, json.checkpoint, state))
 }

@@ -203,6 +203,8 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+        /// What the parser found, if there is one.
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// A file operation failed. A save may have taken effect nevertheless.
     #[error("the checkpoint store can't {operation} {}; check that the directory is there and writable", path.display())]

@@ -1,12 +1,11 @@
 //! Records that can't be decoded, in a form that another channel accepts.
 
-use std::error::Error as StdError;
-use std::fmt::Write;
+use std::error::Error as _;
 
 use url::form_urlencoded::byte_serialize;
 
 use super::poison::PackDecoder;
-use crate::adapter::is_reserved;
+use crate::adapter::{is_reserved, with_causes};
 use crate::error::{Error, Result};
 use crate::message::DecodeError;
 use crate::record::MsgType;
@@ -43,7 +42,10 @@ impl DeadLetter {
         let mut about = vec![
             Header::new(PackDecoder::CHANNEL_HEADER, text(channel, REASON)),
             Header::new(PackDecoder::POSITION_HEADER, position.to_string()),
-            Header::new(PackDecoder::REASON_HEADER, text(&reason(why), REASON)),
+            Header::new(
+                PackDecoder::REASON_HEADER,
+                text(&with_causes(why.to_string(), why.source()), REASON),
+            ),
         ];
         if let Some(stamp) = record.meta.stamp.take() {
             let stamp = text(&stamp.to_string(), REASON);
@@ -145,18 +147,6 @@ impl DeadLetter {
         }
         true
     }
-}
-
-/// Returns an error's text, with all its sources.
-fn reason(why: &DecodeError) -> String {
-    let mut reason = why.to_string();
-    let mut cause = why.source();
-    while let Some(error) = cause {
-        // Writing to a string can't fail.
-        let _ = write!(reason, ": {error}");
-        cause = error.source();
-    }
-    reason
 }
 
 /// Returns a text as a header that every channel accepts: without control characters, and not

@@ -1,12 +1,13 @@
 //! Retrying temporary errors: a channel that can't be reached for a while.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::adapter::Backoff;
+use crate::adapter::{Backoff, with_causes};
 use crate::transport::{Result, TransportError};
 
 /// For how long temporary errors are retried, unless set.
@@ -32,7 +33,7 @@ pub struct Outage {
     pub since: Duration,
     /// How many attempts have failed.
     pub failures: u32,
-    /// The error of the last attempt.
+    /// The error of the last attempt, with its causes.
     pub error: String,
 }
 
@@ -94,10 +95,15 @@ impl Tries {
         now: Duration,
         limit: Duration,
     ) -> Result<Duration> {
+        let cause: &(dyn StdError + 'static) = &error;
         if !error.is_temporary() {
             if self.trouble.take().is_some() {
                 self.backoff.reset();
-                tracing::warn!(channel, %error, "the channel failed temporarily, and now fails permanently");
+                tracing::warn!(
+                    channel,
+                    error = cause,
+                    "the channel failed temporarily, and now fails permanently"
+                );
             }
             return Err(error);
         }
@@ -105,13 +111,17 @@ impl Tries {
             return Err(error);
         }
         if self.trouble.is_none() {
-            tracing::warn!(channel, %error, "the channel can't be read; retrying for {limit:?}");
+            tracing::warn!(
+                channel,
+                error = cause,
+                "the channel can't be read; retrying for {limit:?}"
+            );
         } else {
-            tracing::debug!(channel, %error, "the channel still can't be read");
+            tracing::debug!(channel, error = cause, "the channel still can't be read");
         }
         let trouble = self.trouble.get_or_insert_with(Trouble::new);
         trouble.failures = trouble.failures.saturating_add(1);
-        trouble.error = error.to_string();
+        trouble.error = with_causes(error.to_string(), error.source());
         let since = *trouble.tried_since.get_or_insert(now);
         let left = limit.saturating_sub(now.saturating_sub(since));
         let pause = self.backoff.pause();
@@ -121,7 +131,11 @@ impl Tries {
         trouble.tried_since = None;
         self.backoff.reset();
         if !std::mem::replace(&mut trouble.gave_up, true) {
-            tracing::warn!(channel, %error, "the channel can't be read; returning the error");
+            tracing::warn!(
+                channel,
+                error = cause,
+                "the channel can't be read; returning the error"
+            );
         }
         Err(error)
     }

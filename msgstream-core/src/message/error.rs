@@ -1,6 +1,7 @@
 //! Errors of decoding a record.
 
 use std::error::Error as StdError;
+use std::str::Utf8Error;
 
 use crate::record::{MsgType, Position};
 
@@ -69,12 +70,16 @@ pub enum DecodeError {
         name: &'static str,
         /// What is wrong with it.
         reason: String,
+        /// What the parser found, if there is one.
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// A header's name isn't text.
     #[error("header `{name}` has a name that isn't UTF-8")]
     HeaderName {
         /// The name, with U+FFFD in place of what isn't UTF-8.
         name: String,
+        /// Where it isn't.
+        source: Utf8Error,
     },
     /// The parts of a message contradict each other.
     #[error("the message contradicts itself: {reason}")]

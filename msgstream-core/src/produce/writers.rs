@@ -1,6 +1,7 @@
 //! The writers of a producer, and what is in flight on them.
 
 use std::collections::VecDeque;
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -288,7 +289,11 @@ async fn has_ended(transport: &dyn Transport, channel: &str) -> Result<bool> {
                 TransportErrorKind::Denied { .. } | TransportErrorKind::Unsupported { .. }
             ) =>
         {
-            tracing::debug!(channel, %error, "the channel can't be read, so its end can't be detected");
+            tracing::debug!(
+                channel,
+                error = &error as &(dyn StdError + 'static),
+                "the channel can't be read, so its end can't be detected"
+            );
             Ok(false)
         }
         ended => Ok(ended?),

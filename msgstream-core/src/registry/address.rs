@@ -105,8 +105,9 @@ fn name(host: &str) -> Option<String> {
 pub fn user(url: &Url) -> Result<Option<(String, Option<String>)>, ConnectError> {
     let decode = |text| {
         let decoded = percent_decode_str(text).decode_utf8();
-        let wrong = |_| ConnectError::address(url, "its user and password must be UTF-8");
-        decoded.map(String::from).map_err(wrong)
+        decoded.map(String::from).map_err(|error| {
+            ConnectError::address(url, "its user and password must be UTF-8").because(error)
+        })
     };
     if url.username().is_empty() {
         return match url.password() {

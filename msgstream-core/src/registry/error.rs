@@ -1,5 +1,7 @@
 //! Errors of connecting by URL.
 
+use std::error::Error as StdError;
+
 use url::Url;
 
 use crate::transport::TransportError;
@@ -27,6 +29,8 @@ pub enum ConnectError {
         reason: String,
         /// The schemes that are known.
         known: Vec<String>,
+        /// What the parser found, if there is one.
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// No transport is registered for the scheme.
     #[error(
@@ -47,6 +51,8 @@ pub enum ConnectError {
         scheme: String,
         /// What is wrong with it, and what is allowed.
         reason: String,
+        /// What caused it, if that is known.
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// The scheme has no such option.
     #[error(
@@ -79,6 +85,8 @@ pub enum ConnectError {
         option: String,
         /// What is wrong with it, and what is allowed.
         reason: String,
+        /// What caused it, if that is known.
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// The transport failed to connect.
     #[error(transparent)]
@@ -99,7 +107,8 @@ impl ConnectError {
     /// ```
     #[must_use]
     pub fn address(url: &Url, reason: impl Into<String>) -> Self {
-        Self::InvalidAddress { scheme: url.scheme().to_owned(), reason: reason.into() }
+        let scheme = url.scheme().to_owned();
+        Self::InvalidAddress { scheme, reason: reason.into(), source: None }
     }
 
     /// Returns the error of an option with a wrong value. The reason must not have a password.
@@ -118,7 +127,30 @@ impl ConnectError {
             scheme: url.scheme().to_owned(),
             option: option.into(),
             reason: reason.into(),
+            source: None,
         }
+    }
+
+    /// Sets the cause of a URL, an address or an option that can't be used. Other errors have none of
+    /// their own, and stay as they are. The cause must not have a password.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use msgstream_core::registry::{ConnectError, Url};
+    /// let url = Url::parse("tape://drive?key=key.pem").unwrap();
+    /// let cause = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    /// let error = ConnectError::option(&url, "key", "the file can't be read").because(cause);
+    /// assert_eq!(error.source().unwrap().to_string(), "permission denied");
+    /// ```
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        if let Self::InvalidUrl { source, .. }
+        | Self::InvalidAddress { source, .. }
+        | Self::InvalidOption { source, .. } = &mut self
+        {
+            *source = Some(cause.into());
+        }
+        self
     }
 }
 

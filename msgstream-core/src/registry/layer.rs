@@ -87,8 +87,9 @@ pub(super) async fn connect(
     let below = others.as_str().trim_start_matches(layer.name()).trim_start_matches('+');
     let below = below.trim_end_matches('?');
     let below = Url::parse(below).map_err(|error| ConnectError::InvalidUrl {
-        reason: error.to_string(),
+        reason: "what the layer goes around has a wrong syntax".to_owned(),
         known: registry.known(),
+        source: Some(error.into()),
     })?;
     // Boxed: a layer may go around another one.
     let connected = Box::pin(registry.connect_parsed(&below)).await;

@@ -1,6 +1,7 @@
 //! Reads the options of a URL into a struct.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -56,7 +57,9 @@ pub fn parse_options<T: DeserializeOwned>(url: &Url) -> Result<T, ConnectError> 
             option,
             known: known.iter().map(|&name| name.to_owned()).collect(),
         },
-        Fault::Invalid { option, reason } => ConnectError::option(url, option, reason),
+        Fault::Invalid { option, reason, source } => {
+            ConnectError::InvalidOption { scheme: scheme(), option, reason, source }
+        }
     })
 }
 
@@ -64,13 +67,15 @@ pub fn parse_options<T: DeserializeOwned>(url: &Url) -> Result<T, ConnectError> 
 #[derive(Debug)]
 enum Fault {
     Unknown { option: String, known: &'static [&'static str] },
-    Invalid { option: String, reason: String },
+    Invalid { option: String, reason: String, source: Option<Box<dyn StdError + Send + Sync>> },
 }
 
 impl Fault {
     fn on(self, name: &str) -> Self {
         match self {
-            Self::Invalid { reason, .. } => Self::Invalid { option: name.to_owned(), reason },
+            Self::Invalid { reason, source, .. } => {
+                Self::Invalid { option: name.to_owned(), reason, source }
+            }
             unknown @ Self::Unknown { .. } => unknown,
         }
     }
@@ -80,17 +85,17 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { option, .. } => write!(f, "unknown option `{option}`"),
-            Self::Invalid { option, reason } => write!(f, "option `{option}`: {reason}"),
+            Self::Invalid { option, reason, .. } => write!(f, "option `{option}`: {reason}"),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl StdError for Fault {}
 
 // The default texts of these show the value.
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(reason: T) -> Self {
-        Self::Invalid { option: String::new(), reason: reason.to_string() }
+        Self::Invalid { option: String::new(), reason: reason.to_string(), source: None }
     }
     fn invalid_type(_: de::Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::custom(format_args!("it must be {expected}"))
@@ -171,7 +176,11 @@ macro_rules! parsed {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             match self.0.parse::<$type>() {
                 Ok(value) => visitor.$visit(value),
-                Err(e) => Err(Fault::custom(format_args!("it must be {}: {e}", $what))),
+                Err(error) => Err(Fault::Invalid {
+                    option: String::new(),
+                    reason: concat!("it must be ", $what).to_owned(),
+                    source: Some(error.into()),
+                }),
             }
         }
     )*};

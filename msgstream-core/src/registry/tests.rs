@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::error::Error as _;
+
 use super::*;
 
 #[derive(Debug)]
@@ -70,4 +72,27 @@ async fn what_is_no_url_is_refused_without_being_shown() {
         assert!(matches!(error, ConnectError::InvalidUrl { .. }), "{url}: {error}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_the_parser_of_urls_found_stays_the_cause() {
+    let error = registry().connect("tape://h:port").await.unwrap_err();
+    let cause = error.source().unwrap();
+    assert!(cause.is::<url::ParseError>());
+    assert!(!error.to_string().contains(&cause.to_string()), "{error}");
+}
+
+#[test]
+fn a_cause_goes_where_there_is_a_place_for_it() {
+    let url = Url::parse("tape://h").unwrap();
+    for error in [
+        ConnectError::address(&url, "it is elsewhere"),
+        ConnectError::option(&url, "speed", "it is too fast"),
+        ConnectError::InvalidUrl { reason: "why".to_owned(), known: Vec::new(), source: None },
+    ] {
+        assert!(error.source().is_none());
+        assert_eq!(error.because("torn").source().unwrap().to_string(), "torn");
+    }
+    let unknown = ConnectError::UnknownScheme { scheme: "tap".to_owned(), known: Vec::new() };
+    assert!(unknown.because("torn").source().is_none());
 }

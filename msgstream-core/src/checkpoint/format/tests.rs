@@ -47,7 +47,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn what_was_written_is_read(stored in all_stored()) {
-        prop_assert_eq!(decode(&encode(&stored).unwrap()), Ok(stored));
+        prop_assert_eq!(decode(&encode(&stored).unwrap()).unwrap(), stored);
     }
 
     #[test]
@@ -112,7 +112,15 @@ fn the_format_is_this() {
 #[test]
 fn another_version_is_told_from_damage() {
     let newer = decode(b"msgstream-checkpoint 2 00000000 0\n").unwrap_err();
-    assert!(newer.contains("another version"), "{newer}");
+    assert!(newer.what.contains("another version"), "{newer:?}");
     let damaged = decode(b"msgstream-checkpoint 1 00000001 0\n").unwrap_err();
-    assert!(damaged.contains("not that of the 0 bytes"), "{damaged}");
+    assert!(damaged.what.contains("not that of the 0 bytes"), "{damaged:?}");
+}
+
+#[test]
+fn what_the_parser_found_is_kept() {
+    let body = b"{}\n";
+    let file = [head(body).as_bytes(), body].concat();
+    let wrong = decode(&file).unwrap_err();
+    assert!(wrong.source.is_some_and(|error| error.to_string().contains("generation")));
 }

@@ -1,5 +1,6 @@
 //! A writer that recovers from failures.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -122,9 +123,17 @@ impl Recovery {
         let mut retry = Retry::default();
         let channel = &*self.channel;
         while let Some(error) = poll_fn(|cx| shared.poll_broken(cx)).await {
-            tracing::warn!(channel, %error, "a session's writer failed; sending again with another");
+            tracing::warn!(
+                channel,
+                error = &error as &(dyn StdError + 'static),
+                "a session's writer failed; sending again with another"
+            );
             if let Err(error) = self.recover(&shared, &mut retry, error).await {
-                tracing::error!(channel, %error, "a session gives up on a channel");
+                tracing::error!(
+                    channel,
+                    error = &error as &(dyn StdError + 'static),
+                    "a session gives up on a channel"
+                );
                 self.counts.lock().gave_up += 1;
                 shared.end(error, TransportErrorKind::Poisoned);
                 return;

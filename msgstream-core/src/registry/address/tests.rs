@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use std::error::Error as _;
+use std::str::Utf8Error;
+
 use super::*;
 
 fn read(url: &str, servers: &str) -> Result<Vec<String>, ConnectError> {
@@ -30,6 +33,13 @@ fn what_is_no_host_is_refused_and_not_shown() {
         assert!(matches!(error, ConnectError::InvalidOption { .. }), "{servers}: {error}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn what_isnt_text_stays_the_cause() {
+    let error = user(&Url::parse("tape://%ff@h").unwrap()).unwrap_err();
+    assert!(matches!(error, ConnectError::InvalidAddress { .. }), "{error}");
+    assert!(error.source().unwrap().is::<Utf8Error>());
 }
 
 #[test]

@@ -78,6 +78,19 @@ fn a_wrong_value_is_named_and_not_shown() {
     }
 }
 
+#[test]
+fn what_the_parser_of_a_value_found_stays_the_cause() {
+    let cause = |query| {
+        let error = parse::<Sample>(query).unwrap_err();
+        let cause = error.source().unwrap().to_string();
+        assert!(!error.to_string().contains(&cause), "{error}");
+        cause
+    };
+    assert_eq!(cause("bytes=many"), "many".parse::<u64>().unwrap_err().to_string());
+    assert_eq!(cause("ratio=many"), "many".parse::<f64>().unwrap_err().to_string());
+    assert_eq!(cause("tls=many"), "many".parse::<bool>().unwrap_err().to_string());
+}
+
 proptest! {
     #[test]
     fn no_query_makes_an_error_show_the_password(query in "(bytes|mode|x|&|=|%|\\PC){0,20}") {
