@@ -83,6 +83,10 @@ pub(crate) fn wrong(path: &Path, wrong: Wrong) -> Failure {
     let path = path.display();
     match wrong {
         Wrong::Damaged(what) => Kind::Damaged { reason: format!("{path}: {what}") }.into(),
+        Wrong::Json(error) => {
+            let reason = format!("{path} doesn't hold the JSON that it should");
+            Failure::new(Kind::Damaged { reason }, error)
+        }
         Wrong::Version(found) => {
             let own = crate::format::VERSION;
             let reason =
@@ -101,6 +105,11 @@ pub(crate) fn damaged(path: &Path, byte: u64, what: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::array::TryFromSliceError;
+
+    use msgstream_core::adapter::cause;
+    use msgstream_core::transport::Transport as _;
 
     use super::*;
 
@@ -124,5 +133,46 @@ mod tests {
             assert_eq!(file.source.raw_os_error(), Some(number));
         }
         assert_eq!(*of(ErrorKind::NotFound.into()).kind(), Kind::NotFound);
+    }
+
+    #[test]
+    fn every_error_of_the_system_stays_the_cause() {
+        for number in 1..=133 {
+            let own = io::Error::from_raw_os_error(number).to_string();
+            let failure =
+                failed("write", Path::new("/log/x"))(io::Error::from_raw_os_error(number));
+            let error = failure.during("submit");
+            let kept = cause::<io::Error>(&error).unwrap();
+            assert_eq!(kept.raw_os_error(), Some(number));
+            assert!(!error.to_string().contains(&own), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_stays_the_cause() {
+        let no_json = serde_json::from_slice::<u64>(b"{").unwrap_err();
+        for what in [Wrong::Damaged("its checksum"), Wrong::Json(no_json), Wrong::Version(2)] {
+            let has_cause = match &what {
+                Wrong::Json(_) => true,
+                // Nothing caused these.
+                Wrong::Damaged(_) | Wrong::Version(_) => false,
+            };
+            let error = wrong(Path::new("/log/x"), what).during("read");
+            assert_eq!(cause::<serde_json::Error>(&error).is_some(), has_cause, "{error}");
+            assert!(!error.to_string().contains("EOF"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_system_says_of_the_folder_stays_the_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let open = crate::FileTransport::open(crate::FileConfig::new(file.join("log"))).await;
+        let error = open.err().unwrap();
+        assert!(cause::<io::Error>(&error).is_some(), "{error}");
+        let open = crate::FileTransport::open(crate::FileConfig::new(folder.path())).await;
+        let position = open.unwrap().decode_position(b"short").unwrap_err();
+        assert!(cause::<TryFromSliceError>(&position).is_some(), "{position}");
     }
 }

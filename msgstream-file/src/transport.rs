@@ -292,7 +292,7 @@ impl Transport for FileTransport {
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position> {
         offset_from_bytes(bytes).map_err(|error| {
-            let reason = format!("a position in a log of files has 8 bytes: {error}");
+            let reason = "a position in a log of files has 8 bytes".to_owned();
             TransportError::new("decode_position", Kind::Config { reason }).because(error)
         })
     }

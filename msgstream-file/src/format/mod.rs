@@ -12,18 +12,14 @@ pub(crate) mod segment;
 pub(crate) const VERSION: u32 = 1;
 
 /// Why bytes aren't what they should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Wrong {
     /// They are damaged.
-    Damaged(String),
+    Damaged(&'static str),
+    /// They are whole, and not the JSON that they should be.
+    Json(serde_json::Error),
     /// Another version of the library wrote them.
     Version(u32),
-}
-
-impl Wrong {
-    pub(crate) fn damaged(what: impl Into<String>) -> Self {
-        Self::Damaged(what.into())
-    }
 }
 
 /// Takes numbers from the front of some bytes.

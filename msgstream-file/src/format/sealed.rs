@@ -31,11 +31,10 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Wrong> {
         .split_last_chunk::<9>()
         .filter(|(body, line)| format!("{:08x}\n", crc32c::crc32c(body)).as_bytes() == *line)
         .map(|(body, _)| body)
-        .ok_or_else(|| Wrong::damaged("its checksum doesn't fit"))?;
-    let wrong = |error: serde_json::Error| Wrong::damaged(error.to_string());
+        .ok_or_else(|| Wrong::Damaged("its checksum doesn't fit"))?;
     // The version first: another one may have other fields.
-    match serde_json::from_slice::<Versioned>(body).map_err(wrong)?.version {
-        VERSION => serde_json::from_slice(body).map_err(wrong),
+    match serde_json::from_slice::<Versioned>(body).map_err(Wrong::Json)?.version {
+        VERSION => serde_json::from_slice(body).map_err(Wrong::Json),
         version => Err(Wrong::Version(version)),
     }
 }
@@ -55,7 +54,7 @@ mod tests {
     fn what_is_sealed_is_read_again_unless_a_bit_is_flipped() {
         let sealed = seal(&Bounds { first: 7 }).unwrap();
         assert!(sealed.starts_with(b"{\"version\":1,\"first\":7}\n"));
-        assert_eq!(unseal(&sealed), Ok(Bounds { first: 7 }));
+        assert_eq!(unseal::<Bounds>(&sealed).unwrap(), Bounds { first: 7 });
         for byte in 0..sealed.len() {
             for bit in 0..8 {
                 let mut bytes = sealed.clone();
@@ -71,6 +70,6 @@ mod tests {
         let mut bytes = b"{\"version\":2}\n".to_vec();
         let checksum = crc32c::crc32c(&bytes);
         bytes.extend(format!("{checksum:08x}\n").bytes());
-        assert_eq!(unseal::<Bounds>(&bytes), Err(Wrong::Version(2)));
+        assert!(matches!(unseal::<Bounds>(&bytes), Err(Wrong::Version(2))));
     }
 }
