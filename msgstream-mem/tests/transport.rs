@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::array::TryFromSliceError;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
@@ -9,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use msgstream_core::adapter::cause;
 use msgstream_core::record::{Meta, Position, Record};
 use msgstream_core::transport::{
     ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, ReaderOptions, Start, Transport,
@@ -394,4 +396,11 @@ fn positions_are_eight_bytes_little_endian() {
     assert_eq!(transport.decode_position(&bytes).unwrap(), Position::new(258));
     assert!(transport.decode_position(&bytes[1..]).is_err());
     assert!(transport.encode_position(Position::from_words([1, 0, 1])).is_err());
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_position_stays_the_cause() {
+    let error = MemTransport::new(MemConfig::default()).decode_position(b"short").unwrap_err();
+    let kept = cause::<TryFromSliceError>(&error).unwrap();
+    assert!(!error.to_string().contains(&kept.to_string()), "{error}");
 }

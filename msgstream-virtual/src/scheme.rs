@@ -70,7 +70,8 @@ impl LayerScheme for VirtualScheme {
         let mut placement = match read.placement.as_deref() {
             None => Placement::milvus(),
             Some(text) => text.parse().map_err(|error: PlacementError| {
-                ConnectError::option(options, "placement", error.to_string())
+                let reason = "it must be a placement";
+                ConnectError::option(options, "placement", reason).because(error)
             })?,
         };
         if let Some(which) = read.common {
@@ -91,13 +92,19 @@ impl LayerScheme for VirtualScheme {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use msgstream_core::adapter::cause;
+
     use super::*;
 
-    async fn error(url: &str) -> String {
+    async fn failed(url: &str) -> ConnectError {
         let mut registry = Registry::new();
         msgstream_mem::register(&mut registry);
         register(&mut registry);
-        registry.connect(url).await.unwrap_err().to_string()
+        registry.connect(url).await.unwrap_err()
+    }
+
+    async fn error(url: &str) -> String {
+        failed(url).await.to_string()
     }
 
     #[tokio::test]
@@ -106,9 +113,14 @@ mod tests {
             error("virtual+mem://?placment=milvus").await,
             "a `virtual+mem` URL has no option `placment` (did you mean `placement`?): the options are: retention_bytes, max_payload, placement, common, hub_bytes, queue_bytes"
         );
+        let placement = failed("virtual+mem://?placement=hsh:3:a").await;
         assert_eq!(
-            error("virtual+mem://?placement=hsh:3:a").await,
-            "the option `placement` of the `virtual+mem` URL can't be used: there is no such placement (did you mean `hash`?): write `milvus` or `hash:CHANNELS:NAME`"
+            placement.to_string(),
+            "the option `placement` of the `virtual+mem` URL can't be used: it must be a placement"
+        );
+        assert_eq!(
+            cause::<PlacementError>(&placement).unwrap().to_string(),
+            "there is no such placement (did you mean `hash`?): write `milvus` or `hash:CHANNELS:NAME`"
         );
         assert!(error("virtual+tape://a").await.contains("the scheme `tape` is unknown"));
         assert!(error("virtul+mem://a").await.contains("virtual+SCHEME"));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use msgstream_core::adapter::Failure;
 use msgstream_core::delegate;
 use msgstream_core::record::Record;
 use msgstream_core::transport::{
@@ -49,13 +50,11 @@ impl SealingWriter {
     }
 
     /// Seals a batch.
-    fn seal(&self, mut records: Vec<Record>) -> Result<Vec<Record>, Kind> {
+    fn seal(&self, mut records: Vec<Record>) -> Result<Vec<Record>, Failure> {
         let Some(key) = self.key(&records)? else { return Ok(records) };
         let header = header(&key);
         let mut nonces = vec![[0; NONCE]; records.len()];
-        getrandom::fill(nonces.as_flattened_mut()).map_err(|error| Kind::Unavailable {
-            reason: format!("the system has no random numbers for a nonce: {error}"),
-        })?;
+        getrandom::fill(nonces.as_flattened_mut()).map_err(no_nonces)?;
         for (record, nonce) in records.iter_mut().zip(nonces) {
             if !is_sealed(record.meta.msg_type) {
                 continue;
@@ -94,6 +93,11 @@ fn is_ours(record: &Record) -> Result<(), Kind> {
     }
     let reason = "it is what marks a sealed payload, and this one isn't sealed yet".to_owned();
     Err(Kind::InvalidHeader { name: HEADER.to_owned(), reason })
+}
+
+fn no_nonces(error: getrandom::Error) -> Failure {
+    let reason = "the system has no random numbers for a nonce".to_owned();
+    Failure::new(Kind::Unavailable { reason }, error)
 }
 
 fn too_long(bytes: usize) -> Kind {
@@ -138,14 +142,14 @@ impl ChannelWriter for SealingWriter {
 
     fn submit(&mut self, records: Vec<Record>) -> Receipt {
         let sealed = match self.poisoned {
-            true => Err(Kind::Poisoned),
+            true => Err(Kind::Poisoned.into()),
             false => self.seal(records),
         };
         let records = match sealed {
             Ok(records) => records,
-            Err(kind) => {
+            Err(failure) => {
                 self.poisoned = true;
-                let error = self.error("submit", kind);
+                let error = failure.during("submit").on(&*self.channel);
                 return Receipt::ready(Outcome::partial(Vec::new(), Fate::NotStored, error));
             }
         };
@@ -159,5 +163,20 @@ impl ChannelWriter for SealingWriter {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msgstream_core::adapter::cause;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_of_its_random_numbers_stays_the_cause() {
+        let own = getrandom::Error::UNSUPPORTED;
+        let error = no_nonces(own).during("submit");
+        assert_eq!(cause(&error), Some(&own));
+        assert!(!error.to_string().contains(&own.to_string()), "{error}");
     }
 }
