@@ -221,8 +221,9 @@ fn credentials(
     let file = |option: &str, credentials: Credentials| match credentials.read() {
         Ok(_) => Ok(credentials),
         Err(error) => {
-            let reason = format!("the file can't be used: {error}");
-            Err(ConnectError::option(url, option, reason))
+            let reason =
+                "the file can't be used: check its path, its permissions and what is in it";
+            Err(ConnectError::option(url, option, reason).because(error))
         }
     };
     let mut given = Vec::new();

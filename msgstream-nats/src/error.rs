@@ -1,10 +1,9 @@
 //! Errors of a connection, as errors of a transport.
 
-use std::error::Error as _;
 use std::io;
 
 use async_nats::{ConnectError, ConnectErrorKind};
-use msgstream_core::adapter::Failure;
+use msgstream_core::adapter::{Failure, cause};
 use msgstream_core::registry::Host;
 use msgstream_core::transport::TransportErrorKind;
 
@@ -25,7 +24,10 @@ pub(crate) fn connect_error(error: ConnectError, servers: &[Host]) -> Failure {
         },
         // The client has no kind for a certificate that isn't trusted.
         kind if kind == ConnectErrorKind::Tls || is_invalid_data(&error) => {
-            TransportErrorKind::Config { reason: tls_failed(&error) }
+            TransportErrorKind::Config {
+                reason: "TLS failed: check the certificates and the options `ca`, `cert` and `key`"
+                    .to_owned(),
+            }
         }
         _ => unreachable(servers),
     };
@@ -40,14 +42,7 @@ pub(crate) fn unreachable(servers: &[Host]) -> TransportErrorKind {
 }
 
 fn is_invalid_data(error: &ConnectError) -> bool {
-    let source = error.source().and_then(|e| e.downcast_ref::<io::Error>());
-    source.is_some_and(|e| e.kind() == io::ErrorKind::InvalidData)
-}
-
-fn tls_failed(error: &ConnectError) -> String {
-    // The cause says which certificate, and what to do depends on that.
-    let cause = error.source().map_or_else(|| error.kind().to_string(), ToString::to_string);
-    format!("TLS failed: {cause}; check the certificates and the options `ca`, `cert` and `key`")
+    cause::<io::Error>(error).is_some_and(|e| e.kind() == io::ErrorKind::InvalidData)
 }
 
 /// The connection ended.
@@ -77,31 +72,121 @@ pub(crate) fn unreadable_answer(error: serde_json::Error) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::error::Error as _;
+    use std::time::Duration;
+
     use msgstream_core::registry::{Url, hosts};
 
     use super::*;
+    use crate::NatsConfig;
+    use crate::admin::ApiError;
+    use crate::credentials::Credentials;
+    use crate::refusal::{MEANINGS, ServerError};
+    use crate::risks::jetstream;
 
-    fn has<E: std::error::Error + 'static>(failure: Failure) -> bool {
+    /// Returns whether a cause of the type is kept, and isn't repeated.
+    fn keeps<E: std::error::Error + 'static>(failure: Failure) -> bool {
         let error = failure.during("connect");
-        let mut next = error.source();
-        while let Some(cause) = next {
-            if cause.is::<E>() {
-                return true;
+        cause::<E>(&error).is_some_and(|kept| !error.to_string().contains(&kept.to_string()))
+    }
+
+    #[test]
+    fn every_way_not_to_connect_stays_the_cause() {
+        use ConnectErrorKind as Why;
+        let all = [
+            Why::ServerParse,
+            Why::Dns,
+            Why::Authentication,
+            Why::AuthorizationViolation,
+            Why::TimedOut,
+            Why::Tls,
+            Why::Io,
+            Why::MaxReconnects,
+        ];
+        for (at, why) in all.into_iter().enumerate() {
+            // One that is added doesn't compile until it is above.
+            let place = match why {
+                Why::ServerParse => 0,
+                Why::Dns => 1,
+                Why::Authentication => 2,
+                Why::AuthorizationViolation => 3,
+                Why::TimedOut => 4,
+                Why::Tls => 5,
+                Why::Io => 6,
+                Why::MaxReconnects => 7,
+            };
+            assert_eq!(place, at);
+            for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::InvalidData] {
+                let error = || ConnectError::with_source(why, io::Error::new(kind, "no route"));
+                assert!(keeps::<ConnectError>(connect_error(error(), &[])), "{why}");
+                assert!(keeps::<io::Error>(connect_error(error(), &[])), "{why}");
             }
-            next = cause.source();
         }
-        false
     }
 
     #[test]
     fn errors_keep_their_cause() {
-        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-        let connect = || ConnectError::with_source(ConnectErrorKind::Io, refused());
-        assert!(has::<ConnectError>(connect_error(connect(), &[])));
-        assert!(has::<io::Error>(connect_error(connect(), &[])));
-        assert!(has::<io::Error>(lost_by(refused())));
-        let json = serde_json::from_slice::<u64>(b"{").map_err(unreadable_answer);
-        assert!(json.is_err_and(has::<serde_json::Error>));
+        let no_json = || serde_json::from_slice::<u64>(b"{").unwrap_err();
+        let refusal = |code: u16, err_code: u16| {
+            let json = format!(r#"{{"code":{code},"err_code":{err_code},"description":"why"}}"#);
+            serde_json::from_str::<ServerError>(&json).unwrap()
+        };
+        let mut rows = vec![
+            ("lost", keeps::<io::Error>(lost_by(io::Error::other("reset")))),
+            ("JSON", keeps::<serde_json::Error>(unreadable_answer(no_json()))),
+        ];
+        for (code, err_code) in [(400, 1), (404, 1), (500, 1), (503, 1)] {
+            rows.push(("refusal", keeps::<ServerError>(refusal(code, err_code).into())));
+        }
+        for &(err_code, name, _) in MEANINGS {
+            rows.push((name, keeps::<ServerError>(refusal(500, err_code).into())));
+        }
+        for error in [
+            ApiError::Refused(refusal(500, 10_008)),
+            ApiError::NoAnswer(unreadable_answer(no_json())),
+            ApiError::NobodyListens("$JS.API.INFO".to_owned()),
+        ] {
+            rows.push(match &error {
+                ApiError::Refused(_) => ("refused", keeps::<ServerError>(error.into())),
+                ApiError::NoAnswer(_) => ("no answer", keeps::<serde_json::Error>(error.into())),
+                // Nothing caused it.
+                ApiError::NobodyListens(_) => ("nobody", Failure::from(error).source().is_none()),
+            });
+        }
+        for (what, kept) in rows {
+            assert!(kept, "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_file_or_a_port_refused_stays_the_cause() {
+        for credentials in [Credentials::File, Credentials::NkeyFile] {
+            let failure = credentials("/no/such/file".to_owned()).load().await.err().unwrap();
+            assert!(keeps::<io::Error>(failure));
+        }
+        for option in ["creds", "nkey"] {
+            let url = Url::parse(&format!("nats://h?{option}=/no/such/file")).unwrap();
+            let error = NatsConfig::from_url(&url).unwrap_err();
+            let kept = cause::<io::Error>(&error).unwrap();
+            assert!(!error.to_string().contains(&kept.to_string()), "{error}");
+        }
+        // Nothing listens there.
+        let monitor = jetstream("http://127.0.0.1:1", Duration::from_secs(9)).await;
+        assert!(keeps::<ureq::Error>(monitor.err().unwrap()));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn what_is_wrong_with_a_certificate_stays_the_cause() {
+        use async_nats::rustls::pki_types::pem;
+
+        let file = || "/no/such/file".to_owned();
+        for (ca, certificate) in [(Some(file()), None), (None, Some((file(), file())))] {
+            let mut tls = crate::tls::Tls::default();
+            (tls.ca, tls.certificate) = (ca, certificate);
+            let failure = tls.apply(async_nats::ConnectOptions::new()).err().unwrap();
+            assert!(keeps::<pem::Error>(failure));
+        }
     }
 
     #[test]

@@ -39,7 +39,10 @@ pub(crate) async fn jetstream(monitor: &str, timeout: Duration) -> Result<JetStr
             let what = "the monitoring port (option `monitor`) doesn't answer".to_owned();
             return Err(Failure::new(unreachable(what), error));
         }
-        Err(ended) => return Err(unreachable(ended.to_string()).into()),
+        Err(ended) => {
+            let what = "asking the monitoring port (option `monitor`) was cut short".to_owned();
+            return Err(Failure::new(unreachable(what), ended));
+        }
     };
     serde_json::from_str(&text).map_err(unreadable_answer)
 }

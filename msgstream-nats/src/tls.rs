@@ -128,18 +128,23 @@ pub(crate) async fn refuse_if_demanded(
     let stream = TcpStream::connect((&*host.name, host.port)).await.map_err(failed)?;
     let mut greeting = String::new();
     BufReader::new(stream.take(LONGEST)).read_line(&mut greeting).await.map_err(failed)?;
-    let info = greeting.strip_prefix("INFO ").and_then(|json| serde_json::from_str(json).ok());
-    match info {
-        Some(Info { tls_required: true }) => {
-            Err(TransportErrorKind::Config { reason: format!("the server demands TLS, and {MISSING}") }.into())
+    let wrong = || {
+        TransportErrorKind::Protocol {
+        reason: "the greeting isn't that of a NATS server; use a `tls://` URL if the server begins with TLS".to_owned(),
+    }
+    };
+    match greeting.strip_prefix("INFO ").map(serde_json::from_str) {
+        Some(Ok(Info { tls_required: true })) => Err(TransportErrorKind::Config {
+            reason: format!("the server demands TLS, and {MISSING}"),
         }
-        Some(_) => Ok(()),
+        .into()),
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(Failure::new(wrong(), error)),
         // A server that is going away closes what it has just accepted.
         None if greeting.is_empty() => Err(TransportErrorKind::Unavailable {
             reason: "the server closed the connection before it sent its greeting".to_owned(),
-        }.into()),
-        None => Err(TransportErrorKind::Protocol {
-            reason: "the greeting isn't that of a NATS server; use a `tls://` URL if the server begins with TLS".to_owned(),
-        }.into()),
+        }
+        .into()),
+        None => Err(wrong().into()),
     }
 }

@@ -306,17 +306,25 @@ async fn a_server_that_demands_tls_is_refused_where_there_is_none() {
 
 #[cfg(feature = "tls")]
 mod tls {
+    use std::error::Error as _;
+
+    use msgstream_core::transport::TransportError;
+
     use super::*;
 
     fn tls(server: &Server, options: &str) -> String {
         format!("{}{options}", server.url.replace("nats://", "tls://"))
     }
 
-    async fn failure(url: &str) -> Kind {
+    async fn refusal(url: &str) -> TransportError {
         match open(url).await.unwrap_err() {
-            ConnectError::Transport(error) => error.kind().clone(),
+            ConnectError::Transport(error) => error,
             error => panic!("{error}"),
         }
+    }
+
+    async fn failure(url: &str) -> Kind {
+        refusal(url).await.kind().clone()
     }
 
     #[tokio::test]
@@ -367,9 +375,10 @@ mod tls {
                 if from == "127.0.0.1" {
                     accepted(&url, "PRIVATE KEY").await;
                 } else {
-                    let kind = failure(&url).await;
-                    let Kind::Config { reason } = &kind else { panic!("{kind:?}") };
-                    assert!(reason.contains("not valid for name"), "{reason}");
+                    let error = refusal(&url).await;
+                    assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
+                    let why = error.source().unwrap().to_string();
+                    assert!(why.contains("not valid for name"), "{why}");
                 }
             }
         }
