@@ -248,3 +248,30 @@ fn broker_in(answer: &CommandLookupTopicResponse, tls: bool) -> Result<Address, 
     let all = Address::all(&parsed, "").map_err(|error| Failure::new(wrong(), error))?;
     all.into_iter().next().ok_or_else(|| wrong().into())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::error::Error;
+
+    use msgstream_core::registry::ConnectError;
+
+    use super::*;
+    use crate::error::tests::keeps;
+
+    fn keeps_like<E: Error + 'static>(_: E, failure: Failure) -> bool {
+        keeps::<E>(failure)
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_stays_the_cause() {
+        let broker = |url: &str| {
+            let broker_service_url = Some(url.to_owned());
+            let answer = CommandLookupTopicResponse { broker_service_url, ..Default::default() };
+            broker_in(&answer, false).unwrap_err()
+        };
+        assert!(keeps_like(Url::parse("::").unwrap_err(), broker("::")));
+        assert!(keeps::<ConnectError>(broker("http://a")));
+    }
+}

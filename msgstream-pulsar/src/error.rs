@@ -74,11 +74,15 @@ pub(crate) fn unreachable_by(
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::expect_used)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use msgstream_core::adapter::cause;
+    use rustls::pki_types::pem;
 
     use super::*;
     use crate::config::Token;
+    use crate::tls;
 
     #[test]
     fn refusals_have_a_kind() {
@@ -93,21 +97,29 @@ mod tests {
         assert!(status(503, "").is_temporary() && !status(412, "").is_temporary());
     }
 
+    /// Returns whether a cause of the type is kept, and isn't repeated.
+    pub(crate) fn keeps<E: std::error::Error + 'static>(failure: Failure) -> bool {
+        let error = failure.during("connect");
+        cause::<E>(&error).is_some_and(|kept| !error.to_string().contains(&kept.to_string()))
+    }
+
     #[test]
     fn errors_keep_their_cause() {
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        let error = unreachable_by("connecting to a:1 failed", refused).during("connect");
-        let cause = std::error::Error::source(&error);
-        assert!(cause.is_some_and(|cause| cause.is::<std::io::Error>()));
-        assert!(!error.to_string().contains("refused"), "{error}");
+        let file = Token::File("/no/such/file".to_owned());
+        for (what, kept) in [
+            ("unreachable", keeps::<std::io::Error>(unreachable_by("connecting failed", refused))),
+            ("token", keeps::<std::io::Error>(file.read().err().unwrap())),
+            ("authorities", keeps::<pem::Error>(tls::config(Some("/no/such/file")).err().unwrap())),
+        ] {
+            assert!(kept, "{what}");
+        }
+    }
 
-        let file = Token::File("/no/such/file".to_owned()).read().map_err(|f| f.during("read"));
-        let error = file.expect_err("there is no such file");
-        let cause = std::error::Error::source(&error);
-        assert!(cause.is_some_and(|cause| cause.is::<std::io::Error>()));
-
-        let authorities = crate::tls::config(Some("/no/such/file")).map(drop);
-        let error = authorities.expect_err("there is no such file").during("connect");
-        assert!(std::error::Error::source(&error).is_some());
+    #[test]
+    fn what_isnt_trusted_stays_the_cause() {
+        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let failure = tls::distrust("the broker at a", &std::io::Error::other(error)).unwrap();
+        assert!(keeps::<rustls::Error>(failure));
     }
 }

@@ -2,10 +2,9 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io;
 use std::sync::Arc;
 
-use msgstream_core::adapter::Failure;
+use msgstream_core::adapter::{Failure, cause};
 use msgstream_core::transport::TransportErrorKind as Kind;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -43,17 +42,11 @@ pub(crate) fn config(ca: Option<&str>) -> Result<ClientConfig, Failure> {
 
 /// Returns the failure if an error says that a certificate isn't trusted, which isn't temporary.
 pub(crate) fn distrust(place: impl Display, error: &(dyn Error + 'static)) -> Option<Failure> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(distrust @ rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
-            let reason = format!(
-                "the certificate of {place} isn't trusted ({why}): name a file with its authorities in the option `ca`"
-            );
-            return Some(Failure::new(Kind::Config { reason }, distrust.clone()));
-        }
-        // What an I/O error holds is not its source.
-        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source());
-    }
-    None
+    let distrust = cause::<rustls::Error>(error)?;
+    matches!(distrust, rustls::Error::InvalidCertificate(_)).then(|| {
+        let reason = format!(
+            "the certificate of {place} isn't trusted: name a file with its authorities in the option `ca`"
+        );
+        Failure::new(Kind::Config { reason }, distrust.clone())
+    })
 }

@@ -199,3 +199,15 @@ async fn read(mut response: Response) -> Result<Answer, Failure> {
     }
     Ok(Answer { status, body: body.freeze() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::tests::keeps;
+
+    #[test]
+    fn what_is_wrong_with_an_answer_stays_the_cause() {
+        let failure = Answer { status: 200, body: "<html>".into() }.json::<u64>().err();
+        assert!(failure.is_some_and(keeps::<serde_json::Error>));
+    }
+}

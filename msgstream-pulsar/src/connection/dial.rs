@@ -28,9 +28,8 @@ const WRITE_BUFFER: usize = 256 << 10;
 pub(super) async fn dial(target: &Target) -> Result<(Read, Write), Failure> {
     let Address { host: Host { name: host, port, .. }, tls } = &target.address;
     let failed = |error: Error| {
-        let place = format_args!("the broker at {}", target.address);
-        tls::distrust(place, &error)
-            .unwrap_or_else(|| unreachable_by(format_args!("connecting to {place} failed"), error))
+        let what = format_args!("connecting to the broker at {} failed", target.address);
+        unreachable_by(what, error)
     };
     let stream = connect(host, *port, target.patience).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
@@ -41,15 +40,7 @@ pub(super) async fn dial(target: &Target) -> Result<(Read, Write), Failure> {
         })?;
         let connector = TlsConnector::from(Arc::clone(&target.tls));
         let encrypted = connector.connect(name, stream).await;
-        Box::new(encrypted.map_err(|error| {
-            let error = match error.kind() {
-                ErrorKind::UnexpectedEof => {
-                    Error::new(error.kind(), format!("the port may be one without TLS: {error}"))
-                }
-                _ => error,
-            };
-            failed(error)
-        })?)
+        Box::new(encrypted.map_err(|error| unencrypted(&target.address, error))?)
     } else {
         Box::new(stream)
     };
@@ -57,6 +48,26 @@ pub(super) async fn dial(target: &Target) -> Result<(Read, Write), Failure> {
     let mut write = FramedWrite::new(write, Codec);
     write.set_backpressure_boundary(WRITE_BUFFER);
     Ok((FramedRead::new(read, Framing), write))
+}
+
+/// Returns why a connection isn't encrypted.
+fn unencrypted(address: &Address, error: Error) -> Failure {
+    let place = format_args!("the broker at {address}");
+    let hint = match error.kind() {
+        ErrorKind::UnexpectedEof => " (the port may be one without TLS)",
+        _ => "",
+    };
+    tls::distrust(place, &error).unwrap_or_else(|| {
+        unreachable_by(format_args!("encrypting the connection to {place} failed{hint}"), error)
+    })
+}
+
+/// One of a host's addresses, and why it can't be connected to.
+#[derive(Debug, thiserror::Error)]
+#[error("{address} can't be reached")]
+struct AddressError {
+    address: SocketAddr,
+    source: Error,
 }
 
 async fn connect(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
@@ -78,7 +89,9 @@ async fn in_turn<T>(
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         last = match timeout(share, connect(*address)).await {
             Ok(Ok(connected)) => return Ok(connected),
-            Ok(Err(error)) => Error::new(error.kind(), format!("{address}: {error}")),
+            Ok(Err(source)) => {
+                Error::new(source.kind(), AddressError { address: *address, source })
+            }
             Err(_) => {
                 let what = format!("{address} didn't answer within {} ms", share.as_millis());
                 Error::new(ErrorKind::TimedOut, what)
@@ -92,7 +105,11 @@ async fn in_turn<T>(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::error::Error as _;
     use std::future::pending;
+
+    use msgstream_core::adapter::cause;
+    use msgstream_core::registry::Url;
 
     use super::*;
 
@@ -113,6 +130,38 @@ mod tests {
         });
         assert_eq!(connected.await.unwrap(), all[2]);
         assert_eq!(begin.elapsed(), LIMIT / 3);
+    }
+
+    #[tokio::test]
+    async fn what_refused_a_connection_stays_the_cause() {
+        let address = addresses()[0];
+        let refused = async |_: SocketAddr| Err::<(), _>(Error::from(ErrorKind::ConnectionRefused));
+        let error = in_turn(&[address], LIMIT, refused).await.unwrap_err();
+        assert!(error.to_string().contains("10.0.0.1:1"), "{error}");
+        let by_address = cause::<AddressError>(&error).unwrap();
+        assert_eq!(by_address.source.kind(), ErrorKind::ConnectionRefused);
+        assert!(!error.to_string().contains(&by_address.source.to_string()), "{error}");
+    }
+
+    #[test]
+    fn what_broke_off_the_encryption_stays_the_cause() {
+        let host = Url::parse("pulsar+ssl://a").unwrap();
+        let address = Address::all(&host, "").unwrap().remove(0);
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        for (error, what) in [
+            (Error::from(ErrorKind::UnexpectedEof), "without TLS"),
+            (Error::from(ErrorKind::ConnectionReset), "encrypting"),
+            (Error::new(ErrorKind::InvalidData, untrusted), "isn't trusted"),
+        ] {
+            let own = error.to_string();
+            let failed = unencrypted(&address, error).during("connect");
+            let text = failed.to_string();
+            assert!(text.contains(what) && !text.contains(&own), "{text}");
+            assert!(
+                failed.source().is_some_and(|cause| own.contains(&cause.to_string())),
+                "{text}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]
