@@ -3,9 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use msgstream_core::adapter::Failure;
+use msgstream_core::adapter::{Failure, cause};
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// Why access was denied, if nobody knows which right is missing.
+const REFUSED: &str = "the broker refused the request";
+/// Why there is no answer, if the cause says all that is known.
+const FAILED: &str = "the request failed";
 
 /// Returns what an error of the client library means, with that error as its cause.
 pub(crate) fn failed(error: &KafkaError, timeout: Duration) -> Failure {
@@ -15,17 +20,28 @@ pub(crate) fn failed(error: &KafkaError, timeout: Duration) -> Failure {
             let reason = "the client doesn't accept a property: check the URL's options".to_owned();
             return TransportErrorKind::Config { reason }.into();
         }
-        KafkaError::ClientCreation(reason) => {
-            TransportErrorKind::Config { reason: format!("the client can't be created: {reason}") }
-        }
+        KafkaError::ClientCreation(_) => TransportErrorKind::Config {
+            reason: "the client can't be created: check the URL's options".to_owned(),
+        },
         KafkaError::Canceled => TransportErrorKind::Closed,
-        KafkaError::AdminOp(code) => kind_of(*code, timeout),
-        other => match other.rdkafka_error_code() {
+        other => match code_in(other) {
             Some(code) => kind_of(code, timeout),
-            None => TransportErrorKind::Unavailable { reason: other.to_string() },
+            None => TransportErrorKind::Unavailable { reason: FAILED.to_owned() },
         },
     };
     Failure::new(kind, error.clone())
+}
+
+fn code_in(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+/// Returns the code of the error that caused a failure.
+pub(crate) fn code_of(failure: &Failure) -> Option<Code> {
+    cause(failure).and_then(code_in).or_else(|| cause(failure).copied())
 }
 
 /// Why fetching from a topic failed, in the client's words.
@@ -80,7 +96,7 @@ impl FetchError {
                 TransportErrorKind::Config { reason: missing_codec(&self.text) }
             }
             Code::BadMessage => TransportErrorKind::Protocol {
-                reason: format!("the broker's copy of the records is damaged: {}", self.text),
+                reason: "the broker's copy of the records is damaged".to_owned(),
             },
             code => kind_of(code, timeout),
         }
@@ -95,7 +111,7 @@ fn missing_codec(text: &str) -> String {
     let codec = CODECS.iter().find(|(number, _)| text.contains(&format!("codec {number})")));
     let codec = codec.map_or("a codec", |(_, name)| name);
     format!(
-        "the records are compressed with {codec}, and the linked librdkafka was built without it ({text}): use the cargo feature `kafka`, which builds one with every codec, without `kafka-dynamic`"
+        "the records are compressed with {codec}, and the linked librdkafka was built without it: use the cargo feature `kafka`, which builds one with every codec, without `kafka-dynamic`"
     )
 }
 
@@ -105,7 +121,6 @@ pub(crate) fn of_code(code: Code, timeout: Duration) -> Failure {
 }
 
 fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
-    let reason = code.to_string();
     match code {
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
             TransportErrorKind::NotFound
@@ -123,7 +138,7 @@ fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism
         | Code::IllegalSASLState
-        | Code::SecurityDisabled => TransportErrorKind::Denied { reason },
+        | Code::SecurityDisabled => refused(),
         Code::OperationTimedOut | Code::RequestTimedOut | Code::MessageTimedOut => {
             TransportErrorKind::TimedOut { after: timeout }
         }
@@ -143,22 +158,30 @@ fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
         | Code::OffsetMetadataTooLarge
         | Code::InvalidGroupId
         | Code::MessageSizeTooLarge
-        | Code::MessageBatchTooLarge => {
-            TransportErrorKind::Config { reason: format!("the broker refused it: {reason}") }
-        }
+        | Code::MessageBatchTooLarge => TransportErrorKind::Config {
+            reason: format!("{REFUSED}: change what its error names"),
+        },
         Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress => {
             TransportErrorKind::Config {
-                reason: format!(
-                    "the subscription's consumer group has members ({reason}): use another name"
-                ),
+                reason: "the subscription's consumer group has members: use another name"
+                    .to_owned(),
             }
         }
         Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::Underflow => {
-            TransportErrorKind::Protocol { reason }
+            TransportErrorKind::Protocol { reason: "a message is damaged".to_owned() }
         }
         // Having too few brokers for a topic's replicas, as after a restart, is temporary, too.
-        _ => TransportErrorKind::Unavailable { reason },
+        _ => TransportErrorKind::Unavailable { reason: FAILED.to_owned() },
     }
+}
+
+fn refused() -> TransportErrorKind {
+    TransportErrorKind::Denied { reason: REFUSED.to_owned() }
+}
+
+/// Returns the failure of a client that may not use its group.
+pub(crate) fn of_group(code: Code) -> Failure {
+    Failure::new(refused(), code)
 }
 
 /// Returns the failure for a lost or refused connection, with the reason in librdkafka's words.
@@ -201,7 +224,8 @@ pub(crate) fn needs(failure: Failure, right: &str, on: &str) -> Failure {
     ];
     match &failure.kind {
         TransportErrorKind::Denied { reason }
-            if RIGHTS.iter().any(|code| *reason == code.to_string()) =>
+            if reason == REFUSED
+                && code_of(&failure).is_some_and(|code| RIGHTS.contains(&code)) =>
         {
             let reason = format!("{reason}; grant the user the right {right} on {on}");
             failure.with_kind(TransportErrorKind::Denied { reason })
@@ -274,7 +298,7 @@ mod tests {
     fn damaged_records_are_final() {
         let text = "MessageSet at offset 7 CRC32C check failed".to_owned();
         let kind = FetchError { code: Code::BadMessage, text }.kind(Duration::ZERO);
-        assert!(matches!(&kind, Kind::Protocol { reason } if reason.contains("CRC")), "{kind}");
+        assert!(matches!(&kind, Kind::Protocol { .. }), "{kind}");
     }
 
     #[test]
@@ -282,6 +306,11 @@ mod tests {
         let denied = of_code(Code::TopicAuthorizationFailed, Duration::ZERO);
         let text = needs(denied, "Read", "topic `a`").kind.to_string();
         assert!(text.contains("the right Read on topic `a`"), "{text}");
+        let by_admin = KafkaError::AdminOp(Code::GroupAuthorizationFailed);
+        let by_admin = needs(failed(&by_admin, Duration::ZERO), "Read", "group `g`");
+        assert!(by_admin.kind.to_string().contains("the right Read on group `g`"));
+        // The first one to know says which.
+        assert_eq!(needs(by_admin.clone(), "Read", "topic `a`"), by_admin);
         let other = of_code(Code::SaslAuthenticationFailed, Duration::ZERO);
         assert_eq!(needs(other.clone(), "Read", "topic `a`"), other);
     }
@@ -307,28 +336,65 @@ mod tests {
         assert!(failure.is_some_and(|failure| !format!("{failure} {failure:?}").contains("hush")));
     }
 
+    /// Returns whether a cause of the type is kept, and isn't repeated.
+    fn keeps<E: std::error::Error + 'static>(failure: Failure) -> bool {
+        let error = failure.during("read");
+        cause::<E>(&error).is_some_and(|kept| !error.to_string().contains(&kept.to_string()))
+    }
+
     #[test]
-    fn errors_keep_their_cause() {
-        fn has<E: std::error::Error + 'static>(failure: Failure) -> bool {
-            let error = failure.during("read");
-            let mut next = std::error::Error::source(&error);
-            while let Some(cause) = next {
-                if cause.is::<E>() {
-                    return true;
-                }
-                next = cause.source();
-            }
-            false
+    fn every_error_of_the_library_stays_the_cause() {
+        let (code, text) = (Code::AllBrokersDown, || "why".to_owned());
+        let errors = [
+            KafkaError::AdminOpCreation(text()),
+            KafkaError::AdminOp(code),
+            KafkaError::Canceled,
+            KafkaError::ClientCreation(text()),
+            KafkaError::ConsumerCommit(code),
+            KafkaError::ConsumerQueueClose(code),
+            KafkaError::Flush(code),
+            KafkaError::Global(code),
+            KafkaError::GroupListFetch(code),
+            KafkaError::MessageConsumption(code),
+            KafkaError::MessageConsumptionFatal(code),
+            KafkaError::MessageProduction(code),
+            KafkaError::MetadataFetch(code),
+            KafkaError::NoMessageReceived,
+            KafkaError::OffsetFetch(code),
+            KafkaError::PartitionEOF(0),
+            KafkaError::PauseResume(text()),
+            KafkaError::Rebalance(code),
+            KafkaError::Seek(text()),
+            KafkaError::SetPartitionOffset(code),
+            KafkaError::StoreOffset(code),
+            KafkaError::Subscription(text()),
+        ];
+        for error in errors {
+            assert!(keeps::<KafkaError>(failed(&error, Duration::ZERO)), "{error}");
         }
-        let time = Duration::ZERO;
-        let library = KafkaError::MetadataFetch(Code::AllBrokersDown);
-        assert!(has::<KafkaError>(failed(&library, time)));
-        assert!(has::<Code>(failed(&library, time)));
-        assert!(has::<Code>(of_code(Code::UnknownTopic, time)));
-        let denied = of_code(Code::TopicAuthorizationFailed, time);
-        assert!(has::<Code>(needs(denied, "Read", "topic `a`")));
-        assert!(has::<Code>(of_connection(Code::SSL, "handshake".to_owned())));
-        let fetch = FetchError { code: Code::BadMessage, text: "CRC".to_owned() };
-        assert!(has::<FetchError>(fetch.clone().failure(time)) && has::<Code>(fetch.failure(time)));
+    }
+
+    #[test]
+    fn every_code_stays_the_cause() {
+        let second = Duration::from_secs(1);
+        // All that librdkafka and brokers have, and codes of a newer version.
+        let codes = (-250..200).map(rdkafka::types::RDKafkaRespErr::try_from);
+        let codes: Vec<Code> = codes.filter_map(Result::ok).map(Code::from).collect();
+        assert!(codes.len() > 100, "{}", codes.len());
+        for code in codes {
+            assert!(keeps::<Code>(of_code(code, second)), "{code}");
+            assert!(keeps::<Code>(of_group(code)), "{code}");
+            assert!(keeps::<Code>(of_connection(code, "handshake".to_owned())), "{code}");
+            assert!(keeps::<Code>(needs(of_code(code, second), "Read", "topic `a`")), "{code}");
+            let fetch =
+                || FetchError { code, text: format!("fetching failed: {code}") }.failure(second);
+            assert!(keeps::<FetchError>(fetch()) && keeps::<Code>(fetch()), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_refused_stays_the_cause() {
+        let refused = std::io::Error::from(std::io::ErrorKind::WouldBlock);
+        assert!(keeps::<std::io::Error>(crate::prefetch::no_thread(refused)));
     }
 }

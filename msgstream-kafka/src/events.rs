@@ -12,7 +12,7 @@ use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::error::of_connection;
+use crate::error::{of_connection, of_group};
 
 /// Locks, also after a panic elsewhere: no update here leaves a half-done state behind.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -106,9 +106,7 @@ impl ClientContext for Events {
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
         let trouble = match code {
-            Code::GroupAuthorizationFailed => {
-                Failure::new(TransportErrorKind::Denied { reason: code.to_string() }, code)
-            }
+            Code::GroupAuthorizationFailed => of_group(code),
             Code::Authentication
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::KafkaConfig;
 use crate::admin::named;
-use crate::error::{failed, needs};
+use crate::error::{code_of, failed, needs};
 use crate::events::{Events, lock};
 use crate::prefetch::no_thread;
 
@@ -130,9 +130,7 @@ impl Group {
         let answer = tokio::time::timeout(self.timeout, answer).await;
         let answer = answer.map_err(|_| TransportErrorKind::TimedOut { after: self.timeout })?;
         answer.map_err(|_| ended())?.map_err(|failure: Failure| {
-            let of_group = Code::GroupAuthorizationFailed.to_string();
-            let of_group =
-                matches!(&failure.kind, TransportErrorKind::Denied { reason } if *reason == of_group);
+            let of_group = code_of(&failure) == Some(Code::GroupAuthorizationFailed);
             let on = if of_group { format!("group `{}`", self.name) } else { named(topic) };
             needs(failure, "Read", &on)
         })
