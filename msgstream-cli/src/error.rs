@@ -124,9 +124,9 @@ pub(crate) enum Error {
     )]
     Terminal { source: std::io::Error },
     #[error(
-        "the program can't start its threads: {reason}; raise the limit of processes (`ulimit -u`), or end others"
+        "the program can't start its threads, or one of them panicked: raise the limit of processes (`ulimit -u`), or end others"
     )]
-    Runtime { reason: String },
+    Runtime { source: io::Error },
     #[error("`{}` can't be opened: check the path and its permissions", path.display())]
     Open { path: PathBuf, source: io::Error },
     #[error("`{}` can't be read to its end, it may be truncated or damaged: use a copy that is whole", path.display())]

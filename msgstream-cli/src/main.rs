@@ -38,17 +38,19 @@ use crate::error::{Error, Result};
 fn main() -> ExitCode {
     let args = Args::read();
     words::set(args.color, args.quiet, args.verbose);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = match &runtime {
-        Ok(runtime) => runtime.block_on(run(args)),
-        Err(error) => Err(Error::Runtime { reason: error.to_string() }),
+    let (runtime, result) = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(args));
+            (Some(runtime), result)
+        }
+        Err(source) => (None, Err(Error::Runtime { source })),
     };
     if let Err(error) = &result
         && !matches!(error, Error::OutputClosed)
     {
         words::say_error(&error::chain(error));
     }
-    if let Ok(runtime) = runtime {
+    if let Some(runtime) = runtime {
         // A thread that is stuck in a read or a write must not keep the process.
         runtime.shutdown_background();
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub(crate) async fn joined<T>(
     part: impl Future<Output = Result<Result<T>, JoinError>>,
 ) -> Result<T> {
-    part.await.unwrap_or_else(|e| Err(Error::Runtime { reason: e.to_string() }))
+    part.await.unwrap_or_else(|e| Err(Error::Runtime { source: e.into() }))
 }
 
 /// Returns the first error that says why the run stopped.

@@ -35,7 +35,7 @@ impl Harness for Server {
         connect(&self.url).await.map_err(|error| match error {
             Error::Connect(ConnectError::Transport(error)) => error,
             error => {
-                let reason = error.to_string();
+                let reason = "the suite can't connect: check the URL".to_owned();
                 TransportError::new("open", Kind::Config { reason }).because(error)
             }
         })

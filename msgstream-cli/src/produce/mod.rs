@@ -122,7 +122,7 @@ impl Reading {
 
     /// Waits for the thread, after its last row. If it panicked, that wasn't the end of the input.
     async fn end(self) -> Result<()> {
-        self.thread.await.map_err(|e| Error::Runtime { reason: e.to_string() })
+        self.thread.await.map_err(|e| Error::Runtime { source: e.into() })
     }
 }
 

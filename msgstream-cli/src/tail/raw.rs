@@ -31,7 +31,7 @@ pub(super) async fn run(
         reading.spawn(read(broker.clone(), channel, records.clone()));
     }
     while let Some(done) = reading.join_next().await {
-        done.unwrap_or_else(|e| Err(Error::Runtime { reason: e.to_string() }))?;
+        done.unwrap_or_else(|e| Err(Error::Runtime { source: e.into() }))?;
     }
     Ok(())
 }
