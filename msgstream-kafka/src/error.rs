@@ -159,7 +159,7 @@ fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
         | Code::InvalidGroupId
         | Code::MessageSizeTooLarge
         | Code::MessageBatchTooLarge => TransportErrorKind::Config {
-            reason: format!("{REFUSED}: change what its error names"),
+            reason: format!("{REFUSED}; its error says what to change"),
         },
         Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress => {
             TransportErrorKind::Config {

@@ -117,7 +117,7 @@ impl ServerError {
                 TransportErrorKind::Unavailable { reason }
             }
             (None, 400..500) => TransportErrorKind::Config {
-                reason: "the server refused the request: change what its error names".to_owned(),
+                reason: "the server refused the request; its error says what to change".to_owned(),
             },
             (None, _) => TransportErrorKind::Protocol { reason: "the server failed".to_owned() },
         }

@@ -30,6 +30,9 @@ const EARLIEST: (i64, i64) = (-1, -1);
 
 /// The cursor of the broker's own that compacts a topic.
 const COMPACTION: &str = "__compaction";
+/// How long a connection without a request is kept. The server ends it after 30 s, and what is sent at that
+/// moment has no answer.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// Requests, each with a deadline.
 #[derive(Debug)]
@@ -79,6 +82,7 @@ impl Rest {
         // A host that accepts no connection must leave time for the others.
         let hosts = u32::try_from(config.admin.len()).unwrap_or(u32::MAX);
         let client = client.connect_timeout(config.timeout / hosts.max(1));
+        let client = client.pool_idle_timeout(IDLE);
         let services = config.services.iter().map(|service| service.host.name.clone());
         let admin = config.admin.iter().filter_map(|url| url.host_str().map(str::to_owned));
         Ok(Self {

@@ -31,7 +31,7 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Wrong> {
         .split_last_chunk::<9>()
         .filter(|(body, line)| format!("{:08x}\n", crc32c::crc32c(body)).as_bytes() == *line)
         .map(|(body, _)| body)
-        .ok_or_else(|| Wrong::Damaged("its checksum doesn't fit"))?;
+        .ok_or(Wrong::Damaged("its checksum doesn't fit"))?;
     // The version first: another one may have other fields.
     match serde_json::from_slice::<Versioned>(body).map_err(Wrong::Json)?.version {
         VERSION => serde_json::from_slice(body).map_err(Wrong::Json),

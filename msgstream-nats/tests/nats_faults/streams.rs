@@ -1,5 +1,6 @@
 //! Streams that are deleted, full, or shorter than they were.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use msgstream_core::record::Position;
@@ -138,7 +139,8 @@ async fn a_stream_that_denies_purges_is_not_trimmed() {
     client.request("$JS.API.STREAM.CREATE.orders", stream.into()).await.unwrap();
     write(&*transport, "orders", 0..10).await;
     let error = transport.trim("orders", Position::new(4)).await.unwrap_err();
-    assert!(!error.is_temporary() && error.to_string().contains("purge"), "{error}");
+    let cause = error.source().unwrap().to_string();
+    assert!(!error.is_temporary() && cause.contains("purge"), "{error}: {cause}");
     let mut reader = transport.reader("orders", Start::Earliest).await.unwrap();
     assert_eq!(drain(&mut *reader).await, Vec::from_iter(0..10));
 }
