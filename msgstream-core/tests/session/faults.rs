@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     Late,
     /// Nothing is stored, for a reason that stays.
     Final(TransportErrorKind),
+    /// All of it is stored, and then these, which somebody else wrote.
+    Followed(Vec<Record>),
 }
 
 #[derive(Debug, Default)]
@@ -182,7 +184,7 @@ impl FlakyWriter {
         let error = unavailable(&self.channel);
         let fault = self.flaky.next_fault(&self.channel);
         self.state = match fault {
-            Fault::None => State::Fine,
+            Fault::None | Fault::Followed(_) => State::Fine,
             Fault::LostAck | Fault::Holes(_) => State::Leaking,
             Fault::Refused | Fault::Late | Fault::Final(_) => State::Poisoned,
         };
@@ -206,6 +208,11 @@ impl FlakyWriter {
             Fault::Final(kind) => {
                 let error = TransportError::new("submit", kind).on(&*self.channel);
                 Outcome::partial(Vec::new(), Fate::NotStored, error)
+            }
+            Fault::Followed(others) => {
+                let stored = self.store(records);
+                self.store(others);
+                Outcome::stored(stored)
             }
         }
     }

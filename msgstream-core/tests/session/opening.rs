@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use msgstream_core::produce::{SessionConfig, fence};
-use msgstream_core::record::{Origin, Position, Stamp};
+use msgstream_core::record::{Header, Meta, Origin, Position, Record, Stamp};
 use msgstream_core::transport::{
-    Capability, Start, Transport, TransportErrorKind, TransportExt as _,
+    Capability, Limit, Start, Transport, TransportErrorKind, TransportExt as _,
 };
 use msgstream_core::{Error, MsgStream, MsgType, Timestamp};
 
@@ -231,15 +231,7 @@ async fn a_tick_of_a_fenced_session_tells_nothing() {
 #[tokio::test]
 async fn numbers_that_retention_took_are_not_guessed() {
     let flaky = flaky().await;
-    // As if retention had taken what was before: a message of an older epoch, and no base.
-    let mut record = msgstream_core::record::Record::new(
-        msgstream_core::record::Meta::new(MsgType::INSERT, Timestamp(5)),
-        b"".as_slice(),
-    );
-    let origin = Origin { producer: "p".into(), epoch: Position::new(0) };
-    record.meta.stamp = Some(Stamp { origin: Arc::new(origin), seq: 6 });
-    let mut writer = flaky.inner.writer("a").await.unwrap();
-    assert!(writer.submit(vec![record]).await.rest.is_none());
+    leave_no_number(&flaky).await;
     match open(&flaky.arc(), config()).await {
         Err(Error::NumbersLost { channel, producer }) => {
             assert_eq!((&*channel, &*producer), ("a", "p"))
@@ -248,6 +240,32 @@ async fn numbers_that_retention_took_are_not_guessed() {
     }
     let other = SessionConfig::new("q").with_home("home");
     assert_eq!(open(&flaky.arc(), other).await.unwrap().1.last["a"], 0);
+}
+
+/// Retention keeps what the newer session needs. What the older one would need may be gone.
+#[tokio::test]
+async fn numbers_that_only_an_older_session_lacks_mean_that_it_is_fenced() {
+    let flaky = flaky().await;
+    leave_no_number(&flaky).await;
+    let mut newer = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp::MIN), "");
+    newer.extra.push(Header::new(Stamp::HEADER, "p;9;fence;1"));
+    // So many others are between them that it isn't read with the older session's own fence.
+    let mut others = vec![Record::default(); Limit::default().records];
+    others.push(newer);
+    flaky.fail("a", [Fault::Followed(others)]);
+    match open(&flaky.arc(), config()).await {
+        Err(Error::Fenced { by, .. }) => assert_eq!(by, Position::new(9)),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// As if retention had taken what was before: a message of an older epoch, and no base.
+async fn leave_no_number(flaky: &Flaky) {
+    let mut record = Record::new(Meta::new(MsgType::INSERT, Timestamp(5)), "");
+    let origin = Origin { producer: "p".into(), epoch: Position::new(0) };
+    record.meta.stamp = Some(Stamp { origin: Arc::new(origin), seq: 6 });
+    let mut writer = flaky.inner.writer("a").await.unwrap();
+    assert!(writer.submit(vec![record]).await.rest.is_none());
 }
 
 #[tokio::test]

@@ -239,11 +239,19 @@ impl<'a> Opener<'a> {
         let epoch = epoch.unwrap_or(fence);
         // For a call that only fences, a newer epoch on another channel is as good.
         let matters = self.writes || begun.is_none();
-        if let Some(by) = scan.seen.newest().filter(|newest| matters && *newest > epoch) {
-            self.counts.lock().fenced += 1;
-            return Err(Error::Fenced { producer: self.config.producer.to_string(), epoch, by });
-        }
+        let fenced = |scan: &Scan| match scan.seen.newest() {
+            Some(by) if matters && by > epoch => {
+                self.counts.lock().fenced += 1;
+                Err(Error::Fenced { producer: self.config.producer.to_string(), epoch, by })
+            }
+            _ => Ok(()),
+        };
+        fenced(&scan)?;
         if messages && scan.seen.is_unclear() {
+            // What a session was opened with after this fence may be kept, and all before it deleted.
+            let (fence, _) = self.fence(channel, watermark, Some(epoch)).await?;
+            scan.read_to(fence, self.deadline).await?;
+            fenced(&scan)?;
             let (channel, producer) = (channel.to_owned(), self.config.producer.to_string());
             return Err(Error::NumbersLost { channel, producer });
         }
