@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use msgstream_core::adapter::cause;
 use msgstream_core::registry::{ConnectError, Url};
-use msgstream_core::transport::{Start, TransportErrorKind as Kind, TransportExt as _};
+use msgstream_core::transport::{
+    Start, TransportError, TransportErrorKind as Kind, TransportExt as _,
+};
+use rdkafka::error::KafkaError;
 
 use crate::support::{Broker, connect, drain, times, write_numbers};
 
@@ -46,8 +50,7 @@ async fn a_broker_whose_authority_is_trusted(broker: &Broker) {
     works(&format!("{renamed}&ssl.endpoint.identification.algorithm=none")).await;
     // Where one of two is trusted, that one will do.
     works(&format!("{renamed}&servers={}", address(broker, Listener::Tls))).await;
-    let kind = refusal(&url(&location("ca", "tls/nowhere.pem"))).await;
-    assert!(matches!(&kind, Kind::Config { reason } if reason.contains("ca.location")), "{kind}");
+    names(&url(&location("ca", "tls/nowhere.pem")), "ca.location").await;
 }
 
 async fn a_broker_that_wants_a_certificate(broker: &Broker) {
@@ -69,8 +72,7 @@ async fn a_broker_that_wants_a_certificate(broker: &Broker) {
             "{kind}"
         );
     }
-    let kind = refusal(&with("tls/client.pem", "tls/server.key")).await;
-    assert!(matches!(&kind, Kind::Config { reason } if reason.contains("ssl.key")), "{kind}");
+    names(&with("tls/client.pem", "tls/server.key"), "ssl.key").await;
     // In the URL itself the key is a secret of it.
     for (key, fits) in [("tls/client.key", true), ("tls/server.key", false)] {
         let mut url = Url::parse(&url(&trusted())).unwrap();
@@ -156,11 +158,23 @@ async fn works(url: &str) {
 
 /// Why it is refused, which shows no secret.
 async fn refusal(url: &str) -> Kind {
+    refused(url).await.kind().clone()
+}
+
+/// The client can't be created, and the cause names the property.
+async fn names(url: &str, property: &str) {
+    let error = refused(url).await;
+    assert!(matches!(error.kind(), Kind::Config { .. }), "{error}");
+    let cause = cause::<KafkaError>(&error).unwrap().to_string();
+    assert!(cause.contains(property), "{cause}");
+}
+
+async fn refused(url: &str) -> TransportError {
     let error = match connect(url).await {
         Err(ConnectError::Transport(error)) => error,
         other => panic!("{other:?}"),
     };
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("wrong") && !shown.contains("PRIVATE KEY"), "{shown}");
-    error.kind().clone()
+    error
 }
