@@ -30,6 +30,7 @@ const EARLIEST: (i64, i64) = (-1, -1);
 
 /// The cursor of the broker's own that compacts a topic.
 const COMPACTION: &str = "__compaction";
+
 /// How long a connection without a request is kept. The server ends it after 30 s, and what is sent at that
 /// moment has no answer.
 const IDLE: Duration = Duration::from_secs(15);

@@ -59,8 +59,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..16)
 }
 
-/// A program that goes on in its source behind the last time that counted when it opened. The source of each channel has the even
-/// times; what has an odd one was written by a session that isn't the newest any more.
+/// A program that goes on in its source behind the last time that counted when it opened. The source
+/// of each channel has the even times; what has an odd one was written by a session that isn't the
+/// newest any more.
 struct Program {
     channels: Arc<dyn Transport>,
     producer: Producer<InSession>,
