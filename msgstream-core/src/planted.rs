@@ -30,11 +30,17 @@ pub enum Bug {
     LostCaughtUp,
     /// Records of an earlier epoch are taken after a fence.
     IgnoredFence,
+    /// A tick before which more was sent makes its producer known, as an exact one does.
+    InexactTick,
+    /// What was evicted from before a tick is missing in a channel's marks.
+    EvictedForgotten,
+    /// What the next pack has is taken again where evicted records are read again.
+    KeptTwice,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::CutAtLeastWatermark,
         Self::LateByFrontier,
         Self::HighWaterDedup,
@@ -45,6 +51,9 @@ impl Bug {
         Self::RetryAlone,
         Self::LostCaughtUp,
         Self::IgnoredFence,
+        Self::InexactTick,
+        Self::EvictedForgotten,
+        Self::KeptTwice,
     ];
 }
 

@@ -95,7 +95,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use msgstream_core::Timestamp;
-    use msgstream_core::record::{Header, Meta, Stamp};
+    use msgstream_core::record::{Header, Meta, SENT_HEADER, Stamp};
 
     use super::*;
 
@@ -109,11 +109,19 @@ mod tests {
         record
     }
 
+    /// Makes a tick one that 9 was sent ahead of.
+    fn ahead(mut tick: Record) -> Record {
+        tick.extra.push(Header::new(SENT_HEADER, "9"));
+        tick
+    }
+
     /// What a reader gets, as type, virtual channel and session.
     fn taken(view: &View, record: &Record) -> Option<(MsgType, Option<String>, String)> {
         let taken = view.take(record)?;
         let header = taken.header(Stamp::HEADER).map(|h| str::from_utf8(h).unwrap().to_owned());
-        let stamp = taken.meta.stamp.map(|stamp| stamp.to_string());
+        let sent = taken.header(SENT_HEADER).map(|sent| str::from_utf8(sent).unwrap());
+        let sent = sent.map_or_else(String::new, |sent| format!(" {sent}"));
+        let stamp = taken.meta.stamp.as_ref().map(|stamp| format!("{stamp}{sent}"));
         let session = stamp.or(header).unwrap_or_default();
         Some((taken.meta.msg_type, taken.meta.vchannel.map(|v| v.to_string()), session))
     }
@@ -133,6 +141,8 @@ mod tests {
             (record(insert, None, ""), whole(insert, "")),
             // What the whole channel's sessions count isn't all here.
             (record(tick, None, "p;1;7"), whole(tick, "p;1;0")),
+            (ahead(record(tick, None, "p;1;7")), whole(tick, "p;1;0")),
+            (ahead(record(tick, Some("a"), "p/a;1;7")), whole(tick, "p/a;1;7 9")),
             (record(tick, None, "p;1;base;7"), whole(tick, "p;1;base;0")),
             (record(tick, None, "p;1;fence;7"), whole(tick, "p;1;fence;7")),
             (record(tick, Some("a"), "p/a;1;base;7"), whole(tick, "p/a;1;base;7")),

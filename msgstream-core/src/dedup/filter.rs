@@ -6,7 +6,7 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Control, Dedup, ProducerLimits, ProducerState, TooMany, Verdict};
-use crate::record::{MsgType, Record, Stamp, Timestamp, is_end};
+use crate::record::{MsgType, Record, Stamp, Timestamp, is_end, sent_ahead};
 
 /// Judges the records of one channel as a [`Consumer`](crate::Consumer) does: which messages and
 /// ticks count, which are copies of others or void, and which messages are late.
@@ -175,7 +175,10 @@ impl ChannelFilter {
     ) -> Result<Option<Judgement>, TooMany> {
         let max = self.limits.max;
         let verdict = match record.meta.msg_type {
-            MsgType::TIME_TICK => self.dedup.tick(stamp, max)?,
+            MsgType::TIME_TICK => {
+                let exact = sent_ahead(record, stamp.seq).is_none();
+                self.dedup.tick(stamp, exact, max)?
+            }
             _ => self.dedup.message(stamp, max)?,
         };
         Ok(match verdict {

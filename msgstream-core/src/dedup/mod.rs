@@ -23,7 +23,7 @@ use self::head::Head;
 pub use self::producers::{ProducerLimits, ProducerState};
 use crate::planted::{Bug, planted};
 use crate::record::Timestamp;
-use crate::record::{Position, Stamp};
+use crate::record::{Origin, Position, Stamp};
 
 /// Whether a record is accepted, and if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +106,26 @@ impl Dedup {
     }
 
     /// Judges a tick by its stamp, which has the last number that the producer knows to be stored.
-    pub(crate) fn tick(&mut self, stamp: &Stamp, max: usize) -> Result<Verdict, TooMany> {
-        self.learn(&stamp.origin.producer, stamp.origin.epoch, stamp.seq, max)
+    /// One that isn't exact only raises a number that is known: messages beyond it may stand before
+    /// it, so whoever began to read in between would wait in vain for the one after it.
+    pub(crate) fn tick(
+        &mut self,
+        stamp: &Stamp,
+        exact: bool,
+        max: usize,
+    ) -> Result<Verdict, TooMany> {
+        let Origin { producer, epoch } = &*stamp.origin;
+        if !exact && !planted(Bug::InexactTick) {
+            let Some(at) = self.head.find_name(producer) else {
+                let void = self.is_fenced_whole(producer, *epoch);
+                return Ok(if void { Verdict::Fenced } else { Verdict::Accepted });
+            };
+            let state = self.head.state(at);
+            if state.epoch < *epoch || state.epoch == *epoch && (state.fresh || state.fenced) {
+                return Ok(Verdict::Accepted);
+            }
+        }
+        self.learn(producer, *epoch, stamp.seq, max)
     }
 
     /// Applies a control record.

@@ -109,7 +109,7 @@ fn the_first_number_of_an_epoch_is_exact() {
         if first == "base" {
             control(&mut dedup, 2, Kind::Base { last: 4 });
         } else {
-            assert_eq!(dedup.tick(&stamp("p", 2, 4), MAX), Ok(Accepted));
+            assert_eq!(dedup.tick(&stamp("p", 2, 4), true, MAX), Ok(Accepted));
         }
         assert_eq!(messages(&mut dedup, 2, [5, 6, 7, 8, 9]), [Accepted; 5], "{first}");
         assert_eq!(dedup.take_missing(), 0);
@@ -127,7 +127,7 @@ fn no_late_copy_takes_a_number_back() {
     begin(&mut dedup);
     assert_eq!(messages(&mut dedup, 2, [3, 4]), [Accepted; 2]);
     begin(&mut dedup);
-    assert_eq!(dedup.tick(&stamp("p", 2, 3), MAX), Ok(Accepted));
+    assert_eq!(dedup.tick(&stamp("p", 2, 3), true, MAX), Ok(Accepted));
     // Copies of an older epoch say nothing, and don't make the newest one begin again.
     fence(&mut dedup, 1);
     control(&mut dedup, 1, Kind::Base { last: 0 });
@@ -150,7 +150,7 @@ fn an_epoch_whose_fence_was_not_seen_voids_all_that_is_older() {
     assert_eq!(messages(&mut dedup, 1, [10]), [Fenced]);
     assert!(!dedup.state("p").unwrap().closed);
     control(&mut dedup, 2, Kind::Goodbye);
-    assert_eq!(dedup.tick(&stamp("p", 3, 6), MAX), Ok(Accepted));
+    assert_eq!(dedup.tick(&stamp("p", 3, 6), true, MAX), Ok(Accepted));
     assert!(!dedup.state("p").unwrap().closed);
 }
 
@@ -176,16 +176,16 @@ fn a_fence_is_remembered_in_checkpoints_until_a_number_follows() {
 fn a_tick_tells_what_is_missing() {
     let mut dedup = Dedup::default();
     messages(&mut dedup, 1, [1, 2]);
-    assert_eq!(dedup.tick(&stamp("p", 1, 2), MAX), Ok(Accepted));
+    assert_eq!(dedup.tick(&stamp("p", 1, 2), true, MAX), Ok(Accepted));
     assert_eq!(dedup.take_missing(), 0);
-    assert_eq!(dedup.tick(&stamp("p", 1, 6), MAX), Ok(Accepted));
+    assert_eq!(dedup.tick(&stamp("p", 1, 6), true, MAX), Ok(Accepted));
     assert_eq!((dedup.take_missing(), dedup.take_missing()), (4, 0));
     assert_eq!(messages(&mut dedup, 1, [6, 7]), [Duplicate, Accepted]);
     fence(&mut dedup, 2);
-    assert_eq!(dedup.tick(&stamp("p", 1, 9), MAX), Ok(Fenced));
+    assert_eq!(dedup.tick(&stamp("p", 1, 9), true, MAX), Ok(Fenced));
     control(&mut dedup, 2, Kind::Base { last: 7 });
     // An old tick in the newest epoch takes nothing back.
-    assert_eq!(dedup.tick(&stamp("p", 2, 3), MAX), Ok(Accepted));
+    assert_eq!(dedup.tick(&stamp("p", 2, 3), true, MAX), Ok(Accepted));
     assert_eq!(messages(&mut dedup, 2, [7, 8]), [Duplicate, Accepted]);
 }
 
@@ -196,7 +196,7 @@ fn there_is_room_for_so_many_producers() {
         assert_eq!(dedup.message(&stamp(producer, 1, 1), MAX), Ok(Accepted));
     }
     assert_eq!(dedup.message(&stamp("d", 1, 1), MAX), Err(TooMany));
-    assert_eq!(dedup.tick(&stamp("d", 1, 1), MAX), Err(TooMany));
+    assert_eq!(dedup.tick(&stamp("d", 1, 1), true, MAX), Err(TooMany));
     assert_eq!(dedup.producers(), MAX);
 }
 
@@ -324,4 +324,23 @@ fn goodbye_of_another_epoch_says_nothing() {
     assert!(dedup.state("p").unwrap().closed);
     fence(&mut dedup, 4);
     assert!(!dedup.state("p").unwrap().closed);
+}
+
+#[test]
+fn a_tick_that_more_was_sent_ahead_of_only_raises_a_number_that_is_known() {
+    let mut dedup = Dedup::default();
+    let ahead = |dedup: &mut Dedup, epoch, seq| dedup.tick(&stamp("p", epoch, seq), false, MAX);
+    assert_eq!(ahead(&mut dedup, 1, 5), Ok(Accepted));
+    assert_eq!(dedup.state("p"), None);
+    // 6 and 7 stand before the place where reading began.
+    assert_eq!(dedup.message(&stamp("p", 1, 8), MAX), Ok(Accepted));
+    assert_eq!(ahead(&mut dedup, 1, 6), Ok(Accepted));
+    assert_eq!(dedup.state("p").unwrap().last, 8);
+    assert_eq!(ahead(&mut dedup, 1, 9), Ok(Accepted));
+    assert_eq!((dedup.state("p").unwrap().last, dedup.take_missing()), (9, 1));
+    // A newer epoch's says nothing of what follows it, and an older one's is void.
+    assert_eq!(ahead(&mut dedup, 2, 4), Ok(Accepted));
+    assert_eq!(dedup.message(&stamp("p", 2, 12), MAX), Ok(Accepted));
+    assert_eq!(ahead(&mut dedup, 1, 20), Ok(Fenced));
+    assert_eq!(dedup.state("p").unwrap().last, 12);
 }

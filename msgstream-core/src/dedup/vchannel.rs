@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Control, Kind};
-use crate::record::{Header, MsgType, Origin, Record, Stamp, is_producer_id};
+use crate::record::{Header, MsgType, Origin, Record, SENT_HEADER, Stamp, is_producer_id};
 
 /// Returns the name under which a producer's records on a virtual channel are numbered.
 pub(crate) fn numbered(producer: &str, vchannel: &str) -> Arc<str> {
@@ -100,20 +100,23 @@ impl SessionPart {
         }
     }
 
-    /// Takes the sequence number out of a tick or a base of the whole channel, for those who read a
+    /// Takes the sequence numbers out of a tick or a base of the whole channel, for those who read a
     /// part of it: they miss the messages that it counts. What it says about the epoch stays.
     ///
     /// ```
     /// # use msgstream_core::adapter::SessionPart;
-    /// # use msgstream_core::{MsgType, Timestamp, record::{Meta, Record}};
+    /// # use msgstream_core::{MsgType, Timestamp, record::{Header, Meta, Record, SENT_HEADER}};
     /// let mut tick = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(7)), "");
     /// tick.meta.stamp = "billing;7;42".parse().ok();
+    /// tick.extra.push(Header::new(SENT_HEADER, "45"));
     /// SessionPart::forget_number(&mut tick);
     /// assert_eq!(tick.meta.stamp.unwrap().to_string(), "billing;7;0");
+    /// assert!(tick.extra.is_empty());
     /// ```
     pub fn forget_number(record: &mut Record) {
         if let Some(stamp) = &mut record.meta.stamp {
             stamp.seq = 0;
+            record.extra.retain(|header| &*header.name != SENT_HEADER);
         } else {
             change(record, |control| {
                 if let Kind::Base { last } = &mut control.kind {

@@ -6,7 +6,7 @@ use crate::dedup::Control;
 use crate::dedup::{TooMany, Verdict};
 use crate::error::{Error, Result};
 use crate::record::MsgType;
-use crate::record::{Record, Stamp};
+use crate::record::{Record, Stamp, sent_ahead};
 
 impl Merge {
     /// Returns whether a record is accepted: all without a stamp are, and each of the others once.
@@ -34,7 +34,7 @@ impl Merge {
         }
         let max = self.config.producer_limits.max;
         let judged = if record.meta.msg_type == MsgType::TIME_TICK {
-            channel.dedup.tick(stamp, max)
+            channel.dedup.tick(stamp, sent_ahead(record, stamp.seq).is_none(), max)
         } else {
             channel.dedup.message(stamp, max)
         };

@@ -5,11 +5,11 @@
 //! the frontier gets more if there is room. If there is none, records that others have read ahead
 //! are evicted and read again later.
 
-use super::channel::{Channel, Standing};
+use super::channel::{Channel, Standing, Tick};
 use super::{Merge, Slot};
 use crate::error::{Error, Result};
-use crate::record::Timestamp;
-use crate::record::{Position, Record};
+use crate::record::{Record, Timestamp};
+use crate::transport::Start;
 
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -94,8 +94,8 @@ impl Budget {
 pub struct Eviction {
     /// The channel.
     pub slot: Slot,
-    /// Reading continues after this position.
-    pub after: Position,
+    /// Where reading continues.
+    pub from: Start,
 }
 
 impl Merge {
@@ -217,22 +217,15 @@ impl Merge {
         self.budget.starving = false;
     }
 
-    /// Evicts what the largest of the channels ahead of the frontier holds after the next pack.
+    /// Evicts what the largest of the channels ahead of the frontier holds after the next pack: what
+    /// follows a tick, or if none holds any of that, what stands before the tick.
     fn evict(&mut self) -> Option<Eviction> {
         let end = self.boundaries.first()?;
-        let (slot, to) = self
-            .slots
-            .iter()
-            .enumerate()
-            .filter_map(|(slot, channel)| Some((slot, channel.as_ref()?)))
-            .filter(|(_, c)| c.standing != Standing::Ended && !self.blocks_next(c))
-            .filter_map(|(slot, c)| {
-                let tick = *c.ticks.iter().find(|tick| tick.ts >= end)?;
-                let freed = c.bytes_after(&tick);
-                (freed > 0).then_some((freed, slot, tick))
-            })
-            .max_by_key(|(freed, ..)| *freed)
-            .map(|(_, slot, tick)| (slot, tick))?;
+        let after = |channel: &Channel, cut: &Tick| channel.bytes_after(cut);
+        let before = |channel: &Channel, _: &Tick| channel.bytes_beyond(end);
+        let largest = self.largest(end, after).map(|(slot, cut)| (slot, cut, false));
+        let (slot, cut, early) =
+            largest.or_else(|| self.largest(end, before).map(|(slot, cut)| (slot, cut, true)))?;
         let frontier = self.end.frontier;
         let channel = self.slots[slot].as_mut()?;
         if channel.standing == Standing::Idle {
@@ -242,7 +235,8 @@ impl Merge {
         } else {
             self.watermarks.remove(channel.watermark);
         }
-        for tick in channel.rewind(to) {
+        let (forgotten, from) = channel.give_up(cut, end, early);
+        for tick in forgotten {
             let boundary = self.config.boundary(tick.ts);
             if Some(boundary) > frontier {
                 self.boundaries.remove(boundary);
@@ -251,10 +245,31 @@ impl Merge {
         self.watermarks.add(channel.watermark);
         channel.account.evicted = true;
         self.budget.settle(channel);
-        self.late.retain(|late| late.0.1 != slot || late.0.2.seq <= to.seq);
+        self.late.retain(|late| late.0.1 != slot || late.0.2.seq <= cut.seq);
         self.counts.evictions += 1;
+        self.counts.evicted_before_ticks += u64::from(early);
         self.queue_event(slot);
-        Some(Eviction { slot: Slot(slot), after: to.position })
+        Some(Eviction { slot: Slot(slot), from })
+    }
+
+    /// Returns the channel ahead of the frontier that would free most, and its first tick at or
+    /// after the end of the next pack.
+    fn largest(
+        &self,
+        end: Timestamp,
+        freed: impl Fn(&Channel, &Tick) -> usize,
+    ) -> Option<(usize, Tick)> {
+        let channels = self.slots.iter().enumerate();
+        channels
+            .filter_map(|(slot, channel)| Some((slot, channel.as_ref()?)))
+            .filter(|(_, c)| c.standing != Standing::Ended && !self.blocks_next(c))
+            .filter_map(|(slot, c)| {
+                let cut = *c.ticks.iter().find(|tick| tick.ts >= end)?;
+                let freed = freed(c, &cut);
+                (freed > 0).then_some((freed, slot, cut))
+            })
+            .max_by_key(|(freed, ..)| *freed)
+            .map(|(_, slot, cut)| (slot, cut))
     }
 
     /// Returns the greatest watermark, for [`Merge::status`].

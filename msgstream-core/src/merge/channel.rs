@@ -1,12 +1,13 @@
 //! One channel of a merge: its buffered records and its ticks.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::TickSource;
+use super::again::Again;
 use super::budget::Account;
 use super::chunks::{Chunks, Seq};
+use super::early::Early;
 use crate::checkpoint::Mark;
 use crate::dedup::Dedup;
 use crate::record::Timestamp;
@@ -59,14 +60,14 @@ pub(super) struct Channel {
     pub(super) joined: Option<Timestamp>,
     pub(super) chunks: Chunks,
     /// Records at or before the watermark, ready for packs.
-    sealed: VecDeque<Key>,
+    pub(super) sealed: VecDeque<Key>,
     /// Records since the last tick, as they came.
-    open: Vec<Key>,
+    pub(super) open: Vec<Key>,
     /// Whether `open` is in order, and the greatest time in it.
     open_sorted: bool,
     open_last: Option<Timestamp>,
     /// Records after the watermark that were read before the last tick.
-    early: BinaryHeap<Reverse<Key>>,
+    pub(super) early: Early,
     /// Accepted ticks that are not behind the frontier.
     pub(super) ticks: VecDeque<Tick>,
     /// The first tick at or after the frontier, as of the last pack.
@@ -77,8 +78,10 @@ pub(super) struct Channel {
     watermark_used: bool,
     /// From a checkpoint, a watermark that applies once reading gets to a position.
     pub(super) raise_ahead: Option<(Position, Timestamp)>,
-    /// The last record that was judged before the checkpoint.
+    /// The last record that isn't judged again: before the checkpoint, or before it was evicted.
     pub(super) replay_to: Option<Position>,
+    /// What was evicted from before a tick.
+    pub(super) again: Option<Again>,
     /// Decides which stamped records are accepted.
     pub(super) dedup: Dedup,
     /// How many records were read; evicted ones don't count until they are read again.
@@ -131,13 +134,14 @@ impl Channel {
             open: Vec::new(),
             open_sorted: true,
             open_last: None,
-            early: BinaryHeap::new(),
+            early: Early::default(),
             ticks: VecDeque::new(),
             cut: None,
             watermarks: VecDeque::from([(Seq::FIRST, watermark)]),
             watermark_used: false,
             raise_ahead,
             replay_to: mark.and_then(|m| m.cut),
+            again: None,
             dedup: mark
                 .map(|m| Dedup::resume(m.producers.clone(), m.dropped.clone()))
                 .unwrap_or_default(),
@@ -204,11 +208,22 @@ impl Channel {
     /// Raises the watermark from a record on. The caller has checked that it rises.
     pub(super) fn raise_watermark(&mut self, from: Seq, watermark: Timestamp) {
         self.watermark = Some(watermark);
+        self.cover(from, Some(watermark));
+    }
+
+    /// Notes the watermark that applies from a record on.
+    pub(super) fn cover(&mut self, from: Seq, watermark: Option<Timestamp>) {
         if !self.watermark_used {
             self.watermarks.pop_back();
         }
-        self.watermarks.push_back((from, Some(watermark)));
+        self.watermarks.push_back((from, watermark));
         self.watermark_used = false;
+    }
+
+    /// Returns the watermark that applied to a live record.
+    pub(super) fn watermark_at(&self, seq: Seq) -> Option<Timestamp> {
+        let applied = self.watermarks.partition_point(|(from, _)| *from <= seq);
+        self.watermarks.get(applied.checked_sub(1)?)?.1
     }
 
     /// Applies a tick above the watermark. One that isn't above the frontier ends no pack. Costs
@@ -223,7 +238,8 @@ impl Channel {
 
     /// Moves the ticks of a batch of which no record is kept to just before the next record.
     pub(super) fn forget_batch(&mut self, began: Seq) {
-        for tick in self.ticks.iter_mut().rev().take_while(|tick| tick.seq >= began) {
+        let ticks = self.ticks.iter_mut().rev().take_while(|tick| tick.seq >= began);
+        for tick in ticks.chain(self.cut.as_mut().filter(|tick| tick.seq >= began)) {
             tick.seq = began.before();
         }
         if let Some((from, _)) = self.watermarks.back_mut().filter(|(from, _)| *from > began) {
@@ -234,11 +250,7 @@ impl Channel {
     /// Makes everything at or before a time ready for packs: nothing else at or before it follows.
     pub(super) fn seal(&mut self, upto: Timestamp) {
         let from = self.sealed.len();
-        while self.early.peek().is_some_and(|Reverse(key)| key.eff <= upto) {
-            if let Some(Reverse(key)) = self.early.pop() {
-                self.sealed.push_back(key);
-            }
-        }
+        self.early.take_until(upto, |key| self.sealed.push_back(key));
         let from_early = self.sealed.len() - from;
         let sorted = self.open_sorted && from_early == 0;
         if self.open_last.is_none_or(|last| last <= upto) {
@@ -248,7 +260,7 @@ impl Channel {
                 if key.eff <= upto {
                     self.sealed.push_back(key);
                 } else {
-                    self.early.push(Reverse(key));
+                    self.early.push(key);
                 }
             }
         }
@@ -267,14 +279,14 @@ impl Channel {
 
     /// Returns the greatest time of the records that are not ready for packs.
     pub(super) fn last_unsealed(&self) -> Option<Timestamp> {
-        // The heap is asked once in a channel's life, at its end.
-        self.early.iter().map(|Reverse(key)| key.eff).max().max(self.open_last)
+        // All are asked once in a channel's life, at its end.
+        self.early.iter().map(|key| key.eff).max().max(self.open_last)
     }
 
     /// Undoes the sealing beyond the watermark when an idle channel continues.
     pub(super) fn unseal(&mut self) {
         let ready = self.sealed.partition_point(|key| Some(key.eff) <= self.watermark);
-        self.early.extend(self.sealed.drain(ready..).map(Reverse));
+        self.sealed.drain(ready..).for_each(|key| self.early.push(key));
     }
 
     /// Returns the bytes, at most, that going back to a tick would free.
@@ -310,7 +322,7 @@ impl Channel {
         self.chunks.truncate(to.seq, |record| *payload_bytes -= Self::payload_cost(record));
         self.open.clear();
         (self.open_sorted, self.open_last) = (true, None);
-        self.early.retain(|Reverse(key)| key.seq <= to.seq);
+        self.early.retain(|key| key.seq <= to.seq);
         for key in std::mem::take(&mut self.sealed) {
             if key.seq > to.seq {
                 continue;
@@ -318,7 +330,7 @@ impl Channel {
             if key.eff <= to.ts {
                 self.sealed.push_back(key)
             } else {
-                self.early.push(Reverse(key))
+                self.early.push(key);
             }
         }
         // What covers the first live record stays; after the tick its own watermark applies.

@@ -42,7 +42,7 @@ pub(super) struct Chunks {
     chunks: VecDeque<Chunk>,
     /// The number of the first chunk.
     first: u64,
-    /// Nothing in the first chunk before this index is live.
+    /// Nothing in the first chunk before this slot is live.
     scanned: usize,
     live: usize,
     slots: usize,
@@ -51,6 +51,8 @@ pub(super) struct Chunks {
 #[derive(Debug)]
 struct Chunk {
     records: Vec<Record>,
+    /// The index of each record, if tombstones were removed.
+    places: Option<Box<[u32]>>,
     /// How many records of the channel were read before it.
     read: u64,
     live: usize,
@@ -91,13 +93,13 @@ impl Chunks {
         }
         self.live += live;
         self.slots += records.len();
-        self.chunks.push_back(Chunk { records, read, live });
+        self.chunks.push_back(Chunk { records, places: None, read, live });
         self.drop_dead_front();
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<&Record> {
         let chunk = self.chunks.get(usize::try_from(seq.chunk().checked_sub(self.first)?).ok()?)?;
-        chunk.records.get(seq.index())
+        chunk.records.get(chunk.slot(seq.index())?)
     }
 
     /// Takes a record that is live.
@@ -105,8 +107,9 @@ impl Chunks {
     pub(super) fn take(&mut self, seq: Seq) -> Option<Record> {
         let chunk = usize::try_from(seq.chunk().checked_sub(self.first)?).ok()?;
         let chunk = self.chunks.get_mut(chunk)?;
-        let record = bury(chunk.records.get_mut(seq.index())?);
-        if seq == Seq::new(self.first, self.scanned) {
+        let slot = chunk.slot(seq.index())?;
+        let record = bury(chunk.records.get_mut(slot)?);
+        if seq.chunk() == self.first && slot == self.scanned {
             // Mostly records are taken in order; then there is no need to search for the next one.
             self.scanned += 1;
         }
@@ -125,7 +128,7 @@ impl Chunks {
         let chunk = self.chunks.front()?;
         while let Some(record) = chunk.records.get(self.scanned) {
             if record.position != Position::MAX {
-                return Some((Seq::new(self.first, self.scanned), record.position));
+                return Some((Seq::new(self.first, chunk.index(self.scanned)), record.position));
             }
             self.scanned += 1;
         }
@@ -150,7 +153,7 @@ impl Chunks {
         let chunks = (from.chunk()..).zip(self.chunks.iter().skip(first));
         let records = chunks.flat_map(|(number, chunk)| {
             let records = chunk.records.iter().enumerate();
-            records.map(move |(index, record)| (Seq::new(number, index), record))
+            records.map(move |(slot, record)| (Seq::new(number, chunk.index(slot)), record))
         });
         records
             .skip_while(|(seq, _)| *seq < from)
@@ -162,9 +165,12 @@ impl Chunks {
     /// Returns the bytes of live records after a record.
     pub(super) fn bytes_after(&self, seq: Seq) -> usize {
         let from = usize::try_from(seq.chunk().saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let skip = if seq.chunk() < self.first { 0 } else { seq.index() + 1 };
+        let upto = (seq.chunk() >= self.first).then(|| seq.index());
         let mut chunks = self.chunks.iter().skip(from);
-        let first = chunks.next().map(|chunk| chunk.records.get(skip..).unwrap_or_default());
+        let first = chunks.next().map(|chunk| {
+            let skip = upto.map_or(0, |index| chunk.slots_upto(index));
+            chunk.records.get(skip..).unwrap_or_default()
+        });
         let live = first.into_iter().chain(chunks.map(|chunk| &*chunk.records)).flatten();
         live.filter(|r| r.position != Position::MAX).map(Record::footprint).sum()
     }
@@ -178,7 +184,7 @@ impl Chunks {
             if last < after.chunk() {
                 return;
             }
-            let keep = if last == after.chunk() { after.index() + 1 } else { 0 };
+            let keep = if last == after.chunk() { chunk.slots_upto(after.index()) } else { 0 };
             for record in chunk.records.get(keep..).unwrap_or_default() {
                 if record.position != Position::MAX {
                     dropped(record);
@@ -199,6 +205,21 @@ impl Chunks {
         }
     }
 
+    /// Removes tombstones from the batches that still have live records.
+    pub(super) fn compact(&mut self) {
+        for chunk in self.chunks.iter_mut().filter(|chunk| chunk.live < chunk.records.len()) {
+            let live = |(slot, record): (usize, &Record)| {
+                (record.position != Position::MAX).then(|| chunk.index(slot) as u32)
+            };
+            let places = chunk.records.iter().enumerate().filter_map(live).collect();
+            self.slots -= chunk.records.len() - chunk.live;
+            chunk.records.retain(|record| record.position != Position::MAX);
+            chunk.records.shrink_to_fit();
+            chunk.places = Some(places);
+        }
+        self.scanned = 0;
+    }
+
     fn drop_dead_front(&mut self) {
         while self.chunks.front().is_some_and(|chunk| chunk.live == 0) {
             if let Some(chunk) = self.chunks.pop_front() {
@@ -206,6 +227,31 @@ impl Chunks {
             }
             self.first += 1;
             self.scanned = 0;
+        }
+    }
+}
+
+impl Chunk {
+    /// Returns the slot of the record with an index.
+    #[inline]
+    fn slot(&self, index: usize) -> Option<usize> {
+        match &self.places {
+            None => Some(index),
+            Some(places) => places.binary_search_by_key(&index, |place| *place as usize).ok(),
+        }
+    }
+
+    /// Returns the index of the record in a slot.
+    #[inline]
+    fn index(&self, slot: usize) -> usize {
+        self.places.as_ref().map_or(slot, |places| places[slot] as usize)
+    }
+
+    /// Returns how many slots there are up to an index.
+    fn slots_upto(&self, index: usize) -> usize {
+        match &self.places {
+            None => index + 1,
+            Some(places) => places.partition_point(|place| *place as usize <= index),
         }
     }
 }

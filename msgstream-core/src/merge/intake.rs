@@ -107,6 +107,8 @@ impl Merge {
             self.counts.after_end += 1;
             bury(record);
             false
+        } else if channel.is_read_again(position) {
+            self.read_again(channel, record, seq)
         } else if !self.admit(channel, record)? {
             bury(record);
             channel.last_read = Some(position);

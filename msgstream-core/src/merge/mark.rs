@@ -53,10 +53,14 @@ impl Channel {
         let live = self.chunks.first_live();
         self.forget_watermarks(live.map(|(seq, _)| seq));
         let before = |position: &Position| silent || tick.is_some_and(|tick| *position < tick);
-        let (resume, watermark) = match live.filter(|(_, position)| before(position)) {
-            Some((_, position)) => {
-                (position, self.watermarks.front().and_then(|(_, watermark)| *watermark))
-            }
+        self.again = self.again.filter(|again| end <= again.end);
+        let watermark = self.watermarks.front().and_then(|(_, watermark)| *watermark);
+        let live = live.map(|(_, position)| (position, watermark));
+        let evicted = self.again.map(|again| (again.first, again.watermark));
+        let evicted = evicted.filter(|_| !planted(Bug::EvictedForgotten));
+        let first = live.into_iter().chain(evicted).min_by_key(|(position, _)| *position);
+        let (resume, watermark) = match first.filter(|(position, _)| before(position)) {
+            Some(first) => first,
             None if silent => (self.next?, self.watermark),
             None => self.cut.map(|tick| (tick.position, tick.watermark_before))?,
         };
@@ -92,7 +96,12 @@ impl Channel {
     /// Refuses a pack with this end if the mark after it would hold back too many records: those
     /// from its `resume` to its `cut`.
     pub(super) fn check_span(&mut self, end: Timestamp, max: u64) -> Result<()> {
-        let Some((first, _)) = self.chunks.first_live() else { return Ok(()) };
+        let first = self.chunks.first_live();
+        // What was evicted counts as buffered in the marks of packs up to its own.
+        let evicted = self.again.filter(|again| end <= again.end);
+        if first.is_none() && evicted.is_none() {
+            return Ok(());
+        }
         let (upto, read) = if self.is_silent_at(end) {
             (self.chunks.next_seq(), self.read)
         } else {
@@ -102,15 +111,17 @@ impl Channel {
         };
         let records = |from| read.saturating_sub(self.chunks.read_before(from));
         // Nearly always there are fewer, whatever the pack takes of them.
-        if first >= upto || records(first) <= max {
-            return Ok(());
-        }
+        let few = |first| self.again.is_none() && records(first) <= max;
+        let first = first.filter(|(first, _)| *first < upto && !few(*first));
         // Before the cut no watermark is at or after the end: what has such a time stays, and
         // nothing else does.
         let stays = |record: &Record| record.meta.timestamp > end;
-        match self.chunks.find_live(first, upto, stays) {
-            Some((seq, resume)) if records(seq) > max => {
-                let (channel, records) = (self.name.to_string(), records(seq));
+        let live = first.and_then(|(first, _)| self.chunks.find_live(first, upto, stays));
+        let live = live.map(|(seq, resume)| (resume, records(seq)));
+        let evicted = evicted.map(|again| (again.first, read.saturating_sub(again.read)));
+        match live.into_iter().chain(evicted).max_by_key(|(_, records)| *records) {
+            Some((resume, records)) if records > max => {
+                let channel = self.name.to_string();
                 Err(Error::SpanTooLong { channel, resume, records })
             }
             _ => Ok(()),

@@ -39,10 +39,12 @@
 //! ```
 
 mod admit;
+mod again;
 mod budget;
 mod channel;
 mod chunks;
 mod config;
+mod early;
 mod gather;
 mod intake;
 mod mark;

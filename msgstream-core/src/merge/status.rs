@@ -58,6 +58,9 @@ pub struct MergeCounts {
     pub rejoined: u64,
     /// Times that a channel's records were evicted for lack of memory, to be read again.
     pub evictions: u64,
+    /// How many of them went back to before a tick: to messages that stand before it and are after
+    /// the next pack.
+    pub evicted_before_ticks: u64,
     /// Times that one interval alone exceeded the budget.
     pub refused_windows: u64,
     /// Times that a channel was paused because it was too far ahead.

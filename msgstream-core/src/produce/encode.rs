@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::message::{Message, TsMsg};
-use crate::record::{Meta, Record, Stamp};
+use crate::record::{Meta, Record, SENT_HEADER, Stamp};
 
 /// The payloads of a batch share buffers of at most this size, in bytes; a larger payload has a
 /// buffer of its own. A payload keeps its whole buffer alive, so buffers stay small.
@@ -116,7 +116,7 @@ fn meta(msg: &dyn TsMsg, last: &mut Option<Arc<str>>) -> Meta {
 pub(super) fn passed_on(record: &Record) -> Record {
     let mut record = record.clone();
     record.meta.stamp = None;
-    record.extra.retain(|header| &*header.name != Stamp::HEADER);
+    record.extra.retain(|header| ![Stamp::HEADER, SENT_HEADER].contains(&&*header.name));
     record
 }
 

@@ -3,6 +3,7 @@
 mod end;
 mod msg_type;
 mod position;
+mod sent;
 mod stamp;
 mod timestamp;
 mod unreadable;
@@ -16,6 +17,8 @@ pub use self::end::END_HEADER;
 pub(crate) use self::end::is_end;
 pub use self::msg_type::{MsgType, MsgTypeNames};
 pub use self::position::{Incarnation, Position, PositionError};
+pub use self::sent::SENT_HEADER;
+pub(crate) use self::sent::sent_ahead;
 pub use self::stamp::{Origin, Stamp, StampError};
 pub(crate) use self::stamp::{is_numbered, is_producer_id};
 pub use self::timestamp::{Timestamp, TimestampError};

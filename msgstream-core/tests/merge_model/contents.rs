@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use msgstream_core::dedup::ProducerLimits;
 use msgstream_core::merge::{LatePolicy, TickSource};
-use msgstream_core::record::END_HEADER;
-use msgstream_core::record::{Header, Meta, Origin, Position, Record, Stamp};
+use msgstream_core::record::{
+    END_HEADER, Header, Meta, Origin, Position, Record, SENT_HEADER, Stamp,
+};
 use msgstream_core::{MsgType, Timestamp};
 use proptest::prelude::*;
 
@@ -24,6 +25,10 @@ pub(crate) struct Tag {
 pub(crate) enum Entry {
     Message(u64, Option<Tag>),
     Tick(u64, Option<Tag>),
+    /// A session's tick before which more was sent than its number says.
+    Ahead(u64, Tag),
+    /// A tick of a virtual channel that is a part of this one.
+    Private(u64),
     Fence(char, u64),
     Base(Tag),
     Bye(char, u64),
@@ -54,25 +59,28 @@ fn record(position: u64, entry: &Entry) -> Record {
     let (msg_type, ts, tag) = match *entry {
         Entry::Message(ts, tag) => (MsgType::INSERT, ts, tag),
         Entry::Tick(ts, tag) => (MsgType::TIME_TICK, ts, tag),
-        Entry::End(ts) => (MsgType::TIME_TICK, ts, None),
+        Entry::Ahead(ts, tag) => (MsgType::TIME_TICK, ts, Some(tag)),
+        Entry::End(ts) | Entry::Private(ts) => (MsgType::TIME_TICK, ts, None),
         // Above any watermark: it must do nothing for all that.
         Entry::Fence(..) | Entry::Base(..) | Entry::Bye(..) => (MsgType::TIME_TICK, 500_000, None),
     };
     let payload = if msg_type == MsgType::INSERT { vec![7; PAYLOAD] } else { Vec::new() };
     let mut record = Record::new(Meta::new(msg_type, Timestamp(ts)), payload);
     record.position = Position::new(position);
+    record.meta.vchannel = matches!(entry, Entry::Private(_)).then(|| "part".into());
     record.meta.stamp = tag.map(|Tag { producer, epoch, seq }| {
         let (producer, epoch) = (producer.to_string().into(), Position::new(epoch));
         Stamp { origin: Arc::new(Origin { producer, epoch }), seq }
     });
     let header = match *entry {
         Entry::End(_) => Some((END_HEADER, "1".to_owned())),
+        Entry::Ahead(_, Tag { seq, .. }) => Some((SENT_HEADER, (seq + 2).to_string())),
         Entry::Fence(p, epoch) => Some((Stamp::HEADER, format!("{p};{epoch};fence;0"))),
         Entry::Base(Tag { producer, epoch, seq }) => {
             Some((Stamp::HEADER, format!("{producer};{epoch};base;{seq}")))
         }
         Entry::Bye(p, epoch) => Some((Stamp::HEADER, format!("{p};{epoch};bye;"))),
-        Entry::Message(..) | Entry::Tick(..) => None,
+        Entry::Message(..) | Entry::Tick(..) | Entry::Private(_) => None,
     };
     record.extra.extend(header.map(|(name, value)| Header::new(name, value)));
     record
@@ -83,10 +91,12 @@ fn record(position: u64, entry: &Entry) -> Record {
 enum Step {
     Message(i64),
     Tick(i64),
+    Private(i64),
     /// A message of a session, with its number relative to the next one and its epoch to the
     /// newest.
     Stamped(char, i64, i64, u64),
-    StampedTick(char, i64, i64, u64),
+    /// The last is whether no more was sent before it.
+    StampedTick(char, i64, i64, u64, bool),
     /// The second of two is stored first, and both are sent again.
     Hole(char, i64),
     Fence(char, i64),
@@ -102,9 +112,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (-3i64..14).prop_map(Step::Message),
         3 => (-2i64..9).prop_map(Step::Tick),
+        1 => (-3i64..14).prop_map(Step::Private),
         6 => (producer(), -3i64..14, seq(), epoch()).prop_map(|(p, d, s, e)| Step::Stamped(p, d, s, e)),
-        1 => (producer(), -2i64..9, seq(), epoch())
-            .prop_map(|(p, d, s, e)| Step::StampedTick(p, d, s, e)),
+        1 => (producer(), -2i64..9, seq(), epoch(), any::<bool>())
+            .prop_map(|(p, d, s, e, exact)| Step::StampedTick(p, d, s, e, exact)),
         1 => (producer(), -3i64..14).prop_map(|(p, d)| Step::Hole(p, d)),
         1 => (producer(), -1i64..3).prop_map(|(p, e)| Step::Fence(p, e)),
         1 => (producer(), prop_oneof![3 => Just(0i64), 1 => -4i64..0])
@@ -131,6 +142,7 @@ pub(crate) fn entries(ends: bool) -> impl Strategy<Value = Vec<Entry>> {
                         clock = (clock + d).max(0);
                         log.push(Entry::Tick(clock as u64, None));
                     }
+                    Step::Private(d) => log.push(Entry::Private(ts(d))),
                     Step::Stamped(producer, d, shift, back) => {
                         let (epoch, last) = &mut producers[at(producer)];
                         let seq = last.saturating_add_signed(shift + 1).max(1);
@@ -140,13 +152,18 @@ pub(crate) fn entries(ends: bool) -> impl Strategy<Value = Vec<Entry>> {
                             *last = seq;
                         }
                     }
-                    Step::StampedTick(producer, d, shift, back) => {
+                    Step::StampedTick(producer, d, shift, back, exact) => {
                         let (epoch, last) = producers[at(producer)];
                         let (epoch, seq) =
                             (epoch.saturating_sub(back), last.saturating_add_signed(shift));
                         clock = (clock + d).max(0);
-                        log.push(Entry::Tick(clock as u64, Some(Tag { producer, epoch, seq })));
-                        producers[at(producer)].1 = last.max(if back == 0 { seq } else { 0 });
+                        let tag = Tag { producer, epoch, seq };
+                        log.push(match exact {
+                            true => Entry::Tick(clock as u64, Some(tag)),
+                            false => Entry::Ahead(clock as u64, tag),
+                        });
+                        let told = back == 0 && exact;
+                        producers[at(producer)].1 = last.max(if told { seq } else { 0 });
                     }
                     Step::Hole(producer, d) => {
                         let (epoch, last) = &mut producers[at(producer)];

@@ -122,14 +122,14 @@ impl<'a> Model<'a> {
                     }
                     continue;
                 }
-                Entry::Tick(ts, _) => ts,
+                Entry::Tick(ts, _) | Entry::Ahead(ts, _) => ts,
                 Entry::End(ts) => {
                     channel.ended = true;
                     let ahead = channel.held.iter().map(|held| held.0);
                     let last = ahead.filter(|eff| Some(*eff) > channel.watermark).max();
                     last.unwrap_or(ts).max(ts)
                 }
-                Entry::Fence(..) | Entry::Base(_) | Entry::Bye(..) => continue,
+                Entry::Private(_) | Entry::Fence(..) | Entry::Base(_) | Entry::Bye(..) => continue,
             };
             if Some(tick) > channel.watermark {
                 channel.watermark = Some(tick);

@@ -6,12 +6,15 @@
 
 mod contents;
 mod idle;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod reference;
 mod silence;
 
 use msgstream_core::checkpoint::Checkpoint;
 use msgstream_core::merge::{Eviction, Merge, MergeConfig, Slot};
 use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::Start;
 use msgstream_core::{Error, MsgPack};
 use proptest::prelude::*;
 
@@ -137,7 +140,16 @@ fn give_up(merge: &mut Merge, inputs: &mut [Input], many: Option<&usize>, budget
 
 fn go_back(inputs: &mut [Input], eviction: Eviction) {
     let evicted = inputs.iter_mut().find(|input| input.slot == eviction.slot).unwrap();
-    evicted.next = eviction.after.offset() as usize + 1;
+    evicted.next = first_from(eviction);
+}
+
+/// Where reading continues after an eviction.
+fn first_from(eviction: Eviction) -> usize {
+    match eviction.from {
+        Start::At(position) => position.offset() as usize,
+        Start::After(position) => position.offset() as usize + 1,
+        other => panic!("back to {other:?}"),
+    }
 }
 
 fn choices() -> impl Strategy<Value = Choices> {
@@ -150,41 +162,61 @@ fn choices() -> impl Strategy<Value = Choices> {
     })
 }
 
+/// The packs are those of the reference.
+fn as_the_reference(contents: &Contents, budget: usize, choices: &Choices) -> Checked {
+    let packs = run(contents, budget, Checkpoint::default(), choices);
+    let packs: Vec<_> = packs.iter().map(out).collect();
+    prop_assert_eq!(packs, reference(contents));
+    Ok(())
+}
+
+/// Whatever is given up, the checkpoints are the same, and so is what follows each of them.
+fn resumes(contents: &Contents, budget: usize, first: &Choices, second: &Choices) -> Checked {
+    let packs = run(contents, 1 << 30, Checkpoint::default(), &first.calm());
+    let given_up = run(contents, budget, Checkpoint::default(), first);
+    for (a, b) in given_up.iter().zip(&packs) {
+        prop_assert_eq!((&a.start, &a.end), (&b.start, &b.end));
+    }
+    for (index, pack) in packs.iter().enumerate() {
+        let again = run(contents, budget, pack.end.clone(), second);
+        let after: Vec<_> = packs[index + 1..].iter().map(out).collect();
+        prop_assert_eq!(again.iter().map(out).collect::<Vec<_>>(), after);
+        // The same checkpoints too: a resumed stream can be resumed again.
+        for (a, b) in again.iter().zip(&packs[index + 1..]) {
+            prop_assert_eq!(&a.end, &b.end);
+        }
+        let from_start = run(contents, budget, pack.start.clone(), second);
+        prop_assert_eq!(
+            from_start.iter().map(out).collect::<Vec<_>>(),
+            packs[index..].iter().map(out).collect::<Vec<_>>()
+        );
+    }
+    Ok(())
+}
+
+type Checked = Result<(), TestCaseError>;
+
+fn budget() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(1usize << 30), 2_000usize..20_000]
+}
+
 proptest! {
     #[test]
     fn packs_are_a_function_of_the_contents(
         contents in contents(),
-        budget in prop_oneof![Just(1usize << 30), 2_000usize..20_000],
+        budget in budget(),
         choices in choices(),
     ) {
-        let packs = run(&contents, budget, Checkpoint::default(), &choices);
-        let packs: Vec<_> = packs.iter().map(out).collect();
-        prop_assert_eq!(packs, reference(&contents));
+        as_the_reference(&contents, budget, &choices)?;
     }
 
     #[test]
     fn resuming_from_any_pack_gives_the_packs_after_it(
         contents in contents(),
-        budget in prop_oneof![Just(1usize << 30), 2_000usize..20_000],
+        budget in budget(),
         first in choices(),
         second in choices(),
     ) {
-        let packs = run(&contents, 1 << 30, Checkpoint::default(), &first.calm());
-        let given_up = run(&contents, budget, Checkpoint::default(), &first);
-        for (a, b) in given_up.iter().zip(&packs) {
-            prop_assert_eq!((&a.start, &a.end), (&b.start, &b.end));
-        }
-        for (index, pack) in packs.iter().enumerate() {
-            let again = run(&contents, budget, pack.end.clone(), &second);
-            let after: Vec<_> = packs[index + 1..].iter().map(out).collect();
-            prop_assert_eq!(again.iter().map(out).collect::<Vec<_>>(), after);
-            // The same checkpoints too: a resumed stream can be resumed again.
-            for (a, b) in again.iter().zip(&packs[index + 1..]) {
-                prop_assert_eq!(&a.end, &b.end);
-            }
-            let from_start = run(&contents, budget, pack.start.clone(), &second);
-            prop_assert_eq!(from_start.iter().map(out).collect::<Vec<_>>(),
-                packs[index..].iter().map(out).collect::<Vec<_>>());
-        }
+        resumes(&contents, budget, &first, &second)?;
     }
 }

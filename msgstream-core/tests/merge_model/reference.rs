@@ -44,7 +44,9 @@ pub(crate) fn reference(contents: &Contents) -> Vec<OutPack> {
                         accept(&mut producers, &mut watermark, behind - behind % interval);
                     }
                 }
-                Entry::Tick(t, _) => accept(&mut producers, &mut watermark, t),
+                Entry::Tick(t, _) | Entry::Ahead(t, _) => {
+                    accept(&mut producers, &mut watermark, t);
+                }
                 Entry::End(t) => {
                     let above = |f: &u64| watermark.is_none_or(|watermark| *f > watermark);
                     let last = held.iter().copied().filter(above).max().unwrap_or(t).max(t);
@@ -53,7 +55,7 @@ pub(crate) fn reference(contents: &Contents) -> Vec<OutPack> {
                     ended = true;
                     break;
                 }
-                Entry::Fence(..) | Entry::Base(_) | Entry::Bye(..) => {}
+                Entry::Private(_) | Entry::Fence(..) | Entry::Base(_) | Entry::Bye(..) => {}
             }
         }
         watermarks.push(if ended { Some(u64::MAX) } else { watermark });
@@ -139,6 +141,12 @@ impl Producers {
                 next
             }
             Entry::Tick(_, Some(tag)) => self.learn(tag),
+            Entry::Ahead(_, tag) => {
+                let known = self.known.get(&tag.producer).filter(|known| known.epoch >= tag.epoch);
+                // It tells nothing of an epoch of which nothing is known but a fence.
+                let untold = |known: &Known| known.epoch == tag.epoch && known.fenced;
+                if known.is_none_or(untold) { true } else { self.learn(tag) }
+            }
             Entry::Base(tag) => {
                 self.learn(tag);
                 true
@@ -162,7 +170,9 @@ impl Producers {
                 }
                 true
             }
-            Entry::Message(_, None) | Entry::Tick(_, None) | Entry::End(_) => true,
+            Entry::Message(_, None) | Entry::Tick(_, None) | Entry::Private(_) | Entry::End(_) => {
+                true
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use msgstream_core::{Checkpoint, Error, MsgPack};
 use proptest::prelude::*;
 
 use crate::contents::{Contents, Entry, PAYLOAD, entries};
+use crate::first_from;
 use crate::idle::{Model, Step};
 use crate::reference::{all_messages, out};
 
@@ -167,11 +168,11 @@ impl Run {
     fn relieve(&mut self, slot: Slot) {
         match self.merge.relieve(slot) {
             Ok(Some(eviction)) => {
-                let after = eviction.after.offset() as usize;
+                let next = first_from(eviction);
                 let channel = self.inputs.iter().position(|i| i.0 == eviction.slot).unwrap();
                 let first = self.first[channel];
-                assert!(after + 1 >= first, "back to {after}, and {first} is the first left");
-                self.inputs[channel].1 = after + 1;
+                assert!(next >= first, "back to {next}, and {first} is the first left");
+                self.inputs[channel].1 = next;
             }
             Ok(None) => {}
             Err(Error::WindowTooLarge { .. }) => {

@@ -3,6 +3,7 @@
 use msgstream_core::merge::TickSource;
 use msgstream_core::merge::{Eviction, Merge, Slot};
 use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::Start;
 use msgstream_core::{Checkpoint, Error, MsgPack};
 
 use crate::Entry::{Msg, Tick};
@@ -27,7 +28,7 @@ fn a_mark_stays_where_records_are_given_up_and_read_again() {
     push(&mut merge, b, 3, &ahead);
     assert_eq!(merge.reserve(a), 0);
     let eviction = merge.relieve(a).unwrap().unwrap();
-    assert_eq!((eviction.slot, eviction.after), (b, Position::new(2)));
+    assert_eq!((eviction.slot, eviction.from), (b, Start::After(Position::new(2))));
     push(&mut merge, b, 3, &ahead[..1]);
     assert_eq!(merge.checkpoint(), checkpoint);
 }
@@ -65,7 +66,7 @@ fn of_a_batch_that_a_tick_divides_what_is_behind_the_tick_is_given_up() {
         let eviction = evict(&mut merge, a);
         assert_eq!(eviction.slot, if b_goes { b } else { c });
         if b_goes {
-            assert_eq!(eviction.after, Position::new(2));
+            assert_eq!(eviction.from, Start::After(Position::new(2)));
             assert_eq!(merge.buffered_bytes(), buffered - of_b);
         }
     }
@@ -94,7 +95,7 @@ fn a_channel_that_gave_up_what_it_read_waits_until_packs_wait_for_it() {
     hold(&mut merge, b, 1, 11, 15_000);
     hold(&mut merge, a, 0, 5, 47_000);
     let eviction = merge.relieve(a).unwrap().unwrap();
-    assert_eq!((eviction.slot, eviction.after), (b, Position::new(0)));
+    assert_eq!((eviction.slot, eviction.from), (b, Start::After(Position::new(0))));
     push(&mut merge, a, 1, &[Tick(5)]);
     assert_eq!(packs(&mut merge).len(), 1);
     // There is room again, and others come and go; it is ahead all the same.
@@ -124,8 +125,9 @@ fn merged(log: &[Entry], give_up: bool) -> Vec<MsgPack> {
     }
     let mut formed = packs(&mut merge);
     if give_up {
-        let after = evict(&mut merge, a).after.offset();
-        push(&mut merge, b, after + 1, &log[after as usize + 1..]);
+        let Start::After(after) = evict(&mut merge, a).from else { panic!("not after a tick") };
+        let next = after.offset() + 1;
+        push(&mut merge, b, next, &log[next as usize..]);
     }
     let ticks: Vec<_> = log.iter().copied().filter(|entry| matches!(entry, Tick(_))).collect();
     push(&mut merge, a, 1, &ticks[1..]);

@@ -2,6 +2,7 @@
 
 use msgstream_core::merge::{Eviction, Merge, Slot};
 use msgstream_core::record::{Position, Record};
+use msgstream_core::transport::Start;
 use msgstream_core::{Checkpoint, Error, Timestamp};
 
 use crate::Entry::{Msg, Tick};
@@ -183,7 +184,7 @@ fn what_an_idle_channel_holds_after_its_ticks_is_given_up_and_it_holds_the_front
     assert_eq!(packs(&mut merge).len(), 1);
     hold(&mut merge, b, 1, 5, 2 * Record::OVERHEAD);
     let eviction = evict(&mut merge, b);
-    assert_eq!((eviction.slot, eviction.after), (a, Position::new(1)));
+    assert_eq!((eviction.slot, eviction.from), (a, Start::After(Position::new(1))));
     // Were it idle still, 6 would be late.
     push(&mut merge, b, 2, &[Tick(5), Tick(8)]);
     assert_eq!(packs(&mut merge).iter().map(|pack| pack.end_ts.0).collect::<Vec<_>>(), [5]);

@@ -1,7 +1,7 @@
 //! Compares two messages.
 
 use msgstream::message::StoredMessage;
-use msgstream::record::{Header, Record, Stamp};
+use msgstream::record::{Header, Record, SENT_HEADER, Stamp};
 
 /// Returns what differs first, but for positions and sessions; `None` if nothing does.
 pub(super) fn difference(source: &StoredMessage, copy: &StoredMessage) -> Option<&'static str> {
@@ -26,7 +26,8 @@ pub(super) fn difference(source: &StoredMessage, copy: &StoredMessage) -> Option
 
 /// Returns the headers in an order that doesn't depend on the transport.
 fn headers(record: &Record) -> Vec<(&str, &[u8])> {
-    let others = record.extra.iter().filter(|header| &*header.name != Stamp::HEADER);
+    let session = [Stamp::HEADER, SENT_HEADER];
+    let others = record.extra.iter().filter(|header| !session.contains(&&*header.name));
     let mut headers: Vec<_> = others.map(|Header { name, value }| (&**name, &**value)).collect();
     headers.sort_unstable();
     headers

@@ -82,7 +82,7 @@ impl Aligned {
             match self.merge.relieve(slot) {
                 Ok(Some(eviction)) => {
                     let Some(evicted) = &mut self.inputs[eviction.slot.index()] else { continue };
-                    evicted.back_to = Some(eviction.after);
+                    evicted.back_to = Some(eviction.from);
                     evicted.discard = evicted.reader.is_none();
                     evicted.refused = None;
                 }

@@ -26,7 +26,7 @@ pub(super) struct Input {
     /// Where the cursor was moved to.
     pub(super) acked: Option<Position>,
     /// Where the reader must seek before it reads: its buffered records were evicted.
-    pub(super) back_to: Option<Position>,
+    pub(super) back_to: Option<Start>,
     /// The records of the read in flight are evicted.
     pub(super) discard: bool,
     /// The records that the merge refused, and where reading continues after them.
@@ -43,7 +43,7 @@ pub(super) struct Done {
     pub(super) generation: u64,
     pub(super) reader: Box<dyn ChannelReader>,
     /// Where the reader should have sought first, if that failed.
-    pub(super) back_to: Option<Position>,
+    pub(super) back_to: Option<Start>,
     pub(super) batch: Result<ReadBatch>,
 }
 
@@ -73,13 +73,13 @@ impl Reads {
         slot: Slot,
         generation: u64,
         mut reader: Box<dyn ChannelReader>,
-        mut back_to: Option<Position>,
+        mut back_to: Option<Start>,
         limit: Limit,
     ) {
         let read = async move {
             let batch = async {
-                if let Some(position) = back_to {
-                    reader.seek(Start::After(position)).await?;
+                if let Some(start) = back_to {
+                    reader.seek(start).await?;
                     back_to = None;
                 }
                 reader.read(limit).await

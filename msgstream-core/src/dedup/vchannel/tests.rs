@@ -36,7 +36,9 @@ fn a_fence_of_the_whole_channel_begins_an_epoch_on_all_virtual_ones() {
     let after = after.map(|producer| message(&mut dedup, producer, 1, 2));
     let [void, taken] = [Verdict::Fenced, Verdict::Accepted];
     assert_eq!(after, [void, void, void, void, taken, taken]);
-    assert_eq!(dedup.tick(&stamp("p/new", 4, 7), MAX), Ok(void));
+    for exact in [false, true] {
+        assert_eq!(dedup.tick(&stamp("p/new", 4, 7), exact, MAX), Ok(void));
+    }
 }
 
 #[test]
@@ -132,9 +134,9 @@ proptest! {
                     names.iter().zip(&mut alone).for_each(|(name, own)| fence(own, name, epoch));
                 }
                 0 => [&mut together, own].iter_mut().for_each(|dedup| fence(dedup, name, epoch)),
-                1 => {
-                    let tick = stamp(name, epoch, seq);
-                    prop_assert_eq!(together.tick(&tick, MAX), own.tick(&tick, MAX));
+                1 | 2 => {
+                    let (tick, exact) = (stamp(name, epoch, seq), what == 1);
+                    prop_assert_eq!(together.tick(&tick, exact, MAX), own.tick(&tick, exact, MAX));
                     prop_assert_eq!(together.take_missing(), own.take_missing());
                 }
                 _ => {

@@ -9,7 +9,8 @@ use super::ended::Ends;
 use super::retry::Retry;
 use crate::dedup::{Control, Kind, ProducerState};
 use crate::dedup::{Dedup, Verdict};
-use crate::record::{Incarnation, Position, Record, Stamp};
+use crate::planted::{Bug, planted};
+use crate::record::{Incarnation, Position, Record, Stamp, sent_ahead};
 use crate::record::{MsgType, Timestamp};
 use crate::transport::{ChannelReader, Limit, ReadBatch, TransportError};
 
@@ -24,13 +25,13 @@ pub(super) struct Seen {
     prior: Option<Position>,
     /// The record that announced a sequence number first, in the last epoch that announced one.
     announced: Option<Announced>,
-    /// A tick or a base of the newest epoch announced a number. A message before that doesn't make
+    /// An exact tick or a base of the newest epoch announced a number. A message before that doesn't make
     /// it known: if 5 failed and 6 was stored, 6 isn't the last one that was accepted.
     known: bool,
     /// The number is exact, wherever reading began. Before the record that announced it first there
-    /// was the epoch's fence or a message that it counts, or a later record announced another
-    /// number. A single one may be a late copy; two that were written one after the other aren't
-    /// both late.
+    /// was the epoch's fence or a message that it counts, or a later record announced a greater
+    /// number. A single one may be a late copy, as may several with one number, which are in flight
+    /// together; two with different numbers aren't both late.
     exact: bool,
     /// The greatest number of a message that came before an earlier one, or before any was known.
     ahead: u64,
@@ -40,12 +41,11 @@ pub(super) struct Seen {
     ends: Ends,
 }
 
-/// A tick or a base that announced a sequence number.
+/// An exact tick or a base, which announced a sequence number.
 #[derive(Clone, Copy, Debug)]
 struct Announced {
     epoch: Position,
     last: u64,
-    ts: Timestamp,
 }
 
 impl Seen {
@@ -116,18 +116,22 @@ impl Seen {
                 control.producer = self.producer.clone();
             }
             if control.producer == self.producer && self.is_newest(epoch) {
-                self.control(&control, epoch, ts);
+                self.control(&control, epoch);
             }
         } else if let Some(stamp) = &record.meta.stamp
             && stamp.origin.producer == self.producer
             && self.is_newest(stamp.origin.epoch)
         {
-            if tick {
-                self.announce(Announced { epoch: stamp.origin.epoch, last: stamp.seq, ts });
-                // With one producer there can't be too many.
-                let _ = self.dedup.tick(stamp, usize::MAX);
-            } else {
+            if !tick {
                 self.message(stamp);
+            } else if let Some(sent) = sent_ahead(record, stamp.seq)
+                && !planted(Bug::InexactTick)
+            {
+                self.inexact(stamp, sent);
+            } else {
+                self.announce(Announced { epoch: stamp.origin.epoch, last: stamp.seq });
+                // With one producer there can't be too many.
+                let _ = self.dedup.tick(stamp, true, usize::MAX);
             }
         }
     }
@@ -141,9 +145,9 @@ impl Seen {
         self.newest = self.newest.max(epoch);
     }
 
-    fn control(&mut self, control: &Control, epoch: Position, ts: Timestamp) {
+    fn control(&mut self, control: &Control, epoch: Position) {
         if let Kind::Base { last } = control.kind {
-            self.announce(Announced { epoch, last, ts });
+            self.announce(Announced { epoch, last });
         }
         let _ = self.dedup.control(control, epoch, usize::MAX);
     }
@@ -156,7 +160,7 @@ impl Seen {
             let fenced = self.state().is_some_and(|state| state.epoch == announced.epoch);
             (self.announced, self.exact, self.ahead) = (Some(announced), fenced, 0);
         } else if let Some(first) = self.announced.filter(|first| first.epoch == announced.epoch) {
-            self.exact |= (announced.last, announced.ts) > (first.last, first.ts);
+            self.exact |= announced.last > first.last;
         } else {
             (self.announced, self.exact) =
                 (Some(announced), (1..=announced.last).contains(&self.ahead));
@@ -164,16 +168,31 @@ impl Seen {
     }
 
     fn message(&mut self, stamp: &Stamp) {
-        if self.begins(stamp.origin.epoch) {
-            // Its base is before where reading began, so all else that was read is older.
-            (self.dedup, self.known, self.ahead) = (Dedup::default(), false, 0);
-        }
-        if !self.known {
+        if !self.is_known(stamp.origin.epoch) {
             self.unclear = true;
             self.ahead = self.ahead.max(stamp.seq);
         } else if let Ok(Verdict::Gap) = self.dedup.message(stamp, usize::MAX) {
             self.ahead = self.ahead.max(stamp.seq);
         }
+    }
+
+    /// Takes in a tick before which more was sent than it counts: it announces nothing.
+    fn inexact(&mut self, stamp: &Stamp, sent: u64) {
+        if self.is_known(stamp.origin.epoch) {
+            let _ = self.dedup.tick(stamp, false, usize::MAX);
+        } else {
+            self.unclear = true;
+            self.ahead = self.ahead.max(sent);
+        }
+    }
+
+    /// Returns whether the number is known that an epoch's record follows on.
+    fn is_known(&mut self, epoch: Position) -> bool {
+        if self.begins(epoch) {
+            // Its base is before where reading began, so all else that was read is older.
+            (self.dedup, self.known, self.ahead) = (Dedup::default(), false, 0);
+        }
+        self.known
     }
 
     /// Returns whether an epoch is newer than that of the number, and has announced none yet.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::{Meta, Origin};
+use crate::record::{Header, Meta, Origin, SENT_HEADER};
 use crate::transport::Start;
 
 fn written(what: &str) -> Record {
@@ -26,6 +26,7 @@ fn written(what: &str) -> Record {
         _ => {
             let origin = Arc::new(Origin { producer: producer.clone(), epoch });
             record.meta.stamp = Some(Stamp { origin, seq: number });
+            record.extra.extend(words.next().map(|sent| Header::new(SENT_HEADER, sent.to_owned())));
         }
     }
     record
@@ -64,6 +65,13 @@ fn the_last_number_is_that_of_the_last_message_that_was_taken() {
         (Some(5), &["t 1 8", "m 1 9", "fence 3", "t 3 4", "m 3 5"]),
         // Late copies take nothing back.
         (Some(6), &["fence 2", "base 2 4", "m 2 5", "m 2 6", "fence 2", "base 2 4", "t 2 5"]),
+        // A tick that isn't exact makes no number known, and raises one that is.
+        (None, &["t 1 5 7", "m 1 8"]),
+        (Some(8), &["t 1 5 7", "m 1 8", "t 1 6 8", "t 1 8"]),
+        (Some(8), &["t 1 5", "m 1 6", "m 1 7", "t 1 5 7", "m 1 8"]),
+        (Some(7), &["t 1 5", "t 1 7 8"]),
+        (None, &["t 1 8", "t 2 5 7", "m 2 8"]),
+        (Some(9), &["fence 1", "base 1 8", "fence 2", "base 2 8", "t 1 9", "m 2 9", "t 2 8 9"]),
         // Where a fence is a late copy, its epoch's base is before it.
         (None, &["t 1 8", "fence 2", "m 2 5"]),
         (Some(6), &["t 1 8", "fence 2", "m 2 5", "t 2 5", "m 2 6"]),
@@ -87,6 +95,10 @@ fn a_number_that_may_be_a_late_copys_is_not_told_where_messages_are_ahead_of_it(
         (true, &["base 1 4", "m 1 6", "fence 2"]),
         (false, &["t 1 4", "m 1 6", "t 1 6"]),
         (false, &["m 1 4", "t 1 4", "m 1 6"]),
+        // Several ticks with one number are in flight together, so all may be late.
+        (true, &["t 1 4", "t 1 4", "m 1 6"]),
+        (true, &["t 1 4 6", "t 1 4"]),
+        (false, &["t 1 4 6", "t 1 6"]),
         // The next one that tells a number can't be late, too.
         (false, &["t 1 4", "m 1 5", "t 1 5", "m 1 7"]),
         // With the fence before it, the first number is exact.
