@@ -113,15 +113,17 @@ impl Input {
     }
 }
 
-/// Writes packs, a tick after each, and ends the channels with the last one's.
+/// Writes packs, a tick after each, all pipelined, and ends the channels with the last one's.
 pub(crate) async fn write(stream: &mut MsgStream, packs: Vec<MsgPack>) -> Result<()> {
     let last = packs.len() as u64 - 1;
     for (tick, pack) in (0..).zip(packs) {
-        stream.produce(pack).await?;
+        stream.ready().await?;
+        // The end fails if a pack or a tick does.
+        drop(stream.submit(pack)?);
         if tick == last {
             stream.end(Shape::tick(tick)).await?;
         } else {
-            stream.tick(Shape::tick(tick)).await?;
+            drop(stream.submit_tick(Shape::tick(tick))?);
         }
     }
     Ok(())

@@ -36,11 +36,15 @@ pub enum Bug {
     EvictedForgotten,
     /// What the next pack has is taken again where evicted records are read again.
     KeptTwice,
+    /// A tick doesn't tell that more was sent before it than it counts.
+    UntoldSent,
+    /// Messages behind a tick are written.
+    WrittenLate,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CutAtLeastWatermark,
         Self::LateByFrontier,
         Self::HighWaterDedup,
@@ -54,6 +58,8 @@ impl Bug {
         Self::InexactTick,
         Self::EvictedForgotten,
         Self::KeptTwice,
+        Self::UntoldSent,
+        Self::WrittenLate,
     ];
 }
 

@@ -8,6 +8,7 @@ mod common;
 #[path = "session/faults.rs"]
 mod faults;
 
+use msgstream_core::consume::{ChannelFilter, Judgement};
 use msgstream_core::planted::{Bug, plant};
 use msgstream_core::produce::SessionConfig;
 use msgstream_core::transport::TransportExt as _;
@@ -74,4 +75,46 @@ async fn ticked(bug: Option<Bug>) -> Vec<u64> {
 async fn an_early_tick_is_there_before_its_messages_are_acknowledged() {
     assert_eq!(ticked(None).await, [1]);
     assert_eq!(ticked(Some(Bug::EarlyTick)).await, [1, 5]);
+}
+
+#[tokio::test]
+async fn a_message_behind_a_tick_is_refused_unless_late_ones_are_written() {
+    for (bug, refused) in [(None, true), (Some(Bug::WrittenLate), false)] {
+        let flaky = Flaky::new(&["a"]).await;
+        let mut stream = session(&flaky).await;
+        plant(bug);
+        stream.tick(Timestamp(5)).await.unwrap();
+        assert_eq!(stream.produce(pack(5)).await.is_err(), refused);
+        plant(None);
+    }
+}
+
+/// What follows a tick that a message was sent ahead of, to a reader that begins at the tick.
+async fn after_the_tick(bug: Option<Bug>) -> Judgement {
+    let flaky = Flaky::new(&["a"]).await;
+    let mut stream = session(&flaky).await;
+    plant(bug);
+    flaky.hold.send_replace(true);
+    let first = stream.submit(pack(1)).unwrap();
+    let tick = stream.submit_tick(Timestamp(1)).unwrap();
+    let ahead = stream.submit(pack(2)).unwrap();
+    assert_eq!(times(&flaky).await, [1, 2]);
+    flaky.hold.send_replace(false);
+    for receipt in [first, tick, ahead] {
+        receipt.await.unwrap();
+    }
+    stream.produce(pack(3)).await.unwrap();
+    plant(None);
+    assert_eq!(times(&flaky).await, [1, 2, 1, 3]);
+    let mut reader = flaky.inner.reader("a", Start::Earliest).await.unwrap();
+    let records = reader.read(Limit::default()).await.unwrap().records;
+    let mut filter = ChannelFilter::default();
+    let judged = records[4..].iter().map(|record| filter.judge(record).unwrap());
+    judged.last().unwrap()
+}
+
+#[tokio::test]
+async fn a_tick_that_hides_what_was_sent_before_it_makes_readers_wait_in_vain() {
+    assert_eq!(after_the_tick(None).await, Judgement::Message { late: false });
+    assert_eq!(after_the_tick(Some(Bug::UntoldSent)).await, Judgement::Gap);
 }

@@ -6,6 +6,9 @@ use msgstream_core::planted::{Bug, plant};
 use msgstream_sim::world;
 
 const SEEDS: u64 = 200;
+/// Bugs that the tests of the core find, in `merge_model` and `session_planted`.
+const ELSEWHERE: [Bug; 5] =
+    [Bug::InexactTick, Bug::EvictedForgotten, Bug::KeptTwice, Bug::UntoldSent, Bug::WrittenLate];
 
 /// The first seed that shows a bug, and how. A bug is planted for the thread that runs this.
 fn found(bug: Option<Bug>) -> Option<(u64, String)> {
@@ -29,7 +32,10 @@ macro_rules! finds {
 
         #[test]
         fn every_bug_has_a_test() {
-            assert_eq!(Bug::ALL.len(), [$(Bug::$bug),+].len());
+            let here = [$(Bug::$bug),+];
+            for bug in Bug::ALL {
+                assert!(here.contains(&bug) != ELSEWHERE.contains(&bug), "{bug:?}");
+            }
         }
     };
 }

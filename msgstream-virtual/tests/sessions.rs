@@ -31,7 +31,8 @@ fn placement() -> Placement {
 enum Step {
     /// Submits messages to these channels without waiting.
     Submit(Vec<usize>),
-    Tick,
+    /// Ticks, and waits until all have the tick.
+    Tick(bool),
     Confirm,
     /// Nothing more comes of what is in flight, and another session opens.
     Crash,
@@ -50,7 +51,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let faults = prop::collection::vec(fault, 1..4);
     let step = prop_oneof![
         5 => prop::collection::vec(0..4_usize, 1..8).prop_map(Step::Submit),
-        2 => Just(Step::Tick),
+        2 => any::<bool>().prop_map(Step::Tick),
         1 => Just(Step::Confirm),
         2 => Just(Step::Crash),
         1 => Just(Step::Replace),
@@ -95,10 +96,13 @@ impl Program {
                         self.submit(*to, 2 * self.sent[*to])?;
                     }
                 }
-                Step::Tick => {
+                Step::Tick(waits) => {
                     let least = 2 * self.sent.iter().min().copied().unwrap_or_default();
                     if least > self.ticked {
-                        drop(self.producer.tick(Timestamp(least)).await?);
+                        let receipt = self.producer.submit_tick(Timestamp(least))?;
+                        if *waits {
+                            drop(receipt.await?);
+                        }
                         self.ticked = least;
                     }
                 }

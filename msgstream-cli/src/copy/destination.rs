@@ -139,6 +139,8 @@ async fn open(
         let open = channels.iter().filter(|channel| !ended.contains(*channel));
         let open: Vec<_> = open.chain([&name.home]).cloned().collect();
         let builder = Producer::builder(broker.clone()).channels(open.iter().map(|c| &**c));
+        // What is late in the source is late in the copy.
+        let builder = builder.allow_late();
         match builder.repack(to_their_channel(open)).session(session.clone()).open().await {
             // Only the copy writes there, and it writes the end last.
             Err(StreamError::Ended { channel }) if channels.contains(&*channel) => {

@@ -70,6 +70,8 @@ async fn run_on(
     let Some(session) = &args.session else {
         let builder = Producer::builder(broker.clone()).channels(args.channels.clone());
         let builder = if args.no_create { builder } else { builder.create_missing() };
+        // Rows that are late are judged by the plan.
+        let builder = builder.allow_late();
         let open = async { Ok(builder.open().await?) };
         let producer = unless(&mut interrupted, open).await?;
         let plan = Plan::new(args, input, &BTreeMap::new(), Ticked::default());

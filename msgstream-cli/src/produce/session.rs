@@ -61,6 +61,8 @@ pub(super) async fn open(
     while !channels.is_empty() {
         let builder = Producer::builder(broker.clone()).channels(channels.clone());
         let builder = if args.no_create { builder } else { builder.create_missing() };
+        // Rows that are late are judged by the plan.
+        let builder = builder.allow_late();
         let error = match builder.session(config.clone()).open().await {
             Ok(producer) if last.is_empty() => {
                 let ticked = ticked(&**broker, &channels).await?;

@@ -171,6 +171,8 @@ impl<'a> Run<'a> {
         summary: &mut Summary,
     ) -> Result<Option<Seen>> {
         let mut producer = MsgStream::new(transport.clone());
+        // What is late in the file is late in the channels.
+        producer.set_allow_late(true);
         producer.create_producers(channels).await?;
         producer.start()?;
         let config = ConsumerConfig::default().with_late_policy(self.args.late.into());

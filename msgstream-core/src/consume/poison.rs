@@ -6,7 +6,7 @@ use super::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::message::UnmarshalDispatcher;
 use crate::message::{Decoded, Message, MsgPack};
-use crate::produce::writers::Writers;
+use crate::produce::writers::{TickRules, Writers};
 use crate::transport::Transport;
 
 /// How a record is handled that can't be decoded: its type is unknown, or its payload is truncated
@@ -105,7 +105,7 @@ impl PackDecoder {
     ) -> Result<Self> {
         let dead_letters = match &policy {
             PoisonPolicy::DeadLetter(channel) => {
-                Some(Writers::open(&*transport, &[channel]).await?)
+                Some(Writers::open(&*transport, &[channel], TickRules::default()).await?)
             }
             PoisonPolicy::Stop | PoisonPolicy::Skip => None,
         };
@@ -164,7 +164,7 @@ impl PackDecoder {
         // Taken out while it writes, so that the next try after a failure opens a new one.
         let mut producer = match self.dead_letters.take() {
             Some(producer) => producer,
-            None => Writers::open(&*self.transport, &[channel]).await?,
+            None => Writers::open(&*self.transport, &[channel], TickRules::default()).await?,
         };
         let fits = |letter: DeadLetter| letter.fit(|record| producer.takes(0, record));
         let letters = letters.into_iter().map(fits).collect::<Result<_>>()?;

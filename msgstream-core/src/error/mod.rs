@@ -129,6 +129,20 @@ pub enum Error {
         "a time tick at Timestamp::MAX is refused, because nothing could follow it: end a channel with `end`, at a lesser time"
     )]
     LastTick,
+    /// A message is at or before a time tick that was submitted to its channel: it could be stored
+    /// after the tick, and be late.
+    #[error(
+        "a message of time {ts} for channel `{channel}` is not after the time tick {tick}, which promised that none follows: tick later, or let the producer write late messages (`allow_late`)"
+    )]
+    BehindTick {
+        /// The channel.
+        channel: String,
+        /// The message's time.
+        ts: Timestamp,
+        /// The greatest tick that was submitted, or that was on the channel when the session was
+        /// opened.
+        tick: Timestamp,
+    },
     /// The channel has ended.
     #[error("channel `{channel}` has ended, so nothing can follow: write to another channel")]
     Ended {

@@ -7,7 +7,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::producer::{InSession, NoSession, Producer};
 use super::session::{Counts, SessionConfig};
-use super::writers::Writers;
+use super::writers::{TickRules, Writers};
 use crate::error::Result;
 use crate::repack::{ByHashKey, Repack};
 use crate::transport::{AT_A_TIME, Transport, TransportExt as _};
@@ -32,13 +32,21 @@ pub struct ProducerBuilder<S = NoSession> {
     channels: Vec<String>,
     repack: Box<dyn Repack>,
     create_missing: bool,
+    ticks: TickRules,
     session: S,
 }
 
 impl ProducerBuilder {
     pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
         let repack = Box::new(ByHashKey);
-        Self { transport, channels: Vec::new(), repack, create_missing: false, session: NoSession }
+        Self {
+            transport,
+            channels: Vec::new(),
+            repack,
+            create_missing: false,
+            ticks: TickRules::default(),
+            session: NoSession,
+        }
     }
 
     /// Opens the producer in a session: it sends again what failed, and consumers deliver each
@@ -59,15 +67,15 @@ impl ProducerBuilder {
     /// # Ok(()) }
     /// ```
     pub fn session(self, session: SessionConfig) -> ProducerBuilder<SessionConfig> {
-        let Self { transport, channels, repack, create_missing, session: NoSession } = self;
-        ProducerBuilder { transport, channels, repack, create_missing, session }
+        let Self { transport, channels, repack, create_missing, ticks, session: NoSession } = self;
+        ProducerBuilder { transport, channels, repack, create_missing, ticks, session }
     }
 
     /// Opens a producer on the channels.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for no channel or one named twice,
-    /// [`Error::Ended`](crate::Error::Ended) for a channel that has ended, and
+    /// [`Error::Config`](crate::Error::Config) for no channel, one named twice, or outside of a tokio
+    /// runtime, [`Error::Ended`](crate::Error::Ended) for a channel that has ended, and
     /// [`Error::Transport`](crate::Error::Transport), such as for a channel that doesn't exist.
     ///
     /// The end of a channel is looked for among its last 64 records. It isn't found without the
@@ -78,7 +86,7 @@ impl ProducerBuilder {
     pub async fn open(self) -> Result<Producer> {
         self.create().await?;
         let channels: Vec<_> = self.channels.iter().map(String::as_str).collect();
-        let writers = Writers::open(&*self.transport, &channels).await?;
+        let writers = Writers::open(&*self.transport, &channels, self.ticks).await?;
         Ok(Producer::new(writers, self.repack, NoSession))
     }
 }
@@ -105,7 +113,8 @@ impl ProducerBuilder<SessionConfig> {
         self.create().await?;
         let channels: Vec<_> = self.channels.iter().map(String::as_str).collect();
         let counts = Counts::default();
-        let opening = Writers::with_session(&self.transport, self.session, &channels, &counts);
+        let (transport, ticks) = (&self.transport, self.ticks);
+        let opening = Writers::with_session(transport, self.session, &channels, &counts, ticks);
         let (writers, opened) = opening.await?;
         Ok(Producer::new(writers, self.repack, InSession { opened, counts }))
     }
@@ -127,6 +136,34 @@ impl<S> ProducerBuilder<S> {
     /// Creates channels that don't exist. Unless this is set, opening fails if one doesn't.
     pub const fn create_missing(mut self) -> Self {
         self.create_missing = true;
+        self
+    }
+
+    /// Sets how many bytes of messages may be sent ahead of a time tick that waits, on each channel.
+    /// 1 MiB unless set. Consumers keep these messages in memory until the pack that they belong to,
+    /// so with many channels less is better. With 0, messages wait for the tick.
+    ///
+    /// ```
+    /// # use msgstream_core::Producer;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let producer = Producer::builder(broker).channels(["orders"]).overtake_bytes(64 << 10);
+    /// ```
+    pub const fn overtake_bytes(mut self, bytes: usize) -> Self {
+        self.ticks.overtake_bytes = bytes;
+        self
+    }
+
+    /// Writes messages that are not after the ticks before them, too. They may be late: consumers
+    /// handle them by their [`LatePolicy`](crate::LatePolicy). Unless this is set, such a message
+    /// is refused with [`Error::BehindTick`](crate::Error::BehindTick).
+    ///
+    /// ```
+    /// # use msgstream_core::Producer;
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let producer = Producer::builder(broker).channels(["orders"]).allow_late();
+    /// ```
+    pub const fn allow_late(mut self) -> Self {
+        self.ticks.allow_late = true;
         self
     }
 

@@ -122,7 +122,9 @@ impl<S> Producer<S> {
     /// outcome. With any other error nothing was sent: [`Error::Encode`](crate::Error::Encode),
     /// [`Error::Repack`](crate::Error::Repack), [`Error::Transport`](crate::Error::Transport) for a
     /// message over the transport's limit or for a writer that failed before,
-    /// [`Error::LastTick`](crate::Error::LastTick), [`Error::Ended`](crate::Error::Ended).
+    /// [`Error::BehindTick`](crate::Error::BehindTick) for a message that isn't after a tick that was
+    /// submitted, [`Error::LastTick`](crate::Error::LastTick),
+    /// [`Error::Ended`](crate::Error::Ended).
     ///
     /// # Cancel safety
     /// After a cancelled call the messages are stored, or will be, in whole, in part or not at all.
@@ -169,8 +171,9 @@ impl<S> Producer<S> {
     /// # Errors
     /// Nothing was sent: [`Error::Encode`](crate::Error::Encode),
     /// [`Error::Repack`](crate::Error::Repack), [`Error::Transport`](crate::Error::Transport) for a
-    /// message over the transport's limit, [`Error::LastTick`](crate::Error::LastTick),
-    /// [`Error::Ended`](crate::Error::Ended), [`Error::Fenced`](crate::Error::Fenced).
+    /// message over the transport's limit, [`Error::BehindTick`](crate::Error::BehindTick),
+    /// [`Error::LastTick`](crate::Error::LastTick), [`Error::Ended`](crate::Error::Ended),
+    /// [`Error::Fenced`](crate::Error::Fenced).
     pub fn submit(&mut self, messages: impl IntoPack) -> Result<PackReceipt> {
         let pack = messages.into_pack()?;
         self.writers.submit(pack, &*self.repack)
@@ -203,8 +206,12 @@ impl<S> Producer<S> {
         self.writers.broadcast(pack).await
     }
 
-    /// Writes a time tick to every channel once everything submitted so far is stored. It promises
-    /// that nothing at or before `ts` follows. Consumers ignore a tick that repeats or goes back.
+    /// Writes a time tick to every channel once everything submitted so far is stored, and waits until
+    /// all have it. It promises that nothing at or before `ts` follows: a message that isn't after
+    /// it is refused from here on. Consumers ignore a tick that repeats or goes back.
+    ///
+    /// To submit messages meanwhile, use [`submit_tick`](Self::submit_tick), which is much faster if
+    /// ticks are frequent.
     ///
     /// ```
     /// # use msgstream_core::{Producer, Timestamp};
@@ -225,7 +232,62 @@ impl<S> Producer<S> {
     /// # Cancel safety
     /// After a cancelled call each channel may or may not have the tick.
     pub async fn tick(&mut self, ts: Timestamp) -> Result<Produced> {
-        self.writers.tick(ts, false).await
+        self.writers.tick(ts).await
+    }
+
+    /// Hands a time tick to every channel's writer without waiting. Returns a receipt; messages and
+    /// more ticks may be submitted before it completes. Call [`ready`](Self::ready) first: at most
+    /// 1,024 ticks wait on a channel.
+    ///
+    /// The tick is written once the messages submitted before it are stored. Messages that follow
+    /// don't wait for it, so they may stand before it in the channel; at most
+    /// [`overtake_bytes`](ProducerBuilder::overtake_bytes) of them are sent ahead of it. Without a
+    /// session, a tick isn't stored if anything before it on its channel fails. In a session, a tick
+    /// that had to be sent again may come after a later one, and then has no effect.
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// let mut receipts = Vec::new();
+    /// for ts in 1..=3 {
+    ///     producer.ready().await?;
+    ///     receipts.push(producer.submit(order(ts))?);
+    ///     receipts.push(producer.submit_tick(Timestamp(ts))?);
+    /// }
+    /// for receipt in receipts {
+    ///     receipt.await?;
+    /// }
+    /// assert!(producer.submit(order(3)).is_err(), "it is promised that none follows");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Nothing was sent: [`Error::LastTick`](crate::Error::LastTick) for [`Timestamp::MAX`],
+    /// [`Error::Ended`](crate::Error::Ended), [`Error::Fenced`](crate::Error::Fenced).
+    pub fn submit_tick(&mut self, ts: Timestamp) -> Result<PackReceipt> {
+        self.writers.submit_tick(ts)
+    }
+
+    /// Promises, as a tick does, that nothing at or before `ts` follows, without writing one: a
+    /// message that isn't after it is refused from here on. For a producer whose ticks somebody else
+    /// writes, with the time that it reports to [`TimeSync`](super::TimeSync).
+    ///
+    /// ```
+    /// # use msgstream_core::{Producer, Timestamp};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// # let order = |ts| msgstream_core::message::TimeSyncMsg::new(Timestamp(ts)).with_hash_keys([0]);
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders-0", "orders-1"]).create_missing().open().await?;
+    /// producer.promise(Timestamp(5));
+    /// let refused = producer.send(order(5)).await;
+    /// assert!(matches!(refused, Err(msgstream_core::Error::BehindTick { .. })));
+    /// # Ok(()) }
+    /// ```
+    pub fn promise(&mut self, ts: Timestamp) {
+        self.writers.promise(ts);
     }
 
     /// Waits until everything submitted is stored.
@@ -276,7 +338,7 @@ impl<S> Producer<S> {
     /// # Cancel safety
     /// After a cancelled call each channel may or may not have ended.
     pub async fn end(mut self, ts: Timestamp) -> Result<()> {
-        self.writers.tick(ts, true).await?;
+        self.writers.end(ts).await?;
         self.close().await
     }
 

@@ -89,6 +89,8 @@ impl TimeSync {
     /// writes nothing more at or before that time. A report that goes back only counts as a sign of
     /// life.
     ///
+    /// [`Producer::promise`](crate::Producer::promise) makes the producer keep to it.
+    ///
     /// # Errors
     /// [`SyncError`] for a producer that didn't join or that expired: it must stop writing, and
     /// join again.

@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::encode::{Encoded, encode};
 use super::outcome::{PackReceipt, Produced};
 use super::session::ended::is_ended;
-use super::session::{Counts, Opened, Session, SessionConfig, SessionWriter, open};
+use super::session::{Counts, OVERTAKE_BYTES, Opened, Session, SessionConfig, SessionWriter, open};
 use crate::error::{Error, ProduceError, Result};
 use crate::message::{MsgPack, TimeTickMsg};
 use crate::planted::{Bug, planted};
@@ -17,7 +17,7 @@ use crate::record::{END_HEADER, is_end};
 use crate::record::{Header, Record, Stamp};
 use crate::record::{MsgType, Timestamp};
 use crate::repack::{HashKeys, Repack, RepackError};
-use crate::transport::{AT_A_TIME, ChannelWriter, Receipt, Transport, TransportErrorKind};
+use crate::transport::{AT_A_TIME, ChannelWriter as _, Transport, TransportErrorKind};
 
 /// A batch for one channel, by the channel's index.
 type Batch = (usize, Encoded);
@@ -31,53 +31,42 @@ pub(crate) struct Writers {
     /// The first failure; the writers of its channels are poisoned.
     failed: Option<ProduceError>,
     session: Option<Session>,
+    rules: TickRules,
 }
 
 #[derive(Debug)]
 struct Channel {
     name: Arc<str>,
-    writer: Writer,
+    writer: SessionWriter,
+    /// The greatest tick that was submitted, or was there when the session was opened: messages must
+    /// be after it. `None` if there is none, or they needn't.
+    promised: Option<Timestamp>,
     /// An end was submitted.
     ended: bool,
 }
 
-impl Channel {
-    const fn new(name: Arc<str>, writer: Writer) -> Self {
-        Self { name, writer, ended: false }
-    }
+/// How a producer writes ticks, and messages beside them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TickRules {
+    /// How many bytes of messages are sent ahead of a tick that waits.
+    pub(crate) overtake_bytes: usize,
+    /// Messages behind a tick are written, too.
+    pub(crate) allow_late: bool,
 }
 
-#[derive(Debug)]
-enum Writer {
-    Plain(Box<dyn ChannelWriter>),
-    Session(SessionWriter),
-}
-
-impl Writer {
-    fn as_ref(&self) -> &dyn ChannelWriter {
-        match self {
-            Self::Plain(writer) => &**writer,
-            Self::Session(writer) => writer,
-        }
-    }
-
-    fn as_mut(&mut self) -> &mut dyn ChannelWriter {
-        match self {
-            Self::Plain(writer) => &mut **writer,
-            Self::Session(writer) => writer,
-        }
-    }
-
-    fn submit(&mut self, batch: Encoded) -> Receipt {
-        match self {
-            Self::Plain(writer) => writer.submit(batch.records),
-            Self::Session(writer) => writer.submit_sharing(batch.records, batch.buffers),
-        }
+impl Default for TickRules {
+    fn default() -> Self {
+        Self { overtake_bytes: OVERTAKE_BYTES, allow_late: false }
     }
 }
 
 impl Writers {
-    pub(crate) async fn open(transport: &dyn Transport, channels: &[&str]) -> Result<Self> {
+    pub(crate) async fn open(
+        transport: &dyn Transport,
+        channels: &[&str],
+        rules: TickRules,
+    ) -> Result<Self> {
+        in_runtime()?;
         let open = |channel: &&str| {
             let name = Arc::<str>::from(*channel);
             // Boxed: a future of this very type keeps the caller's from being `Send`.
@@ -86,30 +75,37 @@ impl Writers {
                 if has_ended(transport, &name).await? {
                     return Err(Error::Ended { channel: name.to_string() });
                 }
-                Ok(Channel::new(name, Writer::Plain(writer)))
+                let writer = SessionWriter::plain(name.clone(), writer, rules.overtake_bytes);
+                Ok(Channel { name, writer, promised: None, ended: false })
             }
             .boxed()
         };
         let opening: Vec<_> = channels.iter().map(open).collect();
         let channels = stream::iter(opening).buffered(AT_A_TIME).try_collect().await?;
-        Ok(Self::new(channels, None))
+        Ok(Self::new(channels, None, rules))
     }
 
     /// Opens a session on channels.
     pub(crate) async fn with_session(
         transport: &Arc<dyn Transport>,
-        config: SessionConfig,
+        mut config: SessionConfig,
         channels: &[&str],
         counts: &Counts,
+        rules: TickRules,
     ) -> Result<(Self, Opened)> {
+        in_runtime()?;
+        config.overtake_bytes = rules.overtake_bytes;
         let (session, writers, opened) = open::open(transport, config, channels, counts).await?;
-        let channels =
-            writers.into_iter().map(|(name, writer)| Channel::new(name, Writer::Session(writer)));
-        Ok((Self::new(channels.collect(), Some(session)), opened))
+        let channels = writers.into_iter().map(|(name, writer)| {
+            let promised = opened.watermarks.get(&name).copied();
+            let promised = promised.filter(|ts| *ts > Timestamp::MIN);
+            Channel { name, writer, promised, ended: false }
+        });
+        Ok((Self::new(channels.collect(), Some(session), rules), opened))
     }
 
-    const fn new(channels: Vec<Channel>, session: Option<Session>) -> Self {
-        Self { channels, in_flight: VecDeque::new(), failed: None, session }
+    const fn new(channels: Vec<Channel>, session: Option<Session>, rules: TickRules) -> Self {
+        Self { channels, in_flight: VecDeque::new(), failed: None, session, rules }
     }
 
     /// Checks that what was acknowledged counts.
@@ -122,7 +118,7 @@ impl Writers {
     pub(crate) async fn ready(&mut self) -> Result<()> {
         self.alive()?;
         for channel in &mut self.channels {
-            channel.writer.as_mut().ready().await?;
+            channel.writer.ready().await?;
         }
         Ok(())
     }
@@ -130,7 +126,7 @@ impl Writers {
     pub(crate) async fn produce(&mut self, pack: MsgPack, repack: &dyn Repack) -> Result<Produced> {
         let batches = self.split(pack, repack)?;
         for (channel, _) in &batches {
-            self.channels[*channel].writer.as_mut().ready().await?;
+            self.channels[*channel].writer.ready().await?;
         }
         self.send(batches).await
     }
@@ -147,14 +143,36 @@ impl Writers {
         self.send(batches).await
     }
 
-    /// Writes a tick to every channel once everything submitted is stored; with `end`, as the
-    /// channels' last record.
-    pub(crate) async fn tick(&mut self, ts: Timestamp, end: bool) -> Result<Produced> {
-        let mut records = encode(&[TimeTickMsg::new(ts).into()], self.stamp().as_ref()).records;
-        if end {
-            records.iter_mut().for_each(|r| r.extra.push(Header::new(END_HEADER, "1")));
+    /// Writes a tick to every channel once everything submitted is stored, and waits until all have
+    /// it.
+    pub(crate) async fn tick(&mut self, ts: Timestamp) -> Result<Produced> {
+        let records = self.tick_records(ts);
+        self.write_last(&records).await
+    }
+
+    /// Hands a tick to every channel's writer.
+    pub(crate) fn submit_tick(&mut self, ts: Timestamp) -> Result<PackReceipt> {
+        let batches = self.to_all(&self.tick_records(ts))?;
+        Ok(self.send(batches))
+    }
+
+    /// Refuses messages at or before a time from here on.
+    pub(crate) fn promise(&mut self, ts: Timestamp) {
+        for channel in &mut self.channels {
+            channel.promised = channel.promised.max(Some(ts));
         }
-        let batches = self.to_all(&records)?;
+    }
+
+    /// Writes the channels' last record once everything submitted is stored.
+    pub(crate) async fn end(&mut self, ts: Timestamp) -> Result<Produced> {
+        let mut records = self.tick_records(ts);
+        records.iter_mut().for_each(|r| r.extra.push(Header::new(END_HEADER, "1")));
+        self.write_last(&records).await
+    }
+
+    /// Writes records to every channel once everything submitted is stored on all of them.
+    async fn write_last(&mut self, records: &[Record]) -> Result<Produced> {
+        let batches = self.to_all(records)?;
         if !planted(Bug::EarlyTick) {
             self.settle().await?;
         }
@@ -162,10 +180,14 @@ impl Writers {
         self.send(batches).await
     }
 
+    fn tick_records(&self, ts: Timestamp) -> Vec<Record> {
+        encode(&[TimeTickMsg::new(ts).into()], self.stamp().as_ref()).records
+    }
+
     /// Writes records to one channel, by its index.
     pub(crate) async fn write(&mut self, channel: usize, records: Vec<Record>) -> Result<Produced> {
         self.check(channel, &records)?;
-        self.channels[channel].writer.as_mut().ready().await?;
+        self.channels[channel].writer.ready().await?;
         self.send(vec![(channel, records.into())]).await
     }
 
@@ -177,7 +199,7 @@ impl Writers {
     /// Waits for all receipts and closes the writers.
     pub(crate) async fn close(&mut self) -> Result<()> {
         let mut result = self.settle().await;
-        let closing: Vec<_> = self.channels.iter_mut().map(|c| c.writer.as_mut().close()).collect();
+        let closing: Vec<_> = self.channels.iter_mut().map(|c| c.writer.close()).collect();
         let mut closing = stream::iter(closing).buffered(AT_A_TIME);
         while let Some(closed) = closing.next().await {
             result = result.and(closed.map_err(Error::from));
@@ -238,12 +260,15 @@ impl Writers {
     /// Refuses, before anything is sent, what readers wouldn't deliver or the writer wouldn't
     /// accept.
     fn check(&self, channel: usize, records: &[Record]) -> Result<()> {
-        let Channel { name, writer, ended } = &self.channels[channel];
+        let Channel { name, writer, promised, ended } = &self.channels[channel];
         let after_end = records.split_last().is_some_and(|(_, before)| before.iter().any(is_end));
         if *ended || after_end {
             return Err(Error::Ended { channel: name.to_string() });
         }
-        Ok(writer.as_ref().check(records)?)
+        if !self.rules.allow_late && !planted(Bug::WrittenLate) {
+            not_behind(name, *promised, records)?;
+        }
+        Ok(writer.check(records)?)
     }
 
     fn send(&mut self, batches: Vec<Batch>) -> PackReceipt {
@@ -251,10 +276,12 @@ impl Writers {
             self.note(outcome);
         }
         let receipts = batches.into_iter().map(|(channel, batch)| {
-            let Channel { name, writer, ended } = &mut self.channels[channel];
+            let Channel { name, writer, promised, ended } = &mut self.channels[channel];
             // A copy of an end ends the channel, too.
             *ended |= batch.records.last().is_some_and(is_end);
-            (name.clone(), batch.records.len(), writer.submit(batch))
+            *promised = promise(*promised, &batch.records);
+            let records = batch.records.len();
+            (name.clone(), records, writer.submit_sharing(batch.records, batch.buffers))
         });
         let receipt = PackReceipt::new(receipts.collect());
         self.in_flight.push_back(receipt.clone());
@@ -305,4 +332,37 @@ fn no_last_tick(records: &[Record]) -> Result<()> {
     let last =
         |r: &Record| r.meta.msg_type == MsgType::TIME_TICK && r.meta.timestamp == Timestamp::MAX;
     if records.iter().any(last) { Err(Error::LastTick) } else { Ok(()) }
+}
+
+/// Returns the greatest tick after these records were submitted.
+fn promise(promised: Option<Timestamp>, records: &[Record]) -> Option<Timestamp> {
+    let ticks = records.iter().filter(|r| r.meta.msg_type == MsgType::TIME_TICK);
+    promised.max(ticks.map(|tick| tick.meta.timestamp).max())
+}
+
+/// Refuses a message that isn't after a tick that was submitted before it. A message without a time
+/// that can be read isn't late.
+fn not_behind(channel: &str, promised: Option<Timestamp>, records: &[Record]) -> Result<()> {
+    let mut promised = promised;
+    for record in records {
+        let (msg_type, ts) = (record.meta.msg_type, record.meta.timestamp);
+        match promised {
+            _ if msg_type == MsgType::TIME_TICK => promised = promised.max(Some(ts)),
+            Some(tick) if ts <= tick && msg_type != MsgType::UNREADABLE => {
+                return Err(Error::BehindTick { channel: channel.to_owned(), ts, tick });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Fails outside of a tokio runtime: writers have tasks.
+fn in_runtime() -> Result<()> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Config {
+            reason: "the producer was opened outside of a tokio runtime: open it in one".to_owned(),
+        }),
+    }
 }

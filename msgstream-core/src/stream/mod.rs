@@ -61,6 +61,8 @@ pub struct MsgStream {
     producer: Option<Writers>,
     consumer: Option<Batches>,
     counts: Counts,
+    /// Messages behind a tick are written.
+    allow_late: bool,
     /// For how long consuming retries temporary errors.
     retry_for: Duration,
     state: State,
@@ -84,6 +86,7 @@ impl MsgStream {
             producer: None,
             consumer: None,
             counts: Counts::default(),
+            allow_late: false,
             retry_for: RETRY_FOR,
             state: State::New,
         }

@@ -3,7 +3,7 @@
 use super::MsgStream;
 use crate::error::{Error, Result};
 use crate::message::MsgPack;
-use crate::produce::writers::Writers;
+use crate::produce::writers::{TickRules, Writers};
 use crate::produce::{Opened, PackReceipt, Produced, SessionConfig, SessionCounts, distinct};
 use crate::record::Timestamp;
 use crate::repack::Repack;
@@ -28,7 +28,7 @@ impl MsgStream {
         self.not_closed("create_producers")?;
         distinct(channels.iter().copied())?;
         self.close_producer().await;
-        self.producer = Some(Writers::open(&*self.transport, channels).await?);
+        self.producer = Some(Writers::open(&*self.transport, channels, self.tick_rules()).await?);
         Ok(())
     }
 
@@ -70,7 +70,8 @@ impl MsgStream {
         self.not_closed("create_session")?;
         distinct(channels.iter().copied())?;
         self.close_producer().await;
-        let open = Writers::with_session(&self.transport, config, channels, &self.counts);
+        let rules = self.tick_rules();
+        let open = Writers::with_session(&self.transport, config, channels, &self.counts, rules);
         let (producer, opened) = open.await?;
         self.producer = Some(producer);
         Ok(opened)
@@ -209,7 +210,28 @@ impl MsgStream {
     /// # Cancel safety
     /// After a cancelled call each channel may or may not have the tick.
     pub async fn tick(&mut self, ts: Timestamp) -> Result<Produced> {
-        self.producing("tick")?.0.tick(ts, false).await
+        self.producing("tick")?.0.tick(ts).await
+    }
+
+    /// Hands a time tick to every channel's writer without waiting. Returns a receipt; messages and
+    /// more ticks may be submitted before it completes. The tick is written once the messages
+    /// before it are stored, and what follows doesn't wait for it.
+    ///
+    /// # Errors
+    /// Nothing was sent: [`Error::LastTick`] for [`Timestamp::MAX`], and as [`MsgStream::submit`].
+    pub fn submit_tick(&mut self, ts: Timestamp) -> Result<PackReceipt> {
+        self.producing("submit_tick")?.0.submit_tick(ts)
+    }
+
+    /// Lets the producers that are created from now on write messages that are not after the ticks
+    /// that were submitted before them. They may be late then. Unless this is set, they are refused
+    /// with [`Error::BehindTick`].
+    pub const fn set_allow_late(&mut self, allow: bool) {
+        self.allow_late = allow;
+    }
+
+    fn tick_rules(&self) -> TickRules {
+        TickRules { allow_late: self.allow_late, ..TickRules::default() }
     }
 
     /// Ends every channel. The end is a record: a [`tick`](Self::tick) that also promises that
@@ -223,7 +245,7 @@ impl MsgStream {
     /// # Cancel safety
     /// After a cancelled call each channel may or may not have ended.
     pub async fn end(&mut self, ts: Timestamp) -> Result<Produced> {
-        self.producing("end")?.0.tick(ts, true).await
+        self.producing("end")?.0.end(ts).await
     }
 
     async fn close_producer(&mut self) {

@@ -155,3 +155,50 @@ fn checkpoints_are_the_same_after_records_were_given_up_and_read_again() {
         assert_eq!(seen, [&[(5, None, 0)], &rest[..]].concat());
     }
 }
+
+#[test]
+fn messages_before_a_tick_are_given_up_where_nothing_else_is_left() {
+    let (mut merge, [a, b]) = merge(1 << 20);
+    push(&mut merge, b, 0, &[Msg(3), Msg(20), Msg(4), Msg(30), Tick(5), Tick(8)]);
+    let held = merge.buffered_bytes();
+    // What follows the tick goes first, and then what stands before it, to the last byte.
+    assert_eq!(evict(&mut merge, a).from, Start::After(Position::new(4)));
+    assert_eq!(merge.counts().evicted_before_ticks, 0);
+    assert_eq!(evict(&mut merge, a).from, Start::At(Position::new(1)));
+    assert_eq!(merge.counts().evicted_before_ticks, 1);
+    let message = Record::OVERHEAD + 100;
+    assert!(merge.buffered_bytes() <= 2 * message + TICK && held > 4 * message);
+    merge.set_budget_bytes(1);
+    assert!(matches!(merge.relieve(a), Err(Error::WindowTooLarge { .. })));
+    merge.set_budget_bytes(1 << 20);
+
+    push(&mut merge, a, 0, &[Tick(5), Tick(8), Tick(40)]);
+    let formed = packs(&mut merge);
+    let mark = &formed[0].end.channels["b"];
+    assert_eq!((formed.len(), formed[0].msgs.len()), (1, 2), "b holds the next pack back");
+    assert_eq!((mark.resume, mark.watermark), (Position::new(1), None));
+    assert_eq!(mark.cut, Some(Position::new(4)));
+    push(&mut merge, b, 1, &[Msg(20), Msg(4), Msg(30), Tick(5), Tick(8), Tick(40)]);
+    let times = |pack: &MsgPack| pack.msgs.iter().map(|m| m.end_ts().0).collect::<Vec<_>>();
+    let formed: Vec<_> = packs(&mut merge).iter().map(times).collect();
+    assert_eq!(formed, [vec![], vec![20, 30]]);
+}
+
+#[test]
+fn what_is_given_up_counts_to_the_span() {
+    for give_up in [false, true] {
+        let (mut merge, [a, b]) = merge(1 << 20);
+        merge.set_max_span(3);
+        push(&mut merge, b, 0, &[Msg(3), Msg(20), Msg(4), Msg(5), Msg(2), Tick(5)]);
+        if give_up {
+            assert_eq!(evict(&mut merge, a).from, Start::At(Position::new(1)));
+        }
+        push(&mut merge, a, 0, &[Tick(5)]);
+        let Err(Error::SpanTooLong { resume, records, .. }) = merge.advance() else {
+            panic!("the mark holds back 5 records")
+        };
+        assert_eq!((resume, records), (Position::new(1), 5));
+        merge.set_max_span(5);
+        assert_eq!(merge.advance().unwrap().unwrap().msgs.len(), 4);
+    }
+}

@@ -24,6 +24,8 @@ use crate::Rng;
 pub(super) fn start(world: Arc<World>, name: String, plan: ProducerPlan, rng: Rng) -> Program {
     async move {
         let mut stream = MsgStream::new(world.plan.transport(&world.sim));
+        // A guest doesn't know what others promise.
+        stream.set_allow_late(plan.tick_every.is_none());
         let producing = produce(&world, &name, &mut stream, &plan, rng).await;
         world.ledger().counts.sessions.insert(name, stream.session_counts());
         if let Err(error) = producing {
@@ -139,7 +141,11 @@ impl Producer<'_> {
         self.world.ledger().finish(&self.plan.id);
         let Some(every) = self.plan.tick_every else { return self.stream.close().await };
         while self.plan.then == Then::Ticks {
+            self.stream.ready().await?;
             self.tick().await?;
+            if self.rng.chance(0.3) {
+                self.settle().await?;
+            }
             // Void ticks are acknowledged like others.
             if self.rng.chance(0.3) {
                 self.confirm().await?;
@@ -147,6 +153,7 @@ impl Producer<'_> {
             sleep(every).await;
         }
         self.tick().await?;
+        self.settle().await?;
         self.stream.close().await
     }
 
@@ -202,13 +209,20 @@ impl Producer<'_> {
         Ok(())
     }
 
-    /// Promises that nothing up to now follows, or once more what was promised long ago.
+    /// Promises that nothing up to now follows, or once more what was promised long ago. It goes on
+    /// at once, or waits for all that it wrote.
     async fn tick(&mut self) -> Result<(), Error> {
         let (began, mut now) = (self.world.sim.now(), self.now());
         if self.rng.chance(0.05) {
             now.0 -= Timestamp::span(Duration::from_secs(1));
         }
         self.world.ledger().produced(now.0);
+        if self.rng.chance(0.7) {
+            // What follows doesn't wait for it.
+            let receipt = self.stream.submit_tick(now)?;
+            self.in_flight.push_back((Numbers::new(), receipt));
+            return Ok(());
+        }
         let ticked = self.stream.tick(now).await.map(drop);
         if ticked.is_ok() {
             self.ticked = Some(began);

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::ledger::{Counts, Life};
 
 /// The name of a rare path. Each must be taken in some of many seeds, or the runs prove little.
-pub const RARE_PATHS: [&str; 22] = [
+pub const RARE_PATHS: [&str; 24] = [
     "paused",
     "evicted",
+    "evicted before a tick",
+    "tick overtaken",
     "window too large",
     "late",
     "idle",
@@ -39,6 +41,7 @@ pub(super) fn rare_paths(counts: &Counts) -> BTreeMap<&'static str, u64> {
     };
     let sessions = counts.sessions.values();
     let fenced = sessions.clone().map(|c| c.fenced).sum::<u64>();
+    let overtaken = sessions.clone().map(|c| c.overtaken_ticks).sum();
     let resolved = sessions.clone().map(|c| c.unknown_resolved).sum();
     let restarted = sessions.map(|c| c.scans_restarted).sum();
 
@@ -62,6 +65,8 @@ pub(super) fn rare_paths(counts: &Counts) -> BTreeMap<&'static str, u64> {
     let times = [
         sum(|life| life.merge.paused),
         sum(|life| life.merge.evictions),
+        sum(|life| life.merge.evicted_before_ticks),
+        overtaken,
         sum(|life| life.merge.refused_windows),
         sum(|life| life.merge.late),
         sum(|life| life.merge.idled),

@@ -63,6 +63,7 @@ impl Stage {
     /// A started producer to one channel, or to all of them.
     pub(super) async fn producer(&self, channels: &[&str]) -> Result<MsgStream, Failure> {
         let mut stream = MsgStream::new(Arc::clone(&self.transport));
+        stream.set_allow_late(true);
         stream.create_producers(channels).await?;
         stream.start()?;
         Ok(stream)

@@ -24,7 +24,12 @@ pub struct SessionConfig {
     pub(super) retry_for: Duration,
     pub(super) scan_since: Option<Timestamp>,
     pub(super) window_bytes: usize,
+    /// Set by the producer's builder.
+    pub(in crate::produce) overtake_bytes: usize,
 }
+
+/// How many bytes of messages are sent ahead of a tick that waits, unless the builder sets it.
+pub(crate) const OVERTAKE_BYTES: usize = 1 << 20;
 
 impl SessionConfig {
     /// Returns the configuration of a session of this producer. Its id is 1 to 64 letters, digits,
@@ -46,7 +51,15 @@ impl SessionConfig {
         let producer = producer.into();
         let home = format!("{producer}.home").into();
         let retry_for = Duration::from_secs(60);
-        Self { producer, home, own_home: true, retry_for, scan_since: None, window_bytes: 4 << 20 }
+        Self {
+            producer,
+            home,
+            own_home: true,
+            retry_for,
+            scan_since: None,
+            window_bytes: 4 << 20,
+            overtake_bytes: OVERTAKE_BYTES,
+        }
     }
 
     /// Sets the home channel, which must exist. Use the same one at every start. A channel without
@@ -100,9 +113,10 @@ impl SessionConfig {
     /// Sets a wall-clock time from which opening reads the channels, instead of from their
     /// beginning.
     ///
-    /// Since that time, a tick or a base of the producer must have been acknowledged on each
-    /// channel. A base is written at each opening, and with messages that are a minute or more
-    /// after the last tick or base. So the time may be two minutes before the last message that the
+    /// Since that time, an exact tick or a base of the producer must have been acknowledged on each
+    /// channel: a tick that no message after it was sent ahead of. A base is written at each
+    /// opening, and with messages that are a minute or more after the last exact tick or base. So
+    /// the time may be two minutes before the last message that the
     /// producer is known to have written.
     ///
     /// Opening relies on this promise. If it finds nothing, or nothing valid, it reads from the

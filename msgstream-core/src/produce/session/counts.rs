@@ -35,8 +35,10 @@ pub struct SessionCounts {
     pub unknown_resolved: u64,
     /// Writers that were opened to replace failed ones.
     pub reopened_writers: u64,
-    /// Ticks and bases that had to wait until everything before them was acknowledged.
+    /// Ticks and bases that had to wait until what is before them was acknowledged.
     pub held_back: u64,
+    /// Ticks that messages after them were sent ahead of.
+    pub overtaken_ticks: u64,
     /// Channels on which the session gave up.
     pub gave_up: u64,
     /// Successful confirmations.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dedup::{Control, Kind};
-use crate::record::{Position, Record, Stamp, is_end};
+use crate::dedup::{Control, Kind, vchannel};
+use crate::record::{Origin, Position, Record, is_end};
 use crate::transport::{
     Limit, Start, Transport, TransportError, TransportErrorKind, TransportExt as _,
 };
@@ -37,17 +37,22 @@ impl Ends {
                 *newest = epoch.max(*newest);
             }
         } else if is_end(record) {
-            let in_force = |stamp: &Stamp| {
-                self.fences.get(&stamp.origin.producer).is_none_or(|at| *at <= stamp.origin.epoch)
-            };
             match &record.meta.stamp {
                 None => self.ended = Some(true),
-                Some(stamp) if in_force(stamp) => {
+                Some(stamp) if !self.is_fenced(&stamp.origin) => {
                     self.ended.get_or_insert(false);
                 }
                 Some(_) => {}
             }
         }
+    }
+
+    /// Returns whether a newer epoch of the producer was fenced before, also on the whole of a channel
+    /// that this one is a part of.
+    pub(super) fn is_fenced(&self, origin: &Origin) -> bool {
+        let fenced =
+            |name: &str| self.fences.get(name).is_some_and(|newest| *newest > origin.epoch);
+        fenced(&origin.producer) || vchannel::whole(&origin.producer).is_some_and(fenced)
     }
 
     pub(super) const fn ended(&self) -> bool {

@@ -44,8 +44,14 @@
 //! would lose data: of 5 and 6, 6 may be stored first, and 5 later, when it is sent again.
 //!
 //! A tick carries the sequence number of the last message before it, and is sent once that message
-//! is acknowledged. A *base* carries the number without being a tick. What was sent again may be in
-//! the channel twice; the position that the producer gets is then that of either copy.
+//! is acknowledged. Messages that follow it are sent meanwhile, so they may stand before it; the
+//! tick then also carries the greatest number that was sent before it. If both are equal, the tick
+//! is *exact*: who reads from there knows the last number. A *base* carries the number without being
+//! a tick, and is always exact: it waits for everything before it, and everything after it waits for
+//! it. One is written after 100,000 messages or a minute without an exact tick.
+//!
+//! What was sent again may be in the channel twice; the position that the producer gets is then that
+//! of either copy.
 //!
 //! # Opening
 //!
@@ -87,6 +93,7 @@ mod confirm;
 mod counts;
 pub(crate) mod ended;
 pub(crate) mod open;
+mod promised;
 mod retry;
 mod scan;
 mod shared;
@@ -96,6 +103,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use self::config::OVERTAKE_BYTES;
 pub use self::config::SessionConfig;
 pub use self::counts::SessionCounts;
 
@@ -104,7 +112,7 @@ pub(crate) use self::counts::Counts;
 pub(crate) use self::writer::SessionWriter;
 
 use crate::error::Result;
-use crate::record::Position;
+use crate::record::{Position, Timestamp};
 use crate::transport::Transport;
 
 /// The result of opening a session.
@@ -128,6 +136,11 @@ pub struct Opened {
     /// For each channel, the sequence number of the producer's last message that counts; 0 if there
     /// is none yet. Sequence numbers count its messages there from 1 on, over all sessions.
     pub last: BTreeMap<Arc<str>, u64>,
+    /// For each channel, the greatest time tick on it, as far as it was read;
+    /// [`Timestamp::MIN`] if there is none. What the producer writes must be after it, unless it
+    /// [may be late](super::ProducerBuilder::allow_late). A tick that was submitted before a crash
+    /// may be missing: continue to tick from here on.
+    pub watermarks: BTreeMap<Arc<str>, Timestamp>,
 }
 
 /// Fences a producer: what its earlier sessions write to these channels from here on is void. A

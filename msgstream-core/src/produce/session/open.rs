@@ -34,10 +34,6 @@ pub(crate) async fn open(
     channels: &[&str],
     counts: &Counts,
 ) -> Result<OpenSession> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        let reason = "the session was opened outside of a tokio runtime: open it in one".to_owned();
-        return Err(Error::Config { reason });
-    }
     config.check()?;
     if config.own_home {
         transport.create_if_missing(&config.home).await?;
@@ -93,6 +89,7 @@ struct Entered {
     channel: Arc<str>,
     epoch: Position,
     last: u64,
+    watermark: Timestamp,
     scan: Scan,
     writer: Box<dyn ChannelWriter>,
 }
@@ -106,9 +103,11 @@ struct Fenced {
 impl Fenced {
     fn opened(&self, config: &SessionConfig, channels: &[&str]) -> Opened {
         let all = self.others.iter().chain([&self.home]);
-        let named = all.filter(|entered| channels.contains(&&*entered.channel));
-        let last = named.map(|entered| (entered.channel.clone(), entered.last)).collect();
-        Opened { producer: config.producer.clone(), epoch: self.home.epoch, last }
+        let named = || all.clone().filter(|entered| channels.contains(&&*entered.channel));
+        let last = named().map(|entered| (entered.channel.clone(), entered.last)).collect();
+        let watermarks = named().map(|entered| (entered.channel.clone(), entered.watermark));
+        let watermarks = watermarks.collect();
+        Opened { producer: config.producer.clone(), epoch: self.home.epoch, last, watermarks }
     }
 }
 
@@ -168,9 +167,10 @@ impl<'a> Opener<'a> {
         let (counts, watermark) = (self.counts.clone(), scan.seen.watermark());
         let queue = UnackedQueue::new(
             channel.clone(),
-            origin.clone(),
+            Some(origin.clone()),
             last,
             watermark,
+            self.config.overtake_bytes,
             Instant::now(),
             counts.clone(),
         );
@@ -260,7 +260,9 @@ impl<'a> Opener<'a> {
             let (channel, producer) = (channel.to_owned(), self.config.producer.to_string());
             return Err(Error::NumbersSpent { channel, producer, last });
         }
-        Ok(Entered { channel: channel.into(), epoch, last, scan, writer })
+        let prior = if begun.is_some() { prior } else { scan.seen.prior() };
+        let watermark = scan.seen.promised(prior);
+        Ok(Entered { channel: channel.into(), epoch, last, watermark, scan, writer })
     }
 
     /// Refuses a channel that has ended: nothing that follows an end is ever delivered. If only a

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ended::Ends;
+use super::promised::Promised;
 use super::retry::Retry;
 use crate::dedup::{Control, Kind, ProducerState};
 use crate::dedup::{Dedup, Verdict};
@@ -25,19 +26,23 @@ pub(super) struct Seen {
     prior: Option<Position>,
     /// The record that announced a sequence number first, in the last epoch that announced one.
     announced: Option<Announced>,
-    /// An exact tick or a base of the newest epoch announced a number. A message before that doesn't make
-    /// it known: if 5 failed and 6 was stored, 6 isn't the last one that was accepted.
+    /// An exact tick or a base of the newest epoch announced a number. A message before that doesn't
+    /// make it known: if 5 failed and 6 was stored, 6 isn't the last one that was accepted.
     known: bool,
     /// The number is exact, wherever reading began. Before the record that announced it first there
     /// was the epoch's fence or a message that it counts, or a later record announced a greater
     /// number. A single one may be a late copy, as may several with one number, which are in flight
     /// together; two with different numbers aren't both late.
     exact: bool,
-    /// The greatest number of a message that came before an earlier one, or before any was known.
+    /// The greatest number of a message that came before an earlier one, or before any was known; also
+    /// one that a tick says was sent.
     ahead: u64,
+    /// A message came before any number was known.
+    heard: bool,
     /// There were messages while no number was known.
     unclear: bool,
     watermark: Timestamp,
+    promised: Promised,
     ends: Ends,
 }
 
@@ -59,8 +64,10 @@ impl Seen {
             known: false,
             exact: false,
             ahead: 0,
+            heard: false,
             unclear: false,
             watermark: Timestamp::MIN,
+            promised: Promised::default(),
             ends: Ends::default(),
         }
     }
@@ -73,6 +80,12 @@ impl Seen {
     /// Returns the greatest tick, except the end of time, which nothing can follow.
     pub(super) const fn watermark(&self) -> Timestamp {
         self.watermark
+    }
+
+    /// Returns the greatest tick that counts, as far as that is known, if `prior` is the newest epoch
+    /// on the home channel.
+    pub(super) fn promised(&self, prior: Option<Position>) -> Timestamp {
+        self.promised.watermark(prior)
     }
 
     pub(super) const fn newest(&self) -> Option<Position> {
@@ -111,16 +124,21 @@ impl Seen {
         if record.is_tick() && ts < Timestamp::MAX {
             self.watermark = self.watermark.max(ts);
         }
-        if let Some((mut control, epoch)) = Control::read(record) {
+        let control = Control::read(record);
+        if record.is_tick() && ts < Timestamp::MAX && control.is_none() {
+            self.promise(record, ts);
+        }
+        if let Some((mut control, epoch)) = control {
+            let fence = matches!(control.kind, Kind::Fence { .. });
             if control.fences(&self.producer) {
                 control.producer = self.producer.clone();
             }
-            if control.producer == self.producer && self.is_newest(epoch) {
+            if control.producer == self.producer && self.is_newest(epoch, fence) {
                 self.control(&control, epoch);
             }
         } else if let Some(stamp) = &record.meta.stamp
             && stamp.origin.producer == self.producer
-            && self.is_newest(stamp.origin.epoch)
+            && self.is_newest(stamp.origin.epoch, false)
         {
             if !tick {
                 self.message(stamp);
@@ -145,6 +163,20 @@ impl Seen {
         self.newest = self.newest.max(epoch);
     }
 
+    /// Notes a tick, unless it is void.
+    fn promise(&mut self, record: &Record, ts: Timestamp) {
+        let origin = record.meta.stamp.as_ref().map(|stamp| &stamp.origin);
+        match origin {
+            Some(origin) if origin.producer == self.producer => {
+                if self.is_newest(origin.epoch, false) {
+                    self.promised.own(ts);
+                }
+            }
+            Some(origin) if self.ends.is_fenced(origin) => {}
+            _ => self.promised.other(ts),
+        }
+    }
+
     fn control(&mut self, control: &Control, epoch: Position) {
         if let Kind::Base { last } = control.kind {
             self.announce(Announced { epoch, last });
@@ -162,14 +194,15 @@ impl Seen {
         } else if let Some(first) = self.announced.filter(|first| first.epoch == announced.epoch) {
             self.exact |= announced.last > first.last;
         } else {
-            (self.announced, self.exact) =
-                (Some(announced), (1..=announced.last).contains(&self.ahead));
+            // A tick that isn't exact is no message: both ticks may be in flight together.
+            let counts = self.heard && self.ahead <= announced.last;
+            (self.announced, self.exact) = (Some(announced), counts);
         }
     }
 
     fn message(&mut self, stamp: &Stamp) {
         if !self.is_known(stamp.origin.epoch) {
-            self.unclear = true;
+            (self.unclear, self.heard) = (true, true);
             self.ahead = self.ahead.max(stamp.seq);
         } else if let Ok(Verdict::Gap) = self.dedup.message(stamp, usize::MAX) {
             self.ahead = self.ahead.max(stamp.seq);
@@ -190,7 +223,7 @@ impl Seen {
     fn is_known(&mut self, epoch: Position) -> bool {
         if self.begins(epoch) {
             // Its base is before where reading began, so all else that was read is older.
-            (self.dedup, self.known, self.ahead) = (Dedup::default(), false, 0);
+            (self.dedup, self.known, self.ahead, self.heard) = (Dedup::default(), false, 0, false);
         }
         self.known
     }
@@ -204,9 +237,14 @@ impl Seen {
         self.dedup.state(&self.producer)
     }
 
-    fn is_newest(&mut self, epoch: Position) -> bool {
+    /// Returns whether an epoch is the newest, as its record shows: its fence, or another one.
+    fn is_newest(&mut self, epoch: Position, fence: bool) -> bool {
         let epoch = Some(epoch);
         if epoch > self.newest {
+            match fence {
+                true => self.promised.fence(self.newest),
+                false => self.promised.surprise(),
+            }
             (self.prior, self.newest) = (self.newest, epoch);
         }
         self.newest == epoch

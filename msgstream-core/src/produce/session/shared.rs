@@ -21,6 +21,7 @@ pub(super) struct Shared {
     /// Notified when something was acknowledged, recovered or ended.
     changed: Notify,
     window_bytes: usize,
+    is_session: bool,
 }
 
 pub(super) struct State {
@@ -50,9 +51,9 @@ impl Shared {
         writer: Box<dyn ChannelWriter>,
         window_bytes: usize,
     ) -> Self {
-        let (writer, mode) = (Some(writer), Mode::Open);
+        let (writer, mode, is_session) = (Some(writer), Mode::Open, queue.is_session());
         let state = State { queue, writer, mode, task: None, progress: false };
-        Self { state: Mutex::new(state), changed: Notify::new(), window_bytes }
+        Self { state: Mutex::new(state), changed: Notify::new(), window_bytes, is_session }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -101,7 +102,8 @@ impl Shared {
             let Some(writer) = &mut lent.writer else { continue };
             match writer.ready().await {
                 Ok(()) => return Ok(()),
-                Err(error) => lent.failed = Some(error),
+                Err(error) if self.is_session => lent.failed = Some(error),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -118,12 +120,13 @@ impl Shared {
         }
     }
 
-    /// Accepts nothing more, and writes a goodbye record if everything is acknowledged.
+    /// Accepts nothing more, and in a session writes a goodbye record if everything is
+    /// acknowledged.
     pub(super) fn say_goodbye(&self) -> Option<Receipt> {
         let mut state = self.lock();
         let State { queue, writer, mode, .. } = &mut *state;
-        let open = matches!(mode, Mode::Open) && queue.is_empty();
-        let receipt = open.then(|| Some(writer.as_mut()?.submit(vec![queue.goodbye()])));
+        let open = self.is_session && matches!(mode, Mode::Open) && queue.is_empty();
+        let receipt = open.then(|| Some(writer.as_mut()?.submit(queue.goodbye())));
         drop(state);
         let closed = TransportError::new("submit", TransportErrorKind::Closed);
         self.end(closed, TransportErrorKind::Closed);
@@ -248,7 +251,11 @@ impl State {
                     self.progress = true;
                     self.send();
                 }
-                Err((fate, error)) => self.broke(fate, error),
+                Err((fate, error)) if self.queue.is_session() => self.broke(fate, error),
+                Err((fate, error)) => {
+                    self.queue.poison(fate, error);
+                    self.send();
+                }
             }
         }
         Poll::Ready(())

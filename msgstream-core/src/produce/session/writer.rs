@@ -15,13 +15,14 @@ use super::counts::Counts;
 use super::retry::{Retry, deadline};
 use super::shared::Shared;
 use super::unacked::UnackedQueue;
-use crate::record::{Incarnation, Record};
+use crate::record::{Incarnation, Record, Timestamp};
 use crate::transport::{
     ChannelWriter, Receipt, Result, Transport, TransportError, TransportErrorKind,
 };
 
-/// Writes to one channel for a session. It numbers messages, and sends what isn't acknowledged
-/// again, with a new writer, in order, until the deadline.
+/// Writes to one channel, and sends each tick once the messages before it are acknowledged. For a
+/// session it also numbers messages, and sends what isn't acknowledged again, with a new writer, in
+/// order, until the deadline.
 ///
 /// `submit` itself sends the batch. A task waits for the receipts, and recovers from failures.
 pub(crate) struct SessionWriter {
@@ -48,6 +49,22 @@ pub(super) struct Recovery {
 }
 
 impl SessionWriter {
+    /// Starts without a session. Must be called in a tokio runtime.
+    pub(crate) fn plain(
+        channel: Arc<str>,
+        writer: Box<dyn ChannelWriter>,
+        overtake: usize,
+    ) -> Self {
+        let (now, counts) = (Instant::now(), Counts::default());
+        let queue =
+            UnackedQueue::new(channel, None, 0, Timestamp::MIN, overtake, now, counts.clone());
+        let shared = Arc::new(Shared::new(queue, writer, usize::MAX));
+        let settling = shared.clone();
+        let settle = async move { while poll_fn(|cx| settling.poll_broken(cx)).await.is_some() {} };
+        let task = tokio::spawn(settle).abort_handle();
+        Self { shared, closing: Closing::Open, counts, task }
+    }
+
     /// Starts with a writer that is open. Must be called in a tokio runtime.
     pub(super) fn start(
         recovery: Recovery,
@@ -95,7 +112,7 @@ impl ChannelWriter for SessionWriter {
         if let Closing::Goodbye(receipt) = &mut self.closing {
             // If it is lost, consumers only remember the session for somewhat longer.
             let outcome = receipt.await;
-            self.counts.lock().goodbyes += outcome.stored.len() as u64;
+            self.counts.lock().goodbyes += u64::from(outcome.rest.is_none());
             self.closing = Closing::Done;
         }
         self.shared.close().await

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use msgstream_core::MsgType;
-use msgstream_core::record::{Position, Record, Stamp};
+use msgstream_core::record::{Position, Record, SENT_HEADER, Stamp};
 
 /// What is known of the producers on one channel.
 #[derive(Clone, Debug, Default)]
@@ -25,17 +25,16 @@ struct Known {
     untold: Option<Position>,
     /// The last record that told the number.
     teller: Option<Teller>,
-    /// From where on it is sure that this isn't a late copy: its epoch's fence, or what told the
-    /// number before.
+    /// From where on it is sure that this isn't a late copy: its epoch's fence, or what told a lesser
+    /// number before. Ticks with one number are in flight together.
     proof: Option<Position>,
 }
 
-/// A record that told a number, the time in it, and where it is.
+/// A record that told a number, and where it is.
 #[derive(Clone, Copy, Debug)]
 struct Teller {
     epoch: Position,
     last: u64,
-    ts: u64,
     at: Position,
 }
 
@@ -51,13 +50,12 @@ impl Producers {
         let tick = record.meta.msg_type == MsgType::TIME_TICK;
         if let Some(stamp) = &record.meta.stamp {
             let Stamp { origin, seq } = stamp;
-            return if tick {
-                let teller = Teller {
-                    epoch: origin.epoch,
-                    last: *seq,
-                    ts: record.meta.timestamp.0,
-                    at: record.position,
-                };
+            return if let (true, Some(sent)) = (tick, record.header(SENT_HEADER)) {
+                let sent = str::from_utf8(sent).ok().and_then(|sent| sent.parse().ok());
+                assert!(sent > Some(*seq), "{seq} are counted, and {sent:?} sent");
+                self.inexact(&origin.producer, origin.epoch, *seq)
+            } else if tick {
+                let teller = Teller { epoch: origin.epoch, last: *seq, at: record.position };
                 self.learn(&origin.producer, teller)
             } else {
                 self.number(&origin.producer, origin.epoch, *seq)
@@ -95,11 +93,21 @@ impl Producers {
         counts
     }
 
+    /// A tick that more was sent ahead of than it counts tells nothing for sure. It raises a number
+    /// that is known.
+    fn inexact(&mut self, producer: &Arc<str>, epoch: Position, last: u64) -> bool {
+        let Some(known) = self.0.get_mut(producer) else { return true };
+        if epoch == known.epoch && !known.fenced {
+            known.last = known.last.max(last);
+        }
+        epoch >= known.epoch
+    }
+
     /// Ticks and bases tell the last number that is stored; those of old epochs are void. The first
     /// one behind a fence is exact: what was taken before it may be more, where reading began behind
     /// an older fence that makes it void. One that comes later may be a late copy.
     fn learn(&mut self, producer: &Arc<str>, teller: Teller) -> bool {
-        let Teller { epoch, last, ts, .. } = teller;
+        let Teller { epoch, last, .. } = teller;
         let known = self.0.entry(producer.clone()).or_insert(Known::new(epoch, last));
         if epoch < known.epoch {
             return false;
@@ -108,7 +116,7 @@ impl Producers {
         known.last = if epoch > known.epoch || known.fenced { last } else { known.last.max(last) };
         if first {
             (known.teller, known.proof) = (Some(teller), known.fence);
-        } else if let Some(before) = known.teller.filter(|told| (last, ts) > (told.last, told.ts)) {
+        } else if let Some(before) = known.teller.filter(|told| last > told.last) {
             (known.teller, known.proof) = (Some(teller), Some(before.at));
         }
         (known.epoch, known.fenced, known.untold) = (epoch, false, None);
@@ -133,8 +141,7 @@ impl Producers {
                 }
             }
             ("base", Ok(last)) => {
-                let ts = record.meta.timestamp.0;
-                self.learn(&producer, Teller { epoch, last, ts, at: position });
+                self.learn(&producer, Teller { epoch, last, at: position });
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::END_HEADER;
+use crate::record::Stamp;
 use crate::record::{Header, Meta};
 use crate::record::{MsgType, Timestamp};
 
@@ -32,6 +33,9 @@ fn an_end_counts_unless_its_epoch_is_over() {
         (None, &["p;2;fence;1", "p;1;fence;1", "end p;1;5"]),
         (Some(false), &["p;2;fence;1", "end p;1;5", "end p;2;5"]),
         (Some(true), &["end p;1;5", "end"]),
+        // A fence of the whole channel is one of its virtual channels, and not the other way round.
+        (None, &["p;2;fence;1", "end p/a;1;5"]),
+        (Some(false), &["p/a;2;fence;1", "end p;1;5"]),
     ] {
         assert_eq!(ends(log), ended, "{log:?}");
     }

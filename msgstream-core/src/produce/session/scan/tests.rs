@@ -99,6 +99,8 @@ fn a_number_that_may_be_a_late_copys_is_not_told_where_messages_are_ahead_of_it(
         (true, &["t 1 4", "t 1 4", "m 1 6"]),
         (true, &["t 1 4 6", "t 1 4"]),
         (false, &["t 1 4 6", "t 1 6"]),
+        (true, &["t 1 4 6", "t 1 6", "m 1 8"]),
+        (false, &["m 1 6", "t 1 4 6", "t 1 6", "m 1 8"]),
         // The next one that tells a number can't be late, too.
         (false, &["t 1 4", "m 1 5", "t 1 5", "m 1 7"]),
         // With the fence before it, the first number is exact.

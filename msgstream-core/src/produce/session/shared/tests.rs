@@ -74,7 +74,15 @@ fn shared(window_bytes: usize) -> (Shared, Wire) {
     let wire = Wire::default();
     let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
     let counts = Counts::default();
-    let queue = UnackedQueue::new("a".into(), origin, 0, Timestamp(1), Instant::now(), counts);
+    let queue = UnackedQueue::new(
+        "a".into(),
+        Some(origin),
+        0,
+        Timestamp(1),
+        10_000,
+        Instant::now(),
+        counts,
+    );
     (Shared::new(queue, Box::new(wire.clone()), window_bytes), wire)
 }
 

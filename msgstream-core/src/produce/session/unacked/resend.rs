@@ -118,7 +118,7 @@ impl ResendBuffer {
 
     /// Returns whether the record at an index takes no sequence number.
     pub(super) fn is_tick(&self, at: usize) -> bool {
-        self.records[at].msg_type == MsgType::TIME_TICK
+        self.records.get(at).is_some_and(|record| record.msg_type == MsgType::TIME_TICK)
     }
 }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod ticks;
+
 use futures::FutureExt;
 
 use super::*;
@@ -7,7 +9,8 @@ use crate::record::Header;
 
 fn queue() -> UnackedQueue {
     let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
-    UnackedQueue::new("a".into(), origin, 4, Timestamp(1), Instant::now(), Counts::default())
+    let (now, counts) = (Instant::now(), Counts::default());
+    UnackedQueue::new("a".into(), Some(origin), 4, Timestamp(1), 10_000, now, counts)
 }
 
 fn batch(types: &str) -> Vec<Record> {
@@ -97,7 +100,7 @@ fn what_is_sent_again_is_the_same_but_for_what_is_stored() {
     records[2].payload = Bytes::from("own");
     let (reply, _receipt) = Receipt::pending();
     queue.take(records.clone(), buffers, reply, Instant::now());
-    let origin = queue.origin.clone();
+    let origin = queue.origin.clone().unwrap();
     for (record, seq) in records.iter_mut().zip(5..) {
         record.meta.stamp = Some(Stamp { origin: origin.clone(), seq });
     }
@@ -179,9 +182,9 @@ fn a_base_is_written_when_no_tick_has_told_the_number_for_long() {
 #[test]
 fn a_base_is_written_after_many_messages_without_a_tick() {
     let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
-    let now = Instant::now();
+    let (now, counts) = (Instant::now(), Counts::default());
     let mut queue =
-        UnackedQueue::new("a".into(), origin, 60_000, Timestamp(1), now, Counts::default());
+        UnackedQueue::new("a".into(), Some(origin), 60_000, Timestamp(1), 10_000, now, counts);
     let mut take = |count| {
         queue.take(batch(&"m".repeat(count)), Vec::new(), Receipt::pending().0, now);
         flush(&mut queue)
