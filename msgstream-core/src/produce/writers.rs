@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::encode::{Encoded, encode};
 use super::outcome::{PackReceipt, Produced};
 use super::session::ended::is_ended;
-use super::session::{Counts, OVERTAKE_BYTES, Opened, Session, SessionConfig, SessionWriter, open};
+use super::session::{Counts, OVERTAKE_BYTES, Opened, QueueWriter, Session, SessionConfig, open};
 use crate::error::{Error, ProduceError, Result};
 use crate::message::{MsgPack, TimeTickMsg};
 use crate::planted::{Bug, planted};
@@ -37,7 +37,7 @@ pub(crate) struct Writers {
 #[derive(Debug)]
 struct Channel {
     name: Arc<str>,
-    writer: SessionWriter,
+    writer: QueueWriter,
     /// The greatest tick that was submitted, or was there when the session was opened: messages must
     /// be after it. `None` if there is none, or they needn't.
     promised: Option<Timestamp>,
@@ -75,7 +75,7 @@ impl Writers {
                 if has_ended(transport, &name).await? {
                     return Err(Error::Ended { channel: name.to_string() });
                 }
-                let writer = SessionWriter::plain(name.clone(), writer, rules.overtake_bytes);
+                let writer = QueueWriter::plain(name.clone(), writer, rules.overtake_bytes);
                 Ok(Channel { name, writer, promised: None, ended: false })
             }
             .boxed()

@@ -10,7 +10,7 @@ use super::counts::Counts;
 use super::retry::deadline;
 use super::scan::Scan;
 use super::shared::Shared;
-use super::writer::SessionWriter;
+use super::writer::QueueWriter;
 use crate::error::{Error, Result};
 use crate::record::{Origin, Position, Stamp};
 use crate::transport::{ChannelWriter, TransportError, TransportErrorKind};
@@ -29,7 +29,7 @@ pub(super) struct Home {
     pub(super) shared: Arc<Shared>,
     pub(super) scan: Scan,
     /// The writer, if the session writes no messages there.
-    pub(super) writer: Option<SessionWriter>,
+    pub(super) writer: Option<QueueWriter>,
 }
 
 impl Session {

@@ -109,7 +109,7 @@ pub use self::counts::SessionCounts;
 
 pub(crate) use self::confirm::Session;
 pub(crate) use self::counts::Counts;
-pub(crate) use self::writer::SessionWriter;
+pub(crate) use self::writer::QueueWriter;
 
 use crate::error::Result;
 use crate::record::{Position, Timestamp};

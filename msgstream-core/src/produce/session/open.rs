@@ -11,7 +11,7 @@ use super::ended::is_ended;
 use super::retry::{Retry, deadline};
 use super::scan::Scan;
 use super::unacked::UnackedQueue;
-use super::writer::{Recovery, SessionWriter};
+use super::writer::{QueueWriter, Recovery};
 use super::{Opened, SessionConfig};
 use crate::dedup::{Control, Kind, vchannel};
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ use crate::transport::{
 const MOST: u64 = 1 << 62;
 
 /// A session, the writers of its channels in their order, and where the producer stands.
-pub(crate) type OpenSession = (Session, Vec<(Arc<str>, SessionWriter)>, Opened);
+pub(crate) type OpenSession = (Session, Vec<(Arc<str>, QueueWriter)>, Opened);
 
 pub(crate) async fn open(
     transport: &Arc<dyn Transport>,
@@ -162,7 +162,7 @@ impl<'a> Opener<'a> {
         Ok((session, writers, opened))
     }
 
-    fn start(&self, entered: Entered, origin: &Arc<Origin>) -> (SessionWriter, Scan) {
+    fn start(&self, entered: Entered, origin: &Arc<Origin>) -> (QueueWriter, Scan) {
         let Entered { channel, last, scan, writer, .. } = entered;
         let (counts, watermark) = (self.counts.clone(), scan.seen.watermark());
         let queue = UnackedQueue::new(
@@ -181,7 +181,7 @@ impl<'a> Opener<'a> {
             retry_for: self.config.retry_for,
             counts,
         };
-        (SessionWriter::start(recovery, queue, writer, self.config.window_bytes), scan)
+        (QueueWriter::start(recovery, queue, writer, self.config.window_bytes), scan)
     }
 
     /// Fences the home channel first. The position of its fence is the epoch, so the log decides

@@ -25,7 +25,7 @@ use crate::transport::{
 /// order, until the deadline.
 ///
 /// `submit` itself sends the batch. A task waits for the receipts, and recovers from failures.
-pub(crate) struct SessionWriter {
+pub(crate) struct QueueWriter {
     shared: Arc<Shared>,
     closing: Closing,
     counts: Counts,
@@ -48,7 +48,7 @@ pub(super) struct Recovery {
     pub(super) counts: Counts,
 }
 
-impl SessionWriter {
+impl QueueWriter {
     /// Starts without a session. Must be called in a tokio runtime.
     pub(crate) fn plain(
         channel: Arc<str>,
@@ -91,7 +91,7 @@ impl SessionWriter {
 }
 
 #[async_trait]
-impl ChannelWriter for SessionWriter {
+impl ChannelWriter for QueueWriter {
     async fn ready(&mut self) -> Result<()> {
         self.shared.ready().await
     }
@@ -119,16 +119,16 @@ impl ChannelWriter for SessionWriter {
     }
 }
 
-impl Drop for SessionWriter {
+impl Drop for QueueWriter {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl fmt::Debug for SessionWriter {
+impl fmt::Debug for QueueWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
-        f.debug_struct("SessionWriter")
+        f.debug_struct("QueueWriter")
             .field("channel", state.queue.channel())
             .field("bytes", &state.queue.bytes())
             .finish_non_exhaustive()

@@ -1,6 +1,8 @@
 //! The queue of one channel's unacknowledged batches, in order, with their sequence numbers. It
 //! doesn't wait, and has no clock of its own.
 
+mod batch;
+mod outcomes;
 mod resend;
 
 use std::collections::VecDeque;
@@ -10,13 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use self::batch::{Batch, is_lone_tick, is_tick, stamp};
+use self::outcomes::poisoned;
 use self::resend::ResendBuffer;
 use super::counts::Counts;
 use crate::dedup::{Control, Kind};
 use crate::planted::{Bug, planted};
-use crate::record::{END_HEADER, Header, Meta, Origin, Position, Record, SENT_HEADER, Stamp};
+use crate::record::{Meta, Origin, Record};
 use crate::record::{MsgType, Timestamp};
-use crate::transport::{Fate, Outcome, Receipt, ReceiptSender, TransportError, TransportErrorKind};
+use crate::transport::{Fate, Outcome, Receipt, ReceiptSender};
 
 /// After this many messages, or this long, without an exact tick a base announces the last sequence
 /// number, so that it is found if the beginning of the log is gone.
@@ -69,31 +73,6 @@ struct Waiting {
     batch: u64,
     /// `overtaken` when it began to wait.
     overtaken: usize,
-}
-
-struct Batch {
-    /// All records, if they can be sent as they are: in one piece, and at once. Otherwise they are
-    /// rebuilt from the resend buffer.
-    fresh: Vec<Record>,
-    resend: ResendBuffer,
-    len: usize,
-    /// A tick by itself. Messages that follow it needn't wait for it.
-    tick: bool,
-    /// It ends with a tick, and when it was sent last, nothing that follows it had been sent.
-    exact: bool,
-    /// The sequence numbers of the last message before the batch, and of the last one in it.
-    before: u64,
-    last: u64,
-    bytes: usize,
-    taken: Instant,
-    sent: usize,
-    stored: Vec<Position>,
-    /// The outcome of a try was unknown.
-    unknown: bool,
-    /// When it first failed.
-    failed: Option<Instant>,
-    /// `None` once all of it is acknowledged.
-    reply: Option<ReceiptSender>,
 }
 
 impl UnackedQueue {
@@ -346,207 +325,6 @@ impl UnackedQueue {
     pub(super) fn sent(&mut self, receipt: Receipt) {
         self.receipts.push_back(receipt);
     }
-
-    /// Applies the outcome of the first piece in flight.
-    ///
-    /// # Errors
-    /// The fate of the piece's rest, and why it failed.
-    pub(super) fn settle(&mut self, outcome: Outcome) -> Result<(), (Fate, TransportError)> {
-        self.receipts.pop_front();
-        let Some((number, count)) = self.pieces.pop_front() else { return Ok(()) };
-        let index = (number - self.gone) as usize;
-        let batch = &mut self.batches[index];
-        let mut stored = outcome.stored;
-        stored.truncate(count);
-        let complete = stored.len() == count;
-        if batch.stored.is_empty() {
-            batch.stored = stored;
-        } else {
-            batch.stored.append(&mut stored);
-        }
-        if batch.stored.len() == batch.len {
-            self.finish(index);
-        } else {
-            self.acked = self.acked.max(batch.number_at(batch.stored.len()));
-        }
-        let failed = match outcome.rest {
-            Some(rest) => Err((rest.fate, rest.error)),
-            None if complete => Ok(()),
-            None => {
-                let reason = "the outcome has fewer positions than records".to_owned();
-                let kind = TransportErrorKind::Protocol { reason };
-                Err((Fate::Unknown, TransportError::new("submit", kind).on(&*self.channel)))
-            }
-        };
-        self.failed = failed.is_err().then_some(number);
-        failed
-    }
-
-    /// Completes a batch that is acknowledged in whole.
-    fn finish(&mut self, index: usize) {
-        let batch = &mut self.batches[index];
-        self.bytes -= batch.bytes;
-        self.acked = self.acked.max(batch.last);
-        if batch.exact {
-            self.announced = self.announced.max((batch.last, batch.taken));
-        }
-        if batch.unknown {
-            self.counts.lock().unknown_resolved += 1;
-        }
-        batch.finish();
-        self.forget_finished();
-    }
-
-    /// Completes what failed for good, without a session: the batch of the piece that failed, and
-    /// the ticks that wait. What else is in flight has outcomes of its own.
-    pub(super) fn poison(&mut self, fate: Fate, error: TransportError) {
-        self.poisoned = true;
-        if let Some(number) = self.failed.take() {
-            self.refuse((number - self.gone) as usize, fate, error);
-        }
-        while let Some(tick) = self.waiting.pop_front() {
-            let index = (tick.batch - self.gone) as usize;
-            self.refuse(index, Fate::NotStored, poisoned(&self.channel));
-        }
-        self.forget_finished();
-    }
-
-    /// Completes a batch of which the rest isn't stored.
-    fn refuse(&mut self, index: usize, fate: Fate, error: TransportError) {
-        let batch = &mut self.batches[index];
-        if let Some(reply) = batch.reply.take() {
-            self.bytes -= batch.bytes;
-            batch.sent = batch.len;
-            reply.send(Outcome::partial(std::mem::take(&mut batch.stored), fate, error));
-        }
-    }
-
-    fn forget_finished(&mut self) {
-        while self.batches.pop_front_if(|batch| batch.reply.is_none()).is_some() {
-            self.gone += 1;
-            self.next = self.next.saturating_sub(1);
-        }
-    }
-
-    /// Prepares for sending again everything that isn't acknowledged, in order, after the writer
-    /// failed. What was in flight after the failure may be stored, too, so sending the failed batch
-    /// alone would put it after what follows it.
-    pub(super) fn rewind(&mut self, fate: Fate, now: Instant) {
-        let failed = self.failed.take();
-        for (number, batch) in (self.gone..).zip(&mut self.batches) {
-            if batch.reply.is_none() {
-                continue;
-            }
-            let in_flight = batch.sent > batch.stored.len();
-            if planted(Bug::RetryAlone) && Some(number) != failed && in_flight {
-                batch.stored.resize(batch.len, Position::default());
-                self.bytes -= batch.bytes;
-                batch.finish();
-                continue;
-            }
-            batch.unknown |= in_flight && (Some(number) != failed || fate == Fate::Unknown);
-            batch.failed.get_or_insert(now);
-            batch.sent = batch.stored.len();
-        }
-        self.next = 0;
-        self.pieces.clear();
-        self.receipts.clear();
-        self.waiting.clear();
-        self.held = false;
-        self.forget_finished();
-    }
-
-    /// Gives up: completes each batch with what is known of it, the first one with the error.
-    pub(super) fn end(&mut self, error: TransportError) {
-        self.pieces.clear();
-        self.receipts.clear();
-        self.waiting.clear();
-        (self.next, self.bytes) = (0, 0);
-        self.gone += self.batches.len() as u64;
-        let mut error = Some(error);
-        for batch in self.batches.drain(..) {
-            let Some(reply) = batch.reply else { continue };
-            let unknown = batch.unknown || batch.sent > batch.stored.len();
-            let fate = if unknown { Fate::Unknown } else { Fate::NotStored };
-            let error = error.take().unwrap_or_else(|| poisoned(&self.channel));
-            reply.send(Outcome::partial(batch.stored, fate, error));
-        }
-    }
-}
-
-impl Batch {
-    /// Rebuilds the records of the next piece. `sent` is the greatest number that was sent before.
-    fn again(&self, origin: &Arc<Origin>, sent: u64) -> Vec<Record> {
-        let first = self.number_at(self.sent);
-        let (mut last, mut piece) = (first, Vec::with_capacity(self.len - self.sent));
-        for mut record in self.resend.again(self.sent) {
-            let tick = is_tick(&record);
-            if tick && last > first {
-                break;
-            }
-            last += u64::from(!tick);
-            stamp(&mut record, origin, last, sent);
-            piece.push(record);
-        }
-        piece
-    }
-
-    /// Returns whether the next record to send is a tick that waits for everything before it.
-    /// Without a session, ticks inside of packs don't wait.
-    fn starts_with_tick(&self) -> bool {
-        self.resend.is_tick(self.sent)
-    }
-
-    fn ends_with_tick(&self) -> bool {
-        self.resend.is_tick(self.len - 1)
-    }
-
-    /// Returns the sequence number of the last message before the record at an index.
-    fn number_at(&self, index: usize) -> u64 {
-        self.before + self.resend.messages(index)
-    }
-
-    /// Completes the batch, which keeps its place until everything before it is complete.
-    fn finish(&mut self) {
-        self.sent = self.len;
-        if let Some(reply) = self.reply.take() {
-            reply.send(Outcome::stored(std::mem::take(&mut self.stored)));
-        }
-    }
-}
-
-fn poisoned(channel: &str) -> TransportError {
-    TransportError::new("submit", TransportErrorKind::Poisoned).on(channel)
-}
-
-/// Stamps a record with its sequence number, and a tick also with the greatest number that was sent
-/// before it, if that is another one. A control record has its own header instead.
-#[inline]
-fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64, sent: u64) {
-    if record.header(Stamp::HEADER).is_some() {
-        record.meta.stamp = None;
-        return;
-    }
-    if let Some(stamp) = &mut record.meta.stamp {
-        stamp.seq = seq;
-    } else {
-        record.meta.stamp = Some(Stamp { origin: origin.clone(), seq });
-    }
-    if sent > seq && is_tick(record) && !planted(Bug::UntoldSent) {
-        record.extra.push(Header::new(SENT_HEADER, sent.to_string()));
-    }
-}
-
-/// Returns whether a record is a tick that messages after it needn't wait for: neither a control
-/// record nor the channel's end.
-fn is_lone_tick(record: &Record) -> bool {
-    let special = || [Stamp::HEADER, END_HEADER].iter().any(|name| record.header(name).is_some());
-    is_tick(record) && (record.extra.is_empty() || !special())
-}
-
-/// Returns whether a record is a tick or a control record, which take no sequence number.
-fn is_tick(record: &Record) -> bool {
-    record.meta.msg_type == MsgType::TIME_TICK
 }
 
 #[cfg(test)]

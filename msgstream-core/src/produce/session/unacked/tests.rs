@@ -6,6 +6,8 @@ use futures::FutureExt;
 
 use super::*;
 use crate::record::Header;
+use crate::record::{END_HEADER, Position, SENT_HEADER, Stamp};
+use crate::transport::{TransportError, TransportErrorKind};
 
 fn queue() -> UnackedQueue {
     let origin = Arc::new(Origin { producer: "p".into(), epoch: Position::new(9) });
