@@ -10,6 +10,7 @@ mod lifecycle;
 mod outage;
 mod poison;
 mod produce;
+mod ticks;
 
 use std::sync::Arc;
 use std::time::Duration;

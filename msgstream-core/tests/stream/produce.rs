@@ -14,14 +14,14 @@ use msgstream_mem::{MemConfig, MemTransport};
 use crate::common::{Trick, insert, mem};
 use crate::{consuming, error, producing, records, times};
 
-const AB: [&str; 2] = ["a", "b"];
+pub(crate) const AB: [&str; 2] = ["a", "b"];
 
 /// Messages with these times; the time is the hash key too.
-fn pack(times: impl IntoIterator<Item = u64>) -> MsgPack {
+pub(crate) fn pack(times: impl IntoIterator<Item = u64>) -> MsgPack {
     times.into_iter().map(|ts| insert(ts, ts as u32)).collect()
 }
 
-fn failure(error: Error) -> ProduceError {
+pub(crate) fn failure(error: Error) -> ProduceError {
     let Error::Produce(error) = error else { panic!("{error}") };
     error
 }
@@ -330,59 +330,4 @@ async fn a_produce_cancelled_before_the_writers_are_ready_sends_nothing() {
     stream.produce(pack([3])).await.unwrap();
     assert_eq!(times(&trick, "a").await, [0; 0]);
     assert_eq!(times(&trick, "b").await, [3]);
-}
-
-#[tokio::test]
-async fn a_message_behind_a_tick_that_was_submitted_is_refused() {
-    fn behind<T>(refused: msgstream_core::Result<T>) -> Option<(u64, u64)> {
-        match refused {
-            Err(Error::BehindTick { ts, tick, .. }) => Some((ts.0, tick.0)),
-            _ => None,
-        }
-    }
-    let transport = mem(&AB).await;
-    let mut stream = producing(transport.clone(), &AB).await;
-    // It counts from the moment when it is submitted, for whatever comes after it.
-    let tick = stream.submit_tick(Timestamp(5)).unwrap();
-    assert_eq!(behind(stream.submit(pack([7, 5]))), Some((5, 5)));
-    stream.submit_tick(Timestamp(3)).unwrap().await.unwrap();
-    assert_eq!(behind(stream.produce(pack([4])).await), Some((4, 5)));
-    assert_eq!(behind(stream.broadcast(&pack([2])).await), Some((2, 5)));
-    tick.await.unwrap();
-    stream.produce(pack([6])).await.unwrap();
-    assert_eq!(times(&transport, "a").await.len() + times(&transport, "b").await.len(), 5);
-
-    // Who may be late says so.
-    stream.set_allow_late(true);
-    stream.create_producers(&AB).await.unwrap();
-    stream.tick(Timestamp(9)).await.unwrap();
-    stream.produce(pack([8])).await.unwrap();
-}
-
-#[tokio::test]
-async fn messages_are_written_ahead_of_a_tick_that_waits() {
-    let trick = Trick::new(&["a"]).await;
-    let mut stream = producing(Arc::new(trick.clone()), &["a"]).await;
-    trick.hold.send_replace(true);
-    let first = stream.submit(pack([1])).unwrap();
-    let tick = stream.submit_tick(Timestamp(1)).unwrap();
-    let second = stream.submit(pack([2])).unwrap();
-    assert_eq!(times(&trick, "a").await, [1, 2]);
-    trick.hold.send_replace(false);
-    for receipt in [first, tick, second] {
-        receipt.await.unwrap();
-    }
-    assert_eq!(times(&trick, "a").await, [1, 2, 1]);
-}
-
-#[tokio::test]
-async fn a_tick_that_waits_for_what_failed_is_not_stored() {
-    let trick = Trick::new(&AB).await;
-    let mut stream = producing(Arc::new(trick.clone()), &AB).await;
-    trick.plan().fail_write.insert("b".to_owned(), (0, Fate::Unknown));
-    drop(stream.submit(pack([1])).unwrap());
-    let failed = failure(error(stream.submit_tick(Timestamp(5)).unwrap().await));
-    let failed: Vec<_> = failed.failed().map(|(on, rest)| (&*on.channel, rest.fate)).collect();
-    assert_eq!(failed, [("b", Fate::NotStored)]);
-    assert_eq!(times(&trick, "a").await, [5]);
 }

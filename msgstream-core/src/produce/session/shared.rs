@@ -292,6 +292,13 @@ impl Drop for Lent<'_> {
             if let Some(error) = self.failed.take() {
                 state.broke(Fate::Unknown, error);
             }
+            // A tick may have become due meanwhile, and nothing else may be in flight that would
+            // send it once it is acknowledged.
+            let idle = state.queue.receipt().is_none();
+            state.send();
+            if idle && state.queue.receipt().is_some() {
+                state.wake();
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ struct Written {
     /// Of the batches in flight: how many records are in each.
     in_flight: VecDeque<(usize, ReceiptSender)>,
     broken: bool,
+    /// `ready` waits.
+    full: bool,
     closed: usize,
 }
 
@@ -49,6 +52,7 @@ impl Wire {
 #[async_trait]
 impl ChannelWriter for Wire {
     async fn ready(&mut self) -> Result<()> {
+        poll_fn(|_| if self.lock().full { Poll::Pending } else { Poll::Ready(()) }).await;
         if self.lock().broken {
             return Err(TransportError::new("ready", TransportErrorKind::Poisoned));
         }
@@ -169,4 +173,22 @@ fn a_channel_takes_no_more_while_a_tick_waits() {
     run_task(&shared);
     assert_eq!(wire.log(), ["m", "t"]);
     ready.now_or_never().unwrap().unwrap();
+}
+
+#[test]
+fn a_tick_that_becomes_due_while_the_writer_is_lent_is_sent_afterwards() {
+    let (shared, wire) = shared(1 << 20);
+    let [_message, tick] = ["m", "t"].map(|types| shared.submit(batch(types), Vec::new()));
+    wire.lock().full = true;
+    let mut ready = pin!(shared.ready());
+    assert!((&mut ready).now_or_never().is_none());
+    wire.acknowledge();
+    run_task(&shared);
+    assert_eq!(wire.log(), ["m"]);
+    wire.lock().full = false;
+    ready.now_or_never().unwrap().unwrap();
+    assert_eq!(wire.log(), ["m", "t"]);
+    wire.acknowledge();
+    run_task(&shared);
+    assert!(tick.now_or_never().unwrap().rest.is_none());
 }
