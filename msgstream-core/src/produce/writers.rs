@@ -17,7 +17,7 @@ use crate::record::{END_HEADER, is_end};
 use crate::record::{Header, Record, Stamp};
 use crate::record::{MsgType, Timestamp};
 use crate::repack::{HashKeys, Repack, RepackError};
-use crate::transport::{AT_A_TIME, ChannelWriter as _, Transport, TransportErrorKind};
+use crate::transport::{AT_A_TIME, ChannelWriter as _, Receipt, Transport, TransportErrorKind};
 
 /// A batch for one channel, by the channel's index.
 type Batch = (usize, Encoded);
@@ -146,14 +146,14 @@ impl Writers {
     /// Writes a tick to every channel once everything submitted is stored, and waits until all have
     /// it.
     pub(crate) async fn tick(&mut self, ts: Timestamp) -> Result<Produced> {
-        let records = self.tick_records(ts);
-        self.write_last(&records).await
+        let batches = self.all_stored(&self.tick_records(ts)).await?;
+        self.send_ticks(batches).await
     }
 
     /// Hands a tick to every channel's writer.
     pub(crate) fn submit_tick(&mut self, ts: Timestamp) -> Result<PackReceipt> {
         let batches = self.to_all(&self.tick_records(ts))?;
-        Ok(self.send(batches))
+        Ok(self.send_ticks(batches))
     }
 
     /// Refuses messages at or before a time from here on.
@@ -167,17 +167,19 @@ impl Writers {
     pub(crate) async fn end(&mut self, ts: Timestamp) -> Result<Produced> {
         let mut records = self.tick_records(ts);
         records.iter_mut().for_each(|r| r.extra.push(Header::new(END_HEADER, "1")));
-        self.write_last(&records).await
+        let batches = self.all_stored(&records).await?;
+        self.send(batches).await
     }
 
-    /// Writes records to every channel once everything submitted is stored on all of them.
-    async fn write_last(&mut self, records: &[Record]) -> Result<Produced> {
+    /// Waits until everything submitted is stored on all channels, and returns a batch of records
+    /// for each.
+    async fn all_stored(&mut self, records: &[Record]) -> Result<Vec<Batch>> {
         let batches = self.to_all(records)?;
         if !planted(Bug::EarlyTick) {
             self.settle().await?;
         }
         self.ready().await?;
-        self.send(batches).await
+        Ok(batches)
     }
 
     fn tick_records(&self, ts: Timestamp) -> Vec<Record> {
@@ -272,6 +274,19 @@ impl Writers {
     }
 
     fn send(&mut self, batches: Vec<Batch>) -> PackReceipt {
+        self.submit_by(batches, |writer, batch| writer.submit_sharing(batch.records, batch.buffers))
+    }
+
+    /// Sends ticks that messages may be sent ahead of.
+    fn send_ticks(&mut self, batches: Vec<Batch>) -> PackReceipt {
+        self.submit_by(batches, |writer, tick| writer.submit_tick(tick.records))
+    }
+
+    fn submit_by(
+        &mut self,
+        batches: Vec<Batch>,
+        submit: impl Fn(&mut QueueWriter, Encoded) -> Receipt,
+    ) -> PackReceipt {
         while let Some(outcome) = self.in_flight.front().and_then(|r| r.clone().now_or_never()) {
             self.note(outcome);
         }
@@ -281,7 +296,7 @@ impl Writers {
             *ended |= batch.records.last().is_some_and(is_end);
             *promised = promise(*promised, &batch.records);
             let records = batch.records.len();
-            (name.clone(), records, writer.submit_sharing(batch.records, batch.buffers))
+            (name.clone(), records, submit(writer, batch))
         });
         let receipt = PackReceipt::new(receipts.collect());
         self.in_flight.push_back(receipt.clone());

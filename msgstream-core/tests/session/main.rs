@@ -12,6 +12,7 @@ mod opening;
 mod random;
 mod strangers;
 mod sync;
+mod ticks;
 mod writing;
 
 use std::sync::Arc;

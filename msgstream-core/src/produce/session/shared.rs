@@ -66,6 +66,11 @@ impl Shared {
         self.take(|queue, reply| queue.take(records, buffers, reply, Instant::now()))
     }
 
+    /// Queues a tick that messages which follow it needn't wait for, and sends it if it is due.
+    pub(super) fn submit_tick(&self, tick: Vec<Record>) -> Receipt {
+        self.take(|queue, reply| queue.take_tick(tick, reply, Instant::now()))
+    }
+
     /// Writes a base. Its position is after everything that was submitted before.
     pub(super) fn mark(&self) -> Receipt {
         self.take(|queue, reply| queue.take_base(reply, Instant::now()))

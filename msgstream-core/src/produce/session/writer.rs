@@ -84,6 +84,12 @@ impl QueueWriter {
         self.shared.submit(records, buffers)
     }
 
+    /// Submits a tick. Messages that follow it needn't wait for it, as they do for one that is
+    /// submitted among records.
+    pub(crate) fn submit_tick(&mut self, tick: Vec<Record>) -> Receipt {
+        self.shared.submit_tick(tick)
+    }
+
     /// Returns the shared state, which writes bases to the same channel.
     pub(super) fn shared(&self) -> Arc<Shared> {
         self.shared.clone()

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::resend::ResendBuffer;
 use crate::planted::{Bug, planted};
-use crate::record::{END_HEADER, Header, MsgType, Origin, Position, Record, SENT_HEADER, Stamp};
+use crate::record::{Header, MsgType, Origin, Position, Record, SENT_HEADER, Stamp};
 use crate::transport::{Outcome, ReceiptSender};
 
 pub(super) struct Batch {
@@ -15,7 +15,7 @@ pub(super) struct Batch {
     pub(super) fresh: Vec<Record>,
     pub(super) resend: ResendBuffer,
     pub(super) len: usize,
-    /// A tick by itself. Messages that follow it needn't wait for it.
+    /// A tick that was submitted by itself: messages that follow it needn't wait for it.
     pub(super) tick: bool,
     /// It ends with a tick, and when it was sent last, nothing that follows it had been sent.
     pub(super) exact: bool,
@@ -91,13 +91,6 @@ pub(super) fn stamp(record: &mut Record, origin: &Arc<Origin>, seq: u64, sent: u
     if sent > seq && is_tick(record) && !planted(Bug::UntoldSent) {
         record.extra.push(Header::new(SENT_HEADER, sent.to_string()));
     }
-}
-
-/// Returns whether a record is a tick that messages after it needn't wait for: neither a control
-/// record nor the channel's end.
-pub(super) fn is_lone_tick(record: &Record) -> bool {
-    let special = || [Stamp::HEADER, END_HEADER].iter().any(|name| record.header(name).is_some());
-    is_tick(record) && (record.extra.is_empty() || !special())
 }
 
 /// Returns whether a record is a tick or a control record, which take no sequence number.

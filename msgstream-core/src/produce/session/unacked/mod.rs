@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::batch::{Batch, is_lone_tick, is_tick, stamp};
+use self::batch::{Batch, is_tick, stamp};
 use self::outcomes::poisoned;
 use self::resend::ResendBuffer;
 use super::counts::Counts;
@@ -152,13 +152,24 @@ impl UnackedQueue {
         reply: ReceiptSender,
         now: Instant,
     ) {
+        self.take_due_base(now);
+        self.put(records, buffers, false, reply, now);
+    }
+
+    /// Queues a tick that messages which follow it needn't wait for, and a base before it if one is
+    /// due.
+    pub(super) fn take_tick(&mut self, tick: Vec<Record>, reply: ReceiptSender, now: Instant) {
+        self.take_due_base(now);
+        self.put(tick, Vec::new(), true, reply, now);
+    }
+
+    fn take_due_base(&mut self, now: Instant) {
         let (announced, at) = self.announced;
         let due = self.last - announced >= BASE_EVERY || now - at >= BASE_AFTER;
         if self.is_session() && self.last > announced && due {
             // Nobody waits for it: if it fails, so does the batch that follows it.
             self.take_base(Receipt::pending().0, now);
         }
-        self.put(records, buffers, reply, now);
     }
 
     /// Queues a base, which announces the sequence number of the last message before it.
@@ -166,13 +177,14 @@ impl UnackedQueue {
         self.counts.lock().bases_sent += 1;
         self.announced = (self.last, now);
         let base = self.control(Kind::Base { last: self.last });
-        self.put(vec![base], Vec::new(), reply, now);
+        self.put(vec![base], Vec::new(), false, reply, now);
     }
 
     fn put(
         &mut self,
         mut records: Vec<Record>,
         buffers: Vec<Bytes>,
+        tick: bool,
         reply: ReceiptSender,
         now: Instant,
     ) {
@@ -183,13 +195,12 @@ impl UnackedQueue {
         let (before, mut bytes) = (self.last, 0);
         let len = records.len();
         let mut resend = ResendBuffer::new(self.origin.as_ref().map_or(0, |_| len), buffers);
-        let tick = matches!(&records[..], [record] if is_lone_tick(record));
         let mut whole = self.next == self.batches.len() && !tick;
         for record in &mut records {
-            let tick = is_tick(record);
+            let message = !is_tick(record);
             // A piece ends before a tick that follows messages.
-            whole &= !tick || self.last == before;
-            self.last += u64::from(!tick);
+            whole &= message || self.last == before;
+            self.last += u64::from(message);
             bytes += record.footprint();
             if let Some(origin) = &self.origin {
                 resend.push(record);
@@ -240,9 +251,9 @@ impl UnackedQueue {
     /// [`Self::sent`]. `None` if there is nothing to send, or if it has to wait.
     ///
     /// A tick promises that the messages before it are stored, so it is sent once they are
-    /// acknowledged. Messages that follow a tick by itself don't wait for it, up to a number of
-    /// bytes, unless it failed before. Any other tick waits for everything before it, and everything
-    /// after it waits until it is sent.
+    /// acknowledged. Messages that follow a tick of [`Self::take_tick`] don't wait for it, up to a
+    /// number of bytes, unless it failed before. Any other tick waits for everything before it, and
+    /// everything after it waits until it is sent.
     pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
         loop {
             if let Some(tick) = self.due_tick() {

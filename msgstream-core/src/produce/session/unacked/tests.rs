@@ -24,8 +24,16 @@ fn batch(types: &str) -> Vec<Record> {
 }
 
 fn take(queue: &mut UnackedQueue, types: &str) -> Receipt {
+    take_at(queue, types, Instant::now())
+}
+
+/// Takes a pack, or a tick that messages may be sent ahead of.
+fn take_at(queue: &mut UnackedQueue, types: &str, now: Instant) -> Receipt {
     let (reply, receipt) = Receipt::pending();
-    queue.take(batch(types), Vec::new(), reply, Instant::now());
+    match types {
+        "t" => queue.take_tick(batch(types), reply, now),
+        _ => queue.take(batch(types), Vec::new(), reply, now),
+    }
     receipt
 }
 
@@ -165,12 +173,7 @@ fn a_base_is_written_when_no_tick_has_told_the_number_for_long() {
     let mut queue = queue();
     let start = Instant::now();
     let mut at = |types: &str, seconds| {
-        queue.take(
-            batch(types),
-            Vec::new(),
-            Receipt::pending().0,
-            start + Duration::from_secs(seconds),
-        );
+        let _receipt = take_at(&mut queue, types, start + Duration::from_secs(seconds));
         flush(&mut queue)
     };
     // Before the first message nothing is to be told, however long it was silent.

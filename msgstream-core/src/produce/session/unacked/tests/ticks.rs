@@ -115,17 +115,19 @@ fn after_a_failure_a_tick_waits_for_all_before_it_and_tells_what_was_ever_sent()
 }
 
 #[test]
-fn a_base_and_an_end_wait_for_ticks_and_hold_messages_back() {
-    for end in [false, true] {
+fn a_base_an_end_and_a_tick_of_a_pack_wait_for_ticks_and_hold_messages_back() {
+    for what in ["base", "end", "pack"] {
         let mut queue = queue();
         let _receipts = ["m", "t"].map(|types| take(&mut queue, types));
-        let (reply, _base) = Receipt::pending();
-        if end {
-            let mut tick = batch("t");
-            tick[0].extra.push(Header::new(END_HEADER, "1"));
-            queue.take(tick, Vec::new(), reply, Instant::now());
-        } else {
-            queue.take_base(reply, Instant::now());
+        let ((reply, _receipt), now) = (Receipt::pending(), Instant::now());
+        let mut tick = batch("t");
+        match what {
+            "base" => queue.take_base(reply, now),
+            "end" => {
+                tick[0].extra.push(Header::new(END_HEADER, "1"));
+                queue.take(tick, Vec::new(), reply, now);
+            }
+            _ => queue.take(tick, Vec::new(), reply, now),
         }
         let _after = take(&mut queue, "m");
         assert_eq!((next(&mut queue), next(&mut queue)), (exact(&[5]), None));
@@ -133,7 +135,7 @@ fn a_base_and_an_end_wait_for_ticks_and_hold_messages_back() {
         queue.settle(stored([1])).unwrap();
         assert_eq!((next(&mut queue), next(&mut queue)), (exact(&[5]), None));
         queue.settle(stored([2])).unwrap();
-        assert_eq!(next(&mut queue), exact(if end { &[5] } else { &[] }));
+        assert_eq!(next(&mut queue), exact(if what == "base" { &[] } else { &[5] }));
         assert_eq!(next(&mut queue), exact(&[6]));
     }
 }
