@@ -65,8 +65,9 @@ impl UnackedQueue {
     /// the ticks that wait. What else is in flight has outcomes of its own.
     pub(in crate::produce::session) fn poison(&mut self, fate: Fate, error: TransportError) {
         self.poisoned = true;
-        if let Some(number) = self.failed.take() {
-            self.refuse((number - self.gone) as usize, fate, error);
+        // A batch of which everything is stored all the same is gone.
+        if let Some(index) = self.failed.take().and_then(|number| number.checked_sub(self.gone)) {
+            self.refuse(index as usize, fate, error);
         }
         while let Some(tick) = self.waiting.pop_front() {
             let index = (tick.batch - self.gone) as usize;

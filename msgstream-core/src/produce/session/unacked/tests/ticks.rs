@@ -185,3 +185,20 @@ fn without_a_session_ticks_are_not_written_once_something_failed() {
     assert_eq!(fate(later), Fate::NotStored);
     assert!(queue.is_empty() && queue.bytes() == 0);
 }
+
+#[test]
+fn an_outcome_with_all_positions_that_failed_all_the_same_is_no_panic() {
+    let now = Instant::now();
+    let mut queue =
+        UnackedQueue::new("a".into(), None, 0, Timestamp(1), 10_000, now, Counts::default());
+    let [message, tick] = ["m", "t"].map(|types| take(&mut queue, types));
+    assert_eq!(queue.piece().unwrap().len(), 1);
+    queue.sent(Receipt::pending().1);
+    let error = TransportError::new("submit", TransportErrorKind::Closed);
+    let outcome = Outcome::partial(vec![Position::new(1)], Fate::Unknown, error);
+    let (fate, error) = queue.settle(outcome).unwrap_err();
+    queue.poison(fate, error);
+    assert!(message.now_or_never().unwrap().rest.is_none());
+    assert!(queue.piece().is_none() && queue.is_empty());
+    assert_eq!(tick.now_or_never().unwrap().rest.unwrap().fate, Fate::NotStored);
+}
