@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::encode::{Encoded, encode};
 use super::outcome::{PackReceipt, Produced};
 use super::session::ended::is_ended;
-use super::session::{Counts, OVERTAKE_BYTES, Opened, QueueWriter, Session, SessionConfig, open};
+use super::session::{Counts, Opened, QueueWriter, Session, SessionConfig, open};
 use crate::error::{Error, ProduceError, Result};
 use crate::message::{MsgPack, TimeTickMsg};
 use crate::planted::{Bug, planted};
@@ -56,7 +56,7 @@ pub(crate) struct TickRules {
 
 impl Default for TickRules {
     fn default() -> Self {
-        Self { overtake_bytes: OVERTAKE_BYTES, allow_late: false }
+        Self { overtake_bytes: 1 << 20, allow_late: false }
     }
 }
 
@@ -88,14 +88,15 @@ impl Writers {
     /// Opens a session on channels.
     pub(crate) async fn with_session(
         transport: &Arc<dyn Transport>,
-        mut config: SessionConfig,
+        config: SessionConfig,
         channels: &[&str],
         counts: &Counts,
         rules: TickRules,
     ) -> Result<(Self, Opened)> {
         in_runtime()?;
-        config.overtake_bytes = rules.overtake_bytes;
-        let (session, writers, opened) = open::open(transport, config, channels, counts).await?;
+        let overtake = rules.overtake_bytes;
+        let opening = open::open(transport, config, channels, counts, overtake);
+        let (session, writers, opened) = opening.await?;
         let channels = writers.into_iter().map(|(name, writer)| {
             let promised = opened.watermarks.get(&name).copied();
             let promised = promised.filter(|ts| *ts > Timestamp::MIN);

@@ -5,7 +5,7 @@ use msgstream_core::repack::{HashKeys, RepackError, Repacked};
 use msgstream_core::{Message, MsgPack, Timestamp};
 
 use crate::faults::Fault;
-use crate::{flaky, log, session};
+use crate::{config, flaky, log, open, pack, session};
 
 #[tokio::test(start_paused = true)]
 async fn a_tick_in_a_pack_of_its_own_waits_for_the_tick_before_it() {
@@ -21,4 +21,19 @@ async fn a_tick_in_a_pack_of_its_own_waits_for_the_tick_before_it() {
         receipt.await.unwrap();
     }
     assert_eq!(log(&flaky, "a").await[2..], ["t5#0", "t6#0"]);
+}
+
+#[tokio::test]
+async fn no_more_is_sent_ahead_of_a_tick_than_may_be_in_flight() {
+    let flaky = flaky().await;
+    let small = config().with_window_bytes(1000);
+    let (mut stream, _) = open(&flaky.arc(), small).await.unwrap();
+    flaky.hold.send_replace(true);
+    drop(stream.submit(pack([2])).unwrap());
+    drop(stream.submit_tick(Timestamp(2)).unwrap());
+    for _ in 0..20 {
+        drop(stream.submit(pack([4])).unwrap());
+    }
+    let sent = log(&flaky, "a").await.len() - 2;
+    assert!((3..10).contains(&sent), "{sent}");
 }

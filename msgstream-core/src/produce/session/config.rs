@@ -24,12 +24,7 @@ pub struct SessionConfig {
     pub(super) retry_for: Duration,
     pub(super) scan_since: Option<Timestamp>,
     pub(super) window_bytes: usize,
-    /// Set by the producer's builder.
-    pub(in crate::produce) overtake_bytes: usize,
 }
-
-/// How many bytes of messages are sent ahead of a tick that waits, unless the builder sets it.
-pub(crate) const OVERTAKE_BYTES: usize = 1 << 20;
 
 impl SessionConfig {
     /// Returns the configuration of a session of this producer. Its id is 1 to 64 letters, digits,
@@ -51,15 +46,8 @@ impl SessionConfig {
         let producer = producer.into();
         let home = format!("{producer}.home").into();
         let retry_for = Duration::from_secs(60);
-        Self {
-            producer,
-            home,
-            own_home: true,
-            retry_for,
-            scan_since: None,
-            window_bytes: 4 << 20,
-            overtake_bytes: OVERTAKE_BYTES,
-        }
+        let window_bytes = 4 << 20;
+        Self { producer, home, own_home: true, retry_for, scan_since: None, window_bytes }
     }
 
     /// Sets the home channel, which must exist. Use the same one at every start. A channel without

@@ -103,7 +103,6 @@ mod writer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use self::config::OVERTAKE_BYTES;
 pub use self::config::SessionConfig;
 pub use self::counts::SessionCounts;
 

@@ -33,13 +33,14 @@ pub(crate) async fn open(
     config: SessionConfig,
     channels: &[&str],
     counts: &Counts,
+    overtake_bytes: usize,
 ) -> Result<OpenSession> {
     config.check()?;
     if config.own_home {
         transport.create_if_missing(&config.home).await?;
     }
     let opener = Opener { writes: true, ..Opener::new(transport, config, counts) };
-    opener.within(opener.open(channels)).await
+    opener.within(opener.open(channels, overtake_bytes)).await
 }
 
 /// Fences a producer that may still be writing: until it opens another session, nothing of it is
@@ -128,13 +129,13 @@ impl<'a> Opener<'a> {
         }
     }
 
-    async fn open(&self, channels: &[&str]) -> Result<OpenSession> {
+    async fn open(&self, channels: &[&str], overtake_bytes: usize) -> Result<OpenSession> {
         let fenced = self.fence_all(channels).await?;
         let opened = fenced.opened(&self.config, channels);
         let producer = self.config.producer.clone();
         let origin = Arc::new(Origin { producer, epoch: opened.epoch });
 
-        let (home, scan) = self.start(fenced.home, &origin);
+        let (home, scan) = self.start(fenced.home, &origin, overtake_bytes);
         let shared = home.shared();
         let mut home = Some(home);
         let mut others = fenced.others.into_iter();
@@ -143,7 +144,7 @@ impl<'a> Opener<'a> {
             let writer = if **channel == *self.config.home {
                 home.take()
             } else {
-                others.next().map(|entered| self.start(entered, &origin).0)
+                others.next().map(|entered| self.start(entered, &origin, overtake_bytes).0)
             };
             writers.extend(writer.map(|writer| (Arc::from(*channel), writer)));
         }
@@ -162,15 +163,21 @@ impl<'a> Opener<'a> {
         Ok((session, writers, opened))
     }
 
-    fn start(&self, entered: Entered, origin: &Arc<Origin>) -> (QueueWriter, Scan) {
+    fn start(
+        &self,
+        entered: Entered,
+        origin: &Arc<Origin>,
+        overtake_bytes: usize,
+    ) -> (QueueWriter, Scan) {
         let Entered { channel, last, scan, writer, .. } = entered;
+        let window_bytes = self.config.window_bytes;
         let (counts, watermark) = (self.counts.clone(), scan.seen.watermark());
         let queue = UnackedQueue::new(
             channel.clone(),
             Some(origin.clone()),
             last,
             watermark,
-            self.config.overtake_bytes,
+            overtake_bytes.min(window_bytes),
             Instant::now(),
             counts.clone(),
         );
@@ -181,7 +188,7 @@ impl<'a> Opener<'a> {
             retry_for: self.config.retry_for,
             counts,
         };
-        (QueueWriter::start(recovery, queue, writer, self.config.window_bytes), scan)
+        (QueueWriter::start(recovery, queue, writer, window_bytes), scan)
     }
 
     /// Fences the home channel first. The position of its fence is the epoch, so the log decides
