@@ -352,19 +352,21 @@ fn no_last_tick(records: &[Record]) -> Result<()> {
 
 /// Returns the greatest tick after these records were submitted.
 fn promise(promised: Option<Timestamp>, records: &[Record]) -> Option<Timestamp> {
-    let ticks = records.iter().filter(|r| r.meta.msg_type == MsgType::TIME_TICK);
+    let ticks = records.iter().filter(|record| record.is_tick());
     promised.max(ticks.map(|tick| tick.meta.timestamp).max())
 }
 
 /// Refuses a message that isn't after a tick that was submitted before it. A message without a time
-/// that can be read isn't late.
+/// that can be read isn't late, and neither is a tick of a virtual channel, which promises nothing
+/// here.
 fn not_behind(channel: &str, promised: Option<Timestamp>, records: &[Record]) -> Result<()> {
     let mut promised = promised;
     for record in records {
         let (msg_type, ts) = (record.meta.msg_type, record.meta.timestamp);
         match promised {
-            _ if msg_type == MsgType::TIME_TICK => promised = promised.max(Some(ts)),
-            Some(tick) if ts <= tick && msg_type != MsgType::UNREADABLE => {
+            _ if record.is_tick() => promised = promised.max(Some(ts)),
+            _ if matches!(msg_type, MsgType::TIME_TICK | MsgType::UNREADABLE) => {}
+            Some(tick) if ts <= tick => {
                 return Err(Error::BehindTick { channel: channel.to_owned(), ts, tick });
             }
             _ => {}
@@ -382,3 +384,6 @@ fn in_runtime() -> Result<()> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;
