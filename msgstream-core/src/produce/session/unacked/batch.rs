@@ -66,9 +66,11 @@ impl Batch {
         self.before + self.resend.messages(index)
     }
 
-    /// Completes the batch, which keeps its place until everything before it is complete.
+    /// Completes the batch, which keeps its place until everything before it is complete, but not
+    /// the memory to send it again.
     pub(super) fn finish(&mut self) {
         self.sent = self.len;
+        (self.fresh, self.resend) = (Vec::new(), ResendBuffer::new(0, Vec::new()));
         if let Some(reply) = self.reply.take() {
             reply.send(Outcome::stored(std::mem::take(&mut self.stored)));
         }

@@ -55,6 +55,9 @@ fn a_message_is_complete_though_a_tick_before_it_waits() {
     queue.settle(stored([3])).unwrap();
     assert_eq!(second.now_or_never().unwrap().stored, [Position::new(3)]);
     assert!(queue.bytes() < bytes / 2 && !queue.is_empty());
+    // Nothing is kept to be sent again, either.
+    let kept: Vec<_> = queue.batches.iter().map(|batch| batch.resend.len()).collect();
+    assert_eq!(kept, [1, 0]);
 }
 
 #[test]
