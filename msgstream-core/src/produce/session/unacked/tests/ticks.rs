@@ -205,3 +205,32 @@ fn an_outcome_with_all_positions_that_failed_all_the_same_is_no_panic() {
     assert!(queue.piece().is_none() && queue.is_empty());
     assert_eq!(tick.now_or_never().unwrap().rest.unwrap().fate, Fate::NotStored);
 }
+
+#[test]
+fn a_tick_that_isnt_exact_doesnt_replace_a_base() {
+    let start = Instant::now();
+    let mut queue = sending_all_ahead();
+    let mut bases = |batches: &[&str], seconds| {
+        let now = start + Duration::from_secs(seconds);
+        for types in batches {
+            let _receipt = take_at(&mut queue, types, now);
+        }
+        flush_in_order(&mut queue);
+        queue.counts.get().bases_sent
+    };
+    assert_eq!([bases(&["m", "t", "m"], 30), bases(&["m"], 61)], [0, 1]);
+    assert_eq!([bases(&["m", "t"], 100), bases(&["m"], 159), bases(&["m"], 160)], [1, 1, 2]);
+
+    let mut queue = sending_all_ahead();
+    for types in ["m".repeat(60_000), "t".to_owned(), "m".repeat(40_000)] {
+        let _receipt = take_at(&mut queue, &types, start);
+    }
+    flush_in_order(&mut queue);
+    let _receipt = take_at(&mut queue, "m", start);
+    assert_eq!(queue.counts.get().bases_sent, 1);
+}
+
+/// A queue of which everything may be sent ahead of ticks.
+fn sending_all_ahead() -> UnackedQueue {
+    UnackedQueue { overtake: usize::MAX, ..queue() }
+}
