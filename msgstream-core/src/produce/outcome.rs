@@ -44,7 +44,8 @@ impl Produced {
 }
 
 /// A future of the outcome of a pack that was submitted. Dropping it cancels nothing, and all
-/// clones of it complete with the same outcome.
+/// clones of it complete with the same outcome. It needs the tokio runtime in which the producer was
+/// opened.
 ///
 /// ```
 /// # use msgstream_core::{Producer, Timestamp};

@@ -49,6 +49,10 @@ use crate::transport::Transport;
 /// # }
 /// ```
 ///
+/// If it is dropped, nothing more is sent. Without a session, what was handed to the transport still
+/// has its receipts, as long as the tokio runtime runs in which the producer was opened; in a
+/// session the outcome of what isn't acknowledged is unknown. [`close`](Producer::close) waits.
+///
 /// After [`Error::Produce`](crate::Error::Produce) the channels that failed accept nothing more:
 /// open another producer. In a [session](ProducerBuilder::session) the producer itself sends again
 /// what failed, and [`confirm`](Producer::confirm) is available.
@@ -232,7 +236,8 @@ impl<S> Producer<S> {
     /// [`send`](Self::send).
     ///
     /// # Cancel safety
-    /// After a cancelled call each channel may or may not have the tick.
+    /// After a cancelled call each channel may or may not have the tick, and messages at or before
+    /// `ts` may or may not be refused.
     pub async fn tick(&mut self, ts: Timestamp) -> Result<Produced> {
         self.writers.tick(ts).await
     }
@@ -243,8 +248,8 @@ impl<S> Producer<S> {
     ///
     /// The tick is written once the messages submitted before it are stored. Messages that follow
     /// don't wait for it, so they may stand before it in the channel; at most
-    /// [`overtake_bytes`](ProducerBuilder::overtake_bytes) of them are sent ahead of it. Without a
-    /// session, a tick isn't stored if anything before it on its channel fails. In a session, a tick
+    /// [`overtake_bytes`](ProducerBuilder::overtake_bytes) of them are sent ahead of it. A tick that is
+    /// part of a pack holds back what follows it instead. Without a session, a tick isn't stored if anything before it on its channel fails. In a session, a tick
     /// that had to be sent again may come after a later one, and then has no effect.
     ///
     /// ```

@@ -106,3 +106,20 @@ async fn a_tick_is_written_if_what_it_waits_for_is_stored_while_the_writer_is_fu
     }
     timeout(Duration::from_secs(60), tick).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn what_a_dropped_stream_has_sent_has_receipts_and_nothing_else_is_sent() {
+    let trick = Trick::new(&["a"]).await;
+    let mut stream = producing(Arc::new(trick.clone()), &["a"]).await;
+    trick.hold.send_replace(true);
+    let [first, second] = [1, 2].map(|ts| stream.submit(pack([ts])).unwrap());
+    let tick = stream.submit_tick(Timestamp(2)).unwrap();
+    drop(stream);
+    let unsent = failure(error(tick.await));
+    assert_eq!(unsent.failed().next().unwrap().1.fate, Fate::NotStored);
+    trick.hold.send_replace(false);
+    for receipt in [first, second] {
+        assert_eq!(receipt.await.unwrap().positions("a").len(), 1);
+    }
+    assert_eq!(times(&trick, "a").await, [1, 2]);
+}

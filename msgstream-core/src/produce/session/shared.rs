@@ -161,7 +161,7 @@ impl Shared {
         let polled = match std::mem::replace(&mut state.mode, Mode::Recovering) {
             Mode::Broken(error) => Poll::Ready(Some(error)),
             mode => {
-                let ended = matches!(mode, Mode::Ended(_));
+                let ended = matches!(mode, Mode::Ended(_)) && state.queue.receipt().is_none();
                 state.mode = mode;
                 state.task = Some(cx.waker().clone());
                 if ended { Poll::Ready(None) } else { Poll::Pending }
@@ -214,6 +214,24 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
+    /// Drops the writer of a channel without a session, which accepts nothing more. The task goes on
+    /// until there is an outcome of everything that was sent.
+    pub(super) fn leave(&self) {
+        let mut state = self.lock();
+        if !matches!(state.mode, Mode::Ended(_)) {
+            state.mode = Mode::Ended(TransportErrorKind::Closed);
+            state.queue.refuse_unsent();
+            state.wake();
+        }
+        let writer = state.writer.take();
+        drop(state);
+        drop(writer);
+    }
+
+    pub(super) const fn is_session(&self) -> bool {
+        self.is_session
+    }
+
     /// Lends the writer, if the channel accepts more.
     fn lend(&self) -> Result<Option<Lent<'_>>, TransportError> {
         let mut state = self.lock();
@@ -245,9 +263,9 @@ impl State {
         }
     }
 
-    /// Handles the receipts that are complete, while the channel is open.
+    /// Handles the receipts that are complete, while the channel is open or was left.
     fn poll_receipts(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while matches!(self.mode, Mode::Open)
+        while matches!(self.mode, Mode::Open | Mode::Ended(_))
             && let Some(receipt) = self.queue.receipt()
         {
             let outcome = ready!(receipt.poll_unpin(cx));

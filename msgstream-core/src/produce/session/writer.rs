@@ -127,7 +127,11 @@ impl ChannelWriter for QueueWriter {
 
 impl Drop for QueueWriter {
     fn drop(&mut self) {
-        self.task.abort();
+        if self.shared.is_session() {
+            self.task.abort();
+        } else {
+            self.shared.leave();
+        }
     }
 }
 

@@ -76,6 +76,19 @@ impl UnackedQueue {
         self.forget_finished();
     }
 
+    /// Completes what isn't sent and never will be, without a session.
+    pub(in crate::produce::session) fn refuse_unsent(&mut self) {
+        self.waiting.clear();
+        for index in 0..self.batches.len() {
+            if self.batches[index].sent == 0 {
+                let closed = TransportError::new("submit", TransportErrorKind::Closed);
+                self.refuse(index, Fate::NotStored, closed.on(&*self.channel));
+            }
+        }
+        self.forget_finished();
+        self.next = self.batches.len();
+    }
+
     /// Completes a batch of which the rest isn't stored.
     pub(super) fn refuse(&mut self, index: usize, fate: Fate, error: TransportError) {
         let batch = &mut self.batches[index];
