@@ -186,7 +186,7 @@ metrics! {
     REOPENED_WRITERS Counter "msgstream.session.reopened_writers" "{event}" &[SESSION],
         "Writers that were opened to replace failed ones.";
     HELD_BACK Counter "msgstream.session.held_back" "{record}" &[SESSION],
-        "Ticks and bases that had to wait until everything before them was acknowledged.";
+        "Ticks and bases that had to wait until what is before them was acknowledged, and batches that had to wait for a tick.";
     GAVE_UP Counter "msgstream.session.gave_up" "{event}" &[SESSION],
         "Channels on which the session gave up.";
     CONFIRMED Counter "msgstream.session.confirmed" "{event}" &[SESSION],

@@ -129,8 +129,9 @@ pub enum Error {
         "a time tick at Timestamp::MAX is refused, because nothing could follow it: end a channel with `end`, at a lesser time"
     )]
     LastTick,
-    /// A message is at or before a time tick that was submitted to its channel: it could be stored
-    /// after the tick, and be late.
+    /// A message is at or before a time tick that was submitted to its channel, or a time that
+    /// [`Producer::promise`](crate::Producer::promise) named: it could be stored after the tick, and
+    /// be late.
     #[error(
         "a message of time {ts} for channel `{channel}` is not after the time tick {tick}, which promised that none follows: tick later, or let the producer write late messages (`allow_late`)"
     )]
@@ -139,8 +140,8 @@ pub enum Error {
         channel: String,
         /// The message's time.
         ts: Timestamp,
-        /// The greatest tick that was submitted, or that was on the channel when the session was
-        /// opened.
+        /// The greatest tick that was submitted or promised, or that was on the channel when the
+        /// session was opened.
         tick: Timestamp,
     },
     /// The channel has ended.

@@ -139,9 +139,13 @@ impl<S> ProducerBuilder<S> {
         self
     }
 
-    /// Sets how many bytes of messages may be sent ahead of a time tick that waits, on each channel.
-    /// 1 MiB unless set. Consumers keep these messages in memory until the pack that they belong to,
-    /// so with many channels less is better. With 0, messages wait for the tick.
+    /// Sets how many bytes of messages may be sent ahead of a time tick that waits, on each channel, at
+    /// most what a session [may have in flight](SessionConfig::with_window_bytes). 1 MiB unless set.
+    /// With 0, messages wait for the tick.
+    ///
+    /// Consumers keep these messages in memory until the pack that they belong to. If those of all
+    /// channels exceed a consumer's budget, it reads them again for each pack, which is very slow: so
+    /// with 1,024 channels and a budget of 64 MiB, set 32 KiB.
     ///
     /// ```
     /// # use msgstream_core::Producer;

@@ -9,6 +9,7 @@ use crate::record::Timestamp;
 /// Ticks are multiples of an interval, more than a fixed delay behind the greatest time observed,
 /// of messages or of a clock. So a message exactly as late as the delay is still in time, and
 /// without a delay, messages of one time may follow each other. Write the tick that is due with
+/// [`Producer::submit_tick`](crate::Producer::submit_tick), or with
 /// [`Producer::tick`](crate::Producer::tick), which waits until the messages before it are stored.
 ///
 /// ```

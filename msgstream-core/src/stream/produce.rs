@@ -119,8 +119,8 @@ impl MsgStream {
     /// # Errors
     /// [`Error::Produce`] if not all of it is stored, with each channel's outcome. With any
     /// other error nothing of the pack was sent: [`Error::Repack`], [`Error::Transport`] for a
-    /// message over the transport's limit or for a writer that failed before, [`Error::LastTick`],
-    /// [`Error::Ended`], and as [`MsgStream::submit`].
+    /// message over the transport's limit or for a writer that failed before, [`Error::BehindTick`],
+    /// [`Error::LastTick`], [`Error::Ended`], and as [`MsgStream::submit`].
     ///
     /// # Cancel safety
     /// After a cancelled call the pack is stored, or will be, in whole, in part or not at all. To
@@ -163,7 +163,8 @@ impl MsgStream {
     ///
     /// # Errors
     /// Nothing of the pack was sent: [`Error::Repack`], [`Error::Transport`] for a message over
-    /// the transport's limit, [`Error::LastTick`], [`Error::Ended`], [`Error::NotStarted`],
+    /// the transport's limit, [`Error::BehindTick`] for a message that isn't after a tick that was
+    /// submitted, [`Error::LastTick`], [`Error::Ended`], [`Error::Fenced`], [`Error::NotStarted`],
     /// [`Error::Closed`], [`Error::NoChannels`].
     pub fn submit(&mut self, pack: MsgPack) -> Result<PackReceipt> {
         let (producer, repack) = self.producing("submit")?;
@@ -186,7 +187,8 @@ impl MsgStream {
     }
 
     /// Writes a time tick to every channel once everything submitted so far is stored. It promises
-    /// that nothing at or before `ts` follows. Readers ignore a tick that repeats or goes back.
+    /// that nothing at or before `ts` follows: a message that isn't after it is refused from here on.
+    /// Readers ignore a tick that repeats or goes back.
     ///
     /// ```
     /// # use msgstream_core::{MsgPack, MsgStream, Timestamp, transport::TransportExt};
@@ -208,14 +210,19 @@ impl MsgStream {
     /// as [`MsgStream::produce`].
     ///
     /// # Cancel safety
-    /// After a cancelled call each channel may or may not have the tick.
+    /// After a cancelled call each channel may or may not have the tick, and messages at or before
+    /// `ts` may or may not be refused.
     pub async fn tick(&mut self, ts: Timestamp) -> Result<Produced> {
         self.producing("tick")?.0.tick(ts).await
     }
 
     /// Hands a time tick to every channel's writer without waiting. Returns a receipt; messages and
-    /// more ticks may be submitted before it completes. The tick is written once the messages
-    /// before it are stored, and what follows doesn't wait for it.
+    /// more ticks may be submitted before it completes. Call [`ready`](Self::ready) first: at most
+    /// 1,024 ticks wait on a channel.
+    ///
+    /// The tick is written once the messages before it are stored. Messages that follow don't wait
+    /// for it, so up to 1 MiB of them, and at most what may be in flight, may stand before it in the
+    /// channel. A tick that is part of a pack holds back what follows it instead.
     ///
     /// # Errors
     /// Nothing was sent: [`Error::LastTick`] for [`Timestamp::MAX`], and as [`MsgStream::submit`].

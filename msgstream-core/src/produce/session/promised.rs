@@ -4,7 +4,9 @@ use crate::record::{Position, Timestamp};
 
 /// The greatest tick that counts. A void tick doesn't: it may be ahead of what its session had
 /// accepted, and then the messages that the next session writes seem late and aren't. If a reader
-/// that begins in the middle can't know whether a tick is void, it doesn't count either.
+/// that begins in the middle can't know whether a tick of the producer is void, it doesn't count
+/// either. One of another session does, so that no message is late: a program that is refused then
+/// begins to read earlier, or writes late messages.
 #[derive(Debug, Default)]
 pub(super) struct Promised {
     /// What is sure to count.
