@@ -36,6 +36,14 @@ pub enum Bug {
     EvictedForgotten,
     /// What the next pack has is taken again where evicted records are read again.
     KeptTwice,
+    /// What was left out is judged anew where evicted records are read again.
+    VoidReadAgain,
+    /// The next packs don't wait for evicted records to be read again.
+    EvictedNotAwaited,
+    /// Ticks have no effect where evicted records are read again.
+    TicksNotReadAgain,
+    /// A session that is opened takes no promise from the ticks that are there.
+    PromisesForgotten,
     /// A tick doesn't tell that more was sent before it than it counts.
     UntoldSent,
     /// Messages behind a tick are written.
@@ -44,7 +52,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::CutAtLeastWatermark,
         Self::LateByFrontier,
         Self::HighWaterDedup,
@@ -58,6 +66,10 @@ impl Bug {
         Self::InexactTick,
         Self::EvictedForgotten,
         Self::KeptTwice,
+        Self::VoidReadAgain,
+        Self::EvictedNotAwaited,
+        Self::TicksNotReadAgain,
+        Self::PromisesForgotten,
         Self::UntoldSent,
         Self::WrittenLate,
     ];

@@ -89,6 +89,18 @@ async fn a_message_behind_a_tick_is_refused_unless_late_ones_are_written() {
     }
 }
 
+#[tokio::test]
+async fn a_session_takes_over_what_ticks_promised_unless_that_is_forgotten() {
+    for (bug, refused) in [(None, true), (Some(Bug::PromisesForgotten), false)] {
+        let flaky = Flaky::new(&["a"]).await;
+        session(&flaky).await.tick(Timestamp(5)).await.unwrap();
+        plant(bug);
+        let mut next = session(&flaky).await;
+        assert_eq!(next.produce(pack(5)).await.is_err(), refused);
+        plant(None);
+    }
+}
+
 /// What follows a tick that a message was sent ahead of, to a reader that begins at the tick.
 async fn after_the_tick(bug: Option<Bug>) -> Judgement {
     let flaky = Flaky::new(&["a"]).await;

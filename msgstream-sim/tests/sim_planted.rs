@@ -7,8 +7,17 @@ use msgstream_sim::world;
 
 const SEEDS: u64 = 200;
 /// Bugs that the tests of the core find, in `merge_model` and `session_planted`.
-const ELSEWHERE: [Bug; 5] =
-    [Bug::InexactTick, Bug::EvictedForgotten, Bug::KeptTwice, Bug::UntoldSent, Bug::WrittenLate];
+const ELSEWHERE: [Bug; 9] = [
+    Bug::InexactTick,
+    Bug::EvictedForgotten,
+    Bug::KeptTwice,
+    Bug::VoidReadAgain,
+    Bug::EvictedNotAwaited,
+    Bug::TicksNotReadAgain,
+    Bug::PromisesForgotten,
+    Bug::UntoldSent,
+    Bug::WrittenLate,
+];
 
 /// The first seed that shows a bug, and how. A bug is planted for the thread that runs this.
 fn found(bug: Option<Bug>) -> Option<(u64, String)> {

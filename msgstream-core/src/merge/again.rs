@@ -27,50 +27,62 @@ pub(super) struct Again {
     /// The end of the next pack when they were evicted. They are after it, and hold back packs that
     /// end later until they are read again.
     pub(super) end: Timestamp,
-    /// The cut, up to which the channel is read again.
+    /// Until they are read again.
+    reading: Option<Reading>,
+}
+
+/// How far evicted records are read again.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    /// The cut, up to which they are.
     upto: Tick,
-    /// The watermark where reading is, until the cut is reached.
+    /// The watermark where reading is.
     reached: Option<Timestamp>,
-    pending: bool,
 }
 
 impl Channel {
     /// Returns whether the record at a position is read again and counts after the next pack or not
     /// at all.
     pub(super) fn is_read_again(&self, position: Position) -> bool {
-        self.again.is_some_and(|again| again.pending && position <= again.upto.position)
+        let reading = self.again.and_then(|again| again.reading);
+        reading.is_some_and(|reading| position <= reading.upto.position)
     }
 
     /// Goes back to a tick at or after the end of the next pack, and with `early` to the first
     /// record before it that is after that end. Returns the ticks that were forgotten, and where
     /// reading continues.
-    pub(super) fn give_up(&mut self, to: Tick, end: Timestamp, early: bool) -> (Vec<Tick>, Start) {
+    pub(super) fn give_up(
+        &mut self,
+        to: Tick,
+        end: Timestamp,
+        early: bool,
+        frontier: Option<Timestamp>,
+    ) -> (Vec<Tick>, Start) {
         let ticks = self.rewind(to);
-        let mut again = self.again.filter(|again| end <= again.end);
+        // Records that are read again come after those that were kept, wherever they stand, so the
+        // first that is live isn't the first in the channel until a pack has all that were kept. The
+        // end of the next pack grows without one if a channel is removed.
+        let mut again = self.again.filter(|again| Some(again.end) > frontier);
         if early && let Some(first) = self.first_beyond(end) {
             let (watermark, read) =
                 (self.watermark_at(first.seq), self.chunks.read_before(first.seq));
             let position = self.chunks.get(first.seq).map_or(to.position, |r| r.position);
             let before = again.filter(|again| again.first <= position);
-            again = before.or(Some(Again {
-                first: position,
-                watermark,
-                read,
-                end,
-                upto: to,
-                reached: None,
-                pending: true,
-            }));
+            let first = Again { first: position, watermark, read, end, reading: None };
+            let reading = Some(Reading { upto: to, reached: None });
+            again = Some(Again { end, reading, ..before.unwrap_or(first) });
             self.forget_beyond(end);
-            again = again.map(|again| Again { end, pending: true, ..again });
         }
         self.again = again;
-        let Some(again) = self.again.as_mut().filter(|again| again.pending) else {
+        let Some(Again { first, watermark, read, end, reading: Some(reading) }) = &mut self.again
+        else {
             return (ticks, Start::After(to.position));
         };
-        again.reached = again.watermark;
-        let Again { first, watermark, read, end, upto, .. } = *again;
-        self.watermark = Some(end);
+        reading.reached = *watermark;
+        let (first, watermark, read, end, upto) = (*first, *watermark, *read, *end, reading.upto);
+        if !planted(Bug::EvictedNotAwaited) {
+            self.watermark = Some(end);
+        }
         self.cover(to.seq.next(), watermark);
         self.read = read;
         self.replay_to = self.replay_to.max(Some(upto.position));
@@ -118,20 +130,22 @@ impl Merge {
     ) -> bool {
         let (ts, position) = (record.meta.timestamp, record.position);
         channel.last_read = Some(position);
-        let Some(mut again) = channel.again else { return false };
-        let counts = !channel.dedup.left_out(position) && Control::read(record).is_none();
+        let Some(Again { end, reading: Some(mut reading), .. }) = channel.again else {
+            return false;
+        };
+        let void = channel.dedup.left_out(position) && !planted(Bug::VoidReadAgain);
+        let counts = !void && Control::read(record).is_none();
         let message = counts && record.meta.msg_type != MsgType::TIME_TICK;
         let ticks = message || counts && record.is_tick();
         // Before the cut no watermark is at or after the end, so nothing after the end is late.
-        let kept = message && (ts > again.end || planted(Bug::KeptTwice));
+        let kept = message && (ts > end || planted(Bug::KeptTwice));
         if kept {
             channel.payload_bytes += Channel::payload_cost(record);
             channel.hold(Key { eff: ts, seq });
         }
-        if position == again.upto.position {
-            again.pending = false;
-            channel.again = Some(again);
-            self.catch_up(channel, again.upto, seq);
+        let done = position == reading.upto.position;
+        if done {
+            self.catch_up(channel, reading.upto, seq);
         } else if ticks && !channel.ignored_ticks.contains(&position) {
             let tick = if message {
                 channel.greatest = channel.greatest.max(ts);
@@ -139,11 +153,13 @@ impl Merge {
             } else {
                 Some(ts)
             };
-            if tick > again.reached {
-                again.reached = tick;
+            if tick > reading.reached && !planted(Bug::TicksNotReadAgain) {
+                reading.reached = tick;
                 channel.cover(seq.next(), tick);
             }
-            channel.again = Some(again);
+        }
+        if let Some(again) = &mut channel.again {
+            again.reading = (!done).then_some(reading);
         }
         if !kept {
             self.counts.replayed += 1;

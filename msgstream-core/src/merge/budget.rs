@@ -235,7 +235,7 @@ impl Merge {
         } else {
             self.watermarks.remove(channel.watermark);
         }
-        let (forgotten, from) = channel.give_up(cut, end, early);
+        let (forgotten, from) = channel.give_up(cut, end, early, frontier);
         for tick in forgotten {
             let boundary = self.config.boundary(tick.ts);
             if Some(boundary) > frontier {

@@ -99,7 +99,8 @@ impl Writers {
         let (session, writers, opened) = opening.await?;
         let channels = writers.into_iter().map(|(name, writer)| {
             let promised = opened.watermarks.get(&name).copied();
-            let promised = promised.filter(|ts| *ts > Timestamp::MIN);
+            let promised =
+                promised.filter(|ts| *ts > Timestamp::MIN && !planted(Bug::PromisesForgotten));
             Channel { name, writer, promised, ended: false }
         });
         Ok((Self::new(channels.collect(), Some(session), rules), opened))

@@ -25,7 +25,14 @@ fn check(bug: Option<Bug>) -> Checked {
 #[test]
 fn each_bug_is_found() {
     assert!(check(None).is_ok());
-    for bug in [Bug::InexactTick, Bug::EvictedForgotten, Bug::KeptTwice] {
+    for bug in [
+        Bug::InexactTick,
+        Bug::EvictedForgotten,
+        Bug::KeptTwice,
+        Bug::VoidReadAgain,
+        Bug::EvictedNotAwaited,
+        Bug::TicksNotReadAgain,
+    ] {
         assert!(check(Some(bug)).is_err(), "{bug:?} was not found");
     }
 }

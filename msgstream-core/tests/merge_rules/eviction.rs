@@ -202,3 +202,20 @@ fn what_is_given_up_counts_to_the_span() {
         assert_eq!(merge.advance().unwrap().unwrap().msgs.len(), 4);
     }
 }
+
+/// A pack may end before the one that records were evicted for, if a channel is removed.
+#[test]
+fn what_is_read_again_counts_in_marks_until_its_pack_is_formed() {
+    let (mut merge, [a, b, c]) = merge(1 << 20);
+    push(&mut merge, b, 0, &[Msg(3), Msg(30), Msg(7), Tick(20)]);
+    push(&mut merge, c, 0, &[Tick(10)]);
+    assert_eq!(evict(&mut merge, a).from, Start::At(Position::new(1)));
+    merge.remove(c);
+    push(&mut merge, b, 1, &[Msg(30), Msg(7), Tick(20), Msg(40)]);
+    assert_eq!(evict(&mut merge, a).from, Start::After(Position::new(3)));
+    push(&mut merge, a, 0, &[Tick(5)]);
+    let formed = packs(&mut merge);
+    let mark = &formed[0].end.channels["b"];
+    assert_eq!((formed[0].end_ts.0, formed[0].msgs.len()), (5, 1));
+    assert_eq!(mark.resume, Position::new(1), "30 is in no pack yet");
+}
