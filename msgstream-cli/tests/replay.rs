@@ -133,11 +133,25 @@ fn the_summary_may_be_json() {
 
 #[test]
 fn each_late_policy_accounts_for_every_row() {
-    let folder = folder("late");
+    each_late_policy_accounts("late", false);
+}
+
+/// What is written isn't acknowledged at once there, so ticks wait.
+#[test]
+fn each_late_policy_accounts_for_every_row_in_files() {
+    each_late_policy_accounts("late-files", true);
+}
+
+fn each_late_policy_accounts(name: &str, files: bool) {
+    let folder = folder(name);
     let csv = folder.join("late.csv");
     fs::write(&csv, small_csv(700)).unwrap();
     let run_with = |late: &str, delay: &str, exit| {
         let mut command = replay_small(&[&csv]);
+        if files {
+            let log = folder.join(format!("{late}-{delay}"));
+            command.arg("--url").arg(format!("file://{}", log.display()));
+        }
         run(command.args(["--late", late, "--max-delay", delay, "--verify"]), exit)
     };
     // Every seventh row is 39 s behind the greatest time before it.

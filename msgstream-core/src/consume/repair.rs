@@ -15,7 +15,7 @@ impl<C> Consumer<C> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
     /// # let broker = std::sync::Arc::new(msgstream_mem::MemTransport::new(Default::default()));
     /// # use msgstream_core::{Consumer, Error, LatePolicy, Producer, Timestamp};
-    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders"]).create_missing().open().await?;
+    /// # let mut producer = Producer::builder(broker.clone()).channels(["orders"]).create_missing().allow_late().open().await?;
     /// # producer.tick(Timestamp(5)).await?;
     /// # producer.send(msgstream_core::message::TimeSyncMsg::new(Timestamp(3)).with_hash_keys([0])).await?;
     /// # producer.end(Timestamp(9)).await?;

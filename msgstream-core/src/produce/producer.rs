@@ -244,13 +244,15 @@ impl<S> Producer<S> {
 
     /// Hands a time tick to every channel's writer without waiting. Returns a receipt; messages and
     /// more ticks may be submitted before it completes. Call [`ready`](Self::ready) first: at most
-    /// 1,024 ticks wait on a channel.
+    /// 1,024 ticks of a channel are unacknowledged.
     ///
     /// The tick is written once the messages submitted before it are stored. Messages that follow
     /// don't wait for it, so they may stand before it in the channel; at most
     /// [`overtake_bytes`](ProducerBuilder::overtake_bytes) of them are sent ahead of it. A tick that is
-    /// part of a pack holds back what follows it instead. Without a session, a tick isn't stored if anything before it on its channel fails. In a session, a tick
-    /// that had to be sent again may come after a later one, and then has no effect.
+    /// part of a pack holds back what follows it instead, and a message that is
+    /// [late](ProducerBuilder::allow_late) for a tick isn't sent ahead of it. Without a session, a tick
+    /// isn't stored if anything before it on its channel fails. In a session, a tick that had to be sent
+    /// again may come after a later one, and then has no effect.
     ///
     /// ```
     /// # use msgstream_core::{Producer, Timestamp};

@@ -230,6 +230,17 @@ impl MsgStream {
         self.producing("submit_tick")?.0.submit_tick(ts)
     }
 
+    /// Promises, as a tick does, that nothing at or before `ts` follows, without writing one: a
+    /// message that isn't after it is refused from here on. For a stream whose ticks somebody else
+    /// writes, with the time that it reports to [`TimeSync`](crate::produce::TimeSync).
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`], [`Error::Closed`], [`Error::NoChannels`].
+    pub fn promise(&mut self, ts: Timestamp) -> Result<()> {
+        self.producing("promise")?.0.promise(ts);
+        Ok(())
+    }
+
     /// Lets the producers that are created from now on write messages that are not after the ticks
     /// that were submitted before them. They may be late then. Unless this is set, they are refused
     /// with [`Error::BehindTick`].

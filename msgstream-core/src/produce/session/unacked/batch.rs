@@ -17,6 +17,9 @@ pub(super) struct Batch {
     pub(super) len: usize,
     /// A tick that was submitted by itself: messages that follow it needn't wait for it.
     pub(super) tick: bool,
+    /// It has a message that is behind a tick, or a tick among its records: it isn't sent ahead of
+    /// ticks that wait.
+    pub(super) in_order: bool,
     /// It ends with a tick, and when it was sent last, nothing that follows it had been sent.
     pub(super) exact: bool,
     /// The sequence numbers of the last message before the batch, and of the last one in it.

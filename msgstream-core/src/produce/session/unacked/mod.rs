@@ -26,8 +26,8 @@ use crate::transport::{Fate, Outcome, Receipt, ReceiptSender};
 /// number, so that it is found if the beginning of the log is gone.
 const BASE_EVERY: u64 = 100_000;
 const BASE_AFTER: Duration = Duration::from_secs(60);
-/// The most ticks that may wait for the messages before them.
-const TICKS_WAITING: usize = 1024;
+/// The most ticks that may be unacknowledged: after a failure they are sent one by one.
+const TICKS_IN_FLIGHT: usize = 1024;
 
 pub(super) struct UnackedQueue {
     channel: Arc<str>,
@@ -49,6 +49,9 @@ pub(super) struct UnackedQueue {
     gone: u64,
     /// The first batch that isn't sent in whole; ticks that wait are passed over.
     next: usize,
+    /// How many ticks that were submitted by themselves are unacknowledged, and the greatest of all.
+    ticks: usize,
+    ticked: Option<Timestamp>,
     /// The ticks that wait until the messages before them are acknowledged.
     waiting: VecDeque<Waiting>,
     /// How many bytes of messages were sent ahead of ticks that waited.
@@ -97,6 +100,8 @@ impl UnackedQueue {
             batches: VecDeque::new(),
             gone: 0,
             next: 0,
+            ticks: 0,
+            ticked: None,
             waiting: VecDeque::new(),
             overtaken: 0,
             overtake,
@@ -131,7 +136,7 @@ impl UnackedQueue {
     /// Returns whether everything is sent, except ticks that wait, and there is room for another
     /// tick.
     pub(super) fn is_sent(&self) -> bool {
-        self.next == self.batches.len() && self.waiting.len() < TICKS_WAITING
+        self.next == self.batches.len() && self.ticks < TICKS_IN_FLIGHT
     }
 
     /// Returns since when the first batch has been failing.
@@ -196,8 +201,11 @@ impl UnackedQueue {
         let len = records.len();
         let mut resend = ResendBuffer::new(self.origin.as_ref().map_or(0, |_| len), buffers);
         let mut whole = self.next == self.batches.len() && !tick;
+        let mut in_order = false;
         for record in &mut records {
             let message = !is_tick(record);
+            // A late message is written after the tick that it is late for.
+            in_order |= !message || Some(record.meta.timestamp) <= self.ticked;
             // A piece ends before a tick that follows messages.
             whole &= message || self.last == before;
             self.last += u64::from(message);
@@ -208,12 +216,17 @@ impl UnackedQueue {
             }
         }
         whole |= !self.is_session();
+        if tick {
+            self.ticks += 1;
+            self.ticked = self.ticked.max(records.iter().map(|r| r.meta.timestamp).max());
+        }
         self.bytes += bytes;
         self.batches.push_back(Batch {
             fresh: if whole { records } else { Vec::new() },
             resend,
             len,
             tick,
+            in_order,
             exact: false,
             before,
             last: self.last,
@@ -251,9 +264,9 @@ impl UnackedQueue {
     /// [`Self::sent`]. `None` if there is nothing to send, or if it has to wait.
     ///
     /// A tick promises that the messages before it are stored, so it is sent once they are
-    /// acknowledged. Messages that follow a tick of [`Self::take_tick`] don't wait for it, up to a
-    /// number of bytes, unless it failed before. Any other tick waits for everything before it, and
-    /// everything after it waits until it is sent.
+    /// acknowledged. Messages that follow a tick of [`Self::take_tick`], and are after it, don't wait
+    /// for it, up to a number of bytes, unless it failed before. Any other tick waits for everything
+    /// before it, and everything after it waits until it is sent.
     pub(super) fn piece(&mut self) -> Option<Vec<Record>> {
         loop {
             if let Some(tick) = self.due_tick() {
@@ -279,6 +292,8 @@ impl UnackedQueue {
         let held = if batch.starts_with_tick() {
             let waits = !self.pieces.is_empty() || !self.waiting.is_empty();
             waits && !planted(Bug::EarlyTick)
+        } else if batch.in_order {
+            !self.waiting.is_empty()
         } else {
             let ahead = |tick: &Waiting| self.overtaken - tick.overtaken + batch.bytes;
             self.waiting.front().is_some_and(|tick| ahead(tick) > self.overtake)

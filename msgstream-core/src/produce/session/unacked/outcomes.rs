@@ -50,6 +50,7 @@ impl UnackedQueue {
     pub(super) fn finish(&mut self, index: usize) {
         let batch = &mut self.batches[index];
         self.bytes -= batch.bytes;
+        self.ticks -= usize::from(batch.tick);
         self.acked = self.acked.max(batch.last);
         if batch.exact {
             self.announced = self.announced.max((batch.last, batch.taken));
@@ -94,6 +95,7 @@ impl UnackedQueue {
         let batch = &mut self.batches[index];
         if let Some(reply) = batch.reply.take() {
             self.bytes -= batch.bytes;
+            self.ticks -= usize::from(batch.tick);
             batch.sent = batch.len;
             reply.send(Outcome::partial(std::mem::take(&mut batch.stored), fate, error));
         }
@@ -119,6 +121,7 @@ impl UnackedQueue {
             if planted(Bug::RetryAlone) && Some(number) != failed && in_flight {
                 batch.stored.resize(batch.len, Position::default());
                 self.bytes -= batch.bytes;
+                self.ticks -= usize::from(batch.tick);
                 batch.finish();
                 continue;
             }
@@ -139,7 +142,7 @@ impl UnackedQueue {
         self.pieces.clear();
         self.receipts.clear();
         self.waiting.clear();
-        (self.next, self.bytes) = (0, 0);
+        (self.next, self.bytes, self.ticks) = (0, 0, 0);
         self.gone += self.batches.len() as u64;
         let mut error = Some(error);
         for batch in self.batches.drain(..) {

@@ -18,6 +18,8 @@ fn queue() -> UnackedQueue {
 fn batch(types: &str) -> Vec<Record> {
     let record = |c| match c {
         't' => Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(7)), Vec::new()),
+        // One that is late for it.
+        'l' => Record::new(Meta::new(MsgType::INSERT, Timestamp(7)), vec![1, 2]),
         _ => Record::new(Meta::new(MsgType::INSERT, Timestamp(8)), vec![1, 2]),
     };
     types.chars().map(record).collect()

@@ -77,18 +77,49 @@ fn so_many_bytes_are_sent_ahead_of_a_tick_and_no_more() {
 }
 
 #[test]
-fn so_many_ticks_wait_and_no_more() {
+fn so_many_ticks_are_unacknowledged_and_no_more() {
     let mut queue = queue();
     let _message = take(&mut queue, "m");
-    let _ticks: Vec<_> = (1..TICKS_WAITING).map(|_| take(&mut queue, "t")).collect();
+    let _ticks: Vec<_> = (1..TICKS_IN_FLIGHT).map(|_| take(&mut queue, "t")).collect();
     assert_eq!((next(&mut queue), next(&mut queue)), (exact(&[5]), None));
     assert!(queue.is_sent());
     let _tick = take(&mut queue, "t");
     assert_eq!(next(&mut queue), None);
     assert!(!queue.is_sent());
     queue.settle(stored([1])).unwrap();
-    assert_eq!(next(&mut queue), exact(&[5]));
+    while next(&mut queue).is_some() {}
+    assert!(!queue.is_sent(), "after a failure they are sent one by one");
+    queue.settle(stored([2])).unwrap();
     assert!(queue.is_sent());
+    let (fate, _) = queue.settle(fails()).unwrap_err();
+    queue.rewind(fate, Instant::now());
+    flush_in_order(&mut queue);
+    let _ticks: Vec<_> = (1..TICKS_IN_FLIGHT).map(|_| take(&mut queue, "t")).collect();
+    while next(&mut queue).is_some() {}
+    assert!(queue.is_sent(), "each is counted once");
+}
+
+#[test]
+fn a_late_message_is_sent_after_the_ticks_that_wait() {
+    let mut queue = queue();
+    let _receipts = ["m", "t", "l", "m"].map(|types| take(&mut queue, types));
+    assert_eq!((next(&mut queue), next(&mut queue)), (exact(&[5]), None));
+    assert!(!queue.is_sent());
+    queue.settle(stored([1])).unwrap();
+    assert_eq!([(); 3].map(|()| next(&mut queue)), [exact(&[5]), exact(&[6]), exact(&[7])]);
+}
+
+#[test]
+fn without_a_session_a_tick_of_a_pack_waits_for_the_ticks_before_it() {
+    let now = Instant::now();
+    let mut queue =
+        UnackedQueue::new("a".into(), None, 0, Timestamp(1), 10_000, now, Counts::default());
+    let _receipts = ["m", "t", "mt"].map(|types| take(&mut queue, types));
+    assert_eq!(queue.piece().unwrap().len(), 1);
+    queue.sent(Receipt::pending().1);
+    assert!(queue.piece().is_none() && !queue.is_sent());
+    queue.settle(stored([1])).unwrap();
+    assert_eq!([queue.piece().unwrap().len(), queue.piece().unwrap().len()], [1, 2]);
 }
 
 #[test]
@@ -168,7 +199,7 @@ fn without_a_session_ticks_are_not_written_once_something_failed() {
     let now = Instant::now();
     let mut queue =
         UnackedQueue::new("a".into(), None, 0, Timestamp(1), 10_000, now, Counts::default());
-    let [first, tick, second] = ["mm", "t", "mt"].map(|types| take(&mut queue, types));
+    let [first, tick, second] = ["mm", "t", "mm"].map(|types| take(&mut queue, types));
     let pieces: Vec<_> = std::iter::from_fn(|| {
         let piece = queue.piece()?;
         queue.sent(Receipt::pending().1);
