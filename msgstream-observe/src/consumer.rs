@@ -166,7 +166,7 @@ fn seconds(ts: Timestamp) -> f64 {
     ts.physical_ms() as f64 / 1_000.0
 }
 
-const fn of_merge(counts: &MergeCounts) -> [(&'static str, u64); 19] {
+const fn of_merge(counts: &MergeCounts) -> [(&'static str, u64); 20] {
     [
         (m::PACKS, counts.packs),
         (m::MESSAGES, counts.delivered),
@@ -185,6 +185,7 @@ const fn of_merge(counts: &MergeCounts) -> [(&'static str, u64); 19] {
         (m::IDLED, counts.idled),
         (m::REJOINED, counts.rejoined),
         (m::EVICTIONS, counts.evictions),
+        (m::EVICTED_BEFORE_TICKS, counts.evicted_before_ticks),
         (m::REFUSED_WINDOWS, counts.refused_windows),
         (m::PAUSED, counts.paused),
     ]

@@ -149,6 +149,8 @@ metrics! {
         "Times that an idle channel continued.";
     EVICTIONS Counter "msgstream.consumer.evictions" "{event}" OF_CONSUMER,
         "Times that a channel's records were evicted for lack of memory, to be read again.";
+    EVICTED_BEFORE_TICKS Counter "msgstream.consumer.evicted_before_ticks" "{event}" OF_CONSUMER,
+        "How many of them went back to before a tick, to messages that were sent ahead of it.";
     REFUSED_WINDOWS Counter "msgstream.consumer.refused_windows" "{event}" OF_CONSUMER,
         "Times that one interval alone exceeded the budget.";
     PAUSED Counter "msgstream.consumer.paused" "{event}" OF_CONSUMER,
@@ -186,7 +188,9 @@ metrics! {
     REOPENED_WRITERS Counter "msgstream.session.reopened_writers" "{event}" &[SESSION],
         "Writers that were opened to replace failed ones.";
     HELD_BACK Counter "msgstream.session.held_back" "{record}" &[SESSION],
-        "Ticks and bases that had to wait until what is before them was acknowledged, and batches that had to wait for a tick.";
+        "Ticks and bases that had to wait until the messages before them were acknowledged, and batches that had to wait for a tick of a pack, a base, or because much was sent ahead of a tick.";
+    OVERTAKEN_TICKS Counter "msgstream.session.overtaken_ticks" "{record}" &[SESSION],
+        "Ticks that messages after them were sent ahead of.";
     GAVE_UP Counter "msgstream.session.gave_up" "{event}" &[SESSION],
         "Channels on which the session gave up.";
     CONFIRMED Counter "msgstream.session.confirmed" "{event}" &[SESSION],

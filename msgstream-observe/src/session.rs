@@ -59,6 +59,7 @@ impl SessionMetrics {
             (m::UNKNOWN_RESOLVED, counts.unknown_resolved),
             (m::REOPENED_WRITERS, counts.reopened_writers),
             (m::HELD_BACK, counts.held_back),
+            (m::OVERTAKEN_TICKS, counts.overtaken_ticks),
             (m::GAVE_UP, counts.gave_up),
             (m::CONFIRMED, counts.confirmed),
             (m::SESSION_FENCED, counts.fenced),

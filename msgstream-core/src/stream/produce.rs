@@ -218,7 +218,7 @@ impl MsgStream {
 
     /// Hands a time tick to every channel's writer without waiting. Returns a receipt; messages and
     /// more ticks may be submitted before it completes. Call [`ready`](Self::ready) first: at most
-    /// 1,024 ticks wait on a channel.
+    /// 1,024 ticks of a channel are unacknowledged.
     ///
     /// The tick is written once the messages before it are stored. Messages that follow don't wait
     /// for it, so up to 1 MiB of them, and at most what may be in flight, may stand before it in the

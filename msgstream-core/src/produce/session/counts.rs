@@ -35,8 +35,8 @@ pub struct SessionCounts {
     pub unknown_resolved: u64,
     /// Writers that were opened to replace failed ones.
     pub reopened_writers: u64,
-    /// Ticks and bases that had to wait until what is before them was acknowledged, and batches that
-    /// had to wait for a tick.
+    /// Ticks and bases that had to wait until the messages before them were acknowledged, and batches
+    /// that had to wait for a tick of a pack, a base, or because much was sent ahead of a tick.
     pub held_back: u64,
     /// Ticks that messages after them were sent ahead of.
     pub overtaken_ticks: u64,

@@ -137,8 +137,9 @@ pub struct Opened {
     pub last: BTreeMap<Arc<str>, u64>,
     /// For each channel, the greatest time tick on it, as far as it was read;
     /// [`Timestamp::MIN`] if there is none. Ticks that are void, and the producer's own that may be,
-    /// are left out. What the producer writes must be after it, unless it [may be late](super::ProducerBuilder::allow_late). A tick that was submitted before a crash
-    /// may be missing: continue to tick from here on.
+    /// are left out. What the producer writes must be after it, unless it
+    /// [may be late](super::ProducerBuilder::allow_late). A tick that was submitted before a crash may
+    /// be missing: continue to tick from here on.
     pub watermarks: BTreeMap<Arc<str>, Timestamp>,
 }
 
