@@ -65,7 +65,8 @@ pub(crate) async fn run(url: &str, folder: &Folder, producer: u32) -> Result<()>
             yield_now().await;
         }
         if let Some(tick) = plan.tick_after(producer, number) {
-            stream.tick(tick).await?;
+            stream.ready().await?;
+            drop(receipts.send((Vec::new(), stream.submit_tick(tick)?)));
         }
     }
     drop(receipts);

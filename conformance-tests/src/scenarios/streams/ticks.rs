@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use msgstream_core::transport::Transport;
-use msgstream_core::{ConsumerConfig, Error, Timestamp};
+use msgstream_core::produce::SessionConfig;
+use msgstream_core::transport::{Capability, Transport};
+use msgstream_core::{ConsumerConfig, Error, MsgPack, MsgStream, Timestamp};
 
 use super::stage::Entry::{Msg, Tick};
-use super::stage::{Stage, expected, take, times};
+use super::stage::{Stage, expected, ids, message, take, times, to_end};
+use crate::scenario::Need::Can;
 use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
@@ -15,6 +17,7 @@ pub(crate) const ALL: &[Scenario] = list!["streams::ticks":
     repeated_ticks_are_harmless,
     ticks_that_go_back_after_a_restart_are_harmless,
     a_tick_far_in_the_future_is_refused_and_repaired,
+    messages_are_sent_ahead_of_ticks_and_each_counts_once [Can(Capability::SeekPosition)],
 ];
 
 /// Checks that packs end at the ticks of the other channel, with each message in the pack of its
@@ -98,5 +101,58 @@ pub async fn a_tick_far_in_the_future_is_refused_and_repaired(
     let wanted = expected([(now - 8, &[now - 9]), (now - 1, &[now - 7, now - 5])]);
     ensure_eq!(times(&packs), wanted, "the packs with the tick ignored");
     ensure_eq!(stream.status().merge.counts.ignored_ticks, 1, "the ticks that are counted");
+    Ok(())
+}
+
+/// Checks a session whose ticks hold no messages back, and which is opened again in the middle: what
+/// is stored on each channel is known, and promised; each message comes once, in the pack of its
+/// time, also to a stream that resumes.
+pub async fn messages_are_sent_ahead_of_ticks_and_each_counts_once(
+    _: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    const TICKS: u64 = 200;
+    let stage = Stage::new(harness, 2).await?;
+    for half in 0..2 {
+        let mut stream = MsgStream::new(stage.transport.clone());
+        let opened = stream.create_session(SessionConfig::new("ticker"), &stage.names()).await?;
+        stream.start()?;
+        for channel in &stage.channels {
+            let known = (opened.last[&**channel], opened.watermarks[&**channel]);
+            let ticks = half * TICKS / 2;
+            ensure_eq!(known, (ticks * 5, Timestamp(ticks * 10)), "what is known of `{channel}`");
+        }
+        let mut receipts = Vec::new();
+        for n in half * TICKS / 2..(half + 1) * TICKS / 2 {
+            let pack = |n: u64| -> MsgPack {
+                let both = |id| [0, 1].map(|c| message(n * 10 + 5, id).with_hash_keys([c]));
+                (0..5).flat_map(|m| both((n * 5 + m) as i64)).collect()
+            };
+            stream.ready().await?;
+            receipts.push(stream.submit(pack(n))?);
+            receipts.push(stream.submit_tick(Timestamp((n + 1) * 10))?);
+            match stream.submit(pack(n)) {
+                Err(Error::BehindTick { tick: Timestamp(tick), .. }) => {
+                    ensure_eq!(tick, (n + 1) * 10, "the tick that refuses a message");
+                }
+                other => return Err(Failure::new(format!("behind a tick: {other:?}"))),
+            }
+        }
+        for receipt in receipts {
+            receipt.await?;
+        }
+        if half > 0 {
+            stream.end(Timestamp(TICKS * 10 + 1)).await?;
+        }
+        stream.confirm().await?;
+        stream.close().await?;
+    }
+    let packs = to_end(&mut stage.consumer(ConsumerConfig::default()).await?).await?;
+    let each: Vec<_> = (0..TICKS as i64 * 5).flat_map(|id| [id, id]).collect();
+    ensure_eq!(ids(&packs), each, "the messages");
+    for at in [1, packs.len() / 2, packs.len() - 2] {
+        let rest = to_end(&mut stage.resumed(&packs[at].end).await?).await?;
+        ensure_eq!(times(&rest), times(&packs[at + 1..]), "the packs after {}", packs[at].end_ts);
+    }
     Ok(())
 }
