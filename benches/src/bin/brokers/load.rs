@@ -3,8 +3,10 @@
 use std::hash::Hasher;
 
 use bytes::Bytes;
+use msgstream_core::message::proto::{Blob, InsertRequest, MsgBase};
 use msgstream_core::record::{Meta, Record};
 use msgstream_core::{MsgType, Timestamp};
+use prost::Message as _;
 use rustc_hash::FxHasher;
 
 use crate::pairs::Case;
@@ -22,20 +24,29 @@ pub(crate) struct Load {
     pub(crate) channels: Vec<String>,
     /// Messages in each channel.
     pub(crate) messages: u64,
+    blobs: Vec<Bytes>,
+    /// The blobs, or the encoded inserts that hold them if programs are measured.
     payloads: Vec<Bytes>,
 }
 
 impl Load {
     /// So many messages in channels whose names begin with that.
     pub(crate) fn new(case: Case, name: &str, messages: u64) -> Self {
-        let payload = |seed: usize| -> Bytes {
+        let blob = |seed: usize| -> Bytes {
             (0..case.payload).map(|at| (seed * 31 + at * 7) as u8).collect::<Vec<_>>().into()
         };
-        Self {
+        let blobs: Vec<_> = (0..PAYLOADS).map(blob).collect();
+        let mut load = Self {
             channels: (0..case.channels).map(|channel| format!("{name}-{channel}")).collect(),
             messages: messages.div_ceil(case.channels as u64),
-            payloads: (0..PAYLOADS).map(payload).collect(),
+            payloads: blobs.clone(),
+            blobs,
+        };
+        if case.ticks.is_some() {
+            let encoded = |number| load.insert(number).encode_to_vec().into();
+            load.payloads = (0..PAYLOADS as u64).map(encoded).collect();
         }
+        load
     }
 
     /// In all channels.
@@ -43,19 +54,49 @@ impl Load {
         self.messages * self.channels.len() as u64
     }
 
+    /// The time of a message, by its number.
+    pub(crate) const fn timestamp(&self, number: u64) -> Timestamp {
+        Timestamp((FIRST_MS + number) << Timestamp::LOGICAL_BITS)
+    }
+
+    pub(crate) fn blob(&self, number: u64) -> &Bytes {
+        &self.blobs[number as usize % PAYLOADS]
+    }
+
     /// A message by its number, which is below [`Self::messages`]; the same in each channel.
     pub(crate) fn message(&self, number: u64) -> Message {
-        let timestamp = Timestamp((FIRST_MS + number) << Timestamp::LOGICAL_BITS);
         let payload = self.payloads[number as usize % PAYLOADS].clone();
-        Message { timestamp, msg_id: 449_182_220_713_000_000 + number as i64, payload }
+        Message { timestamp: self.timestamp(number), msg_id: Message::id(number), payload }
+    }
+
+    /// The same as an insert of one row.
+    pub(crate) fn insert(&self, number: u64) -> InsertRequest {
+        let (ts, msg_id) = (self.timestamp(number), Message::id(number));
+        InsertRequest {
+            base: Some(MsgBase { msg_id, ..MsgBase::new(MsgType::INSERT, ts) }),
+            collection_id: Message::COLLECTION,
+            timestamps: vec![ts.0],
+            row_ids: vec![msg_id],
+            row_data: vec![Blob { value: self.blob(number).clone() }],
+            num_rows: 1,
+            ..InsertRequest::default()
+        }
     }
 
     /// What has to come out.
     pub(crate) fn expected(&self) -> Found {
+        self.sum_of(|number| &self.payloads[number as usize % PAYLOADS])
+    }
+
+    /// The same of the rows.
+    pub(crate) fn expected_rows(&self) -> Found {
+        self.sum_of(|number| self.blob(number))
+    }
+
+    fn sum_of<'a>(&'a self, bytes: impl Fn(u64) -> &'a Bytes) -> Found {
         let mut one = Found::default();
         for number in 0..self.messages {
-            let message = self.message(number);
-            one.count(message.timestamp.0, &message.payload);
+            one.count(self.timestamp(number).0, bytes(number));
         }
         Found::sum(self.channels.iter().map(|_| one))
     }
@@ -71,6 +112,10 @@ pub(crate) struct Message {
 
 impl Message {
     const COLLECTION: i64 = 449_182_220_713_001_001;
+
+    const fn id(number: u64) -> i64 {
+        449_182_220_713_000_000 + number as i64
+    }
 
     /// The header that a reader of the plain client needs, too.
     #[allow(dead_code, reason = "only brokers that are compiled in use it")]
@@ -143,7 +188,11 @@ mod tests {
     use crate::pairs::Direction;
 
     fn load() -> Load {
-        Load::new(Case { direction: Direction::Read, payload: 16, channels: 2 }, "a", 1_001)
+        Load::new(
+            Case { direction: Direction::Read, payload: 16, channels: 2, ticks: None },
+            "a",
+            1_001,
+        )
     }
 
     #[test]

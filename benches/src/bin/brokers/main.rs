@@ -12,6 +12,7 @@ mod pairs;
 mod pulsar;
 mod report;
 mod side;
+mod streams;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,10 @@ use crate::side::{BROKERS, Result};
 struct Args {
     /// The broker, which runs already: `brokers/with NAME -- COMMAND` starts one for a command.
     broker: String,
+    /// Programs instead of the transport by itself: typed messages through a session, with ticks, and
+    /// back as decoded packs. The plain client writes and reads the same bytes without any of it.
+    #[arg(long)]
+    programs: bool,
     /// A short run that checks everything and says little about speed. Writes no file.
     #[arg(long)]
     quick: bool,
@@ -40,7 +45,7 @@ struct Args {
     /// About how long a run takes, in milliseconds.
     #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u64).range(1..))]
     run_ms: u64,
-    /// The file with the block of the broker.
+    /// The file with the blocks of the broker.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance.md"))]
     output: PathBuf,
 }
@@ -67,7 +72,8 @@ fn run(args: &Args) -> Result<()> {
         false => Effort { pairs: args.pairs, run_ms: args.run_ms },
     };
     let wanted = args.only.as_deref().unwrap_or_default();
-    let cases = Case::all().filter(|case| case.to_string().contains(wanted));
+    let cases = Case::all()
+        .filter(|case| case.ticks.is_some() == args.programs && case.to_string().contains(wanted));
 
     let (table, about) = tokio::runtime::Runtime::new()?.block_on(async {
         let mut bench = Bench::new(open().await?);
@@ -85,12 +91,13 @@ fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let Args { pairs, run_ms, .. } = args;
+    let (programs, part) = if args.programs { (" --programs", "-programs") } else { ("", "") };
     let command = format!(
-        "brokers/with {name} -- cargo run --release -p msgstream-bench --features {name} --bin brokers -- {name} --pairs {pairs} --run-ms {run_ms}"
+        "brokers/with {name} -- cargo run --release -p msgstream-bench --features {name} --bin brokers -- {name}{programs} --pairs {pairs} --run-ms {run_ms}"
     );
     let machine = machine::describe(&command).map_err(|e| e.to_string())?;
     let block = format!("{machine}{about}{table}");
-    document::replace(&args.output, name, &block).map_err(|e| e.to_string())?;
+    document::replace(&args.output, &format!("{name}{part}"), &block).map_err(|e| e.to_string())?;
     println!("{table}");
     eprintln!("wrote {}", args.output.display());
     Ok(())

@@ -1,8 +1,8 @@
 //! Running both sides in turn.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
+use std::{fmt, iter};
 
 use msgstream_bench::clock::{Median, cpu_time};
 use msgstream_core::transport::TransportExt as _;
@@ -10,15 +10,22 @@ use msgstream_core::transport::TransportExt as _;
 use crate::load::Load;
 use crate::ours::Ours;
 use crate::side::{Broker, Result, Side, Work};
+use crate::streams::Streams;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
     pub(crate) direction: Direction,
-    /// The size of a payload, in bytes.
+    /// The size of a payload, or of the blob in it, in bytes.
     pub(crate) payload: usize,
     pub(crate) channels: usize,
+    /// Whether our side is a program with streams, and how often it ticks; else it is the transport.
+    pub(crate) ticks: Option<Ticks>,
 }
+
+/// A tick follows so many messages of each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticks(pub(crate) u64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -26,28 +33,35 @@ pub(crate) enum Direction {
     Read,
 }
 
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Publish => "publish",
-            Self::Read => "read",
-        })
-    }
-}
-
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}ch-{}b", self.direction, self.channels, self.payload)
+        write!(f, "{}/{}ch-{}b", self.name(), self.channels, self.payload)?;
+        self.ticks.map_or(Ok(()), |Ticks(every)| write!(f, "-{every}"))
     }
 }
 
 impl Case {
+    /// The transport by itself, and then programs.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        [Direction::Publish, Direction::Read].into_iter().flat_map(|direction| {
-            [128, 1024].into_iter().flat_map(move |payload| {
-                [1, 8].into_iter().map(move |channels| Self { direction, payload, channels })
+        let transport = (None, [1, 8]);
+        let programs = [100, 10_000].map(|every| (Some(Ticks(every)), [2, 8]));
+        iter::once(transport).chain(programs).flat_map(|(ticks, channels)| {
+            [Direction::Publish, Direction::Read].into_iter().flat_map(move |direction| {
+                [128, 1024].into_iter().flat_map(move |payload| {
+                    let of = move |channels| Self { direction, payload, channels, ticks };
+                    channels.into_iter().map(of)
+                })
             })
         })
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match (self.direction, self.ticks) {
+            (Direction::Publish, None) => "publish",
+            (Direction::Read, None) => "read",
+            (Direction::Publish, Some(_)) => "produce",
+            (Direction::Read, Some(_)) => "consume",
+        }
     }
 }
 
@@ -94,9 +108,16 @@ struct Run {
 
 pub(crate) struct Bench {
     broker: Broker,
-    ours: Ours,
     /// How many loads there were.
     loads: usize,
+}
+
+/// Who writes or reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Transport,
+    Streams(Ticks),
+    Raw,
 }
 
 impl Bench {
@@ -107,16 +128,14 @@ impl Bench {
     /// run is checked.
     const MOST: u64 = 1 << 30;
 
-    pub(crate) fn new(broker: Broker) -> Self {
-        let ours = Ours(Arc::clone(&broker.transport));
-        Self { broker, ours, loads: 0 }
+    pub(crate) const fn new(broker: Broker) -> Self {
+        Self { broker, loads: 0 }
     }
 
     /// Goes on with new clients. Those of before have had many channels that are gone by now, and
     /// the plain one fewer of them where it has a client for each kind of load.
     pub(crate) async fn renew(&mut self, broker: Broker) -> Result<()> {
         self.broker.transport.close().await?;
-        self.ours = Ours(Arc::clone(&broker.transport));
         self.broker = broker;
         Ok(())
     }
@@ -155,59 +174,75 @@ impl Bench {
 
     /// Our run and the other one of each pair.
     async fn pairs(&mut self, case: Case, messages: u64, pairs: u32) -> Result<Vec<[Run; 2]>> {
-        let full = match case.direction {
-            Direction::Publish => None,
-            Direction::Read => {
+        let sides = [case.ticks.map_or(Who::Transport, Who::Streams), Who::Raw];
+        let mut full = Vec::new();
+        if case.direction == Direction::Read {
+            // Both read what the plain client wrote, unless one of them needs ticks.
+            for writer in if case.ticks.is_some() { sides } else { [Who::Raw; 2] } {
                 let load = self.create(case, messages).await?;
-                self.broker.raw.publish(&load).await?.run().await?;
-                Some(load)
+                self.side(writer).publish(&load).await?.run().await?;
+                full.push(load);
             }
-        };
+        }
         let mut measured = Vec::new();
         for pair in 0..pairs {
             let mut runs = [None, None];
             for turn in [pair % 2, 1 - pair % 2] {
-                let is_ours = turn == 0;
-                runs[turn as usize] = Some(match &full {
-                    None => self.publish(case, messages, is_ours).await?,
-                    Some(load) => self.read(load, is_ours).await?,
+                let turn = turn as usize;
+                runs[turn] = Some(match full.get(turn) {
+                    None => self.publish(case, messages, sides[turn]).await?,
+                    Some(load) => self.read(load, sides[turn]).await?,
                 });
             }
             if let [Some(ours), Some(raw)] = runs {
                 measured.push([ours, raw]);
             }
         }
-        if let Some(load) = full {
+        for load in full {
             self.remove(&load).await?;
         }
         Ok(measured)
     }
 
-    fn side(&self, is_ours: bool) -> &dyn Side {
-        if is_ours { &self.ours } else { &*self.broker.raw }
+    fn side(&self, who: Who) -> Box<dyn Side + '_> {
+        let transport = || Arc::clone(&self.broker.transport);
+        match who {
+            Who::Transport => Box::new(Ours(transport())),
+            Who::Streams(ticks) => Box::new(Streams { transport: transport(), ticks }),
+            Who::Raw => Box::new(&*self.broker.raw),
+        }
     }
 
-    async fn publish(&mut self, case: Case, messages: u64, is_ours: bool) -> Result<Run> {
+    async fn publish(&mut self, case: Case, messages: u64, who: Who) -> Result<Run> {
         let load = self.create(case, messages).await?;
-        let work = self.side(is_ours).publish(&load).await?;
+        let work = self.side(who).publish(&load).await?;
         let ((), run) = timed(&load, work).await?;
-        for channel in &load.channels {
-            let stored = self.broker.raw.stored(channel).await?;
-            if stored != load.messages {
-                let expected = load.messages;
-                return Err(format!("{channel} holds {stored} messages, not {expected}").into());
+        if !matches!(who, Who::Streams(_)) {
+            for channel in &load.channels {
+                let stored = self.broker.raw.stored(channel).await?;
+                if stored != load.messages {
+                    let expected = load.messages;
+                    let found = format!("{channel} holds {stored} messages, not {expected}");
+                    return Err(found.into());
+                }
             }
         }
-        // The other side reads it: count, order and contents.
-        self.read(&load, !is_ours).await?;
+        // Count, order and contents; by the other side where it understands what was written.
+        let reader = match who {
+            Who::Transport => Who::Raw,
+            Who::Raw => Who::Transport,
+            Who::Streams(_) => who,
+        };
+        self.read(&load, reader).await?;
         self.remove(&load).await?;
         Ok(run)
     }
 
-    async fn read(&self, load: &Arc<Load>, is_ours: bool) -> Result<Run> {
-        let work = self.side(is_ours).read(load).await?;
+    async fn read(&self, load: &Arc<Load>, who: Who) -> Result<Run> {
+        let work = self.side(who).read(load).await?;
         let (found, run) = timed(load, work).await?;
-        let expected = load.expected();
+        let rows = matches!(who, Who::Streams(_));
+        let expected = if rows { load.expected_rows() } else { load.expected() };
         if found != expected {
             return Err(format!(
                 "what was read is not what was written: {found:?} instead of {expected:?}"

@@ -24,6 +24,17 @@ pub(crate) trait Side: Send + Sync {
     async fn read(&self, load: &Arc<Load>) -> Result<Box<dyn Work<Found>>>;
 }
 
+#[async_trait]
+impl<S: Side + ?Sized> Side for &S {
+    async fn publish(&self, load: &Arc<Load>) -> Result<Box<dyn Work<()>>> {
+        (**self).publish(load).await
+    }
+
+    async fn read(&self, load: &Arc<Load>) -> Result<Box<dyn Work<Found>>> {
+        (**self).read(load).await
+    }
+}
+
 /// What is measured: from the call of [`run`](Self::run) until it returns. What shall end outside
 /// of it, such as a connection, stays in `self`.
 #[async_trait]
