@@ -168,7 +168,8 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        Plan { prefix: "x".into(), producers: 1, channels: 1, numbers: 3, deadline: 1 }
+        let prefix = "x".into();
+        Plan { prefix, physical: None, producers: 1, channels: 1, numbers: 3, deadline: 1 }
     }
 
     #[test]

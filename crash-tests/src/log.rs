@@ -130,12 +130,14 @@ fn what(channel: &str, record: Record, plan: &Plan, (producer, index): (u32, u32
     }
 }
 
-/// A control record, written as `producer;epoch;kind;value`.
+/// A control record, written as `producer;epoch;kind;value`. On the home channel the epoch of a fence
+/// is its own position.
 fn control(record: &Record) -> Option<What> {
     let text = str::from_utf8(record.header(Stamp::HEADER)?).ok()?;
     let parts: Vec<_> = text.split(';').collect();
     let [producer, epoch, kind, value] = parts[..] else { return None };
-    let (producer, epoch) = (producer.to_owned(), epoch.parse().ok()?);
+    let epoch = if epoch.is_empty() { record.position } else { epoch.parse().ok()? };
+    let producer = producer.to_owned();
     match kind {
         "fence" => Some(What::Fence { producer, epoch }),
         "base" => Some(What::Base(Tag { producer, epoch, seq: value.parse().ok()? })),

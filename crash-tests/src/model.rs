@@ -58,15 +58,21 @@ pub(crate) fn expected(logs: &[Log]) -> Expected {
     Expected { lines, left_out }
 }
 
-/// Where the producers of a channel stand: epoch, and the last number that was taken.
+/// Where the producers of a channel stand.
 #[derive(Default)]
-struct Producers(BTreeMap<String, (Position, u64)>);
+struct Producers {
+    /// The newest epoch of each, as fences tell it.
+    fences: BTreeMap<String, Position>,
+    /// Epoch, and the last number that was taken. A producer numbers its messages on each virtual
+    /// channel for itself, by the name `PRODUCER/CHANNEL`; a fence is one for all of them.
+    last: BTreeMap<String, (Position, u64)>,
+}
 
 impl Producers {
     /// Whether a record counts.
     fn take(&mut self, entry: &Entry) -> bool {
         match &entry.what {
-            What::Message { tag, .. } => match self.0.get_mut(&tag.producer) {
+            What::Message { tag, .. } => match self.known(tag) {
                 Some((epoch, last)) => {
                     let next = *epoch == tag.epoch && *last + 1 == tag.seq;
                     *last += u64::from(next);
@@ -80,8 +86,8 @@ impl Producers {
                 true
             }
             What::Fence { producer, epoch } => {
-                let known = self.0.entry(producer.clone()).or_insert((*epoch, 0));
-                known.0 = known.0.max(*epoch);
+                let newest = self.fences.entry(producer.clone()).or_insert(*epoch);
+                *newest = (*newest).max(*epoch);
                 true
             }
             What::Goodbye => true,
@@ -89,12 +95,23 @@ impl Producers {
         }
     }
 
+    /// What is known of who wrote a record, with the newest fence applied.
+    fn known(&mut self, tag: &Tag) -> Option<&mut (Position, u64)> {
+        let name = tag.producer.split_once('/').map_or(&*tag.producer, |(name, _)| name);
+        let fence = self.fences.get(name).copied();
+        if let Some(fence) = fence {
+            let known = self.last.entry(tag.producer.clone()).or_insert((fence, 0));
+            known.0 = known.0.max(fence);
+        }
+        self.last.get_mut(&tag.producer)
+    }
+
     /// Takes note of a last number; says whether it is of the newest epoch.
     fn learn(&mut self, tag: &Tag) -> bool {
-        let (epoch, last) = self.0.entry(tag.producer.clone()).or_insert((tag.epoch, tag.seq));
-        if tag.epoch < *epoch {
+        if self.known(tag).is_some_and(|(epoch, _)| tag.epoch < *epoch) {
             return false;
         }
+        let (epoch, last) = self.last.entry(tag.producer.clone()).or_insert((tag.epoch, tag.seq));
         (*epoch, *last) = (tag.epoch, tag.seq.max(*last));
         true
     }
@@ -165,6 +182,19 @@ mod tests {
         let expected = expected(&[log("a", records)]);
         assert_eq!(expected.lines, ["- 8 a/2/1 a/3/2 a/8/3\n"]);
         assert_eq!(expected.left_out, 4);
+    }
+
+    #[test]
+    fn a_fence_is_one_for_all_virtual_channels_of_its_producer() {
+        let of_channel = |ts, epoch, number| {
+            let tag = Tag { producer: "p/v".into(), ..tag(epoch, number) };
+            (ts, What::Message { number, tag })
+        };
+        let records =
+            vec![fence(1), of_channel(1, 1, 1), fence(9), of_channel(2, 1, 2), of_channel(3, 9, 2)];
+        let expected = expected(&[log("a", [records, vec![end(8, 0)]].concat())]);
+        assert_eq!(expected.lines, ["- 8 a/1/1 a/4/2\n"]);
+        assert_eq!(expected.left_out, 1);
     }
 
     #[test]

@@ -21,6 +21,8 @@ const TICKS: u64 = 20;
 pub(crate) struct Plan {
     /// What the names of the channels begin with.
     pub(crate) prefix: String,
+    /// On how many physical channels the channels are, if they are virtual ones.
+    pub(crate) physical: Option<u32>,
     pub(crate) producers: u32,
     /// Of each producer.
     pub(crate) channels: u32,
@@ -49,9 +51,33 @@ impl Plan {
         format!("{}-{producer}-{channel:02}", self.prefix)
     }
 
-    /// The home channel of a producer's session.
+    /// The home channel of a producer's session. If channels are virtual ones, it is one of those
+    /// that they are on.
     pub(crate) fn home(&self, producer: u32) -> String {
-        format!("{}-home-{producer}", self.prefix)
+        match self.physical {
+            Some(channels) => self.physical_channel(producer % channels),
+            None => format!("{}-home-{producer}", self.prefix),
+        }
+    }
+
+    /// The channels that the broker has.
+    pub(crate) fn created(&self) -> Vec<String> {
+        if let Some(channels) = self.physical {
+            return (0..channels).map(|number| self.physical_channel(number)).collect();
+        }
+        let homes = (0..self.producers).map(|producer| self.home(producer));
+        self.all_channels().map(|(channel, ..)| channel).chain(homes).collect()
+    }
+
+    fn physical_channel(&self, number: u32) -> String {
+        format!("{}-on_{number}", self.prefix)
+    }
+
+    /// The URL for a round's processes: virtual channels have a placement that is the round's own.
+    pub(crate) fn url(&self, url: &str) -> String {
+        let Some(channels) = self.physical else { return url.to_owned() };
+        let sign = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{sign}placement=hash:{channels}:{}-on", self.prefix)
     }
 
     /// All channels with messages: name, producer and index.
@@ -156,7 +182,14 @@ mod tests {
     #[test]
     fn times_are_between_the_ticks_around_them() {
         for numbers in [1, 7, 20, 1001] {
-            let plan = Plan { prefix: "p".into(), producers: 3, channels: 2, numbers, deadline: 1 };
+            let plan = Plan {
+                prefix: "p".into(),
+                physical: None,
+                producers: 3,
+                channels: 2,
+                numbers,
+                deadline: 1,
+            };
             for (_, producer, channel) in plan.all_channels() {
                 let mut watermark = Timestamp::MIN;
                 for number in 1..=numbers {

@@ -78,7 +78,7 @@ impl Round<'_> {
         let began = Instant::now();
         self.folder.write_plan(self.plan)?;
         let transport = msgstream::connect(self.url).await?;
-        for channel in self.channels() {
+        for channel in self.plan.created() {
             transport.create(&channel).await?;
         }
         transport.close().await?;
@@ -98,7 +98,7 @@ impl Round<'_> {
         let wrong = &mut outcome.found.wrong;
         outcome.raw = self.within("the plain client", raw::compare(self.url, &logs, wrong)).await?;
         if outcome.found.wrong.count == 0 {
-            for channel in self.channels() {
+            for channel in self.plan.created() {
                 transport.delete(&channel).await?;
             }
         } else {
@@ -138,11 +138,6 @@ impl Round<'_> {
                 .add("what was emitted before the kill differs from what came again");
         }
         Ok(outcome)
-    }
-
-    fn channels(&self) -> impl Iterator<Item = String> {
-        let homes = (0..self.plan.producers).map(|producer| self.plan.home(producer));
-        self.plan.all_channels().map(|(channel, ..)| channel).chain(homes)
     }
 
     async fn within<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {

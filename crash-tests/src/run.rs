@@ -12,6 +12,9 @@ use crate::report::{Row, Table};
 use crate::round::{Kind, Outcome, Round};
 use crate::say;
 
+/// On so many physical channels are the virtual ones of a round.
+const PHYSICAL: u32 = 3;
+
 /// Up to so many rounds are tried for each that must count, and for a first one.
 const TRIES: u32 = 5;
 
@@ -83,15 +86,18 @@ impl Series<'_> {
 
     /// The plan of a round. Two runs at a time have channels of their own.
     fn plan(&self, round: u32) -> Plan {
-        let Self { seed, messages, producers, load: Load { channels, deadline, .. }, .. } = *self;
+        let Self { url, seed, messages, producers, load: Load { channels, deadline, .. }, .. } =
+            *self;
         let numbers = messages.div_ceil(u64::from(producers) * u64::from(*channels));
         let prefix = format!("crash-{seed:x}-{}-{}-{round}", std::process::id(), self.kind.name());
-        Plan { prefix, producers, channels: *channels, numbers, deadline: *deadline }
+        let physical = url.starts_with("virtual+").then_some(PHYSICAL);
+        Plan { prefix, physical, producers, channels: *channels, numbers, deadline: *deadline }
     }
 
     /// One round, in a folder that stays where it goes wrong.
     async fn round(&self, plan: &Plan, round: u32, kills: &[f64]) -> Result<Outcome> {
-        let Self { url, broker, kind, seed, .. } = *self;
+        let Self { broker, kind, seed, .. } = *self;
+        let url = &plan.url(self.url);
         let temporary = tempfile::tempdir().map_err(Error::file(Path::new("temporary folder")))?;
         let folder = &Folder::new(temporary.path());
         let outcome = match (Round { url, broker, plan, folder }).run(kind, kills).await {
@@ -123,6 +129,8 @@ async fn can_be_killed(url: &str) -> Result<()> {
     Ok(transport.close().await?)
 }
 
+/// The scheme of a URL, without that of a layer.
 fn scheme(url: &str) -> &str {
-    url.split_once(':').map_or(url, |(scheme, _)| scheme)
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    scheme.rsplit_once('+').map_or(scheme, |(_, below)| below)
 }
