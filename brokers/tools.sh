@@ -92,6 +92,8 @@ needs_protoc() {
 # Installs what the clients of all brokers are built with.
 needs_of_clients() {
     needs cc gcc
+    # For librdkafka, which comes with a library in C++.
+    needs c++ g++
     needs make make
     needs_protoc
 }

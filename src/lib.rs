@@ -102,7 +102,7 @@
 //! | `kafka` | `kafka://HOST[:PORT][,HOST[:PORT]…][/PREFIX]` | Kafka |
 //! | `kafka-ssl`, `kafka-dynamic` | | TLS and SCRAM, the system's librdkafka |
 //! | `pulsar` | `pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE]` | Pulsar |
-//! | `full` | | all that builds with gcc, make and protoc: the others but `kafka-ssl` and `kafka-dynamic`, what observes them, and the layers |
+//! | `full` | | all that builds with gcc, g++, make and protoc: the others but `kafka-ssl` and `kafka-dynamic`, what observes them, and the layers |
 //!
 //! # Observe
 //!

@@ -9,6 +9,7 @@ service_variable=MSGSTREAM_KAFKA_PORT
 
 client_needs() {
     needs cc gcc
+    needs c++ g++
     needs make make
 }
 
