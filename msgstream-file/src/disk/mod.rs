@@ -68,10 +68,10 @@ pub(crate) trait DiskFile: fmt::Debug + Send + Sync {
     /// the end of the file, and perhaps fewer than there are elsewhere.
     fn read_at(&self, buffer: &mut Vec<u8>, count: usize, at: u64) -> io::Result<usize>;
 
-    /// Returns whether the system seems to have so many bytes from a place on in memory, so that
-    /// reading them doesn't wait for the disk; false if it can't tell.
-    fn is_cached(&self, _count: usize, _at: u64) -> bool {
-        false
+    /// Reads what the system has in memory of the bytes from a place on, without waiting for the disk.
+    /// Returns how many: fewer than fit the buffer, or an error, if it would have to wait or can't tell.
+    fn read_cached(&self, _buffer: &mut [u8], _at: u64) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
     }
 
     /// Writes some of the bytes of parts that follow each other, and returns how many.

@@ -122,13 +122,9 @@ impl DiskFile for RealFile {
         Ok(read.min(count))
     }
 
-    fn is_cached(&self, count: usize, at: u64) -> bool {
-        // The first byte and the last: what is between them was mostly read or written with them.
-        let is_there = |at| {
-            let (mut byte, flags) = ([0], ReadWriteFlags::NOWAIT);
-            rustix::io::preadv2(&self.0, &mut [IoSliceMut::new(&mut byte)], at, flags) == Ok(1)
-        };
-        is_there(at) && is_there(at + count.saturating_sub(1) as u64)
+    fn read_cached(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let parts = &mut [IoSliceMut::new(buffer)];
+        Ok(rustix::io::preadv2(&self.0, parts, at, ReadWriteFlags::NOWAIT)?)
     }
 
     fn write_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<usize> {

@@ -78,8 +78,8 @@ const fn length(bytes: usize) -> u32 {
 /// Reads the records of frames.
 ///
 /// Neighbours mostly have the same session and virtual channel, which they share in memory. A
-/// payload is a part of the frame's buffer if it is a good part of it, else a copy, so that a small
-/// one doesn't keep a large buffer.
+/// payload is a part of the buffer that the frame is in if it is at least a fifth of it, else a copy, so
+/// that a small one doesn't keep a large buffer. With a fifth, it may be one of four of the same size.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     copies: Copies,
@@ -88,8 +88,14 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Returns the record at a place in a frame, and the place behind it; `None` if there is none.
-    pub(crate) fn decode(&mut self, frame: &Bytes, at: usize) -> Option<(Record, usize)> {
+    /// Returns the record at a place in a frame, and the place behind it; `None` if there is none. The
+    /// frame is in a buffer of so many bytes.
+    pub(crate) fn decode(
+        &mut self,
+        frame: &Bytes,
+        at: usize,
+        buffer: usize,
+    ) -> Option<(Record, usize)> {
         let mut fields = Fields(frame.get(at..)?);
         let flags = fields.u8()?;
         if flags & !(MSG_ID | COLLECTION | VCHANNEL | STAMP | EXTRA) != 0 {
@@ -121,7 +127,7 @@ impl Decoder {
         }
         let payload = fields.counted()?;
         let end = frame.len() - fields.0.len();
-        let payload = match payload.len() * 4 >= frame.len() {
+        let payload = match payload.len() >= buffer / 5 {
             true => frame.slice(end - payload.len()..end),
             false => self.copies.copy(payload),
         };
@@ -196,19 +202,19 @@ mod tests {
             }
             let (bytes, mut decoder, mut at) = (Bytes::from(bytes), Decoder::default(), 0);
             for record in &records {
-                let (read, next) = decoder.decode(&bytes, at).unwrap();
+                let (read, next) = decoder.decode(&bytes, at, bytes.len()).unwrap();
                 prop_assert_eq!(&read, record);
                 at = next;
             }
             prop_assert_eq!(at, bytes.len());
-            prop_assert!(decoder.decode(&bytes, at).is_none());
+            prop_assert!(decoder.decode(&bytes, at, bytes.len()).is_none());
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..80)) {
             let bytes = Bytes::from(bytes);
             let length = bytes.len();
-            if let Some((_, end)) = Decoder::default().decode(&bytes, 0) {
+            if let Some((_, end)) = Decoder::default().decode(&bytes, 0, length) {
                 prop_assert!(end <= length);
             }
         }
@@ -223,7 +229,9 @@ mod tests {
         let bytes = Bytes::from(bytes);
         let within = |payload: &Bytes| bytes.as_ptr_range().contains(&payload.as_ptr());
         let mut decoder = Decoder::default();
-        assert!(!within(&decoder.decode(&bytes, 0).unwrap().0.payload));
-        assert!(within(&decoder.decode(&bytes, small_end).unwrap().0.payload));
+        let mut payload = |at, buffer| decoder.decode(&bytes, at, buffer).unwrap().0.payload;
+        assert!(!within(&payload(0, bytes.len())));
+        assert!(within(&payload(small_end, bytes.len())));
+        assert!(!within(&payload(small_end, 1 << 20)));
     }
 }

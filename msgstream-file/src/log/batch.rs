@@ -6,8 +6,9 @@ use msgstream_core::record::Record;
 use crate::format::frame::{ALIGNMENT, Frame, HEADER};
 use crate::format::record;
 
-/// A batch is cut into frames of about this size, in bytes: a reader holds one frame in memory.
-const FRAME: usize = 256 << 10;
+/// A batch is cut into frames of at most this size, in bytes, if its records are smaller: a reader holds
+/// one frame in memory. Records with payloads of a power of two fill one, with what they have besides.
+const FRAME: usize = 260 << 10;
 
 /// A payload of so many bytes or more is written from where it is. To copy it takes about as long as to
 /// compute its checksum.

@@ -22,6 +22,7 @@
 mod append;
 mod batch;
 mod bounds;
+mod buffer;
 mod create;
 mod cursor;
 mod files;

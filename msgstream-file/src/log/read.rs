@@ -75,16 +75,17 @@ impl Log {
                 None if cached => return Err(not_cached()),
                 None => self.find(place.next, published)?,
             };
-            if cached && !self.is_open(spot.segment) {
-                return Err(not_cached());
-            }
-            let file = match self.readable(spot.segment, place.next) {
-                // It was read to its end before it was removed, and the next one is there.
-                Err(Failure { kind: Kind::Damaged { .. }, .. }) if place.spot.is_some() => {
-                    *place = Place::new(place.next);
-                    continue;
-                }
-                file => file?,
+            let file = match self.open_file(spot.segment, false) {
+                Some(file) => file,
+                None if cached => return Err(not_cached()),
+                None => match self.readable(spot.segment, place.next) {
+                    // It was read to its end before it was removed, and the next one is there.
+                    Err(Failure { kind: Kind::Damaged { .. }, .. }) if place.spot.is_some() => {
+                        *place = Place::new(place.next);
+                        continue;
+                    }
+                    file => file?,
+                },
             };
             let path = || self.segment_path(spot.segment);
             let end = match (spot.segment == published.segment, spot.end) {
@@ -119,8 +120,9 @@ impl Log {
                     break;
                 }
                 let body = self.body(place, &*file, spot, &frame, end)?;
+                let from = spot.inside.unwrap_or((0, frame.first));
                 let (inside, next) = records
-                    .take(&body, spot.inside.unwrap_or((0, frame.first)), place.next, &frame)
+                    .take((&body, place.window.size()), from, place.next, &frame)
                     .ok_or_else(|| damaged(&path(), spot.byte, "a record in it can't be read"))?;
                 place.next = next;
                 if next < frame.end() {
@@ -140,9 +142,10 @@ impl Log {
 
     /// Returns the frame at a spot, which must be there.
     fn frame(&self, place: &mut Place, file: &dyn DiskFile, spot: Spot, end: u64) -> Result<Frame> {
-        let path = self.segment_path(spot.segment);
-        let damaged = |what| damaged(&path, spot.byte, what);
-        let frame = place.window.header(file, spot.byte, end).map_err(failed("read", &path))?;
+        let path = || self.segment_path(spot.segment);
+        let damaged = |what| damaged(&path(), spot.byte, what);
+        let frame = place.window.header(file, spot.byte, end);
+        let frame = frame.map_err(|error| failed("read", &path())(error))?;
         let frame = frame.ok_or_else(|| damaged("the header of a frame is damaged"))?;
         if spot.byte + frame.size() > end {
             return Err(damaged("a frame is longer than what is left"));
@@ -161,10 +164,10 @@ impl Log {
         frame: &Frame,
         end: u64,
     ) -> Result<Bytes> {
-        let path = self.segment_path(spot.segment);
+        let path = || self.segment_path(spot.segment);
         let body = place.window.checked_body(file, spot.byte, frame, end);
-        let body = body.map_err(failed("read", &path))?;
-        body.ok_or_else(|| damaged(&path, spot.byte, "the records of a frame are damaged"))
+        let body = body.map_err(|error| failed("read", &path())(error))?;
+        body.ok_or_else(|| damaged(&path(), spot.byte, "the records of a frame are damaged"))
     }
 
     /// Returns a segment's file for a reader, whom retention may have passed.
@@ -260,17 +263,17 @@ impl Records {
         self.taken.is_empty() || self.bytes.saturating_add(average) <= self.limit.bytes
     }
 
-    /// Takes records of a frame, from an offset on. Returns the place and the offset of the first
-    /// that wasn't looked at; `None` if one can't be read.
+    /// Takes records of a frame, which is in a buffer of a size, from an offset on. Returns the place and
+    /// the offset of the first that wasn't looked at; `None` if one can't be read.
     fn take(
         &mut self,
-        body: &Bytes,
+        (body, buffer): (&Bytes, usize),
         (mut at, mut offset): (usize, u64),
         next: u64,
         frame: &Frame,
     ) -> Option<(usize, u64)> {
         while offset < frame.end() {
-            let (mut record, behind) = self.decoder.decode(body, at)?;
+            let (mut record, behind) = self.decoder.decode(body, at, buffer)?;
             if offset >= next {
                 let bytes = self.bytes.saturating_add(record.footprint());
                 if !self.taken.is_empty() && bytes > self.limit.bytes {

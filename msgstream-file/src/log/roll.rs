@@ -61,30 +61,32 @@ impl Log {
 
     /// Returns a segment's file.
     pub(super) fn segment_file(&self, first: u64, writes: bool) -> Result<Arc<dyn DiskFile>> {
-        let path = self.segment_path(first);
-        let key = Key { incarnation: self.incarnation, segment: first, writes };
-        if let Some(file) = self.files.get(key) {
+        if let Some(file) = self.open_file(first, writes) {
             return Ok(file);
         }
+        let path = self.segment_path(first);
         let access = if writes { Access::Write } else { Access::Read };
         let file: Arc<dyn DiskFile> =
             self.disk.open(&path, access).map_err(failed("open", &path))?.into();
         // Whoever reads has no lock: another channel may have taken this one's place.
         self.read_header(&*file, first)?;
-        self.files.keep(key, Arc::clone(&file));
+        self.files.keep(self.key(first, writes), Arc::clone(&file));
         Ok(file)
     }
 
-    /// Returns whether a segment's file is open to read.
-    pub(super) fn is_open(&self, first: u64) -> bool {
-        let key = Key { incarnation: self.incarnation, segment: first, writes: false };
-        self.files.get(key).is_some()
+    /// Returns a segment's file if it is open.
+    pub(super) fn open_file(&self, first: u64, writes: bool) -> Option<Arc<dyn DiskFile>> {
+        self.files.get(self.key(first, writes))
+    }
+
+    const fn key(&self, segment: u64, writes: bool) -> Key {
+        Key { incarnation: self.incarnation, segment, writes }
     }
 
     /// Closes a segment's files: what comes next doesn't go on with these descriptors.
     pub(super) fn forget(&self, first: u64) {
         for writes in [false, true] {
-            self.files.forget(Key { incarnation: self.incarnation, segment: first, writes });
+            self.files.forget(self.key(first, writes));
         }
     }
 }

@@ -4,8 +4,9 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::disk::{DiskFile, read_up_to};
-use crate::format::frame::{Frame, HEADER};
+use super::buffer::Buffer;
+use crate::disk::DiskFile;
+use crate::format::frame::{ALIGNMENT, Frame, HEADER};
 
 /// How much is read at a time, in bytes.
 const READ: usize = 256 << 10;
@@ -41,15 +42,19 @@ impl Window {
             return Ok(part);
         }
         let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-        let ahead = if count > ALONE { count + HEADER } else { READ };
+        let ahead = if count > ALONE { count + ALIGNMENT as usize + HEADER } else { READ };
         let size = ahead.min(left);
-        if self.cached && !file.is_cached(size, at) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let mut bytes = Vec::new();
-        read_up_to(file, &mut bytes, size, at)?;
-        (self.bytes, self.at, self.checked) = (bytes.into(), at, None);
+        // What the last read left is mostly free from here on, and is used again.
+        *self = Self { cached: self.cached, ..Self::default() };
+        let buffer = Buffer::new(size, at);
+        let read = if self.cached { buffer.read_cached(file) } else { buffer.read(file) };
+        (self.bytes, self.at) = (read?, at);
         Ok(self.bytes.slice(..count.min(self.bytes.len())))
+    }
+
+    /// Returns how many bytes are in memory.
+    pub(super) const fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) const fn is_cached(&self) -> bool {
@@ -85,7 +90,9 @@ impl Window {
         frame: &Frame,
         end: u64,
     ) -> io::Result<Bytes> {
-        self.get(file, at + HEADER as u64, frame.length as usize, end)
+        // From the header on, which is looked at again if the frame is handed out in parts.
+        let mut whole = self.get(file, at, HEADER + frame.length as usize, end)?;
+        Ok(whole.split_off(HEADER.min(whole.len())))
     }
 
     /// Returns the records of a frame that is at a byte, or nothing if they are damaged.
