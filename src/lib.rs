@@ -109,11 +109,11 @@
 //! The feature `observe` has metrics, spans and W3C trace context, as layers around any transport:
 //! the module `observe`. `observe-opentelemetry` adds trace context from and to OpenTelemetry.
 //!
-//! # Encrypt, and test
+//! # Encrypt, send large messages, and test
 //!
 //! The feature `layers` has further layers around any transport: the module `layers` seals payloads, so
-//! that whoever runs the broker reads metadata at most, sets deadlines, and injects faults into
-//! tests.
+//! that whoever runs the broker reads metadata at most, splits messages that are larger than it takes
+//! (`chunks+SCHEME://…`), sets deadlines, and injects faults into tests.
 //!
 //! # Many small logs in a few channels
 //!
@@ -174,6 +174,8 @@ const COMPILED_IN: &[fn(&mut Registry)] = &[
     msgstream_pulsar::register,
     #[cfg(feature = "virtual")]
     msgstream_virtual::register,
+    #[cfg(feature = "layers")]
+    msgstream_layers::register,
 ];
 
 /// Returns the registry of the transports that are compiled in, to which a program may add its own.

@@ -11,8 +11,8 @@ use msgstream_conformance::{Arguments, Harness, run_with};
 use msgstream_core::transport::{
     Capabilities, Capability, Result, Transport, TransportError, TransportErrorKind as Kind,
 };
-use msgstream_file::{FileConfig, FileTransport};
-use msgstream_layers::{Encrypted, Faults, Key, KeyRing, Timeout};
+use msgstream_file::{FileConfig, FileTransport, SyncPolicy};
+use msgstream_layers::{Chunks, Encrypted, Faults, Key, KeyRing, Timeout};
 use msgstream_mem::{MemConfig, MemTransport};
 
 /// Without a limit to the payload the scenarios about it would have nothing to check.
@@ -48,8 +48,22 @@ fn slow(inner: Arc<dyn Transport>) -> Result<Arc<dyn Transport>> {
     Ok(Arc::new(Faults::over(inner, 7).delays(times)))
 }
 
-async fn files(folder: &Path) -> Result<Arc<dyn Transport>> {
+/// The largest payload that is torn: with a part for each byte there are enough of them.
+const MAX_TORN: usize = 20_000;
+
+/// Splits all that is longer than one byte.
+fn torn(inner: Arc<dyn Transport>) -> Result<Arc<dyn Transport>> {
+    Ok(Arc::new(Chunks::over(inner).with_message_bytes(MAX_TORN).with_part_bytes(1)))
+}
+
+/// Splits what is large and sealed.
+fn split(inner: Arc<dyn Transport>) -> Result<Arc<dyn Transport>> {
+    encrypted(Arc::new(Chunks::over(inner).with_message_bytes(MAX_PAYLOAD).with_part_bytes(400)))
+}
+
+async fn files(folder: &Path, sync: SyncPolicy) -> Result<Arc<dyn Transport>> {
     let config = FileConfig::new(folder).with_max_payload(MAX_PAYLOAD).with_segment_bytes(64 << 10);
+    let config = config.with_sync(sync);
     Ok(Arc::new(FileTransport::open(config).await?))
 }
 
@@ -57,7 +71,9 @@ async fn files(folder: &Path) -> Result<Arc<dyn Transport>> {
 impl Harness for Layered {
     async fn open(&self) -> Result<Arc<dyn Transport>> {
         let inner = match &self.folder {
-            Some(folder) => files(folder.path()).await?,
+            // A last part waits for the others, which takes long if each waits for the disk.
+            Some(folder) if self.name == "torn" => files(folder.path(), SyncPolicy::Os).await?,
+            Some(folder) => files(folder.path(), SyncPolicy::Commit).await?,
             None => {
                 let config = MemConfig::default().with_max_payload(MAX_PAYLOAD);
                 let name = format!("layers-{}", self.name);
@@ -78,11 +94,22 @@ impl Harness for Layered {
 }
 
 fn main() -> ExitCode {
-    let layers: [(&str, Layer, usize); 3] =
-        [("encrypted", encrypted, 40), ("timed", timed, 0), ("slow", slow, 0)];
+    let layers: [(&str, Layer, usize); 5] = [
+        ("encrypted", encrypted, 40),
+        ("timed", timed, 0),
+        ("slow", slow, 0),
+        ("split", split, 40),
+        ("torn", torn, MAX_PAYLOAD - MAX_TORN),
+    ];
     let mut failed = false;
     for (name, layer, overhead) in layers {
         for in_files in [false, true] {
+            let mut arguments = Arguments::from_args();
+            if name == "torn" {
+                // Millions of parts take too long.
+                let long = ["one_that_is_passed_is_told", "what_is_before_goes_in_the_end"];
+                arguments.skip.extend(long.map(str::to_owned));
+            }
             let folder = match in_files.then(tempfile::tempdir).transpose() {
                 Ok(folder) => folder,
                 Err(error) => {
@@ -92,7 +119,7 @@ fn main() -> ExitCode {
             };
             println!("{name}, {}", if in_files { "in files" } else { "in memory" });
             let layered = Arc::new(Layered { name, layer, overhead, folder });
-            match run_with(layered, Arguments::from_args()) {
+            match run_with(layered, arguments) {
                 Ok(conclusion) => failed |= conclusion.has_failed(),
                 Err(failure) => {
                     eprintln!("the transport can't be opened: {failure}");

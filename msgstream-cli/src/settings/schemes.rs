@@ -17,7 +17,7 @@ const SCHEMES: [(&str, &str); 7] = [
 ];
 
 /// What is written before the scheme of a transport for a layer around it.
-const LAYERS: [&str; 1] = ["virtual+"];
+const LAYERS: [&str; 3] = ["virtual+chunks+", "virtual+", "chunks+"];
 
 /// Reads a URL without connecting.
 type Read = fn(&Url) -> Result<(), ConnectError>;
@@ -124,6 +124,7 @@ mod tests {
         let virtual_kafka = Some(Ok("virtual+kafka".to_owned()));
         assert_eq!(of_variable("MSGSTREAM_VIRTUAL_KAFKA_OPTIONS"), virtual_kafka);
         assert_eq!([feature("virtual+tls"), feature("kafka")], [Ok("nats-tls"), Ok("kafka")]);
+        assert_eq!(feature("virtual+chunks+kafka"), feature("chunks+kafka"));
         let meant = Some("MSGSTREAM_FILE_OPTIONS".to_owned());
         assert_eq!(of_variable("MSGSTREAM_FIEL_OPTIONS"), Some(Err(meant)));
         assert_eq!(of_variable("MSGSTREAM_ELSEWHERE_OPTIONS"), Some(Err(None)));

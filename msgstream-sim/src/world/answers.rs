@@ -14,7 +14,7 @@ impl World {
     /// Whoever opens a channel and is told that it has ended, is told the truth.
     pub(super) fn found_ended(&self, channel: &str) {
         self.sim.note(format_args!("{channel} has ended"));
-        let ended = end_of(&self.sim.records(channel)).is_some();
+        let ended = end_of(&self.plan.records(&self.sim, channel)).is_some();
         let mut ledger = self.ledger();
         ledger.counts.found_ended += 1;
         if !ended && ledger.destroyed.is_none() {

@@ -139,7 +139,7 @@ impl World {
             let name = Arc::<str>::from(&**channel);
             let records = match &ledger.destroyed {
                 Some(destroyed) if destroyed.channel == *channel => destroyed.records.clone(),
-                _ => self.sim.records(channel),
+                _ => self.plan.records(&self.sim, channel),
             };
             (name, records)
         };

@@ -253,7 +253,7 @@ impl World {
         let destroyed = ledger.destroyed.as_ref().map(|destroyed| &destroyed.channel);
         let channels = self.plan.channels.iter().filter(move |channel| Some(*channel) != destroyed);
         let places = channels.map(move |channel| {
-            let records = self.sim.records(channel);
+            let records = self.plan.records(&self.sim, channel);
             let end = model::end_of(&records).unwrap_or(Position::MAX);
             let acked = ledger.acked.iter().filter(|acked| *acked.channel == **channel);
             let last = acked.map(|acked| acked.position).filter(|at| *at < end).max();

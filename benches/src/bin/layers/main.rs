@@ -11,7 +11,7 @@ use clap::Parser;
 use msgstream_bench::clock::{Median, cpu_time};
 use msgstream_bench::{Layer, Rates, Shape, Workload, document, machine};
 use msgstream_core::transport::Transport;
-use msgstream_layers::{Encrypted, Faults, Key, KeyRing, Timeout};
+use msgstream_layers::{Chunks, Encrypted, Faults, Key, KeyRing, Timeout};
 
 /// Measures what the layers of msgstream-layers cost, in memory, and writes the table of
 /// docs/layers.md.
@@ -28,10 +28,12 @@ struct Args {
     output: PathBuf,
 }
 
-const SETUPS: [(&str, Layer); 4] = [
+const SETUPS: [(&str, Layer); 6] = [
     ("bare", |transport| transport),
     ("`Timeout`", timed),
     ("`Faults` without any", faultless),
+    ("`Chunks` without any", whole),
+    ("`Chunks` of 4096 B", split),
     ("`Encrypted`", encrypted),
 ];
 
@@ -46,6 +48,14 @@ fn timed(transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
 
 fn faultless(transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
     Arc::new(Faults::over(transport, 7))
+}
+
+fn whole(transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+    Arc::new(Chunks::over(transport))
+}
+
+fn split(transport: Arc<dyn Transport>) -> Arc<dyn Transport> {
+    Arc::new(Chunks::over(transport).with_part_bytes(4096))
 }
 
 fn encrypted(transport: Arc<dyn Transport>) -> Arc<dyn Transport> {

@@ -2,18 +2,21 @@
 
 mod network;
 mod producers;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msgstream_core::record::Record;
 use msgstream_core::transport::Transport;
 use msgstream_core::{ConsumerConfig, LatePolicy, Timestamp};
-use msgstream_layers::{Encrypted, Key, KeyRing};
+use msgstream_layers::{Chunks, Encrypted, Key, KeyRing};
 
 use self::network::Network;
 use self::producers::{Manners, producers};
 pub(super) use self::producers::{ProducerPlan, Then};
+use self::whole::joined;
 use super::model::Rules;
 use crate::{Rng, Sim, SimBuilder};
 
@@ -54,6 +57,8 @@ pub(super) struct Plan {
     pub(super) bounded: bool,
     /// Payloads are sealed with these keys.
     pub(super) keys: Option<KeyRing>,
+    /// Messages are in parts of so many bytes.
+    pub(super) parts: Option<usize>,
     network: Network,
 }
 
@@ -123,6 +128,7 @@ impl Plan {
             vandal,
             bounded: hard || rng.chance(0.3),
             keys: keys(seed),
+            parts: parts(seed).filter(|_| !retention && vandal.is_none()),
             network: Network::new(rng, hard),
         }
     }
@@ -160,11 +166,20 @@ impl Plan {
 
     /// A handle on a broker, as the programs of this world use it.
     pub(super) fn transport(&self, sim: &Sim) -> Arc<dyn Transport> {
-        let broker = Arc::new(sim.transport());
+        let mut broker: Arc<dyn Transport> = Arc::new(sim.transport());
+        if let Some(bytes) = self.parts {
+            broker = Arc::new(Chunks::over(broker).with_part_bytes(bytes));
+        }
         match &self.keys {
             Some(keys) => Arc::new(Encrypted::over(broker, keys.clone())),
             None => broker,
         }
+    }
+
+    /// The records of a channel, as the programs of this world have them.
+    pub(super) fn records(&self, sim: &Sim, channel: &str) -> Vec<Record> {
+        let records = sim.records(channel);
+        if self.parts.is_some() { joined(records) } else { records }
     }
 
     pub(super) fn sim(&self) -> SimBuilder {
@@ -179,6 +194,14 @@ fn keys(seed: u64) -> Option<KeyRing> {
     let mut rng = Rng::new(seed ^ 0x5ea1);
     let key = rng.chance(0.125).then(|| Key::new("world", &[7; Key::BYTES]));
     Some(KeyRing::new(key?.ok()?))
+}
+
+/// In one world of four messages are in parts, most of them in several. What deletes records beneath the
+/// layer deletes parts of messages that end later, so nothing does.
+fn parts(seed: u64) -> Option<usize> {
+    let mut rng = Rng::new(seed ^ 0x9a47);
+    let bytes = rng.range(5..100) as usize;
+    rng.chance(0.25).then_some(bytes)
 }
 
 fn channel(number: u64) -> String {
