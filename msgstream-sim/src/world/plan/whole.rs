@@ -24,9 +24,9 @@ pub(super) fn joined(records: Vec<Record>) -> Vec<Record> {
         let of_message = parts.entry(id).or_default();
         of_message.insert(number(index), record.payload.clone());
         if let [_, msg_type] = last
-            && of_message.len() == number(count)
+            && of_message.len() == number::<usize>(count)
         {
-            record.payload = of_message.values().flatten().copied().collect();
+            record.payload = of_message.values().flat_map(|part| part.iter().copied()).collect();
             record.meta.msg_type = MsgType(number(msg_type));
             record.extra.retain(|header| &*header.name != "ms-part");
             whole.push(record);
