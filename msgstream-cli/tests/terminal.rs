@@ -11,7 +11,10 @@ use crate::kit::{msgstream, run, url};
 
 /// Runs the tool in a terminal. A text that is expected and doesn't come within a minute fails the test.
 fn terminal(args: &[&str]) -> PtySession {
-    spawn_command(msgstream(args.iter().copied()), Some(60_000)).unwrap()
+    let mut command = msgstream(args.iter().copied());
+    // Whatever the one is that the tests run in, if there is any.
+    command.env("TERM", "xterm");
+    spawn_command(command, Some(60_000)).unwrap()
 }
 
 #[track_caller]
