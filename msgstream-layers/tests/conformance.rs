@@ -90,6 +90,11 @@ impl Harness for Layered {
         if self.folder.is_some() { can } else { can.without(Capability::Persistent) }
     }
 
+    // A record may be many parts.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+
     fn invalid_names(&self) -> Vec<String> {
         ["", "a\nb", "a\0b", &"x".repeat(256)].map(str::to_owned).into()
     }

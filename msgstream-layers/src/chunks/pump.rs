@@ -26,15 +26,7 @@ pub(super) enum Piece {
 #[derive(Debug, Default)]
 pub(super) struct Busy(watch::Sender<usize>);
 
-/// A task that writes, until it is dropped.
-struct Running(Arc<Busy>);
-
 impl Busy {
-    fn run(self: &Arc<Self>) -> Running {
-        self.0.send_modify(|running| *running += 1);
-        Running(Arc::clone(self))
-    }
-
     /// Waits until none does.
     pub(super) async fn end(&self) {
         // The sender is here, so this can't fail.
@@ -42,9 +34,31 @@ impl Busy {
     }
 }
 
+/// A task that writes what waits.
+struct Running {
+    pump: Arc<Pump>,
+    is_done: bool,
+}
+
+impl Running {
+    fn new(pump: &Arc<Pump>) -> Self {
+        pump.busy.0.send_modify(|running| *running += 1);
+        Self { pump: Arc::clone(pump), is_done: false }
+    }
+
+    async fn run(mut self) {
+        self.pump.run().await;
+        self.is_done = true;
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.0.send_modify(|running| *running -= 1);
+        if !self.is_done {
+            // Its runtime ended: nobody writes what waits.
+            self.pump.give_up();
+        }
+        self.pump.busy.0.send_modify(|running| *running -= 1);
     }
 }
 
@@ -131,11 +145,7 @@ impl Pump {
         let (receipts, written) = oneshot::channel();
         state.queue.push_back(Queued { pieces, receipts });
         if !std::mem::replace(&mut state.busy, true) {
-            let (pump, running) = (Arc::clone(self), self.busy.run());
-            runtime.spawn(async move {
-                pump.run().await;
-                drop(running);
-            });
+            runtime.spawn(Running::new(self).run());
         }
         let channel = self.channel.clone();
         Receipt::from_future(async move {
@@ -162,6 +172,13 @@ impl Pump {
             // The receipt may have been dropped.
             drop(receipts.send(written));
         }
+    }
+
+    fn give_up(&self) {
+        let mut state = self.lock();
+        state.queue.clear();
+        (state.busy, state.poisoned) = (false, true);
+        self.idle.notify_waiters();
     }
 
     fn next(&self) -> Option<Queued> {

@@ -17,7 +17,7 @@ fn run(seed: u64) -> Option<String> {
 
 #[test]
 fn random_worlds_lose_and_double_nothing() {
-    for seed in 0..200 {
+    for seed in 0..100 {
         let violation = run(seed);
         assert!(violation.is_none(), "seed {seed}: {}", violation.unwrap_or_default());
     }

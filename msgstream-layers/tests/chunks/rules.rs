@@ -224,3 +224,24 @@ async fn what_is_wrong_with_a_url_is_named() {
     assert!(error.contains("`mesage_bytes` (did you mean `message_bytes`?)"), "{error}");
     assert!(registry.connect("chunks+mem://?part_bytes=many").await.is_err());
 }
+
+// As when a program ends its runtime while it still has the writer.
+#[test]
+fn what_waits_is_unknown_once_its_runtime_has_ended() {
+    let new = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (first, second) = (new(), new());
+    let (mut writer, receipt) = first.block_on(async {
+        let chunks = Chunks::over(Loom::new().await).with_part_bytes(10);
+        let mut writer = chunks.writer(CHANNEL).await.unwrap();
+        let receipt = writer.submit(vec![message(25)]);
+        tokio::task::yield_now().await;
+        (writer, receipt)
+    });
+    drop(first);
+    second.block_on(async {
+        let behind = writer.submit(vec![message(1)]);
+        assert_eq!(receipt.await.rest.unwrap().fate, Fate::Unknown);
+        assert_eq!(behind.await.rest.unwrap().fate, Fate::NotStored);
+        assert_eq!(*writer.ready().await.unwrap_err().kind(), Kind::Poisoned);
+    });
+}
