@@ -6,7 +6,7 @@
 //! brokers/down nats
 //! ```
 #![cfg(any(feature = "nats", feature = "kafka", feature = "pulsar"))]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../../msgstream-layers/tests/chunks/scans.rs"]
 mod scans;

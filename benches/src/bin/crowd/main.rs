@@ -115,14 +115,13 @@ async fn measure(args: &Args, channels: Arc<Virtual>, readers: &Readers) -> Resu
 
     let rate = |read: u64, began: Instant| read as f64 / began.elapsed().as_secs_f64();
     let read = || shared.others.load(Ordering::Relaxed);
-    let span = async |seconds: f64| {
+    let mut span = async |seconds: f64| {
         let (from, began) = (read(), Instant::now());
         tokio::select! {
             () = sleep(Duration::from_secs_f64(seconds)) => Ok(rate(read() - from, began)),
             Some(ended) = tasks.join_next() => Err(ended.err().map_or("a task ended".into(), |e| e.to_string())),
         }
     };
-    let mut span = span;
     let seconds = args.seconds as f64;
     // It takes a while until all have joined.
     span(seconds / 10.0).await?;
@@ -137,7 +136,6 @@ async fn measure(args: &Args, channels: Arc<Virtual>, readers: &Readers) -> Resu
         span(0.01).await?;
     }
     let caught_up = began.elapsed();
-    drop(span);
     let grown = resident().saturating_sub(before) as f64 / f64::from(1 << 20);
     tasks.shutdown().await;
     channels.close().await?;

@@ -17,7 +17,9 @@ pub(crate) const ALL: &[Scenario] = list!["streams::ticks":
     repeated_ticks_are_harmless,
     ticks_that_go_back_after_a_restart_are_harmless,
     a_tick_far_in_the_future_is_refused_and_repaired,
-    messages_are_sent_ahead_of_ticks_and_each_counts_once [Can(Capability::SeekPosition)],
+    messages_are_sent_ahead_of_ticks_and_each_counts_once [
+        Can(Capability::Create), Can(Capability::SeekPosition)
+    ],
 ];
 
 /// Checks that packs end at the ticks of the other channel, with each message in the pack of its
@@ -113,9 +115,12 @@ pub async fn messages_are_sent_ahead_of_ticks_and_each_counts_once(
 ) -> Verdict {
     const TICKS: u64 = 200;
     let stage = Stage::new(harness, 2).await?;
+    // One of its own, as if the producer were new.
+    let home = crate::kit::channel(&*stage.transport, harness).await?;
+    let config = SessionConfig::new("ticker").with_home(home);
     for half in 0..2 {
         let mut stream = MsgStream::new(stage.transport.clone());
-        let opened = stream.create_session(SessionConfig::new("ticker"), &stage.names()).await?;
+        let opened = stream.create_session(config.clone(), &stage.names()).await?;
         stream.start()?;
         for channel in &stage.channels {
             let known = (opened.last[&**channel], opened.watermarks[&**channel]);
