@@ -138,7 +138,6 @@ async fn measure(args: &Args, channels: Arc<Virtual>, readers: &Readers) -> Resu
     let caught_up = began.elapsed();
     let grown = resident().saturating_sub(before) as f64 / f64::from(1 << 20);
     tasks.shutdown().await;
-    channels.close().await?;
 
     let ratio = without_one / with_all;
     println!("{} readers, {PHYSICAL} channels of the broker", args.channels);
