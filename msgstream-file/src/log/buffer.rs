@@ -134,17 +134,20 @@ mod tests {
 
     #[test]
     fn a_buffer_is_used_again_when_its_last_part_is_gone() {
-        // Whatever else reads at the same time, nothing else is of this size.
         let size = LARGE - AHEAD;
-        let mut buffer = Buffer::new(size, 0);
-        let address = buffer.bytes.as_ptr();
-        buffer.bytes.resize(buffer.front + size, 7);
-        let whole = buffer.freeze();
-        let part = whole.slice(size - 10..);
-        drop(whole);
-        assert_ne!(Buffer::new(size, 0).bytes.as_ptr(), address);
-        assert_eq!(part, [7; 10].as_slice());
-        drop(part);
-        assert_eq!(Buffer::new(size, 0).bytes.as_ptr(), address);
+        let is_used_again = || {
+            let mut buffer = Buffer::new(size, 0);
+            let address = buffer.bytes.as_ptr();
+            buffer.bytes.resize(buffer.front + size, 7);
+            let whole = buffer.freeze();
+            let part = whole.slice(size - 10..);
+            drop(whole);
+            assert_ne!(Buffer::new(size, 0).bytes.as_ptr(), address);
+            assert_eq!(part, [7; 10].as_slice());
+            drop(part);
+            Buffer::new(size, 0).bytes.as_ptr() == address
+        };
+        // Another test that reads at the same time may take it first, but not each time.
+        assert!((0..1000).any(|_| is_used_again()));
     }
 }

@@ -33,9 +33,9 @@ impl Beginning {
         self.start = start;
     }
 
-    /// Returns whether a message, whose first part was removed, was gone before the reader came. Who goes
-    /// on at a position is told, because it would miss the message; but nothing was read before the first
-    /// position that is left.
+    /// Returns whether a message whose first part was removed was gone before the reader was opened. A
+    /// reader that continues at a position would miss the message, so for it this is false, unless that is the
+    /// first position that is left: nothing was read before it.
     pub(super) fn is_after(&self, first: Position, last: Position, left: Position) -> bool {
         let starts_anew = |start| start == left && start != last;
         self.first.is_some_and(|begun| first < begun)

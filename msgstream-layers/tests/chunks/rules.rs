@@ -1,7 +1,7 @@
 //! What is split, what is refused, and what is made of records that others wrote.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use msgstream_core::record::{Header, Meta, MsgType, Position, Record};
 use msgstream_core::transport::{
@@ -175,12 +175,21 @@ async fn parts_of_one_that_failed_are_counted_and_hold_nothing_for_ever() {
     assert_eq!(cursor.acked().await.unwrap(), Some(first));
     // After an hour nobody writes them any more.
     let later_on = Chunks::over(loom.clone()).with_abandoned_after(Duration::ZERO);
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    until_later().await;
     let cursor = later_on.subscription(CHANNEL, "cursor").await.unwrap();
     cursor.ack(later).await.unwrap();
     assert_eq!(cursor.acked().await.unwrap(), Some(later));
     later_on.trim(CHANNEL, end).await.unwrap();
     assert!(loom.raw().await.is_empty());
+}
+
+/// Waits until what is stored was stored before now: times have milliseconds.
+async fn until_later() {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let stored = now();
+    while now() <= stored {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -195,7 +204,7 @@ async fn what_began_long_ago_and_ends_after_the_place_is_kept() {
         }
     };
     let (stored, ()) = tokio::join!(write(&chunks, vec![message(25), message(1)]), loop_of_steps);
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    until_later().await;
     chunks.trim(CHANNEL, stored[0]).await.unwrap();
     assert_eq!(read(&chunks, Start::At(stored[0])).await.len(), 2);
     chunks.trim(CHANNEL, stored[1]).await.unwrap();

@@ -128,10 +128,14 @@ async fn measure(args: &Args, channels: Arc<Virtual>, readers: &Readers) -> Resu
     let with_all = span(seconds / 2.0).await?;
     shared.stopped.send_replace(true);
     let without_one = span(seconds).await?;
-    let missed = shared.for_one.load(Ordering::Relaxed) - shared.one.load(Ordering::Relaxed);
+    // It may read between the two looks at what it has read and what it was sent.
+    let behind = || {
+        let sent = shared.for_one.load(Ordering::Relaxed);
+        sent.saturating_sub(shared.one.load(Ordering::Relaxed))
+    };
+    let missed = behind();
     shared.stopped.send_replace(false);
     let began = Instant::now();
-    let behind = || shared.for_one.load(Ordering::Relaxed) - shared.one.load(Ordering::Relaxed);
     while behind() > missed / 100 + 4 * BATCH || readers.now() > 1 {
         span(0.01).await?;
     }
@@ -185,7 +189,7 @@ async fn write(mut writers: Vec<Box<dyn ChannelWriter>>, shared: Arc<Shared>) ->
     Ok(())
 }
 
-/// The memory of the process, in bytes, as Linux tells it; 0 elsewhere.
+/// The memory of the process, in bytes, as Linux reports it; 0 on other systems.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -93,8 +93,8 @@ impl Producers {
         counts
     }
 
-    /// A tick that more was sent ahead of than it counts tells nothing for sure. It raises a number
-    /// that is known.
+    /// A tick that messages were sent ahead of doesn't determine the producer's number. It raises one that
+    /// is known.
     fn inexact(&mut self, producer: &Arc<str>, epoch: Position, last: u64) -> bool {
         let Some(known) = self.0.get_mut(producer) else { return true };
         if epoch == known.epoch && !known.fenced {
