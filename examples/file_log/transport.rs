@@ -324,7 +324,9 @@ impl Reader {
     fn batch(&mut self, limit: Limit) -> Result<ReadBatch> {
         let file = self.log.read_from("read", self.next)?;
         let (mut records, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
-        while let Some((mut record, next)) = codec::decode(&file, at) {
+        while records.len() < limit.records.max(1)
+            && let Some((mut record, next)) = codec::decode(&file, at)
+        {
             record.position = Position::new(self.next + at as u64);
             records.push(record);
             ends.push(next);

@@ -1,15 +1,18 @@
 //! Packs to many channels.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use msgstream_core::message::InsertMsg;
 use msgstream_core::message::proto::{Blob, InsertRequest};
 use msgstream_core::repack::InsertByRow;
-use msgstream_core::transport::{Start, Transport};
-use msgstream_core::{MsgPack, MsgType, UnmarshalDispatcher};
+use msgstream_core::transport::{Capability, Start, Transport};
+use msgstream_core::{Error, MsgPack, MsgStream, MsgType, UnmarshalDispatcher};
 
+use super::stage::Entry::End;
 use super::stage::{Stage, message};
-use crate::kit::{positions, read_from};
+use crate::kit::{append, positions, read_from};
+use crate::scenario::Need::Can;
 use crate::scenario::{Scenario, list};
 use crate::{Failure, Harness, Verdict};
 
@@ -18,6 +21,7 @@ pub(crate) const ALL: &[Scenario] = list!["streams::produce":
     a_pack_is_split_by_hash_key,
     an_insert_is_split_by_row,
     receipts_tell_where_each_message_is,
+    a_channel_that_has_ended_takes_no_producer [Can(Capability::SeekPosition)],
 ];
 
 /// Checks that a broadcast of M messages over N channels is N x M records, in the order of the
@@ -123,4 +127,26 @@ pub async fn receipts_tell_where_each_message_is(
         ensure_eq!(told, positions(&records), "the positions in `{channel}`");
     }
     Ok(producer.close().await?)
+}
+
+/// Checks that no producer opens a channel that has ended, wherever in its log the end stands.
+pub async fn a_channel_that_has_ended_takes_no_producer(
+    transport: &dyn Transport,
+    harness: &dyn Harness,
+) -> Verdict {
+    let stage = Stage::with(harness, &[&[End(10)]]).await?;
+    let channel = &*stage.channels[0];
+    for round in 0..2 {
+        let mut stream = MsgStream::new(Arc::clone(&stage.transport));
+        match stream.create_producers(&[channel]).await {
+            Err(Error::Ended { channel: ended }) if ended == channel => {}
+            Err(error) => return Err(error.into()),
+            Ok(()) => return Err(Failure::new(format!("round {round}: a producer opened"))),
+        }
+        // What was under way when it ended may still come behind the end.
+        let mut writer = transport.writer(channel).await?;
+        append(&mut *writer, 0..30).await?;
+        writer.close().await?;
+    }
+    Ok(())
 }

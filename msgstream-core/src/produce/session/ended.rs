@@ -10,9 +10,13 @@ use crate::transport::{
     Limit, Start, Transport, TransportError, TransportErrorKind, TransportExt as _,
 };
 
-/// How many records at a channel's end are examined. Little follows an end: late copies of what was
+/// How many positions at a channel's end are examined. Little follows an end: late copies of what was
 /// written before it, and records of programs that opened the channel before it ended.
 const TAIL: u64 = 64;
+
+/// If the tail has fewer records than these, a longer one is examined: positions may have gaps, or
+/// count bytes.
+const ENOUGH: usize = 32;
 
 /// Finds out from a channel's records, from where reading began, whether it has ended.
 #[derive(Debug, Default)]
@@ -67,44 +71,57 @@ pub(crate) async fn is_ended(
 ) -> Result<bool, TransportError> {
     let info = transport.describe(channel).await?;
     let Some(first) = info.first else { return Ok(false) };
-    let tail = Start::At(before(info.end).max(first));
-    let ends = match read(transport, channel, tail, info.end).await {
-        // Retention has deleted that position meanwhile.
-        Err(error) if matches!(error.kind(), TransportErrorKind::PositionTrimmed { .. }) => {
-            read(transport, channel, Start::Earliest, info.end).await?
+    let mut length = TAIL;
+    let mut tail = before(info.end, length).max(first);
+    loop {
+        let (ends, count) = match read(transport, channel, Start::At(tail), info.end).await {
+            // Retention has deleted that position meanwhile.
+            Err(error) if matches!(error.kind(), TransportErrorKind::PositionTrimmed { .. }) => {
+                read(transport, channel, Start::Earliest, info.end).await?
+            }
+            read => read?,
+        };
+        if ends.ended == Some(false) {
+            let (all, _) = read(transport, channel, Start::Earliest, info.end).await?;
+            return Ok(all.ended());
         }
-        ends => ends?,
-    };
-    match ends.ended {
-        Some(false) => Ok(read(transport, channel, Start::Earliest, info.end).await?.ended()),
-        ended => Ok(ended.is_some()),
+        length = length.saturating_mul(TAIL);
+        let longer = before(info.end, length).max(first);
+        if ends.ended() || count >= ENOUGH || longer == tail {
+            return Ok(ends.ended());
+        }
+        tail = longer;
     }
 }
 
+// Returns how many records there were, too.
 async fn read(
     transport: &dyn Transport,
     channel: &str,
     start: Start,
     end: Position,
-) -> Result<Ends, TransportError> {
-    let mut ends = Ends::default();
+) -> Result<(Ends, usize), TransportError> {
+    let (mut ends, mut count) = (Ends::default(), 0);
     let mut reader = transport.reader(channel, start).await?;
-    let limit = Limit::default().with_wait(Duration::from_millis(100));
+    // There may be no record from `start` to the end, and none to wait for.
+    let mut limit = Limit::default().with_wait(Duration::ZERO);
     loop {
         let batch = reader.read(limit).await?;
+        limit = limit.with_wait(Duration::from_millis(100));
         batch.records.iter().for_each(|record| ends.see(record));
+        count += batch.records.len();
         if batch.caught_up || batch.next >= end {
-            return Ok(ends);
+            return Ok((ends, count));
         }
     }
 }
 
-/// Returns a position somewhat before the end of a channel. It needn't be that of a record: reading
-/// begins at the first record at or after it.
-fn before(end: Position) -> Position {
+/// Returns a position that is `length` before the end of a channel. It needn't be that of a record:
+/// reading begins at the first record at or after it.
+fn before(end: Position, length: u64) -> Position {
     let mut words = end.words();
     if let Some(least) = words.iter_mut().rfind(|word| **word > 0) {
-        *least = least.saturating_sub(TAIL);
+        *least = least.saturating_sub(length);
     }
     Position::from_words(words)
 }

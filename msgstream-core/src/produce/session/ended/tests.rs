@@ -43,7 +43,7 @@ fn an_end_counts_unless_its_epoch_is_over() {
 
 #[test]
 fn the_tail_begins_before_the_end() {
-    let words = |words| before(Position::from_words(words)).words();
+    let words = |words| before(Position::from_words(words), TAIL).words();
     assert_eq!(words([100, 0, 0]), [36, 0, 0]);
     assert_eq!(words([7, 0, 0]), [0, 0, 0]);
     assert_eq!(words([7, 100, 0]), [7, 36, 0]);
