@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod counts;
 mod hub;
 mod placement;
 #[doc(hidden)]
@@ -11,6 +12,7 @@ mod transport;
 mod view;
 mod writer;
 
+pub use self::counts::VirtualCounts;
 pub use self::placement::{Common, Placement, PlacementError};
 pub use self::scheme::{VirtualScheme, register};
 pub use self::transport::Virtual;

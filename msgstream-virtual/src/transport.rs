@@ -12,12 +12,13 @@ use msgstream_core::transport::{
     ReaderOptions, Result, Risk, Subscription, Transport, TransportError, TransportErrorKind,
 };
 
-use crate::Placement;
+use crate::counts::Counts;
 use crate::hub::Hub;
 use crate::reader::VirtualReader;
 use crate::task::in_task;
 use crate::view::View;
 use crate::writer::{SharedWriter, VirtualWriter};
+use crate::{Placement, VirtualCounts};
 
 /// A transport whose channels are virtual ones: each is a part of the records of a channel of another
 /// transport, its *physical* channel, where a [`Placement`] says.
@@ -52,6 +53,7 @@ pub struct Virtual {
     window_bytes: usize,
     queue_bytes: usize,
     hubs: Mutex<HashMap<String, Weak<Hub>>>,
+    counts: Arc<Counts>,
     writers: Arc<Writers>,
     closed: Arc<AtomicBool>,
 }
@@ -72,6 +74,7 @@ impl Virtual {
             window_bytes: Self::HUB_BYTES,
             queue_bytes: Self::QUEUE_BYTES,
             hubs: Mutex::default(),
+            counts: Arc::default(),
             writers: Arc::new(writers),
             closed,
         }
@@ -99,6 +102,20 @@ impl Virtual {
         self
     }
 
+    /// Returns how its readers fared so far: where many are let go, `queue_bytes` is small for them.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use msgstream_virtual::{Placement, Virtual};
+    /// # let broker = Arc::new(msgstream_mem::MemTransport::new(Default::default()));
+    /// let channels = Virtual::over(broker, Placement::milvus());
+    /// assert_eq!(channels.counts().let_go, 0);
+    /// ```
+    #[must_use]
+    pub fn counts(&self) -> VirtualCounts {
+        self.counts.now()
+    }
+
     /// Returns the hub of a physical channel. One of another incarnation is left to its readers.
     fn hub(&self, physical: &str, incarnation: Incarnation) -> Arc<Hub> {
         let mut hubs: MutexGuard<'_, _> = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,8 +124,8 @@ impl Virtual {
         found.filter(|hub| hub.incarnation == incarnation).unwrap_or_else(|| {
             let (window, queue) = (self.window_bytes, self.queue_bytes);
             let transport = self.transport.clone();
-            let hub = Hub::new(transport, physical.to_owned(), incarnation, window, queue);
-            let hub = Arc::new(hub);
+            let (name, counts) = (physical.to_owned(), self.counts.clone());
+            let hub = Arc::new(Hub::new(transport, name, incarnation, window, queue, counts));
             hubs.insert(physical.to_owned(), Arc::downgrade(&hub));
             hub
         })

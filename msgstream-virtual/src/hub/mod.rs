@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::slot::Slot;
 use self::state::{MemberId, State};
+use crate::counts::Counts;
 use crate::task::in_task;
 use crate::view::View;
 
@@ -37,6 +38,7 @@ pub(crate) struct Hub {
     physical: String,
     pub(crate) incarnation: Incarnation,
     state: Mutex<State>,
+    counts: Arc<Counts>,
     lead: tokio::sync::Mutex<Source>,
     /// Notified when another one wants to read at the head.
     wanted: Notify,
@@ -79,12 +81,14 @@ impl Hub {
         incarnation: Incarnation,
         window_bytes: usize,
         queue_bytes: usize,
+        counts: Arc<Counts>,
     ) -> Self {
         Self {
             transport,
             physical,
             incarnation,
-            state: Mutex::new(State::new(window_bytes, queue_bytes)),
+            state: Mutex::new(State::new(window_bytes, queue_bytes, counts.clone())),
+            counts,
             lead: tokio::sync::Mutex::default(),
             wanted: Notify::new(),
             slot: tokio::sync::Mutex::new(Slot::new(window_bytes)),
@@ -128,6 +132,7 @@ impl Hub {
                     // A statement of its own: the lock is free again before anything is awaited.
                     let joined = self.state().join(view, at, queued);
                     if let Some(id) = joined {
+                        self.counts.joined();
                         *place = Place::Member(Seat { hub: self.clone(), id });
                         continue;
                     }

@@ -6,7 +6,7 @@
 //! it gets to what the window has. So no member waits for another, and none misses a record or gets
 //! one twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use msgstream_core::record::{Position, Record};
@@ -14,6 +14,7 @@ use msgstream_core::transport::Limit;
 use tokio::sync::Notify;
 
 use super::window::Window;
+use crate::counts::Counts;
 use crate::planted::{Bug, planted};
 use crate::view::View;
 
@@ -22,11 +23,14 @@ pub(super) type MemberId = u64;
 #[derive(Debug)]
 pub(super) struct State {
     window: Window,
-    members: HashMap<MemberId, Member>,
+    /// In the order in which they joined, which is the order in which they wake up: a simulated run is
+    /// always the same.
+    members: BTreeMap<MemberId, Member>,
     /// The members of each virtual channel that weren't let go.
     of: HashMap<Arc<str>, Vec<MemberId>>,
     joined: MemberId,
     queue_bytes: usize,
+    counts: Arc<Counts>,
     /// How many reads at the head have begun.
     begun: u64,
     /// The number of the last read that ended, if it saw the end of the channel.
@@ -56,13 +60,14 @@ pub(super) struct Taken {
 }
 
 impl State {
-    pub(super) fn new(window_bytes: usize, queue_bytes: usize) -> Self {
+    pub(super) fn new(window_bytes: usize, queue_bytes: usize, counts: Arc<Counts>) -> Self {
         Self {
             window: Window::new(window_bytes),
-            members: HashMap::new(),
+            members: BTreeMap::new(),
             of: HashMap::new(),
             joined: 0,
             queue_bytes,
+            counts,
             begun: 0,
             caught_up: None,
         }
@@ -109,6 +114,8 @@ impl State {
         self.joined += 1;
         if member.let_go.is_none() {
             self.of.entry(view.vchannel.clone()).or_default().push(id);
+        } else {
+            self.counts.let_go(1);
         }
         self.members.insert(id, member);
         Some(id)
@@ -137,9 +144,9 @@ impl State {
         self.caught_up = caught_up.then_some(number);
         let Self { members, of, queue_bytes, .. } = self;
         let mut let_go = Vec::new();
-        let mut hand = |id: MemberId, record: &Record| {
-            let Some(member) = members.get_mut(&id) else { return };
-            if let Some(record) = member.view.take(record)
+        let mut hand = |id: MemberId, member: &mut Member, record: &Record| {
+            if member.let_go.is_none()
+                && let Some(record) = member.view.take(record)
                 && !member.queue(record, *queue_bytes)
             {
                 let_go.push(id);
@@ -148,11 +155,14 @@ impl State {
         for record in &records {
             match &record.meta.vchannel {
                 Some(vchannel) if !planted(Bug::ForeignTick) => {
-                    of.get(&**vchannel).into_iter().flatten().for_each(|id| hand(*id, record));
+                    for id in of.get(&**vchannel).into_iter().flatten() {
+                        members.get_mut(id).into_iter().for_each(|m| hand(*id, m, record));
+                    }
                 }
-                _ => of.values().flatten().for_each(|id| hand(*id, record)),
+                _ => members.iter_mut().for_each(|(id, member)| hand(*id, member, record)),
             }
         }
+        self.counts.let_go(let_go.len());
         for id in let_go {
             self.forget(id);
         }

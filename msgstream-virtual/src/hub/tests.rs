@@ -15,7 +15,7 @@ async fn who_gets_the_lead_looks_whether_something_was_queued_meanwhile() {
     let mut record = Record::default();
     record.meta.vchannel = Some("a".into());
     let stored = broker.writer("log_0").await.unwrap().submit(vec![record.clone()]).await.stored;
-    let hub = Hub::new(broker, "log_0".into(), incarnation, 1 << 20, 1 << 20);
+    let hub = Hub::new(broker, "log_0".into(), incarnation, 1 << 20, 1 << 20, Arc::default());
     let view = Arc::new(View::new(&Placement::hash(1, "log"), "a"));
     let queued = Arc::new(Notify::new());
     let id = hub.state().join(&view, Position::new(0), &queued).unwrap();
