@@ -69,8 +69,7 @@ impl Consumer<'_> {
         let (checkpoint, state) = self.restore(stored);
         // The program's own state: the last pack that it worked in.
         let mut last = last_given(&state);
-        let transport = world.plan.transport(&world.sim);
-        let mut stream = TtMsgStream::new(transport, world.plan.consumer)?;
+        let mut stream = TtMsgStream::new(world.reading(), world.plan.consumer)?;
         match &checkpoint {
             Some(end) => {
                 stream.resume(Some(SUBSCRIPTION), end, |_| TickSource::Written).await?;
@@ -83,7 +82,7 @@ impl Consumer<'_> {
             }
         }
         stream.start()?;
-        let passed = |channel: &String| world.sim.cursor(channel, SUBSCRIPTION).is_some();
+        let passed = |channel: &String| world.plan.cursor(&world.sim, channel).is_some();
         self.life.stray = checkpoint.is_none() && world.plan.channels.iter().any(passed);
         let mut budget = world.plan.consumer.budget_bytes;
         let mut joins = Joins::new(&world.plan, checkpoint.as_ref());

@@ -42,12 +42,11 @@ pub(super) struct Given {
     pub(super) resumed_idle: u64,
 }
 
-/// A channel that was deleted and made again.
+/// A channel that was deleted and made again, or the virtual ones that were in it.
 #[derive(Debug)]
 pub(super) struct Destroyed {
-    pub(super) channel: String,
-    /// What it held.
-    pub(super) records: Vec<Record>,
+    /// What each held.
+    pub(super) records: BTreeMap<String, Vec<Record>>,
     /// So many packs had been given by then.
     pub(super) given: usize,
     /// A checkpoint had been saved by then: whoever goes on from it must be told.
@@ -76,6 +75,8 @@ pub(super) struct Counts {
     pub(super) sessions: BTreeMap<String, SessionCounts>,
     /// Times that somebody who wanted to write was told that a channel had ended.
     pub(super) found_ended: u64,
+    /// How often readers of virtual channels were let go, and joined others.
+    pub(super) hubs: Option<(u64, u64)>,
     /// Sessions that knew since when to read, where the first records were deleted.
     pub(super) bounded_on_trimmed: u64,
 }
@@ -151,6 +152,11 @@ impl Ledger {
         let Life { stray, resumed_idle, .. } = *to;
         self.given.push(Given { after, stray, pack: given, end, resumed_idle });
         self.given.len() as u64
+    }
+
+    /// What a channel held that was destroyed.
+    pub(super) fn destroyed(&self, channel: &str) -> Option<&Vec<Record>> {
+        self.destroyed.as_ref()?.records.get(channel)
     }
 
     pub(super) fn given(&self, number: u64) -> Option<&Given> {

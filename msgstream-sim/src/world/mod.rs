@@ -42,15 +42,15 @@ use std::time::Duration;
 
 use msgstream_core::consume::ConsumerStatus;
 use msgstream_core::record::{Meta, Position, Stamp};
-use msgstream_core::transport::{TransportErrorKind, TransportExt as _};
+use msgstream_core::transport::{Transport, TransportErrorKind, TransportExt as _};
 use msgstream_core::{Checkpoint, Timestamp};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use self::ledger::{Given, Ledger};
 use self::life::supervise;
-use self::plan::{Plan, Then, Vandal};
+use self::plan::{Plan, Then, Vandal, Virtuals};
 pub use self::rare::RARE_PATHS;
 use self::store::SimStore;
 use crate::{Fault, Rng, Sim};
@@ -94,6 +94,8 @@ struct World {
     /// Nothing goes wrong any more.
     calm: AtomicBool,
     ledger: Mutex<Ledger>,
+    /// The handle of all consumers, if they have one.
+    shared: Option<Arc<dyn Transport>>,
 }
 
 /// Runs the world of a seed, on a runtime of its own on this thread. `print` prints every event to
@@ -130,7 +132,8 @@ impl World {
         let trouble = if rng.chance(0.5) { 0.1 } else { 0.0 };
         let store = SimStore::new(sim.clone(), rng.fork(), trouble);
         let (calm, ledger) = (AtomicBool::new(false), Mutex::default());
-        let world = Arc::new(Self { sim, plan, store, calm, ledger });
+        let shared = plan.shared_transport(&sim);
+        let world = Arc::new(Self { sim, plan, store, calm, ledger, shared });
 
         let mut programs = JoinSet::new();
         let lived = world.clone().live(&mut programs, rng).await;
@@ -140,11 +143,15 @@ impl World {
             }
         }
         programs.shutdown().await;
+        world.ledger().counts.hubs = world.plan.virtuals.as_ref().map(Virtuals::counts);
         if print {
             world.print_logs();
         }
         let violation = match lived {
-            Ok(()) => world.judge().await.err(),
+            Ok(()) => match timeout(PATIENCE, world.judge()).await {
+                Ok(judged) => judged.err(),
+                Err(_) => Some(format!("whoever looks at the end comes to no end in {PATIENCE:?}")),
+            },
             Err(violation) => Some(violation),
         };
         let ledger = world.ledger();
@@ -165,7 +172,7 @@ impl World {
     /// Lets everything happen, up to the end of the world.
     async fn live(self: Arc<Self>, programs: &mut JoinSet<()>, mut rng: Rng) -> Result<(), String> {
         for channel in self.plan.all_channels() {
-            self.create(channel).await?;
+            self.create(&channel).await?;
         }
         for plan in &self.plan.producers {
             let (name, own) = (plan.id.clone(), plan.clone());
@@ -182,6 +189,9 @@ impl World {
         }
         if self.plan.foreign {
             programs.spawn(keeper::foreigner(self.clone(), rng.fork()));
+        }
+        if self.plan.has_authority() {
+            programs.spawn(keeper::authority(self.clone(), Rng::new(self.plan.seed ^ 0xa074)));
         }
         if let Some(vandal) = self.plan.vandal {
             programs.spawn(keeper::vandal(self.clone(), vandal, rng.fork()));
@@ -250,9 +260,8 @@ impl World {
         ledger: &'a Ledger,
     ) -> impl Iterator<Item = (&'a str, Option<Position>, Option<Position>)> {
         // Who saw the end of a channel before it was made again stands in the old one for ever.
-        let destroyed = ledger.destroyed.as_ref().map(|destroyed| &destroyed.channel);
-        let channels = self.plan.channels.iter().filter(move |channel| Some(*channel) != destroyed);
-        let places = channels.map(move |channel| {
+        let is_there = |channel: &&String| ledger.destroyed(channel).is_none();
+        let places = self.plan.channels.iter().filter(is_there).map(move |channel| {
             let records = self.plan.records(&self.sim, channel);
             let end = model::end_of(&records).unwrap_or(Position::MAX);
             let acked = ledger.acked.iter().filter(|acked| *acked.channel == **channel);
@@ -300,6 +309,11 @@ impl World {
             ledger.latest,
             ledger.status.as_ref().map_or_else(String::new, ConsumerStatus::to_string),
         )
+    }
+
+    /// A consumer's handle.
+    fn reading(&self) -> Arc<dyn Transport> {
+        self.shared.clone().unwrap_or_else(|| self.plan.transport(&self.sim))
     }
 
     async fn create(&self, channel: &str) -> Result<(), String> {

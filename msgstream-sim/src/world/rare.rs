@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ledger::{Counts, Life};
 
 /// The name of a rare path. Each must be taken in some of many seeds, or the runs prove little.
-pub const RARE_PATHS: [&str; 24] = [
+pub const RARE_PATHS: [&str; 27] = [
     "paused",
     "evicted",
     "evicted before a tick",
@@ -29,6 +29,9 @@ pub const RARE_PATHS: [&str; 24] = [
     "idle with a small budget",
     "idle beside an end",
     "resumed idle twice, of what is left",
+    "virtual",
+    "let go by the hub",
+    "joined the hub",
     "all together",
 ];
 
@@ -53,6 +56,7 @@ pub(super) fn rare_paths(counts: &Counts) -> BTreeMap<&'static str, u64> {
     let resumed = both(|life| life.resumed_idle / 2, |life| u64::from(life.resumed_trimmed));
     let repeated = sum(|life| life.merge.repeated_ticks);
     let bounded = counts.bounded_on_trimmed;
+    let (let_go, joined) = counts.hubs.unwrap_or_default();
     let together = [
         idle_with_sessions,
         idle_with_budget,
@@ -86,6 +90,9 @@ pub(super) fn rare_paths(counts: &Counts) -> BTreeMap<&'static str, u64> {
         idle_with_budget,
         idle_beside_end,
         resumed,
+        u64::from(counts.hubs.is_some()),
+        let_go,
+        joined,
         together.into_iter().min().unwrap_or_default(),
     ];
     RARE_PATHS.into_iter().zip(times).collect()

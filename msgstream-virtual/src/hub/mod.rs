@@ -224,7 +224,8 @@ impl Hub {
             return Ok(false);
         }
         if held {
-            tokio::task::yield_now().await;
+            // Of a planted bug; with a pause, so that time goes on where it is simulated.
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             return Ok(true);
         }
         if lead.at != Some(head) {

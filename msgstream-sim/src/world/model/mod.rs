@@ -13,7 +13,7 @@ use msgstream_core::record::END_HEADER;
 use msgstream_core::record::{Position, Record};
 use msgstream_core::{LatePolicy, MsgType};
 
-pub(super) use self::producers::Producers;
+pub(super) use self::producers::{Producers, producer_of};
 
 /// A message in a pack: its channel, its place, and whether it is late.
 pub(super) type Placed = (Arc<str>, Position, bool);
@@ -150,15 +150,17 @@ impl Model {
                 self.ended.insert(channel.clone(), record.position);
                 break;
             }
-            if record.meta.msg_type == MsgType::TIME_TICK {
+            if is_tick(record) {
                 ticks.accept(ts, interval);
+            }
+            if record.meta.msg_type == MsgType::TIME_TICK {
                 continue;
             }
             let taken = Taken { ts, watermark: ticks.watermark };
             let (channel, position) = (channel.clone(), record.position);
             self.taken.insert((channel.clone(), position), taken);
             if let Some(stamp) = &record.meta.stamp {
-                let of = (stamp.origin.producer.clone(), channel.clone());
+                let of = (Arc::from(producer_of(&stamp.origin.producer)), channel.clone());
                 self.numbers.entry(of).or_default().insert(stamp.seq, position);
             }
             all.push((taken.eff(), channel, position, taken.eff() > ts));
@@ -201,7 +203,12 @@ impl Model {
 
 /// Whether a record ends its channel.
 fn is_end(record: &Record) -> bool {
-    record.meta.msg_type == MsgType::TIME_TICK && record.header(END_HEADER).is_some()
+    is_tick(record) && record.header(END_HEADER).is_some()
+}
+
+/// Whether a record is a tick of its channel, and not of a part of it.
+fn is_tick(record: &Record) -> bool {
+    record.meta.msg_type == MsgType::TIME_TICK && record.meta.vchannel.is_none()
 }
 
 /// Where a channel has ended, if it has.
@@ -219,12 +226,12 @@ pub(super) fn last_that_counts(records: &[Record], until: Position) -> Option<Po
 }
 
 /// Where a log may begin and still tell every producer's number.
-pub(super) fn told_from(records: &[Record]) -> Option<Position> {
+pub(super) fn told_from(records: &[Record], is_virtual: bool) -> Option<Position> {
     let mut producers = Producers::default();
     for record in records {
         producers.take(record);
     }
-    producers.told_from()
+    producers.told_from(is_virtual)
 }
 
 #[cfg(test)]

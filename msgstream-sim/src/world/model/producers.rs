@@ -7,6 +7,11 @@ use std::sync::Arc;
 use msgstream_core::MsgType;
 use msgstream_core::record::{Position, Record, SENT_HEADER, Stamp};
 
+/// The producer that a name is of: on a virtual channel one is numbered as `PRODUCER/CHANNEL`.
+pub(crate) fn producer_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(producer, _)| producer)
+}
+
 /// What is known of the producers on one channel.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Producers(BTreeMap<Arc<str>, Known>);
@@ -42,6 +47,13 @@ impl Known {
     const fn new(epoch: Position, last: u64) -> Self {
         Self { epoch, last, fenced: false, fence: None, untold: None, teller: None, proof: None }
     }
+
+    fn fence(&mut self, epoch: Position, at: Position) {
+        if epoch > self.epoch {
+            (self.epoch, self.fenced, self.fence) = (epoch, true, Some(at));
+            self.untold = self.untold.or(self.fence);
+        }
+    }
 }
 
 impl Producers {
@@ -50,6 +62,9 @@ impl Producers {
         let tick = record.meta.msg_type == MsgType::TIME_TICK;
         if let Some(stamp) = &record.meta.stamp {
             let Stamp { origin, seq } = stamp;
+            if self.is_void(&origin.producer, origin.epoch) {
+                return false;
+            }
             return if let (true, Some(sent)) = (tick, record.header(SENT_HEADER)) {
                 let sent = str::from_utf8(sent).ok().and_then(|sent| sent.parse().ok());
                 assert!(sent > Some(*seq), "{seq} are counted, and {sent:?} sent");
@@ -71,12 +86,22 @@ impl Producers {
     }
 
     /// Where the log must begin at the latest, so that what is left of it tells the number of every
-    /// producer for sure; `None` where one was told nowhere.
-    pub(crate) fn told_from(&self) -> Option<Position> {
-        self.0.values().try_fold(Position::MAX, |from, known| {
+    /// producer for sure; `None` where one was told nowhere. On a virtual channel nobody is numbered
+    /// but by its name.
+    pub(crate) fn told_from(&self, is_virtual: bool) -> Option<Position> {
+        let numbered =
+            self.0.iter().filter(|(name, _)| !is_virtual || producer_of(name) != &***name);
+        numbered.map(|(_, known)| known).try_fold(Position::MAX, |from, known| {
             let told = if known.last > 0 || known.teller.is_some() { known.proof? } else { from };
             Some(from.min(told).min(known.untold.unwrap_or(from)))
         })
+    }
+
+    /// Whether all that is known of a producer on a virtual channel is that a fence of the whole one
+    /// voids this epoch.
+    fn is_void(&self, producer: &str, epoch: Position) -> bool {
+        let fenced = |whole: &Known| epoch < whole.epoch;
+        !self.0.contains_key(producer) && self.0.get(producer_of(producer)).is_some_and(fenced)
     }
 
     /// A message counts where it is the next one, in the newest epoch. Where nothing is known of its
@@ -133,14 +158,15 @@ impl Producers {
         match (kind, value.parse()) {
             ("fence", _) => {
                 let fence = Some(position);
+                // Numbers of virtual channels, for those who read the whole one.
+                let numbered = format!("{producer}/");
+                let parts = self.0.range_mut(Arc::from(&*numbered)..);
+                let parts = parts.take_while(|(name, _)| name.starts_with(&numbered));
+                parts.for_each(|(_, known)| known.fence(epoch, position));
                 let new = Known { fenced: true, fence, untold: fence, ..Known::new(epoch, 0) };
-                let known = self.0.entry(producer).or_insert(new);
-                if epoch > known.epoch {
-                    (known.epoch, known.fenced, known.fence) = (epoch, true, fence);
-                    known.untold = known.untold.or(fence);
-                }
+                self.0.entry(producer).or_insert(new).fence(epoch, position);
             }
-            ("base", Ok(last)) => {
+            ("base", Ok(last)) if !self.is_void(&producer, epoch) => {
                 self.learn(&producer, Teller { epoch, last, at: position });
             }
             _ => {}

@@ -66,7 +66,37 @@ fn each_number_counts_once_in_the_newest_epoch() {
     let dropped = Model::new(&log, &rules(LatePolicy::Drop)).dropped;
     assert_eq!(dropped.first().unwrap().1, Position::new(12));
     // The epoch's fence shows that the tick behind it isn't a late copy.
-    assert_eq!(told_from(&log["a"]), Some(Position::new(8)));
+    assert_eq!(told_from(&log["a"], false), Some(Position::new(8)));
+}
+
+#[test]
+fn a_fence_of_the_whole_channel_is_one_of_each_virtual_channel() {
+    let log = log(&[
+        (T, 0, "p/v;0;base;0"),
+        (M, 1, "p/v;0;1"),
+        (T, 0, "p;;fence;1"),
+        // Of zombies, on a channel that is known and on one that isn't.
+        (M, 2, "p/v;0;2"),
+        (M, 2, "p/w;0;1"),
+        (T, 0, "p/w;0;base;7"),
+        (T, 0, "p/w;2;base;0"),
+        (M, 3, "p/w;2;1"),
+        (M, 3, "p/v;2;2"),
+        (M, 3, "pp/v;0;1"),
+        (T, 9, ""),
+    ]);
+    let model = Model::new(&log, &rules(LatePolicy::Deliver));
+    assert_eq!(packs(&model), [(None, 9, vec![1, 7, 8, 9])]);
+}
+
+#[test]
+fn a_tick_of_a_part_cuts_nothing_of_the_whole() {
+    let mut log = log(&[(M, 1, ""), (T, 2, ""), (M, 3, ""), (E, 4, ""), (M, 5, ""), (T, 6, "")]);
+    for record in log.values_mut().flatten().filter(|r| [2, 4].contains(&r.meta.timestamp.0)) {
+        record.meta.vchannel = Some("v".into());
+    }
+    let model = Model::new(&log, &rules(LatePolicy::Deliver));
+    assert_eq!(packs(&model), [(None, 6, vec![0, 2, 4])]);
 }
 
 #[test]

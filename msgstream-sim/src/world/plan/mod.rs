@@ -2,13 +2,14 @@
 
 mod network;
 mod producers;
+mod virtuals;
 mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msgstream_core::record::Record;
+use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::Transport;
 use msgstream_core::{ConsumerConfig, LatePolicy, Timestamp};
 use msgstream_layers::{Chunks, Encrypted, Key, KeyRing};
@@ -16,7 +17,10 @@ use msgstream_layers::{Chunks, Encrypted, Key, KeyRing};
 use self::network::Network;
 use self::producers::{Manners, producers};
 pub(super) use self::producers::{ProducerPlan, Then};
+pub(super) use self::virtuals::Virtuals;
+use self::virtuals::own;
 use self::whole::joined;
+use super::consumer::SUBSCRIPTION;
 use super::model::Rules;
 use crate::{Rng, Sim, SimBuilder};
 
@@ -59,6 +63,8 @@ pub(super) struct Plan {
     pub(super) keys: Option<KeyRing>,
     /// Messages are in parts of so many bytes.
     pub(super) parts: Option<usize>,
+    /// The channels are virtual ones.
+    pub(super) virtuals: Option<Virtuals>,
     network: Network,
 }
 
@@ -81,7 +87,7 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let rng = &mut rng;
         // Everything at once: what is found nowhere alone.
-        let hard = rng.chance(0.2);
+        let hard = rng.chance(0.3);
         let consumer = consumer(rng, hard);
         let channels: Vec<_> =
             (0..rng.range(if hard { 3..5 } else { 1..5 })).map(channel).collect();
@@ -93,7 +99,7 @@ impl Plan {
             all_end: rng.chance(0.07),
             skew: [0, 0, 100, 5_000][rng.index(4)],
         };
-        let producers = producers(rng, &channels, manners);
+        let mut producers = producers(rng, &channels, manners);
         let storm = ms(rng.range(if hard { 8_000 } else { 3_000 }..20_000));
         let vandal = (!hard && rng.chance(0.1)).then(|| {
             let when = rng.time(&(ms(500)..storm));
@@ -108,6 +114,13 @@ impl Plan {
         let joins = (may_join && rng.chance(0.2))
             .then(|| Timestamp(begin.0 + Timestamp::span(rng.time(&(ms(200)..storm)))));
         let keeps_all = !retention && vandal.is_none() && joins.is_none();
+        let parts = parts(seed).filter(|_| !retention && vandal.is_none());
+        let virtuals = Virtuals::new(seed, channels.len()).filter(|_| parts.is_none());
+        for producer in &mut producers {
+            // A session can't be at home on a virtual channel.
+            let home = virtuals.as_ref().and_then(|v| v.physical(&producer.home));
+            home.into_iter().for_each(|home| producer.home = home);
+        }
         Self {
             seed,
             liveness: hard || rng.chance(0.6),
@@ -128,7 +141,8 @@ impl Plan {
             vandal,
             bounded: hard || rng.chance(0.3),
             keys: keys(seed),
-            parts: parts(seed).filter(|_| !retention && vandal.is_none()),
+            parts,
+            virtuals,
             network: Network::new(rng, hard),
         }
     }
@@ -138,10 +152,29 @@ impl Plan {
         self.consumer.idle_after.is_none()
     }
 
-    /// All channels there are: those with messages, and the homes of sessions.
-    pub(super) fn all_channels(&self) -> BTreeSet<&str> {
-        let homes = self.producers.iter().map(|p| p.home.as_str());
-        self.channels.iter().map(String::as_str).chain(homes).collect()
+    /// All channels of the broker: those with messages, and the homes of sessions.
+    pub(super) fn all_channels(&self) -> BTreeSet<String> {
+        let homes = self.producers.iter().map(|p| p.home.clone());
+        self.channels.iter().map(|channel| self.physical(channel)).chain(homes).collect()
+    }
+
+    /// The channel of the broker that a channel is, or is a part of.
+    pub(super) fn physical(&self, channel: &str) -> String {
+        let physical = self.virtuals.as_ref().and_then(|virtuals| virtuals.physical(channel));
+        physical.unwrap_or_else(|| channel.to_owned())
+    }
+
+    /// The channels that are in one with this one, itself among them.
+    pub(super) fn beside(&self, channel: &str) -> impl Iterator<Item = &String> {
+        let physical = self.physical(channel);
+        self.channels.iter().filter(move |other| self.physical(other) == physical)
+    }
+
+    /// Whether somebody ticks all channels that are in one, and writes messages for all of them. Those
+    /// who write to the channels don't know what it promises.
+    pub(super) fn has_authority(&self) -> bool {
+        let may_be_late = self.consumer.late_policy != LatePolicy::Error;
+        may_be_late && self.virtuals.as_ref().is_some_and(|virtuals| virtuals.common)
     }
 
     /// The channel that joins, and when.
@@ -170,16 +203,43 @@ impl Plan {
         if let Some(bytes) = self.parts {
             broker = Arc::new(Chunks::over(broker).with_part_bytes(bytes));
         }
-        match &self.keys {
-            Some(keys) => Arc::new(Encrypted::over(broker, keys.clone())),
+        if let Some(keys) = &self.keys {
+            broker = Arc::new(Encrypted::over(broker, keys.clone()));
+        }
+        match &self.virtuals {
+            Some(virtuals) => virtuals.over(broker),
             None => broker,
         }
     }
 
+    /// A handle for all consumers of this world, if they have one.
+    pub(super) fn shared_transport(&self, sim: &Sim) -> Option<Arc<dyn Transport>> {
+        self.virtuals.as_ref().filter(|v| v.shared).map(|_| self.transport(sim))
+    }
+
     /// The records of a channel, as the programs of this world have them.
     pub(super) fn records(&self, sim: &Sim, channel: &str) -> Vec<Record> {
-        let records = sim.records(channel);
-        if self.parts.is_some() { joined(records) } else { records }
+        let records = sim.records(&self.physical(channel));
+        let records = if self.parts.is_some() { joined(records) } else { records };
+        records.into_iter().filter_map(|record| self.record(record, channel)).collect()
+    }
+
+    /// A record of the broker as one of a channel, if it is in there.
+    pub(super) fn record(&self, record: Record, channel: &str) -> Option<Record> {
+        match self.virtuals.as_ref().and_then(|virtuals| virtuals.physical(channel)) {
+            Some(_) => own(record, channel),
+            None => Some(record),
+        }
+    }
+
+    /// How far the consumers' subscription of a channel was acknowledged.
+    pub(super) fn cursor(&self, sim: &Sim, channel: &str) -> Option<Position> {
+        match self.virtuals.as_ref().and_then(|virtuals| virtuals.physical(channel)) {
+            Some(physical) => {
+                sim.cursor(&physical, &format!("{}.{channel}.{SUBSCRIPTION}", channel.len()))
+            }
+            None => sim.cursor(channel, SUBSCRIPTION),
+        }
     }
 
     pub(super) fn sim(&self) -> SimBuilder {

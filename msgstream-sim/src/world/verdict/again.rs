@@ -26,7 +26,7 @@ const RESUMES_ALONE: usize = 3;
 /// Where nothing comes for so long, nothing will.
 const SILENCE: Duration = Duration::from_secs(15);
 /// No interval of a world is larger, in bytes.
-const AMPLE: usize = 1 << 30;
+pub(super) const AMPLE: usize = 1 << 30;
 
 /// What a stream gave until nothing more came.
 struct Rest {
@@ -224,13 +224,13 @@ impl World {
     /// Deletes from a copy of the broker what retention has deleted.
     fn trim_again(&self, sim: &Sim) {
         for (channel, before) in &self.ledger().trimmed {
-            sim.trim(channel, *before);
+            sim.trim(&self.plan.physical(channel), *before);
         }
     }
 }
 
 /// The next pack; `None` where none comes.
-async fn next(stream: &mut TtMsgStream) -> Result<Option<MsgPack>, Error> {
+pub(super) async fn next(stream: &mut TtMsgStream) -> Result<Option<MsgPack>, Error> {
     loop {
         match timeout(SILENCE, stream.consume()).await {
             Ok(Err(Error::TickTooFar { channel, position, .. })) => {
@@ -242,7 +242,7 @@ async fn next(stream: &mut TtMsgStream) -> Result<Option<MsgPack>, Error> {
     }
 }
 
-fn same_packs(packs: &[ModelPack], must: &[ModelPack]) -> Verdict {
+pub(super) fn same_packs(packs: &[ModelPack], must: &[ModelPack]) -> Verdict {
     match packs.iter().zip(must).find(|(pack, must)| pack != must) {
         Some((pack, must)) => Err(format!("{pack:?} must be {must:?}")),
         None if packs.len() < must.len() => Err(format!("{:?} doesn't come", must[packs.len()])),

@@ -2,6 +2,7 @@
 
 mod again;
 mod packs;
+mod whole;
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use msgstream_core::record::{Position, Record, Stamp};
 use super::World;
 use super::consumer::last_given;
 use super::ledger::{Acked, Given, Ledger};
-use super::model::{Logs, Model, Place};
+use super::model::{Logs, Model, Place, producer_of};
 
 type Verdict = Result<(), String>;
 
@@ -44,6 +45,7 @@ impl World {
             self.sessions_know_their_numbers(&copy, &logs, &model).await?;
             if self.plan.is_strict() {
                 self.late_starters_agree(&copy, &logs).await?;
+                self.whole_readers_agree(&copy).await?;
             }
         }
         Ok(())
@@ -54,7 +56,7 @@ impl World {
     /// does.
     fn acknowledged_counts(&self, ledger: &Ledger, model: &Model, logs: &Logs) -> Verdict {
         for acked in &ledger.acked {
-            if ledger.destroyed.as_ref().is_some_and(|d| *d.channel == *acked.channel) {
+            if ledger.destroyed(&acked.channel).is_some() {
                 continue;
             }
             let of = (acked.producer.clone(), acked.channel.clone());
@@ -181,10 +183,11 @@ fn numbers_count_once(model: &Model, logs: &Logs) -> Verdict {
 /// The epoch of a producer that a record speaks of.
 fn epoch_of(record: &Record, producer: &str) -> Option<Position> {
     if let Some(stamp) = &record.meta.stamp {
-        return Some(stamp.origin.epoch).filter(|_| *stamp.origin.producer == *producer);
+        return Some(stamp.origin.epoch)
+            .filter(|_| producer_of(&stamp.origin.producer) == producer);
     }
     let text = str::from_utf8(record.header(Stamp::HEADER)?).ok()?;
     let (name, rest) = text.split_once(';')?;
     let epoch = rest.split(';').next()?.parse().unwrap_or(record.position);
-    Some(epoch).filter(|_| name == producer)
+    Some(epoch).filter(|_| producer_of(name) == producer)
 }
