@@ -56,7 +56,7 @@ use self::store::SimStore;
 use crate::{Fault, Rng, Sim};
 
 /// Once all is well, everything must have come true after so long.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(3000);
 /// The virtual wall clock when a world begins: the start of 2020.
 const BEGIN: u64 = 1_577_836_800_000;
 
