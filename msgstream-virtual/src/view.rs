@@ -39,9 +39,9 @@ impl View {
     /// Returns a record as readers of the virtual channel get it, if it is theirs.
     pub(crate) fn take(&self, record: &Record) -> Option<Record> {
         match &record.meta.vchannel {
-            Some(of) if **of == *self.vchannel => Some(self.own(record)),
+            Some(of) if **of == *self.vchannel => self.own(record),
             Some(_) if planted(Bug::ForeignTick) && record.meta.msg_type == MsgType::TIME_TICK => {
-                Some(self.own(record))
+                self.own(record)
             }
             Some(_) => None,
             None => self.common(record),
@@ -49,7 +49,7 @@ impl View {
     }
 
     /// Returns a record that names the virtual channel.
-    fn own(&self, record: &Record) -> Record {
+    fn own(&self, record: &Record) -> Option<Record> {
         let mut own = record.clone();
         if record.meta.msg_type == MsgType::TIME_TICK {
             // Here it is no part's tick, but the channel's.
@@ -68,25 +68,32 @@ impl View {
                 Messages::OfCollection(id) => record.meta.collection_id == id,
             },
         };
-        theirs.then(|| self.judge_numbers(record.clone()))
+        if theirs { self.judge_numbers(record.clone()) } else { None }
     }
 
     /// Takes the numbers out of what a session wrote to the whole channel: other channels have messages
-    /// that they count. A message can't be distinguished from its copies then.
-    fn judge_numbers(&self, mut record: Record) -> Record {
+    /// that they count. A message can't be distinguished from its copies then. A base has nothing else
+    /// to say, and would keep a silent channel from becoming idle: a session writes one to its home
+    /// channel each time it confirms.
+    fn judge_numbers(&self, mut record: Record) -> Option<Record> {
         let part = SessionPart::of(&record);
         if part == SessionPart::None || !SessionPart::is_foreign(&record, &self.vchannel) {
-            return record;
+            return Some(record);
         }
-        if part != SessionPart::Message {
-            SessionPart::forget_number(&mut record);
-            return record;
+        match part {
+            SessionPart::Base => None,
+            SessionPart::Message => {
+                let reason = format!(
+                    "a session on the whole channel numbered it, so its copies aren't known on `{}`: open the session on the virtual channel, or read the whole one",
+                    self.vchannel
+                );
+                Some(unreadable(record.position, reason, record.extra, record.payload))
+            }
+            _ => {
+                SessionPart::forget_number(&mut record);
+                Some(record)
+            }
         }
-        let reason = format!(
-            "a session on the whole channel numbered it, so its copies aren't known on `{}`: open the session on the virtual channel, or read the whole one",
-            self.vchannel
-        );
-        unreadable(record.position, reason, record.extra, record.payload)
     }
 }
 
@@ -143,7 +150,7 @@ mod tests {
             (record(tick, None, "p;1;7"), whole(tick, "p;1;0")),
             (ahead(record(tick, None, "p;1;7")), whole(tick, "p;1;0")),
             (ahead(record(tick, Some("a"), "p/a;1;7")), whole(tick, "p/a;1;7 9")),
-            (record(tick, None, "p;1;base;7"), whole(tick, "p;1;base;0")),
+            (record(tick, None, "p;1;base;7"), None),
             (record(tick, None, "p;1;fence;7"), whole(tick, "p;1;fence;7")),
             (record(tick, Some("a"), "p/a;1;base;7"), whole(tick, "p/a;1;base;7")),
             (record(insert, Some("a"), "p;1;7"), whole(bad, "")),

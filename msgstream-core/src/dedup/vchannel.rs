@@ -43,7 +43,9 @@ pub enum SessionPart {
     Tick,
     /// It is the fence on the session's home channel, whose position is the epoch.
     Home,
-    /// It is another fence, a base or a goodbye.
+    /// It announces the last sequence number before it.
+    Base,
+    /// It is another fence, or a goodbye.
     Control,
 }
 
@@ -56,6 +58,7 @@ impl SessionPart {
             Some(_) => Self::Message,
             None => match Control::read(record) {
                 Some((control, _)) if control.epoch.is_none() => Self::Home,
+                Some((control, _)) if matches!(control.kind, Kind::Base { .. }) => Self::Base,
                 Some(_) => Self::Control,
                 None => Self::None,
             },
@@ -100,8 +103,8 @@ impl SessionPart {
         }
     }
 
-    /// Takes the sequence numbers out of a tick or a base of the whole channel, for those who read a
-    /// part of it: they miss the messages that it counts. What it says about the epoch stays.
+    /// Takes the sequence numbers out of a tick of the whole channel, for those who read a part of it:
+    /// they miss the messages that it counts. What it says about the epoch stays.
     ///
     /// ```
     /// # use msgstream_core::adapter::SessionPart;
@@ -117,12 +120,6 @@ impl SessionPart {
         if let Some(stamp) = &mut record.meta.stamp {
             stamp.seq = 0;
             record.extra.retain(|header| &*header.name != SENT_HEADER);
-        } else {
-            change(record, |control| {
-                if let Kind::Base { last } = &mut control.kind {
-                    *last = 0;
-                }
-            });
         }
     }
 }

@@ -58,7 +58,7 @@ fn sequence_numbers_are_those_of_the_virtual_channel() {
     let mut record = Record::new(Meta::new(MsgType::TIME_TICK, Timestamp(3)), "");
     for (kind, part) in [
         (Kind::Fence { nonce: 3 }, SessionPart::Control),
-        (Kind::Base { last: 7 }, SessionPart::Control),
+        (Kind::Base { last: 7 }, SessionPart::Base),
         (Kind::Goodbye, SessionPart::Control),
     ] {
         record.extra.clear();
@@ -69,9 +69,6 @@ fn sequence_numbers_are_those_of_the_virtual_channel() {
             assert_eq!(&*Control::read(&record).unwrap().0.producer, "p/a;b");
         }
     }
-    record.extra[0] = Header::new(Stamp::HEADER, "p;4;base;7");
-    SessionPart::forget_number(&mut record);
-    assert_eq!(record.extra[0].value, "p;4;base;0");
     record.extra[0] = Header::new(Stamp::HEADER, "p;;fence;7");
     assert_eq!(SessionPart::of(&record), SessionPart::Home);
     record.extra.clear();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use msgstream_core::record::Record;
+use msgstream_core::record::{Record, Stamp};
 use msgstream_core::transport::Transport;
 use msgstream_virtual::{Placement, Virtual, VirtualCounts};
 
@@ -77,8 +77,16 @@ fn place(channel: &str, of: u64) -> Option<String> {
 }
 
 /// A record of a physical channel as one of a virtual channel, if it is in there: what names no virtual
-/// channel is in all of them.
+/// channel is in all of them, but for bases, which number what is written to the whole.
 pub(super) fn own(mut record: Record, channel: &str) -> Option<Record> {
-    let of = record.meta.vchannel.take();
-    of.is_none_or(|of| *of == *channel).then_some(record)
+    let is_own = match record.meta.vchannel.take() {
+        Some(of) => *of == *channel,
+        None => !is_base(&record),
+    };
+    is_own.then_some(record)
+}
+
+fn is_base(record: &Record) -> bool {
+    let control = record.header(Stamp::HEADER).filter(|_| record.meta.stamp.is_none());
+    control.and_then(|text| text.split(|byte| *byte == b';').nth(2)) == Some(b"base")
 }
