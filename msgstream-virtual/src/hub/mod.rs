@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use msgstream_core::record::{Incarnation, Position};
+use msgstream_core::record::{Incarnation, Position, Record};
 use msgstream_core::transport::{
     ChannelReader, Limit, ReadBatch, ReaderOptions, Result, Start, Transport, TransportError,
     TransportErrorKind,
@@ -66,6 +66,14 @@ pub(crate) enum Place {
 pub(crate) struct Seat {
     hub: Arc<Hub>,
     id: MemberId,
+}
+
+/// How a hub begins.
+enum Begun {
+    /// With this member.
+    At(Seat),
+    /// Not yet: it has this to read before.
+    Behind(ReadBatch),
 }
 
 impl Drop for Seat {
@@ -139,11 +147,15 @@ impl Hub {
                     let (hub, view, queued) = (self.clone(), view.clone(), queued.clone());
                     let begin = {
                         let (hub, view) = (hub.clone(), view.clone());
-                        async move { hub.begin_at(&view, &queued, at, deadline).await }
+                        async move { hub.begin_at(&view, &queued, at, limit, deadline).await }
                     };
-                    if let Some(seat) = in_task("read", begin).await? {
+                    let begun = in_task("read", begin).await?;
+                    if let Some(Begun::At(seat)) = begun {
                         *place = Place::Member(seat);
                         looked = true;
+                    } else if let Some(Begun::Behind(batch)) = begun {
+                        *place = Place::Alone(batch.next);
+                        return Ok(batch);
                     } else if over {
                         return Ok(ReadBatch::new(Vec::new(), at, false));
                     } else {
@@ -248,14 +260,16 @@ impl Hub {
         Ok(true)
     }
 
-    /// Begins at a reader's place if nobody is a member.
+    /// Begins at a reader's place if nobody is a member. If it takes more at once than its queue holds, it
+    /// gets that instead: it would be let go, and what was read would be read again.
     async fn begin_at(
         self: &Arc<Self>,
         view: &Arc<View>,
         queued: &Arc<Notify>,
         at: Position,
+        limit: Limit,
         deadline: Option<Instant>,
-    ) -> Result<Option<Seat>> {
+    ) -> Result<Option<Begun>> {
         if !self.state().is_empty() {
             return Ok(None);
         }
@@ -272,10 +286,17 @@ impl Hub {
             lead.at = None;
             return Ok(None);
         }
+        let mut own: Vec<_> = batch.records.iter().filter_map(|record| view.take(record)).collect();
+        let rest = own.split_off(limit.count(&own));
+        if own.iter().map(Record::footprint).sum::<usize>() > state.queue_bytes() {
+            let next = rest.first().map_or(batch.next, |record| record.position);
+            let batch = ReadBatch::new(own, next, batch.caught_up && rest.is_empty());
+            return Ok(Some(Begun::Behind(batch)));
+        }
         state.reset(at);
         let id = state.join(view, at, queued);
         state.route(number, batch.records, batch.next, batch.caught_up);
-        Ok(id.map(|id| Seat { hub: self.clone(), id }))
+        Ok(id.map(|id| Begun::At(Seat { hub: self.clone(), id })))
     }
 
     /// Reads for one reader alone, in turn; `None` if its turn didn't come in time.

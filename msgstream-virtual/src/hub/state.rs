@@ -81,6 +81,10 @@ impl State {
         self.members.is_empty()
     }
 
+    pub(super) const fn queue_bytes(&self) -> usize {
+        self.queue_bytes
+    }
+
     pub(super) const fn begun(&self) -> u64 {
         self.begun
     }
