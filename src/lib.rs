@@ -129,6 +129,8 @@
 //!   the crate `msgstream-core` and proven with `msgstream-conformance`
 //! - [`stream`], [`service`]: the same in the words of the design that this library descends from
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 use std::sync::Arc;
 
 pub use msgstream_core::{
