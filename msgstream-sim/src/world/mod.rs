@@ -263,12 +263,15 @@ impl World {
         let is_there = |channel: &&String| ledger.destroyed(channel).is_none();
         let places = self.plan.channels.iter().filter(is_there).map(move |channel| {
             let records = self.plan.records(&self.sim, channel);
-            let end = model::end_of(&records).unwrap_or(Position::MAX);
+            let end = model::end_of(&records);
+            // After an idle time, a tick that is behind the frontier leaves no mark if the channel ends.
+            let ticks = end.is_none() || self.plan.is_strict();
+            let end = end.unwrap_or(Position::MAX);
             let acked = ledger.acked.iter().filter(|acked| *acked.channel == **channel);
             let last = acked.map(|acked| acked.position).filter(|at| *at < end).max();
             // A producer may know the place of a copy alone, and the mark of a channel that ended
             // while it was idle stays before it.
-            let last = last.and_then(|last| model::last_that_counts(&records, last));
+            let last = last.and_then(|last| model::last_that_counts(&records, last, ticks));
             (&**channel, last, at.channels.get(&**channel).and_then(|mark| mark.cut))
         });
         places.filter(|(_, last, cut)| last > cut)

@@ -218,10 +218,16 @@ pub(super) fn end_of(records: &[Record]) -> Option<Position> {
     counts.find(|record| is_end(record)).map(|record| record.position)
 }
 
-/// The last record up to a position that counts: what is sent again behind it is a copy.
-pub(super) fn last_that_counts(records: &[Record], until: Position) -> Option<Position> {
+/// The last record up to a position that counts, with ticks or without: what is sent again behind it is a
+/// copy.
+pub(super) fn last_that_counts(
+    records: &[Record],
+    until: Position,
+    ticks: bool,
+) -> Option<Position> {
     let mut producers = Producers::default();
     let counts = records.iter().filter(|record| producers.take(record));
+    let counts = counts.filter(|record| ticks || record.meta.msg_type != MsgType::TIME_TICK);
     counts.map(|record| record.position).take_while(|at| *at <= until).last()
 }
 
