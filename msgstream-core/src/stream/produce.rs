@@ -19,8 +19,8 @@ impl MsgStream {
     /// [`Error::Ended`] for a channel that has ended, and [`Error::Transport`], such as for a
     /// channel that doesn't exist.
     ///
-    /// The end of a channel is looked for among its last 64 records. It isn't found without the
-    /// permission to read.
+    /// The end of a channel is looked for at its last 64 positions, and further back if those have few
+    /// records. It isn't found without the permission to read.
     ///
     /// # Cancel safety
     /// After a cancelled call the stream has its earlier writers; they may be closed.
@@ -54,8 +54,8 @@ impl MsgStream {
     /// # Errors
     /// [`Error::Fenced`] if a newer session was opened meanwhile, [`Error::NumbersLost`],
     /// [`Error::NumbersSpent`], [`Error::Ended`] for a channel that has ended (with
-    /// [`scan_since`](SessionConfig::with_scan_since) the end is looked for among the last 64
-    /// records), [`Error::Config`] for no channel or one named twice, or outside of a tokio
+    /// [`scan_since`](SessionConfig::with_scan_since) the end is looked for at the last 64
+    /// positions), [`Error::Config`] for no channel or one named twice, or outside of a tokio
     /// runtime, [`Error::Closed`], and [`Error::Transport`], such as for a channel that doesn't
     /// exist, or that fails for longer than [`retry_for`](SessionConfig::with_retry_for).
     ///

@@ -14,9 +14,12 @@ use crate::transport::{
 /// written before it, and records of programs that opened the channel before it ended.
 const TAIL: u64 = 64;
 
-/// If the tail has fewer records than these, a longer one is examined: positions may have gaps, or
-/// count bytes.
+/// If the tail has fewer records than these, one that is [`TAIL`] times as long is examined: positions may
+/// have gaps, or count bytes.
 const ENOUGH: usize = 32;
+
+/// In a tail that is longer than this, one record is enough.
+const LONG: u64 = 1 << 20;
 
 /// Finds out from a channel's records, from where reading began, whether it has ended.
 #[derive(Debug, Default)]
@@ -71,6 +74,8 @@ pub(crate) async fn is_ended(
 ) -> Result<bool, TransportError> {
     let info = transport.describe(channel).await?;
     let Some(first) = info.first else { return Ok(false) };
+    // Positions of a part are those of the whole channel, most of whose records are others'.
+    let longest = if info.physical.is_some() { TAIL * TAIL } else { u64::MAX };
     let mut length = TAIL;
     let mut tail = before(info.end, length).max(first);
     loop {
@@ -85,9 +90,10 @@ pub(crate) async fn is_ended(
             let (all, _) = read(transport, channel, Start::Earliest, info.end).await?;
             return Ok(all.ended());
         }
+        let enough = if length > LONG { 1 } else { ENOUGH };
         length = length.saturating_mul(TAIL);
         let longer = before(info.end, length).max(first);
-        if ends.ended() || count >= ENOUGH || longer == tail {
+        if ends.ended() || count >= enough || length > longest || longer == tail {
             return Ok(ends.ended());
         }
         tail = longer;
