@@ -131,6 +131,9 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(doctest, feature = "mem", feature = "file"))]
+mod guide;
+
 use std::sync::Arc;
 
 pub use msgstream_core::{
