@@ -6,12 +6,12 @@
 //! end; what follows is what it prints. A block such as `csv orders.csv` is a file in that folder.
 //! The blocks of Rust run as documentation tests of the package `msgstream`.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide");
@@ -212,13 +212,13 @@ fn included(page: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether a page has a heading with this anchor.
-fn has_heading(page: &PathBuf, anchor: &str) -> bool {
+fn has_heading(page: &Path, anchor: &str) -> bool {
     let text = fs::read_to_string(page).unwrap();
     let headings = text.lines().filter(|line| line.starts_with('#'));
-    let anchors = headings.map(|line| {
+    let mut anchors = headings.map(|line| {
         let heading = line.trim_start_matches('#').trim().to_lowercase();
         let letters = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         letters.collect::<String>().replace(' ', "-")
     });
-    anchors.into_iter().any(|found| found == anchor)
+    anchors.any(|found| found == anchor)
 }
