@@ -237,7 +237,7 @@ impl Hub {
         }
         if held {
             // Of a planted bug; with a pause, so that time goes on where it is simulated.
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             return Ok(true);
         }
         if lead.at != Some(head) {
