@@ -63,7 +63,7 @@ impl Client {
     }
 
     fn ask(&mut self, nodes: &[Node], request: &str) -> Result<String> {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(180);
         while Instant::now() < until {
             match call(&nodes[self.leader].address, request) {
                 Ok(answer) if answer.starts_with("= ") || answer == "none" => return Ok(answer),
@@ -72,7 +72,7 @@ impl Client {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Err(format!("nobody answered `{request}` for a minute").into())
+        Err(format!("nobody answered `{request}` for three minutes").into())
     }
 }
 

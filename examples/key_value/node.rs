@@ -18,7 +18,7 @@ use crate::replica::{self, Replica, Set};
 /// A leader ticks at least so often.
 const TICK: Duration = Duration::from_millis(100);
 /// If no tick was seen for so long, and a little longer on each node, nobody leads.
-const PATIENCE: Duration = Duration::from_millis(800);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a client asks for, and where the answer goes.
 struct Request {
