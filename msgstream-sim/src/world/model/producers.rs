@@ -85,9 +85,9 @@ impl Producers {
         }
     }
 
-    /// Where the log must begin at the latest, so that what is left of it tells the number of every
-    /// producer for sure; `None` where one was told nowhere. On a virtual channel nobody is numbered
-    /// but by its name.
+    /// Returns where the log must begin at the latest, so that what is left of it tells the number of every
+    /// producer for sure; `None` if one's number isn't told anywhere. On a virtual channel only names of the
+    /// form `PRODUCER/CHANNEL` have numbers.
     pub(crate) fn told_from(&self, is_virtual: bool) -> Option<Position> {
         let numbered =
             self.0.iter().filter(|(name, _)| !is_virtual || producer_of(name) != &***name);
