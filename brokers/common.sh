@@ -145,7 +145,7 @@ launch() {
 # Fails if the servers live but don't get ready.
 start_processes() {
     needs ps procps
-    broker_fetch || fail "the server of $name can't be fetched: see the lines above"
+    one_at_a_time broker_fetch || fail "the server of $name can't be fetched: see the lines above"
     say "starting $name"
     tries=10
     while :; do

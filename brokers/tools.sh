@@ -14,6 +14,21 @@ fail() {
     exit 1
 }
 
+# Runs a command while no other process does that has the same cache, because both would write the same files.
+one_at_a_time() {
+    command -v flock >/dev/null || {
+        "$@"
+        return
+    }
+    mkdir -p "$cache"
+    exec 8>"$cache/lock"
+    flock 8
+    result=0
+    "$@" || result=$?
+    exec 8>&-
+    return "$result"
+}
+
 # Installs a package of Debian's, as root or with a sudo that needs no password. One at a time, because apt-get
 # fails while another one runs.
 install_package() {
@@ -95,5 +110,5 @@ needs_of_clients() {
     # For librdkafka, which comes with a library in C++.
     needs c++ g++
     needs make make
-    needs_protoc
+    one_at_a_time needs_protoc
 }

@@ -9,7 +9,7 @@ service_variable=MSGSTREAM_PULSAR_PORT
 
 client_needs() {
     needs cc gcc
-    needs_protoc
+    one_at_a_time needs_protoc
 }
 
 broker_fetch() {
