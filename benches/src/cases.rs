@@ -46,7 +46,10 @@ impl Case {
     pub const fn messages(self) -> usize {
         let small = match self.workload {
             Workload::Produce | Workload::ProduceSession | Workload::Decoded => 500_000,
-            Workload::Merge | Workload::Undecoded | Workload::UndecodedSession => 1_500_000,
+            Workload::Merge
+            | Workload::Undecoded
+            | Workload::UndecodedSession
+            | Workload::Views => 1_500_000,
         };
         if self.shape.payload > 128 { small / 2 } else { small }
     }

@@ -4,6 +4,7 @@ use std::hash::Hasher;
 
 use msgstream_core::message::StoredMessage;
 use msgstream_core::message::proto::{InsertRequest, MsgBase};
+use msgstream_core::message::view::{InsertView, MsgBaseView};
 use rustc_hash::FxHasher;
 
 /// The sum over messages: the same in any order, another one where a message is missing, there
@@ -43,10 +44,9 @@ pub(crate) fn of_insert(channel: &str, insert: &InsertRequest) -> u64 {
         namespace,
     } = insert;
     let mut hash = FxHasher::default();
-    for text in [channel, shard_name, db_name, collection_name, partition_name] {
-        hash.write(text.as_bytes());
-    }
-    hash.write(namespace.as_deref().unwrap_or_default().as_bytes());
+    let namespace = namespace.as_deref().unwrap_or_default();
+    let texts = [channel, shard_name, db_name, collection_name, partition_name, namespace];
+    texts.into_iter().for_each(|text| hash.write(text.as_bytes()));
     for number in [db_id, collection_id, partition_id, segment_id] {
         hash.write_i64(*number);
     }
@@ -57,28 +57,97 @@ pub(crate) fn of_insert(channel: &str, insert: &InsertRequest) -> u64 {
     hash.write_u64(*num_rows);
     hash.write_i32(*version);
     if let Some(base) = base {
-        add_base(&mut hash, base);
+        let MsgBase {
+            msg_type,
+            msg_id,
+            timestamp,
+            source_id,
+            target_id,
+            properties,
+            replicate_info,
+        } = base;
+        add_base(&mut hash, *msg_type, *timestamp, [*msg_id, *source_id, *target_id]);
+        for (name, value) in properties {
+            hash.write(name.as_bytes());
+            hash.write(value.as_bytes());
+        }
+        if let Some(info) = replicate_info {
+            add_replicate_info(
+                &mut hash,
+                info.is_replicate,
+                info.msg_timestamp,
+                &info.replicate_id,
+            );
+        }
     }
     hash.finish()
 }
 
-fn add_base(hash: &mut FxHasher, base: &MsgBase) {
-    let MsgBase { msg_type, msg_id, timestamp, source_id, target_id, properties, replicate_info } =
-        base;
-    hash.write_u32(*msg_type);
-    hash.write_i64(*msg_id);
-    hash.write_u64(*timestamp);
-    hash.write_i64(*source_id);
-    hash.write_i64(*target_id);
-    for (name, value) in properties {
-        hash.write(name.as_bytes());
-        hash.write(value.as_bytes());
+/// The same of a view.
+pub(crate) fn of_view(channel: &str, insert: &InsertView<'_>) -> u64 {
+    let InsertView {
+        base,
+        shard_name,
+        db_name,
+        collection_name,
+        partition_name,
+        db_id,
+        collection_id,
+        partition_id,
+        segment_id,
+        timestamps,
+        row_ids,
+        row_data,
+        fields_data,
+        num_rows,
+        version,
+        namespace,
+    } = insert;
+    let mut hash = FxHasher::default();
+    let namespace = namespace.unwrap_or_default();
+    let texts = [channel, shard_name, db_name, collection_name, partition_name, namespace];
+    texts.into_iter().for_each(|text| hash.write(text.as_bytes()));
+    for number in [db_id, collection_id, partition_id, segment_id] {
+        hash.write_i64(*number);
     }
-    if let Some(info) = replicate_info {
-        hash.write_u8(info.is_replicate.into());
-        hash.write_u64(info.msg_timestamp);
-        hash.write(info.replicate_id.as_bytes());
+    timestamps.iter().for_each(|ts| hash.write_u64(ts));
+    row_ids.iter().for_each(|id| hash.write_i64(id));
+    row_data.iter().for_each(|row| hash.write(row.value));
+    fields_data.iter().for_each(|field| hash.write(field));
+    hash.write_u64(*num_rows);
+    hash.write_i32(*version);
+    if let Some(base) = base {
+        let MsgBaseView {
+            msg_type,
+            msg_id,
+            timestamp,
+            source_id,
+            target_id,
+            properties,
+            replicate_info,
+        } = base;
+        add_base(&mut hash, *msg_type, *timestamp, [*msg_id, *source_id, *target_id]);
+        for (name, value) in properties {
+            hash.write(name.as_bytes());
+            hash.write(value.as_bytes());
+        }
+        if let Some(info) = replicate_info {
+            add_replicate_info(&mut hash, info.is_replicate, info.msg_timestamp, info.replicate_id);
+        }
     }
+    hash.finish()
+}
+
+fn add_base(hash: &mut FxHasher, msg_type: u32, timestamp: u64, numbers: [i64; 3]) {
+    hash.write_u32(msg_type);
+    hash.write_u64(timestamp);
+    numbers.into_iter().for_each(|number| hash.write_i64(number));
+}
+
+fn add_replicate_info(hash: &mut FxHasher, is_replicate: bool, timestamp: u64, id: &str) {
+    hash.write_u8(is_replicate.into());
+    hash.write_u64(timestamp);
+    hash.write(id.as_bytes());
 }
 
 /// What is known of a message that isn't decoded.

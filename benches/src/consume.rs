@@ -1,11 +1,12 @@
 //! Consuming, from a log that is there already.
 
-use msgstream_core::message::{InsertMsg, StoredMessage};
+use msgstream_core::message::view::InsertView;
+use msgstream_core::message::{FromRecord as _, InsertMsg, StoredMessage};
 use msgstream_core::record::Record;
 use msgstream_core::transport::Start;
 use msgstream_core::{ConsumerConfig, Message, MsgPack, Timestamp, TtMsgStream};
 
-use crate::checksum::{Checksum, of_insert, of_undecoded};
+use crate::checksum::{Checksum, of_insert, of_undecoded, of_view};
 use crate::log::{Input, Writer, write};
 use crate::produce::runtime;
 use crate::workload::{Layer, Result};
@@ -38,6 +39,16 @@ pub(crate) fn prepare_decoded(shape: Shape, messages: usize, layer: Layer) -> Re
                 message.decode_as::<InsertMsg>().map_err(msgstream_core::Error::from)?.body(),
             ))
         },
+    )
+}
+
+pub(crate) fn prepare_views(shape: Shape, messages: usize, layer: Layer) -> Result<Job> {
+    prepare(
+        shape,
+        messages,
+        (Writer::Plain, layer),
+        |input| input.contents,
+        |message| Ok(of_view(&message.channel, &InsertView::from_record(&message.record)?)),
     )
 }
 

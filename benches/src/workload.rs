@@ -33,17 +33,20 @@ pub enum Workload {
     UndecodedSession,
     /// Like without a session, and every field of every message is decoded and checked.
     Decoded,
+    /// The same by views, which borrow from the records.
+    Views,
 }
 
 impl Workload {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Merge,
         Self::Produce,
         Self::ProduceSession,
         Self::Undecoded,
         Self::UndecodedSession,
         Self::Decoded,
+        Self::Views,
     ];
 
     /// The same with messages that a session writes or wrote, where it is measured.
@@ -83,6 +86,7 @@ impl Workload {
             Self::Undecoded => undecoded(Writer::Plain),
             Self::UndecodedSession => undecoded(Writer::Session),
             Self::Decoded => consume::prepare_decoded(shape, messages, layer),
+            Self::Views => consume::prepare_views(shape, messages, layer),
         }
     }
 }
@@ -96,6 +100,7 @@ impl fmt::Display for Workload {
             Self::Undecoded => "consume-undecoded",
             Self::UndecodedSession => "session-consume-undecoded",
             Self::Decoded => "consume-decoded",
+            Self::Views => "consume-views",
         })
     }
 }
@@ -179,6 +184,9 @@ pub enum Error {
     /// The stream failed.
     #[error(transparent)]
     Stream(#[from] msgstream_core::Error),
+    /// A record can't be decoded.
+    #[error(transparent)]
+    Decode(#[from] msgstream_core::DecodeError),
     /// There is no runtime to run on.
     #[error("the runtime can't be built")]
     Runtime(#[from] std::io::Error),

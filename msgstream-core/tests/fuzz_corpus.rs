@@ -3,27 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod decoders;
+#[path = "decoders/numbers.rs"]
+mod numbers;
 
 use std::fs;
 use std::path::Path;
 
+use numbers::Numbers;
+
 const CHANGES_PER_SEED: u64 = 1_500;
-
-/// A small generator of numbers (SplitMix64), so that a failure comes back on every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
 
 /// Cuts off, changes, puts in, takes out or repeats bytes, once or a few times.
 fn change(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {

@@ -1,6 +1,9 @@
 //! What Milvus 2.6 wrote is read, and written back, byte for byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "decoders/views.rs"]
+mod views;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -89,6 +92,7 @@ fn messages_are_read_and_written_back_byte_for_byte() {
         let record = vector.record();
         assert_eq!(record.meta.msg_type, MsgType(vector.msg_type), "{}", vector.name);
 
+        assert!(views::compare_all(&record.payload) > 0, "{}", vector.name);
         let message = dispatcher.unmarshal(&record).unwrap();
         assert_eq!(message.msg_type(), MsgType(vector.msg_type), "{}", vector.name);
         assert_eq!(

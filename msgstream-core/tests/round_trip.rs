@@ -1,6 +1,9 @@
 //! Every message, whatever is in it, is read as it was written.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "decoders/views.rs"]
+mod views;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -36,6 +39,7 @@ fn round_trip<M: TsMsg + Debug + PartialEq>(message: M) -> Result<(), TestCaseEr
     prop_assert_eq!(written.payload.len(), message.encoded_len());
     prop_assert_eq!(written.meta.timestamp, message.end_ts());
 
+    views::compare_all(&written.payload);
     let read = dispatcher().unmarshal(&written).unwrap();
     prop_assert_eq!(read.to_record(), written);
     prop_assert_eq!(read.downcast_ref::<M>(), Some(&message));

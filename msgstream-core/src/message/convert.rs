@@ -80,7 +80,8 @@ impl<T: SerdeBody> IntoPack for SerdeMsg<T> {
     }
 }
 
-/// What a record can be decoded as: an [`Event`] or a built-in message.
+/// What a record can be decoded as: an [`Event`], a built-in message, or a [view](super::view) of one,
+/// which borrows from the record.
 ///
 /// ```
 /// use msgstream_core::message::{FromRecord, TimeTickMsg};
@@ -91,7 +92,7 @@ impl<T: SerdeBody> IntoPack for SerdeMsg<T> {
 /// assert_eq!(TimeTickMsg::from_record(&record)?, tick);
 /// # Ok::<(), msgstream_core::DecodeError>(())
 /// ```
-pub trait FromRecord: Sized {
+pub trait FromRecord<'a>: Sized {
     /// The message type of its records.
     const TYPE: MsgType;
 
@@ -99,10 +100,10 @@ pub trait FromRecord: Sized {
     ///
     /// # Errors
     /// Fails if the payload isn't one of this type.
-    fn from_record(record: &Record) -> Result<Self, DecodeError>;
+    fn from_record(record: &'a Record) -> Result<Self, DecodeError>;
 }
 
-impl<E: Event> FromRecord for E {
+impl<E: Event> FromRecord<'_> for E {
     const TYPE: MsgType = E::TYPE;
 
     fn from_record(record: &Record) -> Result<Self, DecodeError> {
@@ -110,7 +111,7 @@ impl<E: Event> FromRecord for E {
     }
 }
 
-impl<B: MsgBody> FromRecord for ProtoMsg<B> {
+impl<B: MsgBody> FromRecord<'_> for ProtoMsg<B> {
     const TYPE: MsgType = B::MSG_TYPE;
 
     fn from_record(record: &Record) -> Result<Self, DecodeError> {
@@ -118,7 +119,7 @@ impl<B: MsgBody> FromRecord for ProtoMsg<B> {
     }
 }
 
-impl<T: SerdeBody> FromRecord for SerdeMsg<T> {
+impl<T: SerdeBody> FromRecord<'_> for SerdeMsg<T> {
     const TYPE: MsgType = T::MSG_TYPE;
 
     fn from_record(record: &Record) -> Result<Self, DecodeError> {
@@ -167,7 +168,7 @@ impl<T> Decode<'_, T> {
     }
 }
 
-impl<T: FromRecord> Iterator for Decode<'_, T> {
+impl<'a, T: FromRecord<'a>> Iterator for Decode<'a, T> {
     type Item = Result<Received<T>, UndecodableRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -183,7 +184,9 @@ impl<T: FromRecord> Iterator for Decode<'_, T> {
     }
 }
 
-fn received<T: FromRecord>(stored: &StoredMessage) -> Result<Received<T>, UndecodableRecord> {
+fn received<'a, T: FromRecord<'a>>(
+    stored: &'a StoredMessage,
+) -> Result<Received<T>, UndecodableRecord> {
     let StoredMessage { channel, record, late } = stored;
     match T::from_record(record) {
         Ok(value) => Ok(Received {
@@ -214,7 +217,8 @@ impl MsgPack {
 
     /// Returns the values of one type in a pack that was consumed, in its order. Messages of other
     /// types are skipped and [counted](Decode::others). Use an
-    /// [`UnmarshalDispatcher`](crate::UnmarshalDispatcher) to decode a pack of several types.
+    /// [`UnmarshalDispatcher`](crate::UnmarshalDispatcher) to decode a pack of several types, and a
+    /// [view](super::view) if a few fields are enough.
     ///
     /// ```
     /// use msgstream_core::MsgPack;
@@ -230,7 +234,7 @@ impl MsgPack {
     /// # Ok::<(), msgstream_core::Error>(())
     /// ```
     #[must_use]
-    pub fn decode<T: FromRecord>(&self) -> Decode<'_, T> {
+    pub fn decode<'a, T: FromRecord<'a>>(&'a self) -> Decode<'a, T> {
         Decode { msgs: self.msgs.iter(), others: 0, decoded: std::marker::PhantomData }
     }
 }

@@ -11,6 +11,7 @@ mod pack;
 pub mod proto;
 mod serde_msg;
 mod ts_msg;
+pub mod view;
 
 pub use self::builtin::{
     CreateCollectionMsg, CreatePartitionMsg, DataNodeTtMsg, DeleteMsg, DropCollectionMsg,

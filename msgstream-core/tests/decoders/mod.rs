@@ -4,6 +4,8 @@
 //! The fuzz targets and the test over the seeds share this file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub(crate) mod views;
+
 use bytes::Bytes;
 use msgstream_core::adapter::positions::{EntryId, offset_from_bytes, offset_to_bytes};
 use msgstream_core::adapter::{decode_headers, encode_headers};
@@ -34,8 +36,9 @@ impl SerdeBody for Json {
     const MSG_TYPE: MsgType = MsgType(70_001);
 }
 
-/// A payload, as a message of each type.
+/// A payload, as a message of each type, and as a view of it.
 pub(crate) fn messages(data: &[u8]) {
+    views::compare_all(data);
     message::<InsertMsg>(data);
     message::<DeleteMsg>(data);
     message::<SearchMsg>(data);

@@ -66,12 +66,7 @@ impl MsgBody for InsertRequest {
             InsertDataVersion::RowBased => self.row_data.len(),
             InsertDataVersion::ColumnBased => 0,
         };
-        agree(&[
-            ("num_rows", self.num_rows),
-            ("timestamps", self.timestamps.len() as u64),
-            ("row_ids", self.row_ids.len() as u64),
-            ("row_data", row_data as u64),
-        ])
+        check_insert(self.num_rows, self.timestamps.len(), self.row_ids.len(), row_data)
     }
 }
 
@@ -97,15 +92,39 @@ impl MsgBody for DeleteRequest {
     }
 
     fn check(&self) -> Result<(), DecodeError> {
-        let num_rows = u64::try_from(self.num_rows).map_err(|_| DecodeError::Inconsistent {
-            reason: format!("`num_rows` is negative: {}", self.num_rows),
-        })?;
-        agree(&[
-            ("num_rows", num_rows),
-            ("timestamps", self.timestamps.len() as u64),
-            ("primary_keys", self.keys() as u64),
-        ])
+        check_delete(self.num_rows, self.timestamps.len(), self.keys())
     }
+}
+
+/// Checks that the parts of an insert have as many rows as it says.
+pub(in crate::message) fn check_insert(
+    num_rows: u64,
+    timestamps: usize,
+    row_ids: usize,
+    row_data: usize,
+) -> Result<(), DecodeError> {
+    agree(&[
+        ("num_rows", num_rows),
+        ("timestamps", timestamps as u64),
+        ("row_ids", row_ids as u64),
+        ("row_data", row_data as u64),
+    ])
+}
+
+/// Checks that the parts of a delete have as many rows as it says.
+pub(in crate::message) fn check_delete(
+    num_rows: i64,
+    timestamps: usize,
+    keys: usize,
+) -> Result<(), DecodeError> {
+    let num_rows = u64::try_from(num_rows).map_err(|_| DecodeError::Inconsistent {
+        reason: format!("`num_rows` is negative: {num_rows}"),
+    })?;
+    agree(&[
+        ("num_rows", num_rows),
+        ("timestamps", timestamps as u64),
+        ("primary_keys", keys as u64),
+    ])
 }
 
 /// Checks that all counts that are set are the same; 0 means that one isn't set.

@@ -22,6 +22,7 @@ mod tick;
 
 pub use self::cluster::{DataNodeTtMsg, ReplicateMsg};
 pub use self::data::{DeleteMsg, InsertMsg};
+pub(super) use self::data::{check_delete, check_insert};
 pub use self::proto_msg::{MsgBody, ProtoMsg};
 pub use self::query::{SearchMsg, SearchResultMsg, SegStatisticsMsg};
 pub use self::schema::{
