@@ -1,8 +1,7 @@
-//! The admin interface: looking up, creating and deleting topics.
+//! The admin interface: creating and deleting topics.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::transport::TransportErrorKind;
@@ -10,18 +9,13 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
 };
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{IsError as _, KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataTopic;
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 
 use crate::KafkaConfig;
-use crate::calls::At;
 use crate::client::Handle;
 use crate::error::{failed, needs, of_code};
 use crate::events::{DropElsewhere, lock};
-use crate::name::PROPERTIES;
-use crate::prefetch::{Consumer, alone_at};
+use crate::lookup::named;
 
 type Client = AdminClient<DefaultClientContext>;
 
@@ -61,123 +55,18 @@ impl fmt::Debug for Admin {
     }
 }
 
-/// The offsets of a topic's first record and behind its last one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) low: u64,
-    pub(crate) high: u64,
-}
-
 impl Handle {
-    /// Sends any request, to see whether a broker answers.
-    pub(crate) async fn greet(&self) -> Result<(), Failure> {
-        let (events, timeout) = (self.fetchers.asking.events.clone(), self.timeout());
-        self.ask(|look| {
-            let events = events.clone();
-            self.call(At::AnyNode, look, move |consumer, left| {
-                match consumer.fetch_metadata(Some(PROPERTIES), left) {
-                    Ok(metadata) => Ok(metadata.orig_broker_id()),
-                    // The client reports wrong credentials and certificates early, but not to the call
-                    // that waits for an answer.
-                    Err(error) => Err(events.refusal().unwrap_or_else(|| failed(&error, timeout))),
-                }
-            })
-        })
-        .await
-        .map(|node| self.incarnations.answered(node))
-    }
-
-    /// Fails if a topic doesn't exist, or isn't a channel.
-    pub(crate) async fn find(&self, topic: &str) -> Result<(), Failure> {
-        self.ask(|look| self.leader(topic, look)).await.map(drop)
-    }
-
-    /// Does the same in one attempt, and returns the node that leads the topic.
-    async fn leader(&self, topic: &str, look: Duration) -> Result<i32, Failure> {
-        let topic = topic.to_owned();
-        let find = move |consumer: &Consumer, left| {
-            let metadata = consumer.fetch_metadata(Some(&topic), left);
-            let metadata = metadata.map_err(|error| failed(&error, left))?;
-            Ok((metadata.orig_broker_id(), is_channel(&topic, metadata.topics().first(), left)))
-        };
-        let (node, leader) = self.call(At::AnyNode, look, find).await?;
-        self.incarnations.answered(node);
-        leader
-    }
-
-    /// Does the same, and returns the topic's bounds.
-    pub(crate) async fn bounds(&self, topic: &str) -> Result<Bounds, Failure> {
-        self.ask(|look| async move {
-            let leader = self.leader(topic, look).await?;
-            let topic = topic.to_owned();
-            let bounds = move |consumer: &Consumer, left| bounds(consumer, &topic, left);
-            self.call(At::Node(leader), look, bounds).await
-        })
-        .await
-    }
-
-    /// Returns what it means that a topic is missing in one answer: the broker that sent it may not
-    /// know the topic yet, or any more.
-    pub(crate) async fn missing(&self, topic: &str) -> Failure {
-        match self.find(topic).await {
-            Err(failure) => failure,
-            Ok(()) => {
-                let reason = "the brokers disagree on whether the topic exists".to_owned();
-                TransportErrorKind::Unavailable { reason }.into()
-            }
-        }
-    }
-
-    /// Returns the first offset whose record was appended at a time, in Unix milliseconds, or later,
-    /// `None` if there is none.
-    pub(crate) async fn offset_at(
-        &self,
-        topic: &str,
-        unix_ms: u64,
-    ) -> Result<Option<u64>, Failure> {
-        self.ask(|look| async move {
-            let leader = self.leader(topic, look).await?;
-            let topic = topic.to_owned();
-            self.call(At::Node(leader), look, move |consumer, left| {
-                let found = alone_at(&topic, unix_ms)
-                    .and_then(|times| consumer.offsets_for_times(times, left))
-                    .map_err(|error| at_leader(&error, left))?;
-                let Some(found) = found.find_partition(&topic, 0) else { return Ok(None) };
-                found.error().map_err(|error| at_leader(&error, left))?;
-                match found.offset() {
-                    Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
-                    _ => Ok(None),
-                }
-            })
-            .await
-        })
-        .await
-    }
-
-    /// Returns the topics with one partition, in no order.
-    pub(crate) async fn topics(&self) -> Result<Vec<String>, Failure> {
-        self.ask(|look| {
-            self.call(At::AnyNode, look, |consumer, left| {
-                let metadata =
-                    consumer.fetch_metadata(None, left).map_err(|error| failed(&error, left))?;
-                let topics = metadata.topics().iter();
-                let channels = topics.filter(|topic| topic.partitions().len() == 1);
-                Ok(channels.map(|topic| topic.name().to_owned()).collect())
-            })
-        })
-        .await
-    }
-
-    /// Creates a topic with one partition, and waits until it can be used.
+    /// Creates a topic with so many partitions, and waits until it can be used.
     pub(crate) async fn create_topic(
         &self,
         topic: &str,
+        partitions: i32,
         settings: &[(&str, &str)],
     ) -> Result<(), Failure> {
         let client = self.admin.client(&self.config)?;
         let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
         // The broker knows how many copies there are to be.
-        let mut new = NewTopic::new(topic, 1, TopicReplication::Fixed(-1));
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
         for (name, value) in settings {
             new = new.set(name, value);
         }
@@ -191,7 +80,7 @@ impl Handle {
     pub(crate) async fn find_made(&self, topic: &str) -> Result<(), Failure> {
         let mut retry = Retry::new(self.timeout());
         loop {
-            match self.find(topic).await {
+            match self.find_leaders(topic).await {
                 // Not every broker knows it at once.
                 Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
                     let reason = "not every broker knows the new topic yet".to_owned();
@@ -212,10 +101,10 @@ impl Handle {
         self.first_result(deleted).map_err(|failure| needs(failure, "Delete", &named(topic)))?;
         let mut retry = Retry::new(self.timeout());
         loop {
-            match self.find(topic).await {
+            match self.partitions(topic).await {
                 Err(Failure { kind: TransportErrorKind::NotFound, .. }) => return Ok(()),
                 Err(failure) => retry.after(failure).await?,
-                Ok(()) => {
+                Ok(_) => {
                     let reason = "the deleted topic is still there".to_owned();
                     retry.after(TransportErrorKind::Unavailable { reason }).await?;
                 }
@@ -272,63 +161,5 @@ impl Handle {
                 Err(TransportErrorKind::Protocol { reason }.into())
             }
         }
-    }
-}
-
-/// Returns the node that leads a topic, or fails if the brokers' metadata of it is no channel's.
-pub(crate) fn is_channel(
-    topic: &str,
-    metadata: Option<&MetadataTopic>,
-    timeout: Duration,
-) -> Result<i32, Failure> {
-    let Some(metadata) = metadata else { return Err(TransportErrorKind::NotFound.into()) };
-    if let Some(code) = metadata.error().filter(|code| code.is_error()) {
-        return Err(needs(of_code(code.into(), timeout), "Describe", &named(topic)));
-    }
-    match metadata.partitions() {
-        [] => Err(TransportErrorKind::NotFound.into()),
-        [one] => match one.error().filter(|code| code.is_error()) {
-            Some(code) => Err(of_code(code.into(), timeout)),
-            None if one.leader() < 0 => Err(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout)),
-            None => Ok(one.leader()),
-        },
-        more => Err(too_many(more.len())),
-    }
-}
-
-/// Returns the failure of a topic with so many partitions.
-pub(crate) fn too_many(partitions: usize) -> Failure {
-    let reason = format!(
-        "the topic has {partitions} partitions, and a channel is a topic with one: create a topic for each"
-    );
-    TransportErrorKind::Config { reason }.into()
-}
-
-/// Returns how an error names a topic.
-pub(crate) fn named(topic: &str) -> String {
-    format!("topic `{topic}`")
-}
-
-/// Returns what an error means for a topic that was just seen: the client reports a topic without a
-/// leader as unknown, too.
-fn at_leader(error: &KafkaError, timeout: Duration) -> Failure {
-    let failure = failed(error, timeout);
-    match failure.kind {
-        TransportErrorKind::NotFound => {
-            failure.with_kind(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout).kind)
-        }
-        _ => failure,
-    }
-}
-
-fn bounds(consumer: &Consumer, topic: &str, timeout: Duration) -> Result<Bounds, Failure> {
-    let watermarks = consumer.fetch_watermarks(topic, 0, timeout);
-    let (low, high) = watermarks.map_err(|error| at_leader(&error, timeout))?;
-    match (u64::try_from(low), u64::try_from(high)) {
-        (Ok(low), Ok(high)) => Ok(Bounds { low, high }),
-        _ => Err(TransportErrorKind::Protocol {
-            reason: format!("the offsets {low} to {high} of the topic are negative"),
-        }
-        .into()),
     }
 }

@@ -14,6 +14,9 @@ use crate::options::{DANGEROUS, FOR_ALL, FOR_READERS, FOR_WRITERS, OWN, check};
 /// The port of an address that names none.
 const PORT: u16 = 9092;
 
+/// The most partitions that librdkafka creates a topic with.
+const MAX_PARTITIONS: u32 = 100_000;
+
 /// The property of librdkafka that `prefetch_bytes` sets, in KiB.
 const PREFETCH: &str = "queued.max.messages.kbytes";
 
@@ -43,6 +46,8 @@ pub struct KafkaConfig {
     pub(crate) timeout: Duration,
     /// What a writer has in flight, in bytes.
     pub(crate) window_bytes: usize,
+    /// Of topics that are created.
+    pub(crate) partitions: i32,
     /// The properties of librdkafka that are set.
     properties: BTreeMap<String, String>,
 }
@@ -79,6 +84,17 @@ impl KafkaConfig {
         self
     }
 
+    /// Sets with how many partitions `create` makes a topic, 1 to 100,000. One with several is as many channels:
+    /// `orders:0`, `orders:1` and so on, of which none is called `orders`.
+    ///
+    /// Programs that create channels on their way, such as the home channel of a session, need a
+    /// transport that leaves it at 1.
+    #[must_use]
+    pub fn with_partitions(mut self, partitions: u32) -> Self {
+        self.partitions = partitions.clamp(1, MAX_PARTITIONS).cast_signed();
+        self
+    }
+
     fn from_url_and(
         url: &Url,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -86,6 +102,7 @@ impl KafkaConfig {
         let mut properties = options(url)?;
         let mut own = |name: &str| properties.remove(name);
         let (more, timeout, window) = (own("servers"), own("timeout_ms"), own("window_bytes"));
+        let partitions = partitions(url, own("partitions"))?;
         if let Some(prefetch) = own("prefetch_bytes") {
             if properties.contains_key(PREFETCH) {
                 let reason = format!("the property `{PREFETCH}` is set too: leave one out");
@@ -107,6 +124,7 @@ impl KafkaConfig {
             prefix,
             timeout: Duration::from_millis(timeout),
             window_bytes: usize::try_from(window).unwrap_or(usize::MAX),
+            partitions,
             properties,
         })
     }
@@ -184,12 +202,13 @@ impl KafkaConfig {
 /// The values may be secrets.
 impl fmt::Debug for KafkaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, prefix, timeout, window_bytes, properties } = self;
+        let Self { servers, prefix, timeout, window_bytes, partitions, properties } = self;
         f.debug_struct("KafkaConfig")
             .field("servers", servers)
             .field("prefix", prefix)
             .field("timeout", timeout)
             .field("window_bytes", window_bytes)
+            .field("partitions", partitions)
             .field("properties", &properties.keys().collect::<Vec<_>>())
             .finish()
     }
@@ -230,6 +249,14 @@ fn positive(
         None => Ok(default),
         Some(Ok(number)) if number > 0 => Ok(number),
         Some(_) => Err(ConnectError::option(url, name, "it must be a whole number greater than 0")),
+    }
+}
+
+fn partitions(url: &Url, value: Option<String>) -> Result<i32, ConnectError> {
+    let number = positive(url, "partitions", value, 1)?;
+    match i32::try_from(number) {
+        Ok(number) if number.unsigned_abs() <= MAX_PARTITIONS => Ok(number),
+        _ => Err(ConnectError::option(url, "partitions", "it must be from 1 to 100000")),
     }
 }
 

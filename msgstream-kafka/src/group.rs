@@ -19,13 +19,14 @@ use rdkafka::topic_partition_list::Offset;
 use tokio::sync::oneshot;
 
 use crate::KafkaConfig;
-use crate::admin::named;
 use crate::error::{code_of, failed, needs};
 use crate::events::{Events, lock};
+use crate::lookup::named;
+use crate::partition::Partition;
 use crate::prefetch::no_thread;
 
 /// What is committed with offset 0 in place of a cursor that was removed: a client can delete a
-/// group, but not what it has of one topic.
+/// group, but not what it has of one partition.
 pub(crate) const REMOVED: &str = "msgstream: unsubscribed";
 
 /// How often the client's log and errors are polled.
@@ -73,8 +74,8 @@ pub(crate) struct Group {
 }
 
 enum Request {
-    Commit { topic: String, cursor: Cursor, reply: Reply<()> },
-    Committed { topic: String, reply: Reply<Option<u64>> },
+    Commit { partition: Partition, cursor: Cursor, reply: Reply<()> },
+    Committed { partition: Partition, reply: Reply<Option<u64>> },
 }
 
 #[derive(Clone, Copy)]
@@ -98,40 +99,43 @@ impl Group {
         Ok(Self { name: name.to_owned(), requests, timeout })
     }
 
-    /// Moves the cursor on a topic. `Ok` means that the broker stored it.
-    pub(crate) async fn commit(&self, topic: &str, offset: u64) -> Result<(), Failure> {
-        self.put(topic, Cursor::At(offset)).await
+    /// Moves the cursor on a partition. `Ok` means that the broker stored it.
+    pub(crate) async fn commit(&self, partition: &Partition, offset: u64) -> Result<(), Failure> {
+        self.put(partition, Cursor::At(offset)).await
     }
 
-    /// Removes the cursor on a topic.
-    pub(crate) async fn remove(&self, topic: &str) -> Result<(), Failure> {
-        self.put(topic, Cursor::Removed).await
+    /// Removes the cursor on a partition.
+    pub(crate) async fn remove(&self, partition: &Partition) -> Result<(), Failure> {
+        self.put(partition, Cursor::Removed).await
     }
 
-    async fn put(&self, topic: &str, cursor: Cursor) -> Result<(), Failure> {
-        self.request(topic, |topic, reply| Request::Commit { topic, cursor, reply }).await
+    async fn put(&self, partition: &Partition, cursor: Cursor) -> Result<(), Failure> {
+        let commit = |partition, reply| Request::Commit { partition, cursor, reply };
+        self.request(partition, commit).await
     }
 
-    /// Returns where the cursor on a topic is.
-    pub(crate) async fn committed(&self, topic: &str) -> Result<Option<u64>, Failure> {
-        self.request(topic, |topic, reply| Request::Committed { topic, reply }).await
+    /// Returns where the cursor on a partition is.
+    pub(crate) async fn committed(&self, partition: &Partition) -> Result<Option<u64>, Failure> {
+        let committed = |partition, reply| Request::Committed { partition, reply };
+        self.request(partition, committed).await
     }
 
     async fn request<T>(
         &self,
-        topic: &str,
-        request: impl FnOnce(String, Reply<T>) -> Request,
+        partition: &Partition,
+        request: impl FnOnce(Partition, Reply<T>) -> Request,
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
         let ended = || TransportErrorKind::Unavailable {
             reason: "the client of the consumer group ended".to_owned(),
         };
-        self.requests.send(request(topic.to_owned(), reply)).map_err(|_| ended())?;
+        self.requests.send(request(partition.clone(), reply)).map_err(|_| ended())?;
         let answer = tokio::time::timeout(self.timeout, answer).await;
         let answer = answer.map_err(|_| TransportErrorKind::TimedOut { after: self.timeout })?;
         answer.map_err(|_| ended())?.map_err(|failure: Failure| {
             let of_group = code_of(&failure) == Some(Code::GroupAuthorizationFailed);
-            let on = if of_group { format!("group `{}`", self.name) } else { named(topic) };
+            let on =
+                if of_group { format!("group `{}`", self.name) } else { named(&partition.topic) };
             needs(failure, "Read", &on)
         })
     }
@@ -144,7 +148,7 @@ struct Worker {
 }
 
 /// Where cursors go, and who waits for that.
-type Moves = BTreeMap<String, (Cursor, Vec<Reply<()>>)>;
+type Moves = BTreeMap<Partition, (Cursor, Vec<Reply<()>>)>;
 
 impl Worker {
     fn run(self, incoming: &Receiver<Request>) {
@@ -162,14 +166,14 @@ impl Worker {
         for request in requests {
             match request {
                 // Whoever doesn't wait any more got an error already.
-                Request::Commit { topic, cursor, reply } if !reply.is_closed() => {
+                Request::Commit { partition, cursor, reply } if !reply.is_closed() => {
                     // Of several moves of one cursor the last one counts.
-                    let place = moves.entry(topic).or_insert((cursor, Vec::new()));
+                    let place = moves.entry(partition).or_insert((cursor, Vec::new()));
                     place.0 = cursor;
                     place.1.push(reply);
                 }
-                Request::Committed { topic, reply } if !reply.is_closed() => {
-                    looks.push((topic, reply));
+                Request::Committed { partition, reply } if !reply.is_closed() => {
+                    looks.push((partition, reply));
                 }
                 Request::Commit { .. } | Request::Committed { .. } => {}
             }
@@ -178,24 +182,24 @@ impl Worker {
             self.commit(moves);
         }
         if !looks.is_empty() {
-            let found = self.look(looks.iter().map(|(topic, _)| topic));
-            for (topic, reply) in looks {
+            let found = self.look(looks.iter().map(|(partition, _)| partition));
+            for (partition, reply) in looks {
                 let cursor = found.as_ref().map_err(Clone::clone);
-                let cursor = cursor.and_then(|list| committed(list, &topic, self.timeout));
+                let cursor = cursor.and_then(|list| committed(list, &partition, self.timeout));
                 // Nobody may be waiting any more.
                 let _ = reply.send(cursor);
             }
         }
     }
 
-    /// Commits. For several topics the client reports one error, even if it concerns only some of
+    /// Commits. For several partitions the client reports one error, even if it concerns only some of
     /// them: then each is committed alone.
     fn commit(&self, moves: Moves) {
-        let sent = self.send(moves.iter().map(|(topic, (cursor, _))| (topic, *cursor)));
+        let sent = self.send(moves.iter().map(|(partition, (cursor, _))| (partition, *cursor)));
         let apart = moves.len() > 1 && sent.as_ref().is_err_and(|failure| !failure.is_temporary());
-        for (topic, (cursor, replies)) in moves {
+        for (partition, (cursor, replies)) in moves {
             let result = match apart {
-                true => self.send(std::iter::once((&topic, cursor))),
+                true => self.send(std::iter::once((&partition, cursor))),
                 false => sent.clone(),
             };
             for reply in replies {
@@ -205,11 +209,14 @@ impl Worker {
         }
     }
 
-    fn send<'a>(&self, cursors: impl Iterator<Item = (&'a String, Cursor)>) -> Result<(), Failure> {
+    fn send<'a>(
+        &self,
+        cursors: impl Iterator<Item = (&'a Partition, Cursor)>,
+    ) -> Result<(), Failure> {
         let list = || {
             let mut list = TopicPartitionList::new();
-            for (topic, cursor) in cursors {
-                let mut element = list.add_partition(topic, 0);
+            for (Partition { topic, number }, cursor) in cursors {
+                let mut element = list.add_partition(topic, *number);
                 element.set_offset(cursor.offset())?;
                 if matches!(cursor, Cursor::Removed) {
                     element.set_metadata(REMOVED);
@@ -223,11 +230,11 @@ impl Worker {
 
     fn look<'a>(
         &self,
-        topics: impl Iterator<Item = &'a String>,
+        partitions: impl Iterator<Item = &'a Partition>,
     ) -> Result<TopicPartitionList, Failure> {
         let mut list = TopicPartitionList::new();
-        for topic in topics.collect::<BTreeSet<_>>() {
-            list.add_partition(topic, 0);
+        for Partition { topic, number } in partitions.collect::<BTreeSet<_>>() {
+            list.add_partition(topic, *number);
         }
         self.persist(|wait| self.client.committed_offsets(list.clone(), wait))
     }
@@ -283,10 +290,10 @@ impl Cursor {
 
 fn committed(
     list: &TopicPartitionList,
-    topic: &str,
+    Partition { topic, number }: &Partition,
     timeout: Duration,
 ) -> Result<Option<u64>, Failure> {
-    let Some(element) = list.find_partition(topic, 0) else { return Ok(None) };
+    let Some(element) = list.find_partition(topic, *number) else { return Ok(None) };
     element.error().map_err(|error| failed(&error, timeout))?;
     match element.offset() {
         Offset::Offset(0) if element.metadata() == REMOVED => Ok(None),

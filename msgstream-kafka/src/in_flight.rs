@@ -18,11 +18,11 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::admin::named;
 use crate::client::Handle;
 use crate::error::{failed as failure_of, needs};
 use crate::events::lock;
 use crate::incarnations::Bound;
+use crate::lookup::named;
 use crate::producer::Producer;
 
 /// What is sent.
@@ -38,7 +38,6 @@ pub(crate) struct Pipeline {
     producer: Arc<Producer>,
     bound: Bound,
     channel: String,
-    topic: String,
     state: Mutex<State>,
     /// Runs the looks at the topic, because reports arrive on a thread of the client.
     runtime: Runtime,
@@ -98,7 +97,6 @@ impl Pipeline {
         producer: Arc<Producer>,
         bound: Bound,
         channel: &str,
-        topic: String,
     ) -> Arc<Self> {
         let state = State { seen: Some(bound.seen), ..State::default() };
         Arc::new(Self {
@@ -106,7 +104,6 @@ impl Pipeline {
             producer,
             bound,
             channel: channel.to_owned(),
-            topic,
             state: Mutex::new(state),
             runtime: Runtime::current(),
             load: watch::Sender::default(),
@@ -154,8 +151,8 @@ impl Pipeline {
             }
             let delivery = Box::new(Delivery { batch: Arc::clone(&batch), index });
             let record: BaseRecord<'_, [u8], [u8], _> = BaseRecord {
-                topic: &self.topic,
-                partition: Some(0),
+                topic: &self.bound.partition.topic,
+                partition: Some(self.bound.partition.number),
                 payload: one.payload,
                 key: one.key,
                 timestamp: None,
@@ -178,7 +175,7 @@ impl Pipeline {
             Some(Code::MessageTimedOut) => self.handle.config.message_timeout(),
             _ => self.handle.timeout(),
         };
-        needs(failure_of(error, after), "Write", &named(&self.topic))
+        needs(failure_of(error, after), "Write", &named(&self.bound.partition.topic))
     }
 
     /// Notes what became of a record, and sends the receipts that are complete now.
@@ -319,7 +316,7 @@ impl Pipeline {
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Pipeline");
-        debug.field("topic", &self.topic).field("load", &*self.load.borrow());
+        debug.field("partition", &self.bound.partition).field("load", &*self.load.borrow());
         debug.finish_non_exhaustive()
     }
 }

@@ -21,13 +21,14 @@ use tokio::sync::Mutex as Turn;
 use tokio::time::Instant;
 
 use crate::KafkaConfig;
-use crate::admin::{named, too_many};
 use crate::calls::At;
 use crate::client::Handle;
 use crate::error::{failed, needs, of_code};
 use crate::events::lock;
-use crate::name::PROPERTIES;
+use crate::lookup::named;
+use crate::name::{PROPERTIES, channel_of};
 use crate::native::ids::{Described, describe_topics};
+use crate::partition::{Name, Partition, listed};
 use crate::prefetch::Consumer;
 
 /// The topics that are read and written, and what was seen of all of them last.
@@ -35,12 +36,20 @@ use crate::prefetch::Consumer;
 pub(crate) struct Incarnations {
     /// How long an answer is valid, from its request on.
     pub(crate) good_for: Duration,
-    /// With the number of readers and writers of each.
-    used: Mutex<BTreeMap<String, usize>>,
+    used: Mutex<BTreeMap<String, Used>>,
     /// One caller requests all topics, and the others wait for the answer.
     seen: Turn<Option<Seen>>,
     /// The node that answered last, negative if none did.
     node: AtomicI32,
+}
+
+/// A topic that is read or written.
+#[derive(Debug)]
+struct Used {
+    /// How many readers and writers it has.
+    users: usize,
+    /// What is known of it, with the greatest number of partitions that was seen.
+    known: Described,
 }
 
 #[derive(Debug)]
@@ -71,14 +80,27 @@ impl Incarnations {
     pub(crate) fn answered(&self, node: i32) {
         self.node.store(node, Ordering::Relaxed);
     }
+
+    /// Notes what was seen of a topic. Returns whether partitions were added to it since it was opened,
+    /// once for each time. Brokers that learn of it later don't count.
+    fn has_grown(&self, topic: &str, now: Described) -> bool {
+        let mut used = lock(&self.used);
+        let Some(Used { known, .. }) = used.get_mut(topic) else { return false };
+        let is_same = known.id == now.id;
+        if !is_same || known.partitions < now.partitions {
+            *known = now;
+            return is_same;
+        }
+        false
+    }
 }
 
-/// The incarnation of a topic that a reader or a writer is bound to. As long as this exists, requests
-/// include the topic.
+/// A partition that a reader or a writer is bound to, and the incarnation of its topic. As long as this
+/// exists, requests include the topic.
 #[derive(Debug)]
 pub(crate) struct Bound {
     handle: Arc<Handle>,
-    topic: String,
+    pub(crate) partition: Partition,
     /// Unknown if the brokers are too old to have ids.
     pub(crate) incarnation: Incarnation,
     /// When it was seen last.
@@ -86,15 +108,17 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// Binds to the topic that is there, which must be the expected one.
+    /// Binds to the partition of this name, whose topic must be the expected one.
     pub(crate) async fn new(
         handle: &Arc<Handle>,
-        topic: &str,
+        name: &Name,
         expected: Option<Incarnation>,
     ) -> Result<Self, Failure> {
         let seen = Instant::now();
-        let found = handle.incarnation(topic).await?;
-        let (handle, topic) = (Arc::clone(handle), topic.to_owned());
+        let known = handle.described(&name.topic).await?;
+        let partition = name.of(known.partitions)?;
+        let found = Incarnation(known.id);
+        let handle = Arc::clone(handle);
         match expected {
             Some(expected) if found == Incarnation::UNKNOWN && expected != found => {
                 let capability = Capability::Incarnations;
@@ -103,14 +127,17 @@ impl Bound {
             Some(expected) => is_same(expected, found)?,
             None => {}
         }
-        *lock(&handle.incarnations.used).entry(topic.clone()).or_default() += 1;
-        Ok(Self { handle, topic, incarnation: found, seen })
+        let mut used = lock(&handle.incarnations.used);
+        used.entry(name.topic.clone()).or_insert(Used { users: 0, known }).users += 1;
+        drop(used);
+        Ok(Self { handle, partition, incarnation: found, seen })
     }
 
     /// Fails if the topic isn't the same any more.
     pub(crate) async fn look(&mut self) -> Result<(), Failure> {
         let seen = Instant::now();
-        is_same(self.incarnation, self.handle.incarnation(&self.topic).await?)?;
+        let found = self.handle.described(&self.partition.topic).await?;
+        is_same(self.incarnation, Incarnation(found.id))?;
         self.seen = seen;
         Ok(())
     }
@@ -132,13 +159,13 @@ impl Bound {
     pub(crate) async fn seen_within(&self, good_for: Duration) -> Result<Instant, Failure> {
         let now = Instant::now();
         let since = now.checked_sub(good_for).unwrap_or(now);
-        let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
+        let (handle, topic) = (Arc::clone(&self.handle), self.partition.topic.clone());
         // In a task of its own: a reader that isn't polled for a while must not keep all others from
         // their answer.
-        let looked = tokio::spawn(async move { handle.incarnation_since(&topic, since).await });
+        let looked = tokio::spawn(async move { handle.described_since(&topic, since).await });
         // It fails when the runtime shuts down.
         let (seen, found) = looked.await.map_err(|_| TransportErrorKind::Closed)??;
-        is_same(self.incarnation, found)?;
+        is_same(self.incarnation, Incarnation(found.id))?;
         Ok(seen)
     }
 }
@@ -153,18 +180,19 @@ fn is_same(expected: Incarnation, found: Incarnation) -> Result<(), Failure> {
 impl Drop for Bound {
     fn drop(&mut self) {
         let mut used = lock(&self.handle.incarnations.used);
-        if let Some(users) = used.get_mut(&self.topic) {
+        let topic = &self.partition.topic;
+        if let Some(Used { users, .. }) = used.get_mut(topic) {
             *users -= 1;
             if *users == 0 {
-                used.remove(&self.topic);
+                used.remove(topic);
             }
         }
     }
 }
 
 impl Handle {
-    /// Returns the topic's incarnation now.
-    pub(crate) async fn incarnation(&self, topic: &str) -> Result<Incarnation, Failure> {
+    /// Returns the topic's id and the number of its partitions now.
+    pub(crate) async fn described(&self, topic: &str) -> Result<Described, Failure> {
         let mut retry = Retry::new(self.timeout());
         loop {
             let answers = self.ask_for_ids(vec![topic.to_owned()]).await?;
@@ -176,12 +204,12 @@ impl Handle {
         }
     }
 
-    /// Returns the incarnation as it was at that time or later, and when it was requested.
-    async fn incarnation_since(
+    /// Returns the same as it was at that time or later, and when it was requested.
+    async fn described_since(
         &self,
         topic: &str,
         since: Instant,
-    ) -> Result<(Instant, Incarnation), Failure> {
+    ) -> Result<(Instant, Described), Failure> {
         let (at, answer) = {
             let mut seen = self.incarnations.seen.lock().await;
             let seen = match &mut *seen {
@@ -197,10 +225,14 @@ impl Handle {
         Ok((at, self.of_topic(topic, answer.as_ref()).await?))
     }
 
-    async fn of_topic(&self, topic: &str, answer: Option<&Answer>) -> Result<Incarnation, Failure> {
+    async fn of_topic(&self, topic: &str, answer: Option<&Answer>) -> Result<Described, Failure> {
         let code = match answer {
-            Some(Ok(Described { id, partitions: 0 | 1 })) => return Ok(Incarnation(*id)),
-            Some(Ok(Described { partitions, .. })) => return Err(too_many(*partitions)),
+            Some(Ok(described)) => {
+                if self.incarnations.has_grown(topic, *described) {
+                    self.warn_of_partitions(topic, described.partitions);
+                }
+                return Ok(*described);
+            }
             Some(Err(code)) => *code,
             None => Code::UnknownTopicOrPartition,
         };
@@ -208,6 +240,16 @@ impl Handle {
             Failure { kind: TransportErrorKind::NotFound, .. } => Err(self.missing(topic).await),
             failure => Err(needs(failure, "Describe", &named(topic))),
         }
+    }
+
+    fn warn_of_partitions(&self, topic: &str, partitions: usize) {
+        let base = channel_of(&self.config.prefix, topic).unwrap_or(topic);
+        let channels = listed(base, partitions);
+        tracing::warn!(
+            topic,
+            partitions,
+            "partitions were added to a topic that is open: its channels are {channels} now, and readers and writers stay on the partitions that they were opened on"
+        );
     }
 
     async fn ask_for_ids(&self, topics: Vec<String>) -> Result<HashMap<String, Answer>, Failure> {

@@ -89,6 +89,7 @@ pub(crate) fn check(url: &Url, properties: &BTreeMap<String, String>) -> Result<
                     "timeout_ms",
                     "window_bytes",
                     "prefetch_bytes",
+                    "partitions",
                     "librdkafka's properties",
                 ];
                 return Err(ConnectError::UnknownOption {

@@ -1,8 +1,8 @@
-//! What is read ahead: the clients that fetch, and their prefetches of single topics.
+//! What is read ahead: the clients that fetch, and their prefetches of single partitions.
 //!
 //! One client fetches for many readers, with a few threads and one connection to each broker. Each
-//! topic has a queue of its own in it, which its reader empties without a thread in between. The
-//! client fetches a topic once, so a second reader of it uses a second client.
+//! partition has a queue of its own in it, which its reader empties without a thread in between. The
+//! client fetches a partition once, so a second reader of it uses a second client.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,17 +15,17 @@ use std::time::Duration;
 
 use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::topic_partition_list::Offset;
-use rdkafka::{ClientConfig, TopicPartitionList};
 use tokio::sync::{Mutex as Turn, Notify};
 
 use crate::KafkaConfig;
 use crate::error::{FetchError, failed};
 use crate::events::{Events, lock};
 use crate::native::topic::{QueueEvent, Topic, set_leader_epoch};
+use crate::partition::Partition;
 
 pub(crate) type Consumer = BaseConsumer<Events>;
 
@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long each poll takes. With a time of zero the client library returns one event at most.
 const EVENTS: Duration = Duration::from_millis(1);
 
-/// How long the client may take to find a topic's leader before it continues without it.
+/// How long the client may take to find a partition's leader before it continues without it.
 const LEADER: Duration = Duration::from_secs(1);
 
 /// A client that fetches.
@@ -50,25 +50,25 @@ pub(crate) struct Fetcher {
     /// Whose turn it is to make records of what was fetched. Two at it would be in each other's way,
     /// for all of it is in memory that one thread of the client took.
     pub(crate) turn: Turn<()>,
-    topics: Topics,
+    partitions: Partitions,
     ended: Sender<Ended>,
 }
 
-/// The topics that are fetched, with the signals of their prefetches.
-type Topics = Arc<Mutex<HashMap<String, Arc<Signal>>>>;
+/// The partitions that are fetched, with the signals of their prefetches.
+type Partitions = Arc<Mutex<HashMap<Partition, Arc<Signal>>>>;
 
 /// What other threads signal to a prefetch.
 #[derive(Debug, Default)]
 struct Signal {
     /// There may be something in its queue.
     wake: Notify,
-    /// A message of its topic didn't come through its queue.
+    /// A message of its partition didn't come through its queue.
     missed: AtomicBool,
 }
 
 /// What a prefetch leaves behind.
 struct Ended {
-    topic: String,
+    partition: Partition,
     fetched: Option<Topic>,
 }
 
@@ -88,30 +88,31 @@ impl Fetcher {
         let made: KafkaResult<Consumer> = client.create_with_context(events.clone());
         let consumer = Arc::new(made.map_err(|error| failed(&error, timeout))?);
         let (ended, ends) = channel();
-        let topics = Topics::default();
-        let fetcher = Self { consumer, events, turn: Turn::default(), topics, ended };
-        let (consumer, topics) = (Arc::clone(&fetcher.consumer), Arc::clone(&fetcher.topics));
-        let serve = move || serve(&consumer, &topics, &ends);
+        let partitions = Partitions::default();
+        let fetcher = Self { consumer, events, turn: Turn::default(), partitions, ended };
+        let consumer = Arc::clone(&fetcher.consumer);
+        let partitions = Arc::clone(&fetcher.partitions);
+        let serve = move || serve(&consumer, &partitions, &ends);
         let spawned = thread::Builder::new().name("kafka-fetch".to_owned()).spawn(serve);
         spawned.map_err(no_thread)?;
         Ok(Arc::new(fetcher))
     }
 
-    /// Reserves the topic for one prefetch. Returns whether it was free.
-    fn reserve(&self, topic: &str) -> bool {
-        let mut topics = lock(&self.topics);
-        let free = !topics.contains_key(topic);
+    /// Reserves the partition for one prefetch. Returns whether it was free.
+    fn reserve(&self, partition: &Partition) -> bool {
+        let mut partitions = lock(&self.partitions);
+        let free = !partitions.contains_key(partition);
         if free {
-            topics.insert(topic.to_owned(), Arc::default());
+            partitions.insert(partition.clone(), Arc::default());
         }
         free
     }
 
-    /// Begins to fetch a reserved topic from an offset on. It blocks briefly.
-    fn open(self: &Arc<Self>, topic: &str, place: Place) -> Result<Prefetch, Failure> {
-        let signal = lock(&self.topics).get(topic).cloned().unwrap_or_default();
-        let fetcher = Arc::clone(self);
-        let mut prefetch = Prefetch { fetcher, topic: topic.to_owned(), fetched: None, signal };
+    /// Begins to fetch a reserved partition from an offset on. It blocks briefly.
+    fn open(self: &Arc<Self>, partition: &Partition, place: Place) -> Result<Prefetch, Failure> {
+        let signal = lock(&self.partitions).get(partition).cloned().unwrap_or_default();
+        let (fetcher, partition) = (Arc::clone(self), partition.clone());
+        let mut prefetch = Prefetch { fetcher, partition, fetched: None, signal };
         prefetch.begin(place)?;
         Ok(prefetch)
     }
@@ -130,45 +131,35 @@ pub(crate) fn no_thread(error: std::io::Error) -> Failure {
 
 /// Serves the client's log, and stops fetching for prefetches that were dropped, as long as the fetcher is
 /// alive.
-fn serve(consumer: &Arc<Consumer>, topics: &Topics, ends: &Receiver<Ended>) {
+fn serve(consumer: &Arc<Consumer>, partitions: &Partitions, ends: &Receiver<Ended>) {
     loop {
         match ends.recv_timeout(TICK) {
-            Ok(Ended { topic, fetched }) => {
+            Ok(Ended { partition, fetched }) => {
                 drop(fetched);
-                if let Err(error) = consumer.incremental_unassign(&alone(&topic)) {
-                    tracing::warn!(topic, %error, "the Kafka client can't stop fetching a topic");
+                if let Err(error) = consumer.incremental_unassign(&partition.alone()) {
+                    let Partition { topic, number } = &partition;
+                    tracing::warn!(topic, partition = number, %error, "the Kafka client can't stop fetching a partition");
                 }
-                lock(topics).remove(&topic);
+                lock(partitions).remove(&partition);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        // Errors reach `Events`. Every topic has a queue of its own, so no message should come here;
+        // Errors reach `Events`. Every partition has a queue of its own, so no message should come here;
         // one that does is missing there.
         while let Some(event) = consumer.poll(EVENTS) {
-            if let Ok(message) = event
-                && let Some(signal) = lock(topics).get(message.topic())
+            let partition = event.map(|message| Partition {
+                topic: message.topic().to_owned(),
+                number: message.partition(),
+            });
+            if let Ok(partition) = partition
+                && let Some(signal) = lock(partitions).get(&partition)
             {
                 signal.missed.store(true, Ordering::Release);
                 signal.wake.notify_one();
             }
         }
     }
-}
-
-/// Returns a list of the topic's only partition.
-fn alone(topic: &str) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, 0);
-    list
-}
-
-/// Returns the same list with an offset.
-pub(crate) fn alone_at(topic: &str, offset: u64) -> KafkaResult<TopicPartitionList> {
-    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Offset(offset))?;
-    Ok(list)
 }
 
 /// Where a prefetch begins.
@@ -194,34 +185,38 @@ impl Fetchers {
         Ok(Self { asking, fetching: Mutex::default() })
     }
 
-    /// Begins to fetch a topic from an offset on. It blocks briefly.
+    /// Begins to fetch a partition from an offset on. It blocks briefly.
     pub(crate) fn open(
         &self,
         config: &KafkaConfig,
-        topic: &str,
+        partition: &Partition,
         place: Place,
     ) -> Result<Prefetch, Failure> {
-        self.reserve(config, topic)?.open(topic, place)
+        self.reserve(config, partition)?.open(partition, place)
     }
 
-    fn reserve(&self, config: &KafkaConfig, topic: &str) -> Result<Arc<Fetcher>, Failure> {
+    fn reserve(
+        &self,
+        config: &KafkaConfig,
+        partition: &Partition,
+    ) -> Result<Arc<Fetcher>, Failure> {
         let mut fetching = lock(&self.fetching);
-        if let Some(fetcher) = fetching.iter().find(|fetcher| fetcher.reserve(topic)) {
+        if let Some(fetcher) = fetching.iter().find(|fetcher| fetcher.reserve(partition)) {
             return Ok(Arc::clone(fetcher));
         }
-        // Clients without topics aren't needed any more.
-        fetching.retain(|fetcher| !lock(&fetcher.topics).is_empty());
+        // Clients without partitions aren't needed any more.
+        fetching.retain(|fetcher| !lock(&fetcher.partitions).is_empty());
         let fetcher = Fetcher::new(config)?;
-        fetcher.reserve(topic);
+        fetcher.reserve(partition);
         fetching.push(Arc::clone(&fetcher));
         Ok(fetcher)
     }
 }
 
-/// What is fetched of one topic.
+/// What is fetched of one partition.
 pub(crate) struct Prefetch {
     pub(crate) fetcher: Arc<Fetcher>,
-    topic: String,
+    partition: Partition,
     fetched: Option<Topic>,
     signal: Arc<Signal>,
 }
@@ -245,7 +240,7 @@ impl Prefetch {
     /// Goes on at another offset. It blocks briefly. Nothing that was fetched before arrives any more:
     /// the client numbers its assignments.
     pub(crate) fn restart(mut self, place: Place) -> Result<Self, Failure> {
-        let left = self.fetcher.consumer.incremental_unassign(&alone(&self.topic));
+        let left = self.fetcher.consumer.incremental_unassign(&self.partition.alone());
         left.map_err(|error| failed(&error, Duration::ZERO))?;
         self.begin(place)?;
         Ok(self)
@@ -253,33 +248,33 @@ impl Prefetch {
 
     fn begin(&mut self, place: Place) -> Result<(), Failure> {
         let consumer = &self.fetcher.consumer;
-        // Before each assignment, so that no record of the topic gets into the common queue: after the
+        // Before each assignment, so that no record of the partition gets into the common queue: after the
         // previous assignment the client may have forgotten the partition, and its queue. The previous queue
         // is dropped first: dropping it ends the calls for the partition, and there is one queue for both.
         self.fetched = None;
         let signal = Arc::clone(&self.signal);
-        self.fetched = Topic::split(consumer, &self.topic, move || signal.wake.notify_one());
+        self.fetched = Topic::split(consumer, &self.partition, move || signal.wake.notify_one());
         if self.fetched.is_none() {
-            let reason = "the client has no queue for the topic".to_owned();
+            let reason = "the client has no queue for the partition".to_owned();
             return Err(TransportErrorKind::Unavailable { reason }.into());
         }
-        let assigned = alone_at(&self.topic, place.offset).and_then(|mut list| {
+        let assigned = self.partition.alone_at(place.offset).and_then(|mut list| {
             if let Some(epoch) = place.epoch {
                 set_leader_epoch(&mut list, epoch);
             }
             consumer.incremental_assign(&list)
         });
         assigned.map_err(|error| failed(&error, Duration::ZERO))?;
-        // Otherwise the client would look for the topic's leader up to a second later, as it does if
+        // Otherwise the client would look for the partition's leader up to a second later, as it does if
         // no broker answers for that long.
-        let _ = consumer.fetch_metadata(Some(&self.topic), LEADER);
+        let _ = consumer.fetch_metadata(Some(&self.partition.topic), LEADER);
         Ok(())
     }
 }
 
 impl Drop for Prefetch {
     fn drop(&mut self) {
-        let ended = Ended { topic: std::mem::take(&mut self.topic), fetched: self.fetched.take() };
+        let ended = Ended { partition: self.partition.clone(), fetched: self.fetched.take() };
         // The thread is there as long as the fetcher, which this prefetch holds.
         let _ = self.fetcher.ended.send(ended);
     }
@@ -287,6 +282,6 @@ impl Drop for Prefetch {
 
 impl fmt::Debug for Prefetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prefetch").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Prefetch").field("partition", &self.partition).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
-//! The properties of channels, in a topic of their own that every process finds: the key is the
-//! name of the channel's topic, the value is JSON, and compaction keeps the last one of each.
+//! The properties of channels, in a topic of their own that every process finds: the value is JSON, and
+//! compaction keeps the last one of each key. The key of a topic's first partition is the topic's name, so that
+//! it keeps its properties if partitions are added, and that of another one has the partition's number, too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -10,12 +11,13 @@ use msgstream_core::adapter::{Failure, Retry};
 use msgstream_core::transport::TransportErrorKind;
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{Bounds, named};
 use crate::client::Handle;
 use crate::error::needs;
 use crate::in_flight::Outgoing;
+use crate::lookup::{Bounds, named};
 use crate::name::PROPERTIES;
 use crate::native::topic::QueueEvent;
+use crate::partition::{Name, Partition};
 use crate::prefetch::{Place, Prefetch};
 use crate::writer;
 
@@ -31,54 +33,65 @@ pub(crate) struct Properties {
 }
 
 impl Handle {
-    /// Returns the properties of a topic, as they are now.
+    /// Returns the properties of a partition, as they are now.
     pub(crate) async fn properties(
         self: &Arc<Self>,
-        topic: &str,
+        partition: &Partition,
     ) -> Result<BTreeMap<String, String>, Failure> {
-        let value = self.stored_properties(topic).await?;
+        let key = key(&partition.topic, partition.number);
+        let value = self.stored(move |values| values.get(&key).cloned()).await?;
         let Some(value) = value else { return Ok(BTreeMap::new()) };
         serde_json::from_slice(&value).map_err(|error| {
             let reason =
-                format!("the topic's properties in topic `{PROPERTIES}` aren't valid JSON");
+                format!("the channel's properties in topic `{PROPERTIES}` aren't valid JSON");
             Failure::new(TransportErrorKind::Protocol { reason }, error)
         })
     }
 
-    /// Stores the properties of a topic that was just created or deleted. Those of an earlier topic of
-    /// the same name are gone afterwards.
+    /// Stores the properties of each of so many partitions of a topic that was just created, or with none those
+    /// of one that was deleted. Those of an earlier topic of the same name are gone afterwards.
     pub(crate) async fn set_properties(
         self: &Arc<Self>,
         topic: &str,
+        partitions: i32,
         properties: &BTreeMap<String, String>,
     ) -> Result<(), Failure> {
-        if properties.is_empty() && self.stored_properties(topic).await?.is_none() {
-            return Ok(());
-        }
-        self.make_topic().await?;
-        let value = (!properties.is_empty()).then(|| serde_json::to_vec(properties)).transpose();
-        let value = value.map_err(|error| {
+        let value = serde_json::to_vec(properties).map_err(|error| {
             let reason = "the properties can't be written as JSON".to_owned();
             Failure::new(TransportErrorKind::Config { reason }, error)
         })?;
-        let (pipeline, limit) = writer::open(self, PROPERTIES, PROPERTIES.to_owned()).await?;
-        let bytes = topic.len() + value.as_ref().map_or(0, Vec::len);
+        let earlier = self.keys(topic).await?;
+        let mut values: BTreeMap<_, _> = earlier.into_iter().map(|key| (key, None)).collect();
+        if !properties.is_empty() {
+            values.extend((0..partitions).map(|number| (key(topic, number), Some(&*value))));
+        }
+        if values.is_empty() {
+            return Ok(());
+        }
+        self.make_topic().await?;
+        let (pipeline, limit) = writer::open(self, PROPERTIES, &Name::only(PROPERTIES)).await?;
+        let size =
+            |(key, value): (&Vec<u8>, &Option<&[u8]>)| key.len() + value.map_or(0, <[_]>::len);
+        let bytes = values.iter().map(size).max().unwrap_or_default();
         if bytes > limit {
             return Err(TransportErrorKind::TooLarge { bytes, limit }.into());
         }
-        let outgoing =
-            Outgoing { key: Some(topic.as_bytes()), payload: value.as_deref(), headers: None };
-        let outcome = pipeline.send(1, bytes, std::iter::once(outgoing)).await;
+        let outgoing = values.iter().map(|(key, value)| Outgoing {
+            key: Some(key),
+            payload: *value,
+            headers: None,
+        });
+        let outcome = pipeline.send(values.len(), values.iter().map(size).sum(), outgoing).await;
         let unstored = outcome.rest.map(|rest| rest.error);
         unstored.map_or(Ok(()), |error| Err(Failure::new(error.kind().clone(), error)))
     }
 
     async fn make_topic(&self) -> Result<(), Failure> {
         const COMPACT: &str = "compact";
-        match self.find(PROPERTIES).await {
+        match self.partitions(PROPERTIES).await {
             Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
                 let settings = [("cleanup.policy", COMPACT)];
-                match self.create_topic(PROPERTIES, &settings).await {
+                match self.create_topic(PROPERTIES, 1, &settings).await {
                     // Somebody else was faster.
                     Err(Failure { kind: TransportErrorKind::AlreadyExists, .. }) => {
                         self.find_made(PROPERTIES).await
@@ -87,7 +100,13 @@ impl Handle {
                 }
             }
             found => {
-                found?;
+                let partitions = found?;
+                if partitions > 1 {
+                    let reason = format!(
+                        "topic `{PROPERTIES}`, which keeps the properties of all channels, has {partitions} partitions: create it again with one"
+                    );
+                    return Err(TransportErrorKind::Config { reason }.into());
+                }
                 match self.setting(PROPERTIES, "cleanup.policy").await? {
                     Some(policy) if policy != COMPACT => Err(TransportErrorKind::Config {
                         reason: format!(
@@ -100,8 +119,22 @@ impl Handle {
         }
     }
 
-    async fn stored_properties(self: &Arc<Self>, topic: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let (handle, topic) = (Arc::clone(self), topic.to_owned());
+    /// Returns the keys under which a topic has properties.
+    async fn keys(self: &Arc<Self>, topic: &str) -> Result<Vec<Vec<u8>>, Failure> {
+        let topic = topic.to_owned();
+        self.stored(move |values| {
+            let is_its = |key: &&Vec<u8>| is_key_of(key, &topic);
+            values.keys().filter(is_its).cloned().collect()
+        })
+        .await
+    }
+
+    /// Returns what a function takes of all properties, as they are now.
+    async fn stored<T: Send + 'static>(
+        self: &Arc<Self>,
+        take: impl FnOnce(&HashMap<Vec<u8>, Vec<u8>>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let handle = Arc::clone(self);
         // In a task of its own: a caller that isn't polled for a while must not keep all others from
         // the properties.
         let looked = tokio::spawn(async move {
@@ -117,7 +150,7 @@ impl Handle {
                     *properties = Properties::default();
                     retry.after(failure).await?;
                 }
-                Ok(properties.values.get(topic.as_bytes()).cloned())
+                Ok(take(&properties.values))
             };
             handle.while_open(work).await
         });
@@ -129,7 +162,7 @@ impl Handle {
 impl Properties {
     /// Reads up to the current end of the topic. If it is cancelled, the next call continues from there.
     async fn catch_up(&mut self, handle: &Arc<Handle>) -> Result<(), Failure> {
-        let Bounds { low, high } = match handle.bounds(PROPERTIES).await {
+        let Bounds { low, high } = match handle.bounds(&Partition::first(PROPERTIES)).await {
             Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
                 *self = Self::default();
                 return Ok(());
@@ -144,7 +177,7 @@ impl Properties {
             }
             let at = Arc::clone(handle);
             let place = Place { offset: low, epoch: None };
-            let open = move || at.fetchers.open(&at.config, PROPERTIES, place);
+            let open = move || at.fetchers.open(&at.config, &Partition::first(PROPERTIES), place);
             let prefetch = handle.block(open).await?;
             (self.prefetch, self.next) = (Some(prefetch), low);
         }
@@ -184,5 +217,37 @@ impl Properties {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns the key of a partition's properties.
+fn key(topic: &str, number: i32) -> Vec<u8> {
+    match number {
+        0 => topic.to_owned(),
+        number => format!("{topic}:{number}"),
+    }
+    .into_bytes()
+}
+
+/// Returns whether it is the key of one of a topic's partitions.
+fn is_key_of(key: &[u8], topic: &str) -> bool {
+    let rest = key.strip_prefix(topic.as_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_of_its_topic() {
+        assert_eq!(key("orders", 0), b"orders", "as if it were the only one");
+        assert_eq!(key("orders", 12), b"orders:12");
+        for number in [0, 1, 12] {
+            assert!(is_key_of(&key("orders", number), "orders"));
+            for topic in ["order", "orders-eu", "my-orders"] {
+                assert!(!is_key_of(&key("orders", number), topic), "{topic}");
+            }
+        }
     }
 }

@@ -18,11 +18,12 @@ use msgstream_core::transport::{
 use tokio::task::{coop, yield_now};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{Bounds, named};
 use crate::client::Handle;
 use crate::error::{FetchError, needs};
 use crate::incarnations::Bound;
+use crate::lookup::{Bounds, named};
 use crate::native::topic::{Message, QueueEvent};
+use crate::partition::Name;
 use crate::prefetch::{Place, Prefetch};
 use crate::start::place;
 
@@ -36,7 +37,6 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct KafkaReader {
     handle: Arc<Handle>,
     channel: String,
-    topic: String,
     names: MsgTypeNames,
     bound: Bound,
     /// `None` after a failure.
@@ -66,16 +66,15 @@ impl KafkaReader {
     pub(crate) async fn open(
         handle: Arc<Handle>,
         channel: &str,
-        topic: String,
+        name: &Name,
         options: ReaderOptions,
     ) -> Result<Self, Failure> {
         let ReaderOptions { start, incarnation, .. } = options;
-        let bound = Bound::new(&handle, &topic, incarnation).await?;
-        let (next, bounds) = place(&handle, &topic, start).await?;
+        let bound = Bound::new(&handle, name, incarnation).await?;
+        let (next, bounds) = place(&handle, &bound.partition, start).await?;
         let mut reader = Self {
             handle,
             channel: channel.to_owned(),
-            topic,
             names: MsgTypeNames::default(),
             bound,
             prefetch: None,
@@ -110,11 +109,11 @@ impl KafkaReader {
         (self.ended, self.cut) = (None, None);
         // Without a prefetch what was read ahead would be read again.
         self.rewind();
-        let (handle, topic) = (Arc::clone(&self.handle), self.topic.clone());
+        let (handle, partition) = (Arc::clone(&self.handle), self.bound.partition.clone());
         let place = Place { offset: next, epoch };
         let open = move || match prefetch {
             Some(prefetch) => prefetch.restart(place),
-            None => handle.fetchers.open(&handle.config, &topic, place),
+            None => handle.fetchers.open(&handle.config, &partition, place),
         };
         let prefetch = self.handle.block(open).await?;
         // Before this the client may have come to another topic without a pause.
@@ -193,7 +192,7 @@ impl KafkaReader {
             // In another topic the place means nothing.
             self.bound.look().await?;
             let start = Start::At(Position::new(self.next));
-            let (next, bounds) = place(&self.handle, &self.topic, start).await?;
+            let (next, bounds) = place(&self.handle, &self.bound.partition, start).await?;
             self.begin(next, self.epoch, bounds).await?;
         }
         loop {
@@ -231,9 +230,9 @@ impl KafkaReader {
         }
         match error.failure(self.handle.timeout()) {
             Failure { kind: TransportErrorKind::NotFound, .. } => {
-                self.handle.missing(&self.topic).await
+                self.handle.missing(&self.bound.partition.topic).await
             }
-            failure => needs(failure, "Read", &named(&self.topic)),
+            failure => needs(failure, "Read", &named(&self.bound.partition.topic)),
         }
     }
 
@@ -290,7 +289,8 @@ impl KafkaReader {
             return false;
         }
         self.asked = true;
-        let asked = timeout_at(Instant::now() + LOOK, self.handle.bounds(&self.topic)).await;
+        let asked =
+            timeout_at(Instant::now() + LOOK, self.handle.bounds(&self.bound.partition)).await;
         let Ok(Ok(Bounds { high, .. })) = asked else { return false };
         (self.end, self.at_end) = (high, high == self.next);
         self.at_end
@@ -341,7 +341,7 @@ impl ChannelReader for KafkaReader {
         let handle = Arc::clone(&self.handle);
         let sought = async {
             self.bound.look().await?;
-            let (next, bounds) = place(&handle, &self.topic, start).await?;
+            let (next, bounds) = place(&handle, &self.bound.partition, start).await?;
             self.begin(next, None, bounds).await
         };
         let sought = handle.in_time(sought).await;

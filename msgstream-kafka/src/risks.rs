@@ -11,13 +11,14 @@ use rdkafka::message::Message as _;
 use crate::calls::At;
 use crate::client::Handle;
 use crate::error::failed;
-use crate::prefetch::{Consumer, alone_at};
+use crate::partition::{Name, Partition};
+use crate::prefetch::Consumer;
 
 /// A transaction that is open for longer than this hangs. Producers end theirs within a minute, unless
 /// `transaction.timeout.ms` says otherwise.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How many servers there are, and how many of them have a topic.
+/// How many servers there are, and how many of them have a partition.
 #[derive(Clone, Copy, Debug)]
 struct Copies {
     nodes: usize,
@@ -25,23 +26,26 @@ struct Copies {
 }
 
 impl Handle {
-    /// Returns the risks of a topic.
-    pub(crate) async fn risks(&self, topic: &str) -> Result<Vec<Risk>, Failure> {
-        let copies = self.copies(topic).await?;
+    /// Returns the risks of a channel.
+    pub(crate) async fn risks(&self, channel: &Name) -> Result<Vec<Risk>, Failure> {
+        let partition = self.find(channel).await?;
+        let topic = &channel.topic;
+        let copies = self.copies(&partition).await?;
         let least = self.setting(topic, "min.insync.replicas").await?;
         let replication = replication(topic, copies, least.and_then(|text| text.parse().ok()));
-        let waiting = self.waiting(topic).await?;
+        let waiting = self.waiting(&partition).await?;
         Ok(replication.into_iter().chain(waiting.map(transaction)).collect())
     }
 
-    async fn copies(&self, topic: &str) -> Result<Copies, Failure> {
+    async fn copies(&self, partition: &Partition) -> Result<Copies, Failure> {
         self.ask(|look| {
-            let topic = topic.to_owned();
+            let Partition { topic, number } = partition.clone();
             self.call(At::AnyNode, look, move |consumer: &Consumer, left| {
                 let metadata = consumer.fetch_metadata(Some(&topic), left);
                 let metadata = metadata.map_err(|error| failed(&error, left))?;
-                let partition =
-                    metadata.topics().first().and_then(|topic| topic.partitions().first());
+                let partitions =
+                    metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
+                let partition = partitions.iter().find(|one| one.id() == number);
                 let replicas = partition.map_or(0, |partition| partition.replicas().len());
                 Ok(Copies { nodes: metadata.brokers().len(), replicas })
             })
@@ -50,10 +54,10 @@ impl Handle {
     }
 
     /// Returns how many records wait for a transaction that is open for long; `None` if there is none.
-    async fn waiting(&self, topic: &str) -> Result<Option<u64>, Failure> {
+    async fn waiting(&self, partition: &Partition) -> Result<Option<u64>, Failure> {
         // Readers get records up to here.
-        let stable = self.bounds(topic).await?.high;
-        let (topic, timeout) = (topic.to_owned(), self.timeout());
+        let stable = self.bounds(partition).await?.high;
+        let (partition, timeout) = (partition.clone(), self.timeout());
         let mut config = self.config.questions();
         // Without a group the client reads nothing; it never joins this one, and stores nothing in it.
         config.set("group.id", "msgstream").set("enable.auto.commit", "false");
@@ -63,13 +67,15 @@ impl Handle {
             .call(At::AnyNode, move || {
                 let failure = |error| failed(&error, timeout);
                 let all: BaseConsumer = config.create().map_err(failure)?;
-                let (_, high) = all.fetch_watermarks(&topic, 0, timeout).map_err(failure)?;
+                let (_, high) = all
+                    .fetch_watermarks(&partition.topic, partition.number, timeout)
+                    .map_err(failure)?;
                 let waiting = u64::try_from(high).unwrap_or_default().saturating_sub(stable);
                 if waiting == 0 {
                     return Ok(None);
                 }
                 // The first one that waits is as old as the transaction.
-                all.assign(&alone_at(&topic, stable).map_err(failure)?).map_err(failure)?;
+                all.assign(&partition.alone_at(stable).map_err(failure)?).map_err(failure)?;
                 let Some(first) = all.poll(timeout) else { return Ok(None) };
                 let stored = first.map_err(failure)?.timestamp().to_millis().unwrap_or_default();
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -4,21 +4,22 @@ use msgstream_core::adapter::Failure;
 use msgstream_core::record::Position;
 use msgstream_core::transport::{Start, TransportErrorKind};
 
-use crate::admin::Bounds;
 use crate::client::Handle;
+use crate::lookup::Bounds;
+use crate::partition::Partition;
 
-/// Returns the offset of a start, and the bounds of the topic.
+/// Returns the offset of a start, and the bounds of the partition.
 pub(crate) async fn place(
     handle: &Handle,
-    topic: &str,
+    partition: &Partition,
     start: Start,
 ) -> Result<(u64, Bounds), Failure> {
-    let bounds = handle.bounds(topic).await?;
+    let bounds = handle.bounds(partition).await?;
     let next = match start {
         Start::Earliest => bounds.low,
         Start::Latest => bounds.high,
         Start::Time(time) => {
-            let found = handle.offset_at(topic, time.physical_ms()).await?;
+            let found = handle.offset_at(partition, time.physical_ms()).await?;
             found.unwrap_or(bounds.high).max(bounds.low)
         }
         Start::At(position) => within(offset(position)?, bounds)?,

@@ -11,15 +11,16 @@ use tokio::sync::Mutex;
 use crate::client::Handle;
 use crate::group::Group;
 use crate::name::group_of;
+use crate::partition::{Name, Partition};
 use crate::start::offset;
 
-/// What a consumer group has committed of a topic.
+/// What a consumer group has committed of a partition.
 #[derive(Debug)]
 pub(crate) struct KafkaSubscription {
     handle: Arc<Handle>,
     group: Arc<Group>,
     channel: String,
-    topic: String,
+    partition: Partition,
     /// Where this handle moved the cursor, or saw it at first.
     seen: Arc<Mutex<Option<u64>>>,
 }
@@ -28,15 +29,15 @@ impl KafkaSubscription {
     pub(crate) async fn open(
         handle: &Arc<Handle>,
         channel: &str,
-        topic: String,
+        of: &Name,
         name: &str,
     ) -> Result<Self, Failure> {
-        let group = open(handle, &topic, name).await?;
+        let (partition, group) = open(handle, of, name).await?;
         Ok(Self {
             handle: Arc::clone(handle),
             group,
             channel: channel.to_owned(),
-            topic,
+            partition,
             seen: Arc::default(),
         })
     }
@@ -48,16 +49,16 @@ impl KafkaSubscription {
     async fn move_to(&self, before: Position) -> Result<(), Failure> {
         let before = offset(before)?;
         let (seen, group) = (Arc::clone(&self.seen), Arc::clone(&self.group));
-        let topic = self.topic.clone();
+        let partition = self.partition.clone();
         // In a task of its own: an `ack` that isn't polled for a while must not keep others waiting.
         let moved = tokio::spawn(async move {
             let mut seen = seen.lock().await;
             // Where it seems to be there already, it may have been removed meanwhile.
             if seen.is_none_or(|seen| before <= seen) {
-                *seen = group.committed(&topic).await?;
+                *seen = group.committed(&partition).await?;
             }
             if seen.is_none_or(|seen| seen < before) {
-                group.commit(&topic, before).await?;
+                group.commit(&partition, before).await?;
                 *seen = Some(before);
             }
             Ok(())
@@ -67,23 +68,28 @@ impl KafkaSubscription {
     }
 }
 
-/// The client of a subscription's group.
-async fn open(handle: &Arc<Handle>, topic: &str, name: &str) -> Result<Arc<Group>, Failure> {
+/// The partition of a subscription, and the client of its group.
+async fn open(
+    handle: &Arc<Handle>,
+    of: &Name,
+    name: &str,
+) -> Result<(Partition, Arc<Group>), Failure> {
     let group = group_of(&handle.config.prefix, name)?;
     let at = Arc::clone(handle);
     let opened = async {
-        handle.find(topic).await?;
-        handle.block(move || at.groups.open(&at.config, &group)).await
+        let partition = handle.find(of).await?;
+        let group = handle.block(move || at.groups.open(&at.config, &group)).await?;
+        Ok((partition, group))
     };
     handle.in_time(opened).await
 }
 
 /// Removes a cursor.
-pub(crate) async fn remove(handle: &Arc<Handle>, topic: &str, name: &str) -> Result<(), Failure> {
-    let group = open(handle, topic, name).await?;
+pub(crate) async fn remove(handle: &Arc<Handle>, of: &Name, name: &str) -> Result<(), Failure> {
+    let (partition, group) = open(handle, of, name).await?;
     let removed = async {
-        match group.committed(topic).await? {
-            Some(_) => group.remove(topic).await,
+        match group.committed(&partition).await? {
+            Some(_) => group.remove(&partition).await,
             None => Ok(()),
         }
     };
@@ -98,7 +104,7 @@ impl Subscription for KafkaSubscription {
     }
 
     async fn acked(&self) -> Result<Option<Position>> {
-        let looked = self.handle.in_time(self.group.committed(&self.topic)).await;
+        let looked = self.handle.in_time(self.group.committed(&self.partition)).await;
         let found = looked.map_err(|failure| self.error("acked", failure))?;
         Ok(found.map(Position::new))
     }

@@ -1,9 +1,8 @@
-//! Which groups have a cursor on a topic.
+//! Which groups have a cursor on a partition.
 
 use std::time::Duration;
 
 use msgstream_core::adapter::Failure;
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 
 use crate::calls::At;
@@ -11,11 +10,12 @@ use crate::client::Handle;
 use crate::error::{failed, needs, of_code};
 use crate::group::REMOVED;
 use crate::native::offsets::{Committed, committed};
+use crate::partition::{Name, Partition};
 
 impl Handle {
-    /// Returns the names of the subscriptions that have a cursor on a topic, sorted.
-    pub(crate) async fn subscriptions(&self, topic: &str) -> Result<Vec<String>, Failure> {
-        self.find(topic).await?;
+    /// Returns the names of the subscriptions that have a cursor on a channel, sorted.
+    pub(crate) async fn subscriptions(&self, of: &Name) -> Result<Vec<String>, Failure> {
+        let partition = self.find(of).await?;
         let groups = self.ask(|look| self.groups_of_all(look)).await?;
         let prefix = &self.config.prefix;
         let mut names = Vec::new();
@@ -24,7 +24,7 @@ impl Handle {
             else {
                 continue;
             };
-            if self.ask(|look| self.has_cursor(group, topic, look)).await? {
+            if self.ask(|look| self.has_cursor(group, &partition, look)).await? {
                 names.push(name.to_owned());
             }
         }
@@ -42,13 +42,16 @@ impl Handle {
         .await
     }
 
-    /// Returns whether a group has committed an offset of a topic, in one attempt.
-    async fn has_cursor(&self, group: &str, topic: &str, look: Duration) -> Result<bool, Failure> {
-        let (name, topic) = (group.to_owned(), topic.to_owned());
+    /// Returns whether a group has committed an offset of a partition, in one attempt.
+    async fn has_cursor(
+        &self,
+        group: &str,
+        partition: &Partition,
+        look: Duration,
+    ) -> Result<bool, Failure> {
+        let (name, partition) = (group.to_owned(), partition.alone());
         let found = self.call(At::AnyNode, look, move |consumer, left| {
-            let mut partitions = TopicPartitionList::new();
-            partitions.add_partition(&topic, 0);
-            let found = committed(consumer, &name, &partitions, left);
+            let found = committed(consumer, &name, &partition, left);
             let found: Result<Vec<_>, _> = found.and_then(|found| found.into_iter().collect());
             found.map_err(|code| of_code(code, left))
         });

@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use msgstream_core::adapter::positions::{offset_from_bytes, offset_to_bytes};
-use msgstream_core::record::Position;
+use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{
     Capabilities, ChannelInfo, ChannelReader, ChannelWriter, Result, Risk, Subscription, Transport,
     TransportError, TransportErrorKind,
 };
 
 use crate::KafkaConfig;
-use crate::admin::Bounds;
 use crate::client::Handle;
-use crate::name::{channel_of, topic_of};
+use crate::lookup::Bounds;
+use crate::name::channel_of;
+use crate::partition::{Name, channels};
 use crate::reader::KafkaReader;
 use crate::start::offset;
 use crate::subscription::{KafkaSubscription, remove};
@@ -62,16 +63,16 @@ impl KafkaTransport {
         Ok(Self { handle })
     }
 
-    /// Returns the topic of a channel to be created.
-    fn topic(&self, channel: &str) -> Result<String, Failure> {
-        topic_of(&self.handle.config.prefix, channel)
+    /// Returns the name of a channel to be created.
+    fn name(&self, channel: &str) -> Result<Name, Failure> {
+        Name::parse(&self.handle.config.prefix, channel)
             .map_err(|reason| TransportErrorKind::InvalidName { reason }.into())
     }
 
-    /// Returns the topic of a channel that may exist: none has an invalid name.
-    fn known_topic(&self, channel: &str) -> Result<String, Failure> {
+    /// Returns the name of a channel that may exist: none has an invalid name.
+    fn known_name(&self, channel: &str) -> Result<Name, Failure> {
         self.handle.check_open()?;
-        self.topic(channel).map_err(|_| TransportErrorKind::NotFound.into())
+        self.name(channel).map_err(|_| TransportErrorKind::NotFound.into())
     }
 
     async fn create_channel(
@@ -79,24 +80,30 @@ impl KafkaTransport {
         channel: &str,
         properties: &BTreeMap<String, String>,
     ) -> Result<(), Failure> {
-        let topic = self.topic(channel)?;
-        self.handle.create_topic(&topic, SETTINGS).await?;
-        self.handle.set_properties(&topic, properties).await
+        let (name, partitions) = (self.name(channel)?, self.handle.config.partitions);
+        name.check_whole()?;
+        self.handle.create_topic(&name.topic, partitions, SETTINGS).await?;
+        self.handle.set_properties(&name.topic, partitions, properties).await
     }
 
     async fn delete_channel(&self, channel: &str) -> Result<(), Failure> {
-        let topic = self.known_topic(channel)?;
-        self.handle.delete_topic(&topic).await?;
-        self.handle.set_properties(&topic, &BTreeMap::new()).await
+        let name = self.known_name(channel)?;
+        if name.is_numbered() {
+            self.handle.find(&name).await?;
+            return Err(name.not_alone());
+        }
+        self.handle.delete_topic(&name.topic).await?;
+        self.handle.set_properties(&name.topic, 0, &BTreeMap::new()).await
     }
 
     async fn describe_channel(&self, channel: &str) -> Result<ChannelInfo, Failure> {
-        let topic = self.known_topic(channel)?;
-        let Bounds { low, high } = self.handle.bounds(&topic).await?;
-        let incarnation = self.handle.incarnation(&topic).await?;
-        let properties = self.handle.properties(&topic).await?;
+        let name = self.known_name(channel)?;
+        let topic = self.handle.described(&name.topic).await?;
+        let partition = name.of(topic.partitions)?;
+        let Bounds { low, high } = self.handle.bounds(&partition).await?;
+        let properties = self.handle.properties(&partition).await?;
         let first = (low < high).then(|| Position::new(low));
-        Ok(ChannelInfo::new(incarnation, first, Position::new(high), properties))
+        Ok(ChannelInfo::new(Incarnation(topic.id), first, Position::new(high), properties))
     }
 }
 
@@ -120,8 +127,8 @@ impl Transport for KafkaTransport {
 
     async fn trim(&self, channel: &str, before: Position) -> Result<()> {
         let trimmed = async {
-            let topic = self.known_topic(channel)?;
-            self.handle.trim(&topic, before).await
+            let name = self.known_name(channel)?;
+            self.handle.trim(&name, before).await
         };
         let trimmed = self.handle.in_time(trimmed).await;
         trimmed.map_err(|failure| failure.during("trim").on(channel))
@@ -131,11 +138,11 @@ impl Transport for KafkaTransport {
         let topics = self.handle.in_time(self.handle.topics()).await;
         let topics = topics.map_err(|failure| failure.during("list"))?;
         let own = &self.handle.config.prefix;
-        let channels = topics.iter().filter_map(|topic| channel_of(own, topic));
-        let channels = channels.filter(|name| name.starts_with(prefix));
-        let mut channels: Vec<_> = channels.map(str::to_owned).collect();
-        channels.sort_unstable();
-        Ok(channels)
+        let ours = topics.iter().filter_map(|(topic, n)| Some((channel_of(own, topic)?, *n)));
+        let all = ours.flat_map(|(base, partitions)| channels(base, partitions));
+        let mut names: Vec<_> = all.filter(|name| name.starts_with(prefix)).collect();
+        names.sort_unstable();
+        Ok(names)
     }
 
     async fn describe(&self, channel: &str) -> Result<ChannelInfo> {
@@ -145,8 +152,8 @@ impl Transport for KafkaTransport {
 
     async fn writer(&self, channel: &str) -> Result<Box<dyn ChannelWriter>> {
         let opened = async {
-            let topic = self.known_topic(channel)?;
-            KafkaWriter::open(&self.handle, channel, topic).await
+            let name = self.known_name(channel)?;
+            KafkaWriter::open(&self.handle, channel, &name).await
         };
         match opened.await {
             Ok(writer) => Ok(Box::new(writer)),
@@ -160,9 +167,9 @@ impl Transport for KafkaTransport {
         options: ReaderOptions,
     ) -> Result<Box<dyn ChannelReader>> {
         let opened = async {
-            let topic = self.known_topic(channel)?;
+            let name = self.known_name(channel)?;
             let handle = Arc::clone(&self.handle);
-            let opened = KafkaReader::open(handle, channel, topic, options);
+            let opened = KafkaReader::open(handle, channel, &name, options);
             self.handle.in_time(opened).await
         };
         match opened.await {
@@ -173,8 +180,8 @@ impl Transport for KafkaTransport {
 
     async fn subscription(&self, channel: &str, name: &str) -> Result<Arc<dyn Subscription>> {
         let opened = async {
-            let topic = self.known_topic(channel)?;
-            KafkaSubscription::open(&self.handle, channel, topic, name).await
+            let of = self.known_name(channel)?;
+            KafkaSubscription::open(&self.handle, channel, &of, name).await
         };
         match opened.await {
             Ok(subscription) => Ok(Arc::new(subscription)),
@@ -184,16 +191,16 @@ impl Transport for KafkaTransport {
 
     async fn unsubscribe(&self, channel: &str, name: &str) -> Result<()> {
         let removed = async {
-            let topic = self.known_topic(channel)?;
-            remove(&self.handle, &topic, name).await
+            let of = self.known_name(channel)?;
+            remove(&self.handle, &of, name).await
         };
         removed.await.map_err(|failure| failure.during("unsubscribe").on(channel))
     }
 
     async fn subscriptions(&self, channel: &str) -> Result<Vec<String>> {
         let listed = async {
-            let topic = self.known_topic(channel)?;
-            self.handle.subscriptions(&topic).await
+            let name = self.known_name(channel)?;
+            self.handle.subscriptions(&name).await
         };
         let listed = self.handle.in_time(listed).await;
         listed.map_err(|failure| failure.during("subscriptions").on(channel))
@@ -201,9 +208,8 @@ impl Transport for KafkaTransport {
 
     async fn risks(&self, channel: &str) -> Result<Vec<Risk>> {
         let found = async {
-            let topic = self.known_topic(channel)?;
-            self.handle.find(&topic).await?;
-            self.handle.risks(&topic).await
+            let name = self.known_name(channel)?;
+            self.handle.risks(&name).await
         };
         let found = self.handle.in_time(found).await;
         found.map_err(|failure| failure.during("risks").on(channel))

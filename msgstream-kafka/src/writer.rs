@@ -14,12 +14,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::Producer as _;
 use tokio::task::coop;
 
-use crate::admin::is_channel;
 use crate::calls::At;
 use crate::client::Handle;
 use crate::error::failed;
 use crate::in_flight::{Outgoing, Pipeline};
 use crate::incarnations::Bound;
+use crate::lookup::Leaders;
+use crate::partition::Name;
 
 /// The most that Kafka's format adds to a record, in bytes: lengths, deltas, counts.
 const RECORD_OVERHEAD: usize = 36;
@@ -39,9 +40,9 @@ impl KafkaWriter {
     pub(crate) async fn open(
         handle: &Arc<Handle>,
         channel: &str,
-        topic: String,
+        name: &Name,
     ) -> Result<Self, Failure> {
-        let (pipeline, limit) = handle.in_time(open(handle, channel, topic)).await?;
+        let (pipeline, limit) = handle.in_time(open(handle, channel, name)).await?;
         Ok(Self { pipeline, names: MsgTypeNames::default(), limit, closed: false })
     }
 
@@ -108,14 +109,14 @@ impl KafkaWriter {
     }
 }
 
-/// Opens a pipeline to a topic, and returns it with its limit to a record.
+/// Opens a pipeline to a channel, and returns it with its limit to a record.
 pub(crate) async fn open(
     handle: &Arc<Handle>,
     channel: &str,
-    topic: String,
+    name: &Name,
 ) -> Result<(Arc<Pipeline>, usize), Failure> {
-    let bound = Bound::new(handle, &topic, None).await?;
-    let limit = handle.setting(&topic, "max.message.bytes").await?;
+    let bound = Bound::new(handle, name, None).await?;
+    let limit = handle.setting(&name.topic, "max.message.bytes").await?;
     let limit = limit.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
     let at = Arc::clone(handle);
     let (producer, limit) = handle.block(move || at.producers.open(&at.config, limit)).await?;
@@ -123,15 +124,16 @@ pub(crate) async fn open(
     // the client saw it last.
     handle
         .ask(|look| {
-            let (client, topic) = (Arc::clone(&producer.client), topic.clone());
+            let (client, partition) = (Arc::clone(&producer.client), bound.partition.clone());
             handle.call(At::AnyNode, look, move |_, left| {
-                let seen = client.client().fetch_metadata(Some(&topic), left);
+                let topic = &partition.topic;
+                let seen = client.client().fetch_metadata(Some(topic), left);
                 let seen = seen.map_err(|error| failed(&error, left))?;
-                is_channel(&topic, seen.topics().first(), left)
+                Leaders::read(topic, seen.topics().first(), left)?.of(&partition)
             })
         })
         .await?;
-    Ok((Pipeline::new(Arc::clone(handle), producer, bound, channel, topic), limit))
+    Ok((Pipeline::new(Arc::clone(handle), producer, bound, channel), limit))
 }
 
 #[async_trait]

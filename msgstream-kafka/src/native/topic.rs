@@ -1,4 +1,4 @@
-//! The queue of one topic in the client, without the client library around it.
+//! The queue of one partition in the client, without the client library around it.
 //!
 //! The library's own call takes one message at a time, each with a lock and two looks at the clock,
 //! panics at some names of headers, and doesn't report where an end is.
@@ -23,12 +23,14 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::error::FetchError;
 use crate::events::Events;
+use crate::partition::Partition;
 use crate::prefetch::Consumer;
 
-/// A topic of which the only partition has a queue of its own.
+/// A topic of which one partition has a queue of its own.
 pub(crate) struct Topic {
     // Before the fields that hold the client, because it must be dropped first.
     native: NativeTopic,
+    number: i32,
     _split: PartitionQueue<Events>,
     consumer: Arc<Consumer>,
 }
@@ -44,22 +46,22 @@ pub(crate) enum QueueEvent<'a> {
 }
 
 impl Topic {
-    /// Splits the topic's queue off that of the client. The function is called, on a thread of the
+    /// Splits the partition's queue off that of the client. The function is called, on a thread of the
     /// client, when something comes into it while it is empty.
     pub(crate) fn split(
         consumer: &Arc<Consumer>,
-        topic: &str,
+        Partition { topic, number }: &Partition,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Option<Self> {
-        let mut split = consumer.split_partition_queue(topic, 0)?;
+        let mut split = consumer.split_partition_queue(topic, *number)?;
         split.set_nonempty_callback(wake);
-        let name = CString::new(topic).ok()?;
+        let name = CString::new(topic.as_str()).ok()?;
         let client = consumer.client().native_ptr();
         // SAFETY: the client is there, and so is the name, which is copied. What comes is null or
         // ours.
         let native = unsafe { rd_kafka_topic_new(client, name.as_ptr(), ptr::null_mut()) };
         let native = NativeTopic(NonNull::new(native)?);
-        Some(Self { native, _split: split, consumer: Arc::clone(consumer) })
+        Some(Self { native, number: *number, _split: split, consumer: Arc::clone(consumer) })
     }
 
     /// Passes what has arrived to a function, one by one, until that breaks off. It doesn't wait. A
@@ -71,7 +73,7 @@ impl Topic {
             // this call alone, on this thread.
             let count = unsafe {
                 let (each, drain) = (callback(&drain), (&raw mut drain).cast());
-                rd_kafka_consume_callback(self.native.0.as_ptr(), 0, 0, Some(each), drain)
+                rd_kafka_consume_callback(self.native.0.as_ptr(), self.number, 0, Some(each), drain)
             };
             // Negative if the client has forgotten the partition.
             if count <= 0 || drain.is_over {
