@@ -44,7 +44,7 @@ impl Harness for Kafka {
     }
 
     fn invalid_names(&self) -> Vec<String> {
-        ["", "a\nb", "a\0b", "a b", "a/b", "..", "__msgstream", &"x".repeat(250)]
+        ["", "a\nb", "a\0b", "a b", "a/b", "a:0", "..", "__msgstream", &"x".repeat(250)]
             .map(str::to_owned)
             .into()
     }

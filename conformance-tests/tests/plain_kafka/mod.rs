@@ -30,15 +30,17 @@ impl PlainClient for PlainKafka {
     }
 
     async fn write(&self, channel: &str, records: &[PlainRecord]) -> Result<(), BrokerError> {
+        let (topic, partition) = channel.split_once(':').unwrap_or((channel, "0"));
+        let partition = partition.parse()?;
         let mut broker = TcpStream::connect(&self.address).await?;
         for batch in records.chunks(BATCH) {
-            broker.write_all(&request(channel, &encode(batch))).await?;
+            broker.write_all(&request(topic, partition, &encode(batch))).await?;
             let length = broker.read_i32().await?;
             let mut answer = vec![0; usize::try_from(length)?];
             broker.read_exact(&mut answer).await?;
             // Behind the request's number, the topic's name with a count and a length, and the
             // partition's number with a count.
-            let code = answer.get(10 + channel.len() + 8..).and_then(|rest| rest.first_chunk());
+            let code = answer.get(10 + topic.len() + 8..).and_then(|rest| rest.first_chunk());
             match code.copied().map(i16::from_be_bytes) {
                 Some(0) => {}
                 code => return Err(format!("the broker's error is {code:?}").into()),
@@ -49,7 +51,7 @@ impl PlainClient for PlainKafka {
 }
 
 /// A request to store a batch, acknowledged by all replicas.
-fn request(topic: &str, batch: &[u8]) -> Vec<u8> {
+fn request(topic: &str, partition: i32, batch: &[u8]) -> Vec<u8> {
     let (produce, version) = (0_i16, 7_i16);
     let (number, no_text) = (0_i32, -1_i16);
     let mut request = Vec::new();
@@ -60,7 +62,7 @@ fn request(topic: &str, batch: &[u8]) -> Vec<u8> {
     for word in [no_text, no_text, -1] {
         request.extend_from_slice(&word.to_be_bytes());
     }
-    let (timeout_ms, one, partition) = (30_000_i32, 1_i32, 0_i32);
+    let (timeout_ms, one) = (30_000_i32, 1_i32);
     request.extend_from_slice(&timeout_ms.to_be_bytes());
     request.extend_from_slice(&one.to_be_bytes());
     request.extend_from_slice(&(topic.len() as i16).to_be_bytes());

@@ -31,6 +31,8 @@ fn what_can_t_be_used_is_refused() {
         "kafka://h?timeout_ms=0",
         "kafka://h?window_bytes=x",
         "kafka://h?prefetch_bytes=0",
+        "kafka://h?partitions=0",
+        "kafka://h?partitions=100001",
         "kafka://h?prefetch_bytes=1&queued.max.messages.kbytes=1",
         "kafka://h?group.id=g",
         "kafka://h?enable.idempotence=false",
@@ -58,6 +60,15 @@ fn properties_reach_the_clients_under_either_name() {
     for made in [read.consumer("g"), read.producer(Some(2000)), read.admin()] {
         assert!(made.create_native_config().is_ok());
     }
+}
+
+#[test]
+fn a_topic_has_one_partition_unless_more_are_asked_for() {
+    for (url, partitions) in [("kafka://h", 1), ("kafka://h?partitions=100000", 100_000)] {
+        assert_eq!(config(url).unwrap().partitions, partitions, "{url}");
+    }
+    let with = |partitions| config("kafka://h").unwrap().with_partitions(partitions).partitions;
+    assert_eq!([0, 6, u32::MAX].map(with), [1, 6, 100_000]);
 }
 
 #[test]

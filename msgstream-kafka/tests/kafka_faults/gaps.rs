@@ -4,27 +4,9 @@ use std::collections::BTreeSet;
 
 use msgstream_core::record::{Position, Record};
 use msgstream_core::transport::{Limit, Start, Transport, TransportExt as _};
-use rdkafka::message::{Header as RawHeader, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, Producer as _};
 
-use crate::support::{LONG, create, drain, make_topic, open, raw, times};
-
-/// Sends a record as another program would, with the headers of the wire format.
-fn send(producer: &BaseProducer, topic: &str, key: &str, number: u64) {
-    let (payload, time) = (number.to_string(), number.to_string());
-    let mut headers = OwnedHeaders::new();
-    for (key, value) in [
-        ("msg_type", "Insert"),
-        ("msg_id", "0"),
-        ("timestamp", time.as_str()),
-        ("vchannel", ""),
-        ("collection_id", "0"),
-    ] {
-        headers = headers.insert(RawHeader { key, value: Some(value) });
-    }
-    let record = BaseRecord::to(topic).key(key).payload(&payload).headers(headers);
-    producer.send(record).unwrap();
-}
+use crate::support::{LONG, create, drain, make_topic, open, raw, send, times};
 
 /// Whether there is a record or not.
 async fn each_offset_is_a_place(

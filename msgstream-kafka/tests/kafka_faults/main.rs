@@ -1,4 +1,4 @@
-//! What the suite can't know of Kafka: topics of other programs, transactions, retention, limits,
+//! What the suite can't know of Kafka: topics of other programs, partitions, transactions, retention, limits,
 //! many channels, a broker that is down, hangs or refuses, and a cluster of which one node does.
 //!
 //! ```sh
@@ -19,6 +19,7 @@ mod logs;
 mod many;
 mod milvus;
 mod outage;
+mod partitions;
 mod reader;
 mod risks;
 mod support;

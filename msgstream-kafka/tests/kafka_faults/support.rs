@@ -12,6 +12,8 @@ use msgstream_core::transport::{
 use msgstream_core::{MsgType, Timestamp};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header as RawHeader, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tempfile::TempDir;
 
@@ -87,6 +89,23 @@ pub(crate) async fn write_numbers(
     numbers: std::ops::Range<u64>,
 ) {
     write(transport, channel, numbers.map(record).collect()).await;
+}
+
+/// Sends a record as another program would, with the headers of the wire format.
+pub(crate) fn send(producer: &BaseProducer, topic: &str, key: &str, number: u64) {
+    let (payload, time) = (number.to_string(), number.to_string());
+    let mut headers = OwnedHeaders::new();
+    for (key, value) in [
+        ("msg_type", "Insert"),
+        ("msg_id", "0"),
+        ("timestamp", time.as_str()),
+        ("vchannel", ""),
+        ("collection_id", "0"),
+    ] {
+        headers = headers.insert(RawHeader { key, value: Some(value) });
+    }
+    let record = BaseRecord::to(topic).key(key).payload(&payload).headers(headers);
+    producer.send(record).unwrap();
 }
 
 pub(crate) async fn drain(reader: &mut dyn ChannelReader) -> Vec<Record> {

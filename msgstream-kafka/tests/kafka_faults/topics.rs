@@ -10,7 +10,7 @@ use msgstream_core::transport::{
     Fate, Limit, ReaderOptions, Start, Transport, TransportErrorKind as Kind, TransportExt as _,
     Unstored,
 };
-use rdkafka::admin::{AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
+use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::support::{
@@ -140,28 +140,6 @@ async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
     }
 }
 
-#[tokio::test]
-async fn partitions_that_are_added_are_told_to_whoever_has_the_topic_open() {
-    let transport = open().await;
-    let channel = create(&*transport).await;
-    let mut writer = transport.writer(&channel).await.unwrap();
-    let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
-    assert!(writer.submit((0..10).map(record).collect()).await.rest.is_none());
-    assert_eq!(times(&drain(&mut *reader).await), Vec::from_iter(0..10));
-    let more = NewPartitions::new(&channel, 3);
-    admin().create_partitions([&more], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
-    let told =
-        |kind: &Kind| matches!(kind, Kind::Config { reason } if reason.contains("3 partitions"));
-    let error = failure(&mut *reader).await;
-    assert!(told(error.kind()), "{error}");
-    let error = loop {
-        if let Some(Unstored { error, .. }) = writer.submit(vec![record(10)]).await.rest {
-            break error;
-        }
-    };
-    assert!(told(error.kind()), "{error}");
-}
-
 async fn alter(topic: &str, setting: &str, value: &str) {
     let alter = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(setting, value);
     let altered = admin().alter_configs([&alter], &AdminOptions::new()).await.unwrap();
@@ -211,23 +189,6 @@ async fn a_limit_that_was_lowered_meanwhile_fails_the_writer() {
         }
     };
     assert!(matches!(error.kind(), Kind::TooLarge { limit, .. } if *limit < 1000), "{error}");
-}
-
-#[tokio::test]
-async fn a_topic_with_more_partitions_is_no_channel() {
-    let transport = open().await;
-    let topic = make_topic(3, &[]).await;
-    for error in [
-        transport.writer(&topic).await.unwrap_err(),
-        transport.reader(&topic, Start::Earliest).await.unwrap_err(),
-        transport.describe(&topic).await.unwrap_err(),
-        transport.subscription(&topic, "reader").await.unwrap_err(),
-    ] {
-        let refused =
-            matches!(error.kind(), Kind::Config { reason } if reason.contains("3 partitions"));
-        assert!(refused, "{error}");
-    }
-    assert_eq!(transport.list(&topic).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
