@@ -237,7 +237,9 @@ impl Handle {
             None => Code::UnknownTopicOrPartition,
         };
         match of_code(code, self.timeout()) {
-            Failure { kind: TransportErrorKind::NotFound, .. } => Err(self.missing(topic).await),
+            Failure { kind: TransportErrorKind::NotFound, .. } => {
+                Err(self.missing(&Partition::first(topic)).await)
+            }
             failure => Err(needs(failure, "Describe", &named(topic))),
         }
     }

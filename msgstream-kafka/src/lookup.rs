@@ -130,10 +130,10 @@ impl Handle {
         .await
     }
 
-    /// Returns what it means that a topic is missing in one answer: the broker that sent it may not
-    /// know the topic yet, or any more.
-    pub(crate) async fn missing(&self, topic: &str) -> Failure {
-        match self.partitions(topic).await {
+    /// Returns what it means that a partition is missing in one answer: the broker that sent it may not
+    /// know it yet, or any more.
+    pub(crate) async fn missing(&self, partition: &Partition) -> Failure {
+        match self.ask(|look| self.leader(partition, look)).await {
             Err(failure) => failure,
             Ok(_) => {
                 let reason = "the brokers disagree on whether the topic exists".to_owned();

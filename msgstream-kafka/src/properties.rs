@@ -39,7 +39,7 @@ impl Handle {
         partition: &Partition,
     ) -> Result<BTreeMap<String, String>, Failure> {
         let key = key(&partition.topic, partition.number);
-        let value = self.stored(move |values| values.get(&key).cloned()).await?;
+        let value = self.stored_properties(move |values| values.get(&key).cloned()).await?;
         let Some(value) = value else { return Ok(BTreeMap::new()) };
         serde_json::from_slice(&value).map_err(|error| {
             let reason =
@@ -60,7 +60,7 @@ impl Handle {
             let reason = "the properties can't be written as JSON".to_owned();
             Failure::new(TransportErrorKind::Config { reason }, error)
         })?;
-        let earlier = self.keys(topic).await?;
+        let earlier = self.property_keys(topic).await?;
         let mut values: BTreeMap<_, _> = earlier.into_iter().map(|key| (key, None)).collect();
         if !properties.is_empty() {
             values.extend((0..partitions).map(|number| (key(topic, number), Some(&*value))));
@@ -120,9 +120,9 @@ impl Handle {
     }
 
     /// Returns the keys under which a topic has properties.
-    async fn keys(self: &Arc<Self>, topic: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    async fn property_keys(self: &Arc<Self>, topic: &str) -> Result<Vec<Vec<u8>>, Failure> {
         let topic = topic.to_owned();
-        self.stored(move |values| {
+        self.stored_properties(move |values| {
             let is_its = |key: &&Vec<u8>| is_key_of(key, &topic);
             values.keys().filter(is_its).cloned().collect()
         })
@@ -130,7 +130,7 @@ impl Handle {
     }
 
     /// Returns what a function takes of all properties, as they are now.
-    async fn stored<T: Send + 'static>(
+    async fn stored_properties<T: Send + 'static>(
         self: &Arc<Self>,
         take: impl FnOnce(&HashMap<Vec<u8>, Vec<u8>>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
@@ -206,7 +206,7 @@ impl Properties {
             if let Some(error) = failed {
                 return Err(match error.failure(handle.timeout()) {
                     Failure { kind: TransportErrorKind::NotFound, .. } => {
-                        handle.missing(PROPERTIES).await
+                        handle.missing(&Partition::first(PROPERTIES)).await
                     }
                     failure => needs(failure, "Read", &named(PROPERTIES)),
                 });

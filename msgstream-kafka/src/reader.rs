@@ -230,7 +230,7 @@ impl KafkaReader {
         }
         match error.failure(self.handle.timeout()) {
             Failure { kind: TransportErrorKind::NotFound, .. } => {
-                self.handle.missing(&self.bound.partition.topic).await
+                self.handle.missing(&self.bound.partition).await
             }
             failure => needs(failure, "Read", &named(&self.bound.partition.topic)),
         }

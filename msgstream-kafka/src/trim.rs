@@ -25,7 +25,7 @@ impl Handle {
         match self.ask(|look| self.delete_records(&partition, before, look)).await {
             // The client also reports a topic without a leader as unknown.
             Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
-                Err(self.missing(&partition.topic).await)
+                Err(self.missing(&partition).await)
             }
             deleted => deleted,
         }
