@@ -29,14 +29,6 @@ fn channels(topic: &str, partitions: usize) -> Vec<String> {
     (0..partitions).map(|number| format!("{topic}:{number}")).collect()
 }
 
-/// A topic that another program made.
-async fn made(transport: &dyn Transport, partitions: i32) -> String {
-    let topic = make_topic(partitions, &[]).await;
-    // Brokers hear of it a little later than whoever made it.
-    while transport.list(&topic).await.unwrap().is_empty() {}
-    topic
-}
-
 async fn grow(topic: &str, partitions: usize) {
     let more = NewPartitions::new(topic, partitions);
     admin().create_partitions([&more], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
@@ -92,7 +84,7 @@ async fn each_partition_is_a_channel_with_a_log_and_properties() {
 #[tokio::test]
 async fn a_partition_has_one_name() {
     let transport = open().await;
-    let (single, several) = (made(&*transport, 1).await, made(&*transport, 3).await);
+    let (single, several) = (make_topic(1, &[]).await, make_topic(3, &[]).await);
     for error in each_call(&*transport, &several).await {
         assert!(is_refused(&error, &format!("use `{several}:0`, `{several}:1`, ")), "{error}");
     }
@@ -142,8 +134,7 @@ async fn a_topic_is_deleted_with_all_of_its_partitions() {
 
 #[tokio::test]
 async fn cursors_and_trims_are_of_one_partition() {
-    let transport = open().await;
-    let topic = made(&*transport, 3).await;
+    let (transport, topic) = (open().await, make_topic(3, &[]).await);
     let (channels, name) = (channels(&topic, 3), unique_name());
     for channel in &channels {
         write_numbers(&*transport, channel, 0..10).await;
@@ -291,7 +282,7 @@ async fn packs(consumer: &mut Consumer, until: u64) -> Vec<MsgPack> {
 #[tokio::test]
 async fn a_topic_of_another_program_is_read_as_packs_and_resumed() {
     let transport = open().await;
-    let topic = made(&*transport, PARTITIONS as i32).await;
+    let topic = make_topic(PARTITIONS as i32, &[]).await;
     let producer: BaseProducer = raw().create().unwrap();
     for time in 1..=COUNT {
         send(&producer, &topic, &format!("key {}", time % KEYS), time);

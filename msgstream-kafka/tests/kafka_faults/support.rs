@@ -56,6 +56,9 @@ pub(crate) async fn make_topic(partitions: i32, settings: &[(&str, &str)]) -> St
     }
     let made = admin().create_topics([&topic], &AdminOptions::new()).await.unwrap();
     made.into_iter().for_each(|one| drop(one.unwrap()));
+    // The broker hears of it a little later.
+    let transport = open().await;
+    while transport.list(&name).await.unwrap().is_empty() {}
     name
 }
 
