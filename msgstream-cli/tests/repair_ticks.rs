@@ -185,6 +185,17 @@ async fn a_part_of_a_copy_is_no_repair() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_if_the_new_channel_cant_be_made() {
+    let world = World::new("", &["a"]).await;
+    world.write("a", vec![tick(world.ago(9)), tick(world.ahead(86_400))]).await;
+    let long = "b".repeat(256);
+    let (_, told) = run(&["repair-ticks", &world.url, "a", "--into", &long, "--yes"], 1);
+    assert!(told.contains("256 bytes"), "{told}");
+    assert_eq!(world.broker.describe("a").await.unwrap().end, Position::new(2));
+    run(&["repair-ticks", &world.url, "a", "--yes"], 0);
+}
+
+#[tokio::test]
 async fn a_home_channel_is_refused() {
     let world = World::new("", &["a"]).await;
     let session = SessionConfig::new("shop-1").with_home("a");

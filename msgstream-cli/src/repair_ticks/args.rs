@@ -19,7 +19,7 @@ pub(crate) struct RepairTicksArgs {
     pub(crate) url: String,
     /// The channel
     pub(crate) channel: String,
-    /// The new channel; `CHANNEL.repaired` unless given
+    /// The new channel; `CHANNEL.repaired` unless given, with `-` for each `:`
     #[arg(long, value_name = "CHANNEL")]
     pub(crate) into: Option<String>,
     /// Leave out the tick at this position, too; may be given several times

@@ -113,14 +113,24 @@ async fn repair<'a>(broker: &dyn Transport, args: &'a RepairTicksArgs) -> Result
         false => ask(&lines).await?,
     }
 
-    // Once it has ended, no producer opens it any more, so that nothing is written that isn't copied.
-    let end = match plan.end {
-        Some(end) => end,
-        None => copy::end(broker, from, plan.watermark).await?,
-    };
+    // Before the channel is ended, because a name may be refused.
     let properties = broker.describe(from).await?.properties;
     broker.create_with(&into, CreateOptions::from(properties)).await?;
     let half = |source| Error::HalfCopied { channel: into.clone(), source };
+    // Once it has ended, no producer opens it any more, so that nothing is written that isn't copied.
+    let end = match plan.end {
+        Some(end) => end,
+        None => match copy::end(broker, from, plan.watermark).await {
+            Ok(end) => end,
+            Err(source) => {
+                let deleted = broker.delete(&into).await;
+                return Err(match deleted {
+                    Ok(()) => source.into(),
+                    Err(_) => half(source),
+                });
+            }
+        },
+    };
     let copied = copy::copy(broker, from, &into, end, Filter::new(args)).await.map_err(half)?;
     copy::note_copied(broker, from, plan.watermark, &into).await?;
     let written_since = copy::rest(broker, from, end).await?.goes_on;
@@ -130,7 +140,9 @@ async fn repair<'a>(broker: &dyn Transport, args: &'a RepairTicksArgs) -> Result
 
 impl RepairTicksArgs {
     fn new_channel(&self) -> String {
-        self.into.clone().unwrap_or_else(|| format!("{}.repaired", self.channel))
+        // A partition's name, `orders:0`, has a character that no name of a topic has.
+        let name = || format!("{}.repaired", self.channel.replace(':', "-"));
+        self.into.clone().unwrap_or_else(name)
     }
 }
 
@@ -181,5 +193,20 @@ async fn ask(plan: &[String]) -> Result<()> {
     match answer.await {
         Ok(Ok(line)) if ["y", "yes"].contains(&line.trim().to_lowercase().as_str()) => Ok(()),
         _ => Err(Error::Declined),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn the_new_channel_may_be_a_topic() {
+        for (channel, name) in [("orders", "orders.repaired"), ("orders:2", "orders-2.repaired")] {
+            let args = RepairTicksArgs::parse_from(["repair-ticks", "kafka://localhost", channel]);
+            assert_eq!(args.new_channel(), name);
+        }
     }
 }
