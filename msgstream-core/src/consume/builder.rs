@@ -68,7 +68,8 @@ impl ConsumerBuilder {
     /// begins at [`start`](Self::start), as in the first run of a program.
     ///
     /// If [`channels`](Self::channels) are set, only those are read: channels that the checkpoint
-    /// doesn't have join. Otherwise the checkpoint's channels are read.
+    /// doesn't have join, and those of the checkpoint that aren't among them are left out, with a
+    /// warning in the log. Otherwise the checkpoint's channels are read.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), msgstream_core::Error> {
@@ -341,11 +342,15 @@ impl<C> ConsumerBuilder<C> {
         }
         if let Some(mut from) = from {
             if !joining.is_empty() {
-                from.channels = from
-                    .channels
-                    .into_iter()
-                    .filter(|(channel, _)| joining.contains(&&**channel))
-                    .collect();
+                let is_other = |channel: &&Arc<str>| !joining.contains(&&***channel);
+                let others: Vec<_> = from.channels.keys().filter(is_other).cloned().collect();
+                if !others.is_empty() {
+                    tracing::warn!(
+                        channels = ?others,
+                        "the checkpoint has channels that aren't named: their marks are left out"
+                    );
+                }
+                others.iter().for_each(|channel| drop(from.channels.remove(channel)));
             }
             joining.retain(|channel| !from.channels.contains_key(*channel));
             aligned.resume(subscription, &from, &self.ticks).await?;
