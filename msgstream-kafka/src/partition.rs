@@ -4,6 +4,8 @@
 //! `orders:1` and so on; no topic's name has a colon. A partition has one name only: under two, a session
 //! would number one log twice.
 
+use std::fmt;
+
 use msgstream_core::adapter::Failure;
 use msgstream_core::transport::TransportErrorKind;
 use rdkafka::TopicPartitionList;
@@ -24,6 +26,13 @@ pub(crate) struct Name {
     number: Option<i32>,
 }
 
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base)?;
+        self.number.map_or(Ok(()), |number| write!(f, ":{number}"))
+    }
+}
+
 impl Name {
     /// Takes a channel's name apart. Fails with the reason if no channel can have it.
     pub(crate) fn parse(prefix: &str, channel: &str) -> Result<Self, String> {
@@ -39,24 +48,20 @@ impl Name {
         Self { topic: topic.to_owned(), base: topic.to_owned(), number: None }
     }
 
-    /// Fails unless it names all of a topic, as what is created must.
-    pub(crate) fn check_whole(&self) -> Result<(), Failure> {
-        match self.number {
-            None => Ok(()),
-            Some(_) => Err(invalid(format!(
-                "a topic is created with all of its partitions: create `{}`, with the option `partitions`",
-                self.base
-            ))),
-        }
+    /// Returns why a partition can't be created alone.
+    pub(crate) fn not_created_alone(&self) -> Failure {
+        invalid(format!(
+            "a topic is created with all of its partitions: create `{}`, with the option `partitions`",
+            self.base
+        ))
     }
 
     /// Returns why one of several partitions can't be deleted.
-    pub(crate) fn not_alone(&self) -> Failure {
-        let reason = format!(
+    pub(crate) fn not_deleted_alone(&self) -> Failure {
+        invalid(format!(
             "one partition of a topic can't be deleted: delete `{}`, which deletes all of them",
             self.base
-        );
-        TransportErrorKind::Config { reason }.into()
+        ))
     }
 
     /// Returns whether it has the number of a partition.
@@ -69,6 +74,7 @@ impl Name {
         let Self { topic, base, number } = self;
         let is_there = |number: i32| usize::try_from(number).is_ok_and(|n| n < partitions);
         match *number {
+            _ if partitions == 0 => Err(TransportErrorKind::NotFound.into()),
             None if partitions > 1 => Err(invalid(format!(
                 "the topic has {partitions} partitions, and each is a channel: use {}",
                 listed(base, partitions)
@@ -185,7 +191,13 @@ mod tests {
 
     #[test]
     fn a_number_past_the_last_one_is_no_channel() {
-        for (channel, partitions) in [("orders:1", 1), ("orders:3", 3), ("orders:2147483647", 3)] {
+        for (channel, partitions) in [
+            ("orders", 0),
+            ("orders:0", 0),
+            ("orders:1", 1),
+            ("orders:3", 3),
+            ("orders:2147483647", 3),
+        ] {
             assert_eq!(
                 found(channel, partitions),
                 Err(Kind::NotFound),
@@ -204,10 +216,9 @@ mod tests {
     #[test]
     fn a_topic_is_created_and_deleted_whole() {
         let name = |channel| Name::parse("", channel).unwrap();
-        assert_eq!(name("orders").check_whole(), Ok(()));
-        let refused = refusal(name("orders:1").check_whole().map_err(|failure| failure.kind));
-        assert!(refused.contains("create `orders`"), "{refused}");
+        let why = |failure: Failure| refusal(Err::<(), _>(failure.kind));
+        assert!(why(name("orders:1").not_created_alone()).contains("create `orders`"));
+        assert!(why(name("orders:1").not_deleted_alone()).contains("delete `orders`"));
         assert!(name("orders:1").is_numbered() && !name("orders").is_numbered());
-        assert!(name("orders:1").not_alone().to_string().contains("delete `orders`"));
     }
 }

@@ -81,7 +81,13 @@ impl KafkaTransport {
         properties: &BTreeMap<String, String>,
     ) -> Result<(), Failure> {
         let (name, partitions) = (self.name(channel)?, self.handle.config.partitions);
-        name.check_whole()?;
+        if name.is_numbered() {
+            return Err(match self.handle.find(&name).await {
+                Ok(_) => TransportErrorKind::AlreadyExists.into(),
+                Err(Failure { kind: TransportErrorKind::NotFound, .. }) => name.not_created_alone(),
+                Err(failure) => failure,
+            });
+        }
         self.handle.create_topic(&name.topic, partitions, SETTINGS).await?;
         self.handle.set_properties(&name.topic, partitions, properties).await
     }
@@ -90,7 +96,7 @@ impl KafkaTransport {
         let name = self.known_name(channel)?;
         if name.is_numbered() {
             self.handle.find(&name).await?;
-            return Err(name.not_alone());
+            return Err(name.not_deleted_alone());
         }
         self.handle.delete_topic(&name.topic).await?;
         self.handle.set_properties(&name.topic, 0, &BTreeMap::new()).await

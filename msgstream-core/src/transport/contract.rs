@@ -104,7 +104,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// ```
     ///
     /// # Errors
-    /// Fails with [`NotFound`](super::TransportErrorKind::NotFound).
+    /// Fails with [`NotFound`](super::TransportErrorKind::NotFound), and with
+    /// [`InvalidName`](super::TransportErrorKind::InvalidName) for a channel that the broker deletes only
+    /// together with others.
     ///
     /// # Cancel safety
     /// The channel may or may not be there after a cancelled call.
