@@ -50,10 +50,11 @@ impl Leaders {
         }
     }
 
-    /// Returns the node that leads a partition.
-    pub(crate) fn of(&self, partition: &Partition) -> Result<i32, Failure> {
+    /// Returns the node that leads a partition, which is known to be there: a node in whose answer it is
+    /// missing doesn't know it yet.
+    pub(crate) fn of(&self, partition: &Partition, timeout: Duration) -> Result<i32, Failure> {
         let leader = self.0.get(&partition.number).cloned();
-        leader.unwrap_or_else(|| Err(TransportErrorKind::NotFound.into()))
+        leader.unwrap_or_else(|| Err(of_code(RDKafkaErrorCode::LeaderNotAvailable, timeout)))
     }
 
     /// Fails unless each partition is led.
@@ -86,7 +87,7 @@ impl Handle {
         self.ask(|look| async move {
             let leaders = self.leaders(&name.topic, look).await?;
             let partition = name.of(leaders.0.len())?;
-            leaders.of(&partition).map(|_| partition)
+            leaders.of(&partition, look).map(|_| partition)
         })
         .await
     }
@@ -116,7 +117,7 @@ impl Handle {
 
     /// Returns the node that leads a partition, in one attempt.
     async fn leader(&self, partition: &Partition, look: Duration) -> Result<i32, Failure> {
-        self.leaders(&partition.topic, look).await?.of(partition)
+        self.leaders(&partition.topic, look).await?.of(partition, look)
     }
 
     /// Returns the bounds of a partition.
@@ -133,13 +134,12 @@ impl Handle {
     /// Returns what it means that a partition is missing in one answer: the broker that sent it may not
     /// know it yet, or any more.
     pub(crate) async fn missing(&self, partition: &Partition) -> Failure {
-        match self.ask(|look| self.leader(partition, look)).await {
-            Err(failure) => failure,
-            Ok(_) => {
-                let reason = "the brokers disagree on whether the topic exists".to_owned();
-                TransportErrorKind::Unavailable { reason }.into()
-            }
-        }
+        self.ask(|look| self.leader(partition, look)).await.map_or_else(|failure| failure, disagree)
+    }
+
+    /// Returns the same for a topic.
+    pub(crate) async fn missing_topic(&self, topic: &str) -> Failure {
+        self.partitions(topic).await.map_or_else(|failure| failure, disagree)
     }
 
     /// Returns the first offset whose record was appended at a time, in Unix milliseconds, or later,
@@ -183,6 +183,11 @@ impl Handle {
     }
 }
 
+fn disagree<T>(_: T) -> Failure {
+    let reason = "the brokers disagree on whether the topic exists".to_owned();
+    TransportErrorKind::Unavailable { reason }.into()
+}
+
 /// Returns how an error names a topic.
 pub(crate) fn named(topic: &str) -> String {
     format!("topic `{topic}`")
@@ -213,5 +218,19 @@ fn bounds(
             reason: format!("the offsets {low} to {high} of the topic are negative"),
         }
         .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_lacks_a_partition_is_asked_again() {
+        let leaders = Leaders(BTreeMap::from([(0, Ok(7))]));
+        let partition = |number| Partition { topic: "orders".to_owned(), number };
+        let found = |number| leaders.of(&partition(number), Duration::from_secs(1));
+        assert_eq!(found(0), Ok(7));
+        assert!(found(2).is_err_and(|failure| failure.is_temporary()));
     }
 }

@@ -229,9 +229,11 @@ impl KafkaReader {
             return Failure::new(TransportErrorKind::Unavailable { reason }, error);
         }
         match error.failure(self.handle.timeout()) {
-            Failure { kind: TransportErrorKind::NotFound, .. } => {
-                self.handle.missing(&self.bound.partition).await
-            }
+            // Another topic of its name may have fewer partitions.
+            Failure { kind: TransportErrorKind::NotFound, .. } => match self.bound.look().await {
+                Ok(()) => self.handle.missing(&self.bound.partition).await,
+                Err(failure) => failure,
+            },
             failure => needs(failure, "Read", &named(&self.bound.partition.topic)),
         }
     }

@@ -6,11 +6,12 @@ use msgstream_core::adapter::Failure;
 use msgstream_core::transport::{Risk, RiskKind};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message as _;
 
 use crate::calls::At;
 use crate::client::Handle;
-use crate::error::failed;
+use crate::error::{failed, of_code};
 use crate::partition::{Name, Partition};
 use crate::prefetch::Consumer;
 
@@ -46,8 +47,10 @@ impl Handle {
                 let partitions =
                     metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
                 let partition = partitions.iter().find(|one| one.id() == number);
-                let replicas = partition.map_or(0, |partition| partition.replicas().len());
-                Ok(Copies { nodes: metadata.brokers().len(), replicas })
+                // A node may not know it yet.
+                let partition =
+                    partition.ok_or_else(|| of_code(RDKafkaErrorCode::LeaderNotAvailable, left))?;
+                Ok(Copies { nodes: metadata.brokers().len(), replicas: partition.replicas().len() })
             })
         })
         .await

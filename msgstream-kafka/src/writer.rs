@@ -129,7 +129,7 @@ pub(crate) async fn open(
                 let topic = &partition.topic;
                 let seen = client.client().fetch_metadata(Some(topic), left);
                 let seen = seen.map_err(|error| failed(&error, left))?;
-                Leaders::read(topic, seen.topics().first(), left)?.of(&partition)
+                Leaders::read(topic, seen.topics().first(), left)?.of(&partition, left)
             })
         })
         .await?;

@@ -104,7 +104,11 @@ unsafe fn described(topic: *const rd_kafka_TopicDescription_t) -> Result<Describ
         let id = u128::from(high.cast_unsigned()) << 64 | u128::from(low.cast_unsigned());
         let mut partitions = 0;
         let _ = rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
-        Ok(Described { id, partitions })
+        match partitions {
+            // There is no such topic, so this node doesn't know it whole.
+            0 => Err(Code::UnknownTopicOrPartition),
+            _ => Ok(Described { id, partitions }),
+        }
     }
 }
 
