@@ -46,10 +46,44 @@ pub(crate) struct Incarnations {
 /// A topic that is read or written.
 #[derive(Debug)]
 struct Used {
-    /// How many readers and writers it has.
-    users: usize,
     /// What is known of it, with the greatest number of partitions that was seen.
     known: Described,
+    /// Of each partition that is in use the name, and how many readers, writers and subscriptions have it.
+    open: BTreeMap<(Incarnation, i32), (Name, usize)>,
+}
+
+impl Used {
+    /// Counts another user of a partition. A log that got another name is open under one of them only:
+    /// under both, a consumer would get its messages twice.
+    fn add(&mut self, place: (Incarnation, i32), name: &Name) -> Result<(), Failure> {
+        let (open, users) = self.open.entry(place).or_insert_with(|| (name.clone(), 0));
+        if open != name {
+            let reason = format!("the same log is open as `{open}`: close that first");
+            return Err(TransportErrorKind::Config { reason }.into());
+        }
+        *users += 1;
+        Ok(())
+    }
+
+    fn remove(&mut self, place: (Incarnation, i32)) {
+        if let Some((_, users)) = self.open.get_mut(&place) {
+            *users -= 1;
+            if *users == 0 {
+                self.open.remove(&place);
+            }
+        }
+    }
+
+    /// Takes in what was seen. Returns how many partitions it had, if some were added. Brokers that learn
+    /// of it later don't count.
+    fn see(&mut self, now: Described) -> Option<usize> {
+        let before = std::mem::replace(&mut self.known, now);
+        if before.id != now.id {
+            return None;
+        }
+        self.known.partitions = before.partitions.max(now.partitions);
+        (before.partitions < now.partitions).then_some(before.partitions)
+    }
 }
 
 #[derive(Debug)]
@@ -81,21 +115,17 @@ impl Incarnations {
         self.node.store(node, Ordering::Relaxed);
     }
 
-    /// Notes what was seen of a topic. Returns whether partitions were added to it since it was opened,
-    /// once for each time. Brokers that learn of it later don't count.
-    fn has_grown(&self, topic: &str, now: Described) -> bool {
+    /// Notes what was seen of a topic. Returns what is known of it, and how many partitions it had, if some
+    /// were added since it was opened: once for each time.
+    fn note(&self, topic: &str, seen: Described) -> (Described, Option<usize>) {
         let mut used = lock(&self.used);
-        let Some(Used { known, .. }) = used.get_mut(topic) else { return false };
-        let is_same = known.id == now.id;
-        if !is_same || known.partitions < now.partitions {
-            *known = now;
-            return is_same;
-        }
-        false
+        let Some(used) = used.get_mut(topic) else { return (seen, None) };
+        let grown_from = used.see(seen);
+        (used.known, grown_from)
     }
 }
 
-/// A partition that a reader or a writer is bound to, and the incarnation of its topic. As long as this
+/// A partition that a reader, a writer or a subscription is bound to, and the incarnation of its topic. As long as this
 /// exists, requests include the topic.
 #[derive(Debug)]
 pub(crate) struct Bound {
@@ -116,7 +146,6 @@ impl Bound {
     ) -> Result<Self, Failure> {
         let seen = Instant::now();
         let known = handle.described(&name.topic).await?;
-        let partition = name.of(known.partitions)?;
         let found = Incarnation(known.id);
         let handle = Arc::clone(handle);
         match expected {
@@ -127,8 +156,11 @@ impl Bound {
             Some(expected) => is_same(expected, found)?,
             None => {}
         }
+        let partition = name.of(known.partitions)?;
         let mut used = lock(&handle.incarnations.used);
-        used.entry(name.topic.clone()).or_insert(Used { users: 0, known }).users += 1;
+        let unused = || Used { known, open: BTreeMap::new() };
+        let topic = used.entry(name.topic.clone()).or_insert_with(unused);
+        topic.add((found, partition.number), name)?;
         drop(used);
         Ok(Self { handle, partition, incarnation: found, seen })
     }
@@ -155,6 +187,11 @@ impl Bound {
         Ok(())
     }
 
+    /// Fails if the topic isn't the same any more, as far as was seen lately by anybody.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        self.seen_within(self.handle.incarnations.good_for).await.map(drop)
+    }
+
     /// Returns when the topic was seen to be the same, which is no longer ago than that.
     pub(crate) async fn seen_within(&self, good_for: Duration) -> Result<Instant, Failure> {
         let now = Instant::now();
@@ -179,11 +216,11 @@ fn is_same(expected: Incarnation, found: Incarnation) -> Result<(), Failure> {
 
 impl Drop for Bound {
     fn drop(&mut self) {
+        let Partition { topic, number } = &self.partition;
         let mut used = lock(&self.handle.incarnations.used);
-        let topic = &self.partition.topic;
-        if let Some(Used { users, .. }) = used.get_mut(topic) {
-            *users -= 1;
-            if *users == 0 {
+        if let Some(of_topic) = used.get_mut(topic) {
+            of_topic.remove((self.incarnation, *number));
+            if of_topic.open.is_empty() {
                 used.remove(topic);
             }
         }
@@ -228,29 +265,34 @@ impl Handle {
     async fn of_topic(&self, topic: &str, answer: Option<&Answer>) -> Result<Described, Failure> {
         let code = match answer {
             Some(Ok(described)) => {
-                if self.incarnations.has_grown(topic, *described) {
-                    self.warn_of_partitions(topic, described.partitions);
+                let (known, grown_from) = self.incarnations.note(topic, *described);
+                if let Some(before) = grown_from {
+                    self.warn_of_partitions(topic, before, known.partitions);
                 }
-                return Ok(*described);
+                return Ok(known);
             }
             Some(Err(code)) => *code,
             None => Code::UnknownTopicOrPartition,
         };
         match of_code(code, self.timeout()) {
             Failure { kind: TransportErrorKind::NotFound, .. } => {
-                Err(self.missing(&Partition::first(topic)).await)
+                Err(self.missing_topic(topic).await)
             }
             failure => Err(needs(failure, "Describe", &named(topic))),
         }
     }
 
-    fn warn_of_partitions(&self, topic: &str, partitions: usize) {
+    fn warn_of_partitions(&self, topic: &str, before: usize, partitions: usize) {
         let base = channel_of(&self.config.prefix, topic).unwrap_or(topic);
         let channels = listed(base, partitions);
+        let renamed = match before {
+            1 => format!("; `{base}` is `{base}:0` now, which isn't another channel"),
+            _ => String::new(),
+        };
         tracing::warn!(
             topic,
             partitions,
-            "partitions were added to a topic that is open: its channels are {channels} now, and readers and writers stay on the partitions that they were opened on"
+            "partitions were added to a topic that is open: its channels are {channels}{renamed}; what is open stays on its partition"
         );
     }
 
@@ -292,5 +334,46 @@ impl Seen {
     /// Returns whether it has an answer for the topic, or the failure for all topics.
     fn knows(&self, topic: &str) -> bool {
         self.answers.as_ref().map_or(true, |answers| answers.contains_key(topic))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn used(id: u128, partitions: usize) -> Used {
+        Used { known: Described { id, partitions }, open: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_log_is_open_under_one_name() {
+        let (old, new) = (Name::parse("", "orders").unwrap(), Name::parse("", "orders:0").unwrap());
+        let (mut topic, place) = (used(7, 1), (Incarnation(7), 0));
+        topic.add(place, &old).unwrap();
+        topic.add(place, &old).unwrap();
+        topic.remove(place);
+        let refused = topic.add(place, &new).unwrap_err();
+        assert!(refused.to_string().contains("open as `orders`"), "{refused}");
+        // That of another topic is another log.
+        topic.add((Incarnation(8), 0), &new).unwrap();
+        topic.remove(place);
+        topic.add(place, &new).unwrap();
+        assert!(topic.add(place, &old).is_err());
+        topic.remove((Incarnation(8), 0));
+        topic.remove(place);
+        assert!(topic.open.is_empty());
+    }
+
+    #[test]
+    fn partitions_are_added_once_and_never_removed() {
+        let mut topic = used(7, 1);
+        for (id, partitions, grown_from, known) in
+            [(7, 1, None, 1), (7, 3, Some(1), 3), (7, 1, None, 3), (7, 3, None, 3), (8, 2, None, 2)]
+        {
+            assert_eq!(topic.see(Described { id, partitions }), grown_from);
+            assert_eq!(topic.known, Described { id, partitions: known });
+        }
     }
 }
