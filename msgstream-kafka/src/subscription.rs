@@ -10,8 +10,9 @@ use tokio::sync::Mutex;
 
 use crate::client::Handle;
 use crate::group::Group;
+use crate::incarnations::Bound;
 use crate::name::group_of;
-use crate::partition::{Name, Partition};
+use crate::partition::Name;
 use crate::start::offset;
 
 /// What a consumer group has committed of a partition.
@@ -20,7 +21,8 @@ pub(crate) struct KafkaSubscription {
     handle: Arc<Handle>,
     group: Arc<Group>,
     channel: String,
-    partition: Partition,
+    /// A group's offsets say nothing of the topic's incarnation.
+    bound: Arc<Bound>,
     /// Where this handle moved the cursor, or saw it at first.
     seen: Arc<Mutex<Option<u64>>>,
 }
@@ -32,12 +34,17 @@ impl KafkaSubscription {
         of: &Name,
         name: &str,
     ) -> Result<Self, Failure> {
-        let (partition, group) = open(handle, of, name).await?;
+        let group = group_of(&handle.config.prefix, name)?;
+        let opened = async {
+            let bound = Bound::new(handle, of, None).await?;
+            Ok((bound, open_group(handle, group).await?))
+        };
+        let (bound, group) = handle.in_time(opened).await?;
         Ok(Self {
             handle: Arc::clone(handle),
             group,
             channel: channel.to_owned(),
-            partition,
+            bound: Arc::new(bound),
             seen: Arc::default(),
         })
     }
@@ -49,16 +56,17 @@ impl KafkaSubscription {
     async fn move_to(&self, before: Position) -> Result<(), Failure> {
         let before = offset(before)?;
         let (seen, group) = (Arc::clone(&self.seen), Arc::clone(&self.group));
-        let partition = self.partition.clone();
+        let bound = Arc::clone(&self.bound);
         // In a task of its own: an `ack` that isn't polled for a while must not keep others waiting.
         let moved = tokio::spawn(async move {
-            let mut seen = seen.lock().await;
+            let (mut seen, partition) = (seen.lock().await, &bound.partition);
+            bound.check().await?;
             // Where it seems to be there already, it may have been removed meanwhile.
             if seen.is_none_or(|seen| before <= seen) {
-                *seen = group.committed(&partition).await?;
+                *seen = group.committed(partition).await?;
             }
             if seen.is_none_or(|seen| seen < before) {
-                group.commit(&partition, before).await?;
+                group.commit(partition, before).await?;
                 *seen = Some(before);
             }
             Ok(())
@@ -68,26 +76,18 @@ impl KafkaSubscription {
     }
 }
 
-/// The partition of a subscription, and the client of its group.
-async fn open(
-    handle: &Arc<Handle>,
-    of: &Name,
-    name: &str,
-) -> Result<(Partition, Arc<Group>), Failure> {
-    let group = group_of(&handle.config.prefix, name)?;
+/// Returns the client of a group.
+async fn open_group(handle: &Arc<Handle>, group: String) -> Result<Arc<Group>, Failure> {
     let at = Arc::clone(handle);
-    let opened = async {
-        let partition = handle.find(of).await?;
-        let group = handle.block(move || at.groups.open(&at.config, &group)).await?;
-        Ok((partition, group))
-    };
-    handle.in_time(opened).await
+    handle.block(move || at.groups.open(&at.config, &group)).await
 }
 
 /// Removes a cursor.
 pub(crate) async fn remove(handle: &Arc<Handle>, of: &Name, name: &str) -> Result<(), Failure> {
-    let (partition, group) = open(handle, of, name).await?;
+    let group = group_of(&handle.config.prefix, name)?;
     let removed = async {
+        let partition = handle.find(of).await?;
+        let group = open_group(handle, group).await?;
         match group.committed(&partition).await? {
             Some(_) => group.remove(&partition).await,
             None => Ok(()),
@@ -104,7 +104,7 @@ impl Subscription for KafkaSubscription {
     }
 
     async fn acked(&self) -> Result<Option<Position>> {
-        let looked = self.handle.in_time(self.group.committed(&self.partition)).await;
+        let looked = self.handle.in_time(self.group.committed(&self.bound.partition)).await;
         let found = looked.map_err(|failure| self.error("acked", failure))?;
         Ok(found.map(Position::new))
     }

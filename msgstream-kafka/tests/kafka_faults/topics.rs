@@ -134,6 +134,10 @@ async fn a_topic_made_again_is_another_one_to_writers_and_cursors() {
             }
         }
         assert!(matches!(writer.ready().await.unwrap_err().kind(), Kind::Poisoned));
+        // Where that was is no place in this one.
+        let error = subscription.ack(Position::new(9)).await.unwrap_err();
+        assert_eq!(*error.kind(), Kind::WrongIncarnation { expected, found });
+        assert_eq!(subscription.acked().await.unwrap(), None);
         write_numbers(&*transport, &channel, 20..22).await;
         let mut reader = transport.reader(&channel, Start::Earliest).await.unwrap();
         assert!(times(&drain(&mut *reader).await).ends_with(&[20, 21]));
