@@ -5,7 +5,11 @@
 //! cargo test -p msgstream-conformance --features kafka --test kafka_partitions
 //! brokers/down kafka
 //! ```
+//!
+//! Without arguments it leaves out what is above the transport and what is about single records, to which a
+//! partition is a log like any other: `-- streams` runs that.
 
+mod brokers;
 mod crc32c;
 mod minimum;
 mod plain_kafka;
@@ -15,7 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_conformance::{BadKind, BrokerError, Harness, PlainClient, PlainRecord, run};
+use msgstream_conformance::{
+    Arguments, BadKind, Broker, BrokerError, Harness, PlainClient, PlainRecord, run_with,
+};
 use msgstream_core::delegate;
 use msgstream_core::record::Position;
 use msgstream_core::registry::Registry;
@@ -29,9 +35,12 @@ use crate::plain_kafka::PlainKafka;
 
 const URL: &str = "MSGSTREAM_KAFKA_URL";
 
-const PARTITIONS: usize = 3;
+const PARTITIONS: usize = 2;
 
-/// The partition that stands for a topic: of some the first, of others one behind it.
+/// The scenarios that are left out.
+const ABOVE: [&str; 4] = ["streams::", "record::", "check::", "capabilities::"];
+
+/// The partition that stands for a topic: of some the first, of others the second.
 fn of(topic: &str) -> String {
     let sum: usize = topic.bytes().map(usize::from).sum();
     format!("{topic}:{}", sum % PARTITIONS)
@@ -115,12 +124,34 @@ impl Harness for Partitions {
         minimum::kafka()
     }
 
+    fn invalid_names(&self) -> Vec<String> {
+        ["", "a\nb", "a\0b", "a b", "a/b", "a:", "a:0", "a:01", ":0", "..", "__msgstream"]
+            .map(str::to_owned)
+            .into()
+    }
+
+    fn broker(&self) -> Option<&dyn Broker> {
+        Some(self)
+    }
+
     fn plain_client(&self) -> Option<&dyn PlainClient> {
         Some(self)
     }
 
     fn deadline(&self) -> Duration {
         Duration::from_secs(240)
+    }
+}
+
+#[async_trait]
+impl Broker for Partitions {
+    async fn restart(&self) -> Result<(), BrokerError> {
+        brokers::run("restart", "kafka", None).await.map(drop)
+    }
+
+    async fn kill(&self) -> Result<(), BrokerError> {
+        brokers::run("kill", "kafka", None).await?;
+        self.restart().await
     }
 }
 
@@ -147,5 +178,15 @@ fn main() -> ExitCode {
     let plain = PlainKafka { address: url.trim_start_matches("kafka://").to_owned() };
     // A hundred readers that are opened at once have that time together.
     let url = format!("{url}?timeout_ms=60000&partitions={PARTITIONS}");
-    run(Partitions { registry, url, plain })
+    let mut arguments = Arguments::from_args();
+    if arguments.filter.is_none() && arguments.skip.is_empty() {
+        arguments.skip = ABOVE.map(str::to_owned).into();
+    }
+    match run_with(Arc::new(Partitions { registry, url, plain }), arguments) {
+        Ok(conclusion) => conclusion.exit_code(),
+        Err(failure) => {
+            eprintln!("the transport can't be opened: {failure}");
+            ExitCode::FAILURE
+        }
+    }
 }
