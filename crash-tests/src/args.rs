@@ -78,6 +78,10 @@ pub(crate) struct Rounds {
     #[arg(long, default_value_t = 2, value_parser = some())]
     pub(crate) producers: u32,
 
+    /// How long nodes of a cluster are away
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) away: u64,
+
     #[command(flatten)]
     pub(crate) load: Load,
 }

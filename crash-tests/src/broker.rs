@@ -1,5 +1,6 @@
 //! The broker, by the scripts that start and kill it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -27,20 +28,44 @@ impl Broker {
         Ok(Self { folder, name: name.to_owned() })
     }
 
-    /// Kills it without warning; it is gone then.
-    pub(crate) async fn kill(&self) -> Result<()> {
-        self.run("kill").await
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Starts it again, with its data; it answers then.
-    pub(crate) async fn restart(&self) -> Result<()> {
-        self.run("restart").await
+    /// How many nodes it has.
+    pub(crate) fn nodes(&self) -> Result<u32> {
+        let path = self.folder.join(&self.name).join("broker.sh");
+        let script = fs::read_to_string(&path).map_err(Error::file(&path))?;
+        let numbers = script.lines().find_map(|line| line.strip_prefix("all_nodes="));
+        Ok(numbers.map_or(1, |numbers| numbers.split_whitespace().count() as u32))
     }
 
-    async fn run(&self, script: &str) -> Result<()> {
+    /// Kills it without warning, or one node; it is gone then.
+    pub(crate) async fn kill(&self, node: Option<u32>) -> Result<()> {
+        self.run("kill", node).await
+    }
+
+    /// Starts it again, or one node, with its data; it answers then.
+    pub(crate) async fn restart(&self, node: Option<u32>) -> Result<()> {
+        self.run("restart", node).await
+    }
+
+    /// Makes a node hang: it keeps its connections and does nothing.
+    pub(crate) async fn pause(&self, node: u32) -> Result<()> {
+        self.run("pause", Some(node)).await
+    }
+
+    /// Lets a node that hangs go on.
+    pub(crate) async fn resume(&self, node: u32) -> Result<()> {
+        self.run("resume", Some(node)).await
+    }
+
+    async fn run(&self, script: &str, node: Option<u32>) -> Result<()> {
+        let node = node.map(|node| node.to_string());
         let mut command = Command::new(self.folder.join(script));
-        let output = command.arg(&self.name).stdin(Stdio::null()).output().await;
-        let name = format!("brokers/{script} {}", self.name);
+        command.arg(&self.name).args(&node).stdin(Stdio::null());
+        let output = command.output().await;
+        let name = format!("brokers/{script} {} {}", self.name, node.unwrap_or_default());
         match output {
             Err(source) => Err(Error::Process { name, source }),
             Ok(output) if !output.status.success() => {

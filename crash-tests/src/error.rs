@@ -19,6 +19,10 @@ pub(crate) enum Error {
     NothingToKill { scheme: String },
     #[error("there is no broker `{name}` in `{}`: name one with --broker", folder.display())]
     NoBroker { name: String, folder: PathBuf },
+    #[error(
+        "`{name}` has no three nodes, so that none would be left: name a cluster with --broker, such as kafka-cluster"
+    )]
+    NoNodes { name: String },
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]

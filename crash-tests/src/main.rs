@@ -13,6 +13,7 @@ mod broker;
 mod check;
 mod consumer;
 mod error;
+mod fault;
 mod folder;
 mod journal;
 mod log;

@@ -46,3 +46,11 @@ pub(crate) async fn compare(url: &str, logs: &[Log], wrong: &mut Wrong) -> Resul
     }
     Ok(Some(records))
 }
+
+/// The servers of a URL, with commas between them, and what names begin with.
+#[cfg(any(feature = "kafka", feature = "nats"))]
+fn servers_and_prefix(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+    rest.split_once('/').unwrap_or((rest, ""))
+}

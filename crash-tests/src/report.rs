@@ -28,6 +28,7 @@ impl Row {
         sum.unacknowledged += outcome.unacknowledged;
         sum.uncommitted += outcome.uncommitted;
         sum.raw = outcome.raw.map(|raw| sum.raw.unwrap_or(0) + raw);
+        sum.longest = sum.longest.max(outcome.longest);
         sum.took += outcome.took;
         sum.found.acknowledged += found.acknowledged;
         sum.found.duplicates += found.duplicates;
@@ -55,6 +56,7 @@ impl fmt::Display for Table {
             "delivered",
             "repeated",
             "lost",
+            "longest wait for a pack, s",
             "seconds",
         ];
         writeln!(f, "| {} |", names.join(" | "))?;
@@ -74,7 +76,8 @@ impl fmt::Display for Table {
                 found.lost,
             ];
             let numbers = numbers.map(|number| number.to_string()).join(" | ");
-            writeln!(f, "| {kind} | {numbers} | {} |", seconds(sum.took))?;
+            let (longest, took) = (seconds(sum.longest), seconds(sum.took));
+            writeln!(f, "| {kind} | {numbers} | {longest} | {took} |")?;
         }
         if let Some(raw) = self.0.iter().map(|row| row.sum.raw).sum::<Option<u64>>() {
             writeln!(f, "The plain client of the broker read the same {raw} records.")?;

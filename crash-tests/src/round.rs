@@ -2,17 +2,18 @@
 //! everything is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use msgstream::transport::{Transport, TransportExt as _};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::broker::Broker;
 use crate::check::{Found, check, keep};
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::folder::{self, Folder, Lines};
 use crate::journal::{self, Noted, Number};
 use crate::plan::Plan;
@@ -22,10 +23,20 @@ use crate::{log, raw};
 /// How often the progress of the processes is looked at.
 const LOOK: Duration = Duration::from_micros(100);
 
+/// How often it is looked at while the broker is away.
+const LOOK_AWAY: Duration = Duration::from_millis(10);
+
 /// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
+    /// All nodes of the broker at once.
     Broker,
+    /// One node of a cluster.
+    Node,
+    /// More than half of the nodes of a cluster.
+    Majority,
+    /// None: one node of a cluster hangs.
+    Hang,
     Consumer,
     /// One of the producers.
     Producer,
@@ -37,10 +48,18 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Broker => "broker",
+            Self::Node => "node",
+            Self::Majority => "majority",
+            Self::Hang => "hang",
             Self::Consumer => "consumer",
             Self::Producer => "producer",
             Self::Producers => "producers",
         }
+    }
+
+    /// Whether it is the broker that is hit, or a part of it.
+    pub(crate) const fn is_of_broker(self) -> bool {
+        matches!(self, Self::Broker | Self::Node | Self::Majority | Self::Hang)
     }
 }
 
@@ -58,6 +77,8 @@ pub(crate) struct Outcome {
     /// Records that the plain client read, where there is one.
     pub(crate) raw: Option<u64>,
     pub(crate) found: Found,
+    /// The longest time without a pack since the first kill.
+    pub(crate) longest: Duration,
     pub(crate) took: Duration,
 }
 
@@ -65,8 +86,8 @@ pub(crate) struct Outcome {
 #[derive(Clone, Debug)]
 pub(crate) struct Round<'a> {
     pub(crate) url: &'a str,
-    /// Whose scripts kill it, where it is the one to be killed.
-    pub(crate) broker: Option<&'a Broker>,
+    /// What happens to the broker, where it is the one to be killed.
+    pub(crate) fault: Option<&'a Fault<'a>>,
     pub(crate) plan: &'a Plan,
     pub(crate) folder: &'a Folder,
 }
@@ -118,6 +139,7 @@ impl Round<'_> {
             consumer: Process::consumer(self.url, self.folder)?,
             producers: producers.collect::<Result<_>>()?,
             packs: Lines::new(self.folder.output()),
+            wait: Wait::new(),
         };
         let mut emitted = Vec::new();
         for share in kills {
@@ -125,11 +147,14 @@ impl Round<'_> {
                 outcome.counts = false;
                 break;
             }
+            work.wait.at = Instant::now();
             outcome.counts &= work.kill(kind, &mut outcome, &mut emitted).await?;
         }
         while !work.is_done(None)? {
+            work.look()?;
             pause().await;
         }
+        outcome.longest = work.wait.longest;
         // A pack that comes again must be the same.
         if !folder::read(&self.folder.output())?.starts_with(&emitted) {
             outcome
@@ -153,6 +178,30 @@ struct Work<'a> {
     producers: Vec<Process>,
     consumer: Process,
     packs: Lines,
+    wait: Wait,
+}
+
+/// The wait for the next pack.
+struct Wait {
+    /// When the last one came.
+    at: Instant,
+    packs: u64,
+    longest: Duration,
+}
+
+impl Wait {
+    fn new() -> Self {
+        Self { at: Instant::now(), packs: 0, longest: Duration::ZERO }
+    }
+
+    /// Notes how many packs there are now.
+    fn look(&mut self, packs: u64) {
+        if packs != self.packs {
+            let now = Instant::now();
+            self.longest = self.longest.max(now - self.at);
+            (self.packs, self.at) = (packs, now);
+        }
+    }
 }
 
 impl Work<'_> {
@@ -170,10 +219,8 @@ impl Work<'_> {
                 Kind::Consumer => (packs, plan.packs()),
                 Kind::Producer => (length(0), of_one),
                 // Where the consumer isn't there yet, it is none that runs.
-                Kind::Broker if packs == 0 => (0, 1),
-                Kind::Broker | Kind::Producers => {
-                    ((0..plan.producers).map(length).sum(), of_one * u64::from(plan.producers))
-                }
+                kind if kind.is_of_broker() && packs == 0 => (0, 1),
+                _ => ((0..plan.producers).map(length).sum(), of_one * u64::from(plan.producers)),
             };
             if now as f64 >= share * all as f64 && now > 0 {
                 return Ok(true);
@@ -193,9 +240,25 @@ impl Work<'_> {
             Some(Kind::Producer) => producers.first() == Some(&true),
             Some(Kind::Producers) => producers.contains(&true),
             Some(Kind::Consumer) => consumer,
-            Some(Kind::Broker) => !producers.contains(&false),
+            Some(_) => !producers.contains(&false),
             None => consumer && !producers.contains(&false),
         })
+    }
+
+    fn look(&mut self) -> Result<()> {
+        self.wait.look(self.packs.count()?);
+        Ok(())
+    }
+
+    /// Looks at the progress while something is done.
+    async fn meanwhile(&mut self, work: impl Future<Output = Result<()>>) -> Result<()> {
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = timeout(LOOK_AWAY, &mut work).await {
+                return done;
+            }
+            self.look()?;
+        }
     }
 
     /// Kills, looks at what was on its way, and starts again; says whether the kill counts.
@@ -205,7 +268,7 @@ impl Work<'_> {
         outcome: &mut Outcome,
         emitted: &mut Vec<u8>,
     ) -> Result<bool> {
-        let Round { broker, plan, folder, .. } = *self.round;
+        let Round { fault, plan, folder, .. } = *self.round;
         let noted = |producer| Noted::read(&folder.journal(producer));
         let on_the_way = |producer| Ok(noted(producer)?.on_the_way().len() as u64);
         let (unacknowledged, uncommitted) = match kind {
@@ -239,11 +302,15 @@ impl Work<'_> {
                 self.consumer = self.consumer.again()?;
                 (0, uncommitted)
             }
-            Kind::Broker => {
-                let Some(broker) = broker else { return Ok(false) };
-                broker.kill().await?;
+            Kind::Broker | Kind::Node | Kind::Majority | Kind::Hang => {
+                let Some(fault) = fault else { return Ok(false) };
+                self.meanwhile(fault.begin()).await?;
                 let unacknowledged = (0..plan.producers).map(on_the_way).sum::<Result<u64>>()?;
-                broker.restart().await?;
+                let away = async {
+                    sleep(fault.away).await;
+                    fault.end().await
+                };
+                self.meanwhile(away).await?;
                 (unacknowledged, 0)
             }
         };

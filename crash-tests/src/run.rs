@@ -1,11 +1,12 @@
 //! The subcommands that start processes.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::args::{Load, Restart, Rounds};
 use crate::broker::Broker;
 use crate::error::{Error, Result};
+use crate::fault::Fault;
 use crate::folder::Folder;
 use crate::plan::{Plan, Rng};
 use crate::report::{Row, Table};
@@ -20,7 +21,8 @@ const TRIES: u32 = 5;
 
 pub(crate) async fn rounds(url: &str, args: &Rounds) -> Result<Table> {
     let Rounds { messages, producers, load, .. } = args;
-    let broker = if args.kind.contains(&Kind::Broker) { Some(broker_of(url, load)?) } else { None };
+    let hit = args.kind.iter().any(|kind| kind.is_of_broker());
+    let broker = if hit { Some(broker_of(url, load)?) } else { None };
     can_be_killed(url).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = args.seed.unwrap_or(now.as_secs());
@@ -29,10 +31,11 @@ pub(crate) async fn rounds(url: &str, args: &Rounds) -> Result<Table> {
     for kind in args.kind.iter().copied() {
         let broker = broker.as_ref();
         let (messages, producers) = (*messages, *producers);
-        let series = Series { url, broker, kind, seed, messages, producers, load };
+        let away = Duration::from_secs(args.away);
+        let series = Series { url, broker, away, kind, seed, messages, producers, load };
         let mut rng = Rng(seed);
         // Scripts take their time to kill a broker, so it is to be early.
-        let latest = if kind == Kind::Broker { 0.5 } else { 0.9 };
+        let latest = if kind.is_of_broker() { 0.5 } else { 0.9 };
         let row = Row::new(kind.name());
         table.0.push(series.run(row, args.rounds, || vec![rng.share() * latest]).await?);
     }
@@ -45,7 +48,8 @@ pub(crate) async fn restart(url: &str, args: &Restart) -> Result<Table> {
     can_be_killed(url).await?;
     let (broker, kind, seed) = (Some(&broker), Kind::Broker, 0);
     let (messages, producers) = (*messages, *producers);
-    let series = Series { url, broker, kind, seed, messages, producers, load };
+    let away = Duration::ZERO;
+    let series = Series { url, broker, away, kind, seed, messages, producers, load };
     let row = series.run(Row::new("broker, twice"), 1, || vec![1.0 / 3.0, 0.5]).await?;
     Ok(Table(vec![row]))
 }
@@ -54,6 +58,7 @@ pub(crate) async fn restart(url: &str, args: &Restart) -> Result<Table> {
 struct Series<'a> {
     url: &'a str,
     broker: Option<&'a Broker>,
+    away: Duration,
     kind: Kind,
     seed: u64,
     messages: u64,
@@ -96,11 +101,14 @@ impl Series<'_> {
 
     /// One round, in a folder that stays where it goes wrong.
     async fn round(&self, plan: &Plan, round: u32, kills: &[f64]) -> Result<Outcome> {
-        let Self { broker, kind, seed, .. } = *self;
+        let Self { broker, away, kind, seed, .. } = *self;
+        let fault = broker.filter(|_| kind.is_of_broker());
+        let fault = fault.map(|broker| Fault::new(broker, kind, round, away)).transpose()?;
+        let fault = fault.as_ref();
         let url = &plan.url(self.url);
         let temporary = tempfile::tempdir().map_err(Error::file(Path::new("temporary folder")))?;
         let folder = &Folder::new(temporary.path());
-        let outcome = match (Round { url, broker, plan, folder }).run(kind, kills).await {
+        let outcome = match (Round { url, fault, plan, folder }).run(kind, kills).await {
             Err(late @ Error::Deadline { .. }) => {
                 say(&format!("what the processes did is in {}", temporary.keep().display()));
                 return Err(late);

@@ -9,7 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
-use super::{Failure, Records};
+use super::{Failure, Records, servers_and_prefix};
 use crate::log::Log;
 
 /// The longest wait for anything.
@@ -17,9 +17,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// The records of each channel.
 pub(super) async fn read(url: &str, logs: &[Log]) -> Result<Vec<Records>, Failure> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
-    let (servers, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let (servers, prefix) = servers_and_prefix(url);
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers).set("group.id", "msgstream-crash");
     let topics: Vec<_> = logs.iter().map(|log| format!("{prefix}{}", log.channel)).collect();
