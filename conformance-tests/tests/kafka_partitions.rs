@@ -6,8 +6,8 @@
 //! brokers/down kafka
 //! ```
 //!
-//! Without arguments it leaves out what is above the transport and what is about single records, to which a
-//! partition is a log like any other: `-- streams` runs that.
+//! Without arguments it leaves out what is above the transport, what is about single records, and what takes the broker
+//! to its limits: to all of these a partition is a log like any other. `-- streams` or `-- broker` run them.
 
 mod brokers;
 mod crc32c;
@@ -38,7 +38,8 @@ const URL: &str = "MSGSTREAM_KAFKA_URL";
 const PARTITIONS: usize = 2;
 
 /// The scenarios that are left out.
-const ABOVE: [&str; 4] = ["streams::", "record::", "check::", "capabilities::"];
+const LEFT_OUT: [&str; 6] =
+    ["streams::", "record::", "check::", "capabilities::", "broker::", "concurrency::"];
 
 /// The partition that stands for a topic: of some the first, of others the second.
 fn of(topic: &str) -> String {
@@ -180,7 +181,7 @@ fn main() -> ExitCode {
     let url = format!("{url}?timeout_ms=60000&partitions={PARTITIONS}");
     let mut arguments = Arguments::from_args();
     if arguments.filter.is_none() && arguments.skip.is_empty() {
-        arguments.skip = ABOVE.map(str::to_owned).into();
+        arguments.skip = LEFT_OUT.map(str::to_owned).into();
     }
     match run_with(Arc::new(Partitions { registry, url, plain }), arguments) {
         Ok(conclusion) => conclusion.exit_code(),
