@@ -160,7 +160,8 @@ pub async fn a_large_payload_comes_back(
     let checked = transport.writer(&made).await?.check(std::slice::from_ref(&large));
     if let Err(error) = checked {
         let Kind::TooLarge { bytes, limit } = *error.kind() else { return Err(error.into()) };
-        large.payload.truncate((large.payload.len() + limit).saturating_sub(bytes));
+        // The channel that it goes to may have a name that is longer by a digit, and each record has it.
+        large.payload.truncate((large.payload.len() + limit).saturating_sub(bytes + 1));
     }
     let small = Record::new(Meta::new(MsgType::INSERT, Timestamp(2)), "small");
     come_back(transport, harness, vec![large, small]).await
