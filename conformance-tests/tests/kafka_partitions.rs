@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Without arguments it leaves out what is above the transport, what is about single records, and what takes the broker
-//! to its limits: to all of these a partition is a log like any other. `-- streams` or `-- broker` run them.
+//! to its limits: to all of these a partition is a log like any other. `-- streams` runs the first. The suite on whole
+//! topics stops and kills the broker.
 
-mod brokers;
 mod crc32c;
 mod minimum;
 mod plain_kafka;
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use msgstream_conformance::{
-    Arguments, BadKind, Broker, BrokerError, Harness, PlainClient, PlainRecord, run_with,
+    Arguments, BadKind, BrokerError, Harness, PlainClient, PlainRecord, run_with,
 };
 use msgstream_core::delegate;
 use msgstream_core::record::Position;
@@ -38,8 +38,7 @@ const URL: &str = "MSGSTREAM_KAFKA_URL";
 const PARTITIONS: usize = 2;
 
 /// The scenarios that are left out.
-const LEFT_OUT: [&str; 6] =
-    ["streams::", "record::", "check::", "capabilities::", "broker::", "concurrency::"];
+const LEFT_OUT: [&str; 5] = ["streams::", "record::", "check::", "capabilities::", "concurrency::"];
 
 /// The partition that stands for a topic: of some the first, of others the second.
 fn of(topic: &str) -> String {
@@ -131,28 +130,12 @@ impl Harness for Partitions {
             .into()
     }
 
-    fn broker(&self) -> Option<&dyn Broker> {
-        Some(self)
-    }
-
     fn plain_client(&self) -> Option<&dyn PlainClient> {
         Some(self)
     }
 
     fn deadline(&self) -> Duration {
         Duration::from_secs(240)
-    }
-}
-
-#[async_trait]
-impl Broker for Partitions {
-    async fn restart(&self) -> Result<(), BrokerError> {
-        brokers::run("restart", "kafka", None).await.map(drop)
-    }
-
-    async fn kill(&self) -> Result<(), BrokerError> {
-        brokers::run("kill", "kafka", None).await?;
-        self.restart().await
     }
 }
 

@@ -40,32 +40,14 @@ impl Broker {
         Ok(numbers.map_or(1, |numbers| numbers.split_whitespace().count() as u32))
     }
 
-    /// Kills it without warning, or one node; it is gone then.
-    pub(crate) async fn kill(&self, node: Option<u32>) -> Result<()> {
-        self.run("kill", node).await
-    }
-
-    /// Starts it again, or one node, with its data; it answers then.
-    pub(crate) async fn restart(&self, node: Option<u32>) -> Result<()> {
-        self.run("restart", node).await
-    }
-
-    /// Makes a node hang: it keeps its connections and does nothing.
-    pub(crate) async fn pause(&self, node: u32) -> Result<()> {
-        self.run("pause", Some(node)).await
-    }
-
-    /// Lets a node that hangs go on.
-    pub(crate) async fn resume(&self, node: u32) -> Result<()> {
-        self.run("resume", Some(node)).await
-    }
-
-    async fn run(&self, script: &str, node: Option<u32>) -> Result<()> {
+    /// Runs a script for one node, or for the whole broker.
+    pub(crate) async fn run(&self, script: &str, node: Option<u32>) -> Result<()> {
         let node = node.map(|node| node.to_string());
         let mut command = Command::new(self.folder.join(script));
         command.arg(&self.name).args(&node).stdin(Stdio::null());
         let output = command.output().await;
-        let name = format!("brokers/{script} {} {}", self.name, node.unwrap_or_default());
+        let of_node = node.map(|node| format!(" {node}")).unwrap_or_default();
+        let name = format!("brokers/{script} {}{of_node}", self.name);
         match output {
             Err(source) => Err(Error::Process { name, source }),
             Ok(output) if !output.status.success() => {

@@ -10,9 +10,10 @@ use crate::round::Kind;
 #[derive(Clone, Debug)]
 pub(crate) struct Fault<'a> {
     broker: &'a Broker,
-    kind: Kind,
-    /// Those that are hit; none if all are at once.
-    nodes: Vec<u32>,
+    /// Whether they keep their connections and do nothing, instead of dying.
+    hangs: bool,
+    /// Those that are hit; `None` is the broker as a whole.
+    nodes: Vec<Option<u32>>,
     /// How long they are away, at the least.
     pub(crate) away: Duration,
 }
@@ -25,39 +26,30 @@ impl<'a> Fault<'a> {
     /// [`Error::NoNodes`] if the broker has too few nodes for others to be left.
     pub(crate) fn new(broker: &'a Broker, kind: Kind, round: u32, away: Duration) -> Result<Self> {
         if kind == Kind::Broker {
-            return Ok(Self { broker, kind, nodes: Vec::new(), away: Duration::ZERO });
+            return Ok(Self { broker, hangs: false, nodes: vec![None], away: Duration::ZERO });
         }
         let all = broker.nodes()?;
         if all < 3 {
             return Err(Error::NoNodes { name: broker.name().to_owned() });
         }
         let hit = if kind == Kind::Majority { all / 2 + 1 } else { 1 };
-        let nodes = (0..hit).map(|next| (round + next) % all + 1).collect();
-        Ok(Self { broker, kind, nodes, away })
+        let nodes = (0..hit).map(|next| Some((round + next) % all + 1)).collect();
+        Ok(Self { broker, hangs: kind == Kind::Hang, nodes, away })
     }
 
+    /// Returns when they are away.
     pub(crate) async fn begin(&self) -> Result<()> {
-        if self.nodes.is_empty() {
-            return self.broker.kill(None).await;
-        }
-        for node in &self.nodes {
-            match self.kind {
-                Kind::Hang => self.broker.pause(*node).await?,
-                _ => self.broker.kill(Some(*node)).await?,
-            }
-        }
-        Ok(())
+        self.run(if self.hangs { "pause" } else { "kill" }).await
     }
 
+    /// Returns when they answer again, with their data.
     pub(crate) async fn end(&self) -> Result<()> {
-        if self.nodes.is_empty() {
-            return self.broker.restart(None).await;
-        }
+        self.run(if self.hangs { "resume" } else { "restart" }).await
+    }
+
+    async fn run(&self, script: &str) -> Result<()> {
         for node in &self.nodes {
-            match self.kind {
-                Kind::Hang => self.broker.resume(*node).await?,
-                _ => self.broker.restart(Some(*node)).await?,
-            }
+            self.broker.run(script, *node).await?;
         }
         Ok(())
     }
