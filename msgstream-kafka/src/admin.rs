@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 
 use crate::KafkaConfig;
 use crate::client::Handle;
-use crate::error::{failed, needs, of_code};
+use crate::error::{failed, is_too_few_brokers, needs, of_code};
 use crate::events::{DropElsewhere, lock};
 use crate::lookup::named;
 
@@ -71,8 +71,16 @@ impl Handle {
             new = new.set(name, value);
         }
         let options = self.admin_options();
-        let created = self.answer(client.create_topics([&new], &options)).await?;
-        self.first_result(created).map_err(|failure| needs(failure, "Create", &named(topic)))?;
+        let mut retry = Retry::new(self.timeout());
+        loop {
+            let created = self.answer(client.create_topics([&new], &options)).await?;
+            match self.first_result(created) {
+                // So nothing was created, and it may be asked for again.
+                Err(failure) if is_too_few_brokers(&failure) => retry.after(failure).await?,
+                Err(failure) => return Err(needs(failure, "Create", &named(topic))),
+                Ok(()) => break,
+            }
+        }
         self.find_made(topic).await
     }
 

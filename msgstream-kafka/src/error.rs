@@ -44,6 +44,11 @@ pub(crate) fn code_of(failure: &Failure) -> Option<Code> {
     cause(failure).and_then(code_in).or_else(|| cause(failure).copied())
 }
 
+/// Returns whether a topic wasn't created because too few brokers are up.
+pub(crate) fn is_too_few_brokers(failure: &Failure) -> bool {
+    code_of(failure) == Some(Code::InvalidReplicationFactor)
+}
+
 /// Why fetching from a topic failed, in the client's words.
 #[derive(Clone, Debug)]
 pub(crate) struct FetchError {
@@ -170,7 +175,11 @@ fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
         Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::Underflow => {
             TransportErrorKind::Protocol { reason: "a message is damaged".to_owned() }
         }
-        // Having too few brokers for a topic's replicas, as after a restart, is temporary, too.
+        // As after a restart, or while a busy node is thought to be away.
+        Code::InvalidReplicationFactor => TransportErrorKind::Unavailable {
+            reason: "fewer brokers are up than a new topic has replicas: start them, or lower the brokers' `default.replication.factor`"
+                .to_owned(),
+        },
         _ => TransportErrorKind::Unavailable { reason: FAILED.to_owned() },
     }
 }
@@ -249,6 +258,13 @@ mod tests {
         assert!(matches!(of(Code::AllBrokersDown), Kind::Unavailable { .. }));
         assert!(matches!(of(Code::NotLeaderForPartition), Kind::Unavailable { .. }));
         assert!(matches!(of(Code::PolicyViolation), Kind::Config { .. }));
+    }
+
+    #[test]
+    fn too_few_brokers_for_a_topic_are_temporary() {
+        let failure = of_code(Code::InvalidReplicationFactor, Duration::ZERO);
+        assert!(failure.is_temporary() && is_too_few_brokers(&failure), "{failure}");
+        assert!(!is_too_few_brokers(&of_code(Code::AllBrokersDown, Duration::ZERO)));
     }
 
     #[test]
