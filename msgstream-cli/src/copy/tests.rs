@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 // What the tests from the outside copy, too.
-#[path = "../../tests/kit/channels.rs"]
+#[path = "../../tests/cli/kit/channels.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod channels;
 

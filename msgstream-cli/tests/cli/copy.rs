@@ -1,7 +1,4 @@
 //! `msgstream copy`, from the outside.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod kit;
 
 use std::process::{Child, Command, Stdio};
 

@@ -1,8 +1,4 @@
 //! The tool in a terminal.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};

@@ -1,7 +1,4 @@
 //! `msgstream repair-ticks`, from the outside.
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use msgstream::message::TimeSyncMsg;
 use msgstream::produce::SessionConfig;

@@ -1,7 +1,4 @@
 //! `msgstream tail`, from the outside.
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use std::fmt::Write as _;
 use std::fs;

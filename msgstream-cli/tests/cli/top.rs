@@ -1,8 +1,4 @@
 //! `msgstream top`, in a terminal.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use std::path::Path;
 

@@ -1,7 +1,4 @@
 //! Every command on logs in files, and those that make sense in the memory of one process.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod kit;
 
 use crate::kit::commands::every_command;
 use crate::kit::run;
@@ -9,7 +6,7 @@ use crate::kit::run;
 #[test]
 fn every_command_works_on_files() {
     let folder = tempfile::tempdir().unwrap();
-    every_command(&kit::url(&folder.path().join("log")), "orders");
+    every_command(&crate::kit::url(&folder.path().join("log")), "orders");
 }
 
 #[test]

@@ -1,6 +1,4 @@
 //! What the tests share.
-#![allow(dead_code, reason = "each test uses some of it")]
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod channels;
 pub(crate) mod commands;

@@ -1,7 +1,4 @@
 //! `msgstream produce`, from the outside.
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -73,6 +70,7 @@ fn rows_of_a_packed_file_come_back_in_the_order_of_time() {
     for line in &lines {
         let channel = channels.entry(line["row"]["key"].as_str()).or_insert(&line["channel"]);
         assert_eq!(*channel, &line["channel"], "a key has one channel");
+        assert_eq!(line["key"], line["row"]["key"], "it is the record's");
     }
     assert_eq!(lines[0]["ts"], "1970-01-01T00:16:40Z");
     assert_eq!(lines[0]["id"], 2, "the line");

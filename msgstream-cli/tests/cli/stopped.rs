@@ -2,10 +2,6 @@
 //!
 //! Each of its `console` blocks is a command with its output. Before each of them something happens to
 //! the stream, and the command that the page names is run. The `text` block is the screen of `top`.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use std::fs;
 

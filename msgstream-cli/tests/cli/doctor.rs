@@ -1,7 +1,4 @@
 //! `msgstream doctor`: a planted fault for each code, and none in a healthy stream.
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use msgstream::message::TimeSyncMsg;
 use msgstream::produce::SessionConfig;

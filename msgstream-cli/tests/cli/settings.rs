@@ -1,7 +1,4 @@
 //! Settings from the URL, the environment and a file, and what all commands share.
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use std::fs;
 

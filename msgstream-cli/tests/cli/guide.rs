@@ -5,8 +5,6 @@
 //! calls `/tmp/guide`. A line that begins with `$ ` is a command, up to the first line without a `\` at its
 //! end; what follows is what it prints. A block such as `csv orders.csv` is a file in that folder.
 //! The blocks of Rust run as documentation tests of the package `msgstream`.
-#![cfg(unix)]
-#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::env;
@@ -15,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide");
-const RUST_TESTS: &str = include_str!("../../src/guide.rs");
+const RUST_TESTS: &str = include_str!("../../../src/guide.rs");
 const FOLDER: &str = "/tmp/guide";
 const FENCE: &str = "```";
 

@@ -1,7 +1,4 @@
 //! Every command on real brokers: `brokers/with nats kafka pulsar -- cargo test …`.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod kit;
 
 use std::net::TcpListener;
 
@@ -47,6 +44,6 @@ fn a_broker_that_cant_be_reached_ends_a_command_with_3() {
             run(&[command, &url, "orders"], 3);
         }
         let folder = tempfile::tempdir().unwrap();
-        run(&["copy", &kit::url(folder.path()), &url, "orders"], 3);
+        run(&["copy", &crate::kit::url(folder.path()), &url, "orders"], 3);
     }
 }

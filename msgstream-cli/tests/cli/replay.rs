@@ -1,5 +1,4 @@
 //! The `msgstream` binary, from the outside.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -4,11 +4,8 @@
 //!
 //! ```text
 //! MSGSTREAM_COPY_FROM=$MSGSTREAM_NATS_URL MSGSTREAM_COPY_TO=$MSGSTREAM_KAFKA_URL MSGSTREAM_COPY_ROUNDS=50 \
-//!     cargo test --release -p msgstream-cli --features nats,kafka --test copy_kills -- --ignored --nocapture
+//!     cargo test --release -p msgstream-cli --features nats,kafka --test cli -- copy_kills --ignored --nocapture
 //! ```
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use std::env::var;
 use std::io::Write;

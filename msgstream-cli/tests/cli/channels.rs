@@ -1,7 +1,4 @@
 //! `msgstream channels`, from the outside.
-#![allow(clippy::unwrap_used)]
-
-mod kit;
 
 use msgstream::record::Record;
 use msgstream::transport::TransportExt as _;
