@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn every_capability_that_is_asked_for_by_a_call_has_a_refusal() {
-        // These are promises; no call asks for them.
-        let promises = [Capability::AckKeeps, Capability::Persistent];
+        // These are promises; no call asks for them. Without `keys`, a key is a header like any other.
+        let promises = [Capability::AckKeeps, Capability::Keys, Capability::Persistent];
         for capability in Capability::ALL.iter().filter(|c| !promises.contains(c)) {
             let refused = |s: &Scenario| s.needs().contains(&Need::Cannot(*capability));
             assert!(Scenario::all().any(refused), "{capability}");

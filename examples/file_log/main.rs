@@ -27,7 +27,10 @@ impl Harness for Files {
             .with(Capability::Create)
             .with(Capability::Delete)
             .with(Capability::List);
-        can.with(Capability::SeekPosition).with(Capability::BinaryHeaders).with_max_payload(1 << 20)
+        can.with(Capability::SeekPosition)
+            .with(Capability::BinaryHeaders)
+            .with(Capability::Keys)
+            .with_max_payload(1 << 20)
     }
 
     fn invalid_names(&self) -> Vec<String> {

@@ -159,8 +159,8 @@ fn unsupported<T>(op: &'static str, channel: &str, capability: Capability) -> Re
 #[async_trait]
 impl Transport for FileLog {
     fn capabilities(&self) -> Capabilities {
-        use Capability::{BinaryHeaders, Create, Delete, List, SeekPosition};
-        let can = [Create, Delete, List, SeekPosition, BinaryHeaders].into_iter();
+        use Capability::{BinaryHeaders, Create, Delete, Keys, List, SeekPosition};
+        let can = [Create, Delete, List, SeekPosition, BinaryHeaders, Keys].into_iter();
         can.fold(Capabilities::none(), Capabilities::with).with_max_payload(MAX_PAYLOAD)
     }
 

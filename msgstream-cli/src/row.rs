@@ -28,15 +28,20 @@ impl Row {
         to_raw_value(value).map(Self)
     }
 
-    /// Returns the row as a message: its place is the id, its hash key decides the channel.
+    /// Returns the row as a message: its place is the id, its hash key decides the channel, and its key
+    /// is the record's.
     pub(crate) fn into_message(
         self,
         place: Place,
         ts: Timestamp,
         hash_key: u32,
+        key: Option<String>,
     ) -> serde_json::Result<SerdeMsg<Self>> {
-        let message = SerdeMsg::new(ts, self)?;
-        Ok(message.with_hash_keys([hash_key]).with_msg_id(place.0))
+        let message = SerdeMsg::new(ts, self)?.with_hash_keys([hash_key]).with_msg_id(place.0);
+        Ok(match key {
+            Some(key) => message.with_key(key),
+            None => message,
+        })
     }
 }
 

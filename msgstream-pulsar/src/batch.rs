@@ -1,5 +1,7 @@
 //! Records as the entries of a log: each a batch of messages.
 
+mod key;
+
 use std::borrow::Cow;
 
 use bytes::{Buf as _, Bytes};
@@ -7,7 +9,7 @@ use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter;
 use msgstream_core::adapter::Failure;
 use msgstream_core::record::unreadable;
-use msgstream_core::record::{Header, Position, Record};
+use msgstream_core::record::{Header, KEY_HEADER, Position, Record};
 use msgstream_core::transport::TransportErrorKind as Kind;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
@@ -33,7 +35,9 @@ pub(crate) struct EncodedEntry {
 /// Fails if a record can't be written, or exceeds a limit in bytes.
 pub(crate) fn check(record: &Record, names: &MsgTypeNames, limit: usize) -> Result<(), Failure> {
     for (at, header) in record.extra.iter().enumerate() {
-        header.text()?;
+        if &*header.name != KEY_HEADER {
+            header.text()?;
+        }
         let repeated = record.extra[..at].iter().any(|other| other.name == header.name);
         if repeated || is_reserved(&header.name, record.meta.stamp.is_some()) {
             return Err(Kind::InvalidHeader {
@@ -83,15 +87,14 @@ struct Lengths {
 
 impl Lengths {
     fn of(record: &Record, names: &MsgTypeNames) -> Self {
-        let headers = adapter::encode_headers(record, names);
-        let properties: usize = headers
-            .map(|(name, value)| {
-                let length = property_len(name, &value);
-                1 + encoded_len_varint(length as u64) + length
-            })
-            .sum();
+        let (key, headers) = adapter::encode_with_key(record, names);
+        let properties = headers.map(|(name, value)| field_len(property_len(name, &value)));
+        let key = key.map_or(0, |key| key::encoded_len(key));
         let payload = record.payload.len();
-        Self { metadata: properties + 1 + encoded_len_varint(payload as u64), payload }
+        Self {
+            metadata: properties.sum::<usize>() + key + 1 + encoded_len_varint(payload as u64),
+            payload,
+        }
     }
 
     const fn whole(self) -> usize {
@@ -100,8 +103,12 @@ impl Lengths {
 }
 
 fn property_len(name: &str, value: &[u8]) -> usize {
-    let field = |length: usize| 1 + encoded_len_varint(length as u64) + length;
-    field(name.len()) + field(value.len())
+    field_len(name.len()) + field_len(value.len())
+}
+
+/// Returns the length of a field of so many bytes.
+fn field_len(length: usize) -> usize {
+    1 + encoded_len_varint(length as u64) + length
 }
 
 /// Appends a message: the length of its metadata, the metadata, the payload. The metadata is written field
@@ -109,18 +116,25 @@ fn property_len(name: &str, value: &[u8]) -> usize {
 fn append(buffer: &mut Vec<u8>, record: &Record, names: &MsgTypeNames, lengths: Lengths) {
     buffer.reserve(lengths.whole());
     buffer.extend_from_slice(&(lengths.metadata as u32).to_be_bytes());
-    for (name, value) in adapter::encode_headers(record, names) {
+    let (key, headers) = adapter::encode_with_key(record, names);
+    for (name, value) in headers {
         encode_key(1, WireType::LengthDelimited, buffer);
         encode_varint(property_len(name, &value) as u64, buffer);
-        for (tag, text) in [(1, name.as_bytes()), (2, &value)] {
-            encode_key(tag, WireType::LengthDelimited, buffer);
-            encode_varint(text.len() as u64, buffer);
-            buffer.extend_from_slice(text);
-        }
+        append_field(1, name.as_bytes(), buffer);
+        append_field(2, &value, buffer);
+    }
+    if let Some(key) = key {
+        key::append(key, buffer);
     }
     encode_key(3, WireType::Varint, buffer);
     encode_varint(lengths.payload as u64, buffer);
     buffer.extend_from_slice(&record.payload);
+}
+
+fn append_field(tag: u32, bytes: &[u8], buffer: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, buffer);
+    encode_varint(bytes.len() as u64, buffer);
+    buffer.extend_from_slice(bytes);
 }
 
 /// Decodes the records of an entry from a place on, and adds them to the others.
@@ -157,7 +171,8 @@ pub(crate) fn decode(
         }
     };
     let Some(messages) = metadata.num_messages_in_batch else {
-        let record = || read(place(0), &metadata.properties, plain, names);
+        let key = key::read(metadata.partition_key, metadata.partition_key_b64_encoded);
+        let record = || read(place(0), &metadata.properties, key, plain, names);
         return records.extend((place(0) >= from).then(record));
     };
     let mut rest = plain.clone();
@@ -178,7 +193,8 @@ pub(crate) fn decode(
             continue;
         }
         let payload = if plain.len() > SHARED { Bytes::copy_from_slice(&payload) } else { payload };
-        records.extend([read(at, &single.properties, payload, names)]);
+        let key = key::read(single.partition_key, single.partition_key_b64_encoded);
+        records.extend([read(at, &single.properties, key, payload, names)]);
     }
 }
 
@@ -224,9 +240,17 @@ impl SplitChecked for Bytes {
 }
 
 /// Returns the record of a message. Its properties must be UTF-8, or it can't be read.
-fn read(at: Position, properties: &[Property], payload: Bytes, names: &MsgTypeNames) -> Record {
+fn read(
+    at: Position,
+    properties: &[Property],
+    key: Option<Bytes>,
+    payload: Bytes,
+    names: &MsgTypeNames,
+) -> Record {
     let is_text = |bytes: &Bytes| std::str::from_utf8(bytes).is_ok();
-    match properties.iter().find(|property| !is_text(&property.key) || !is_text(&property.value)) {
+    let odd =
+        properties.iter().find(|property| !is_text(&property.key) || !is_text(&property.value));
+    let mut record = match odd {
         None => {
             let headers = properties.iter().map(|property| (&property.key, &*property.value));
             adapter::read_record(at, headers, payload, names)
@@ -236,7 +260,12 @@ fn read(at: Position, properties: &[Property], payload: Bytes, names: &MsgTypeNa
             let reason = format!("its property `{}` isn't UTF-8", name.escape_debug());
             unreadable(at, reason, headers(properties), payload)
         }
+    };
+    // Before a property of that name, which is another program's.
+    if let Some(key) = key {
+        record.extra.insert(0, Header::new(KEY_HEADER, key));
     }
+    record
 }
 
 /// Returns properties as headers. In names, U+FFFD replaces bytes that aren't UTF-8.

@@ -14,6 +14,8 @@ const CHECKSUM: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 pub(crate) struct Metadata {
     #[prost(message, repeated, tag = "4")]
     pub(crate) properties: Vec<Property>,
+    #[prost(bytes = "bytes", optional, tag = "6")]
+    pub(crate) partition_key: Option<Bytes>,
     #[prost(int32, optional, tag = "8")]
     pub(crate) compression: Option<i32>,
     #[prost(uint32, optional, tag = "9")]
@@ -22,6 +24,8 @@ pub(crate) struct Metadata {
     pub(crate) num_messages_in_batch: Option<i32>,
     #[prost(bytes = "bytes", repeated, tag = "13")]
     pub(crate) encryption_keys: Vec<Bytes>,
+    #[prost(bool, optional, tag = "17")]
+    pub(crate) partition_key_b64_encoded: Option<bool>,
     #[prost(int32, optional, tag = "27")]
     pub(crate) num_chunks_from_msg: Option<i32>,
     #[prost(int32, optional, tag = "29")]
@@ -33,10 +37,14 @@ pub(crate) struct Metadata {
 pub(crate) struct SingleMetadata {
     #[prost(message, repeated, tag = "1")]
     pub(crate) properties: Vec<Property>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub(crate) partition_key: Option<Bytes>,
     #[prost(int32, optional, tag = "3")]
     pub(crate) payload_size: Option<i32>,
     #[prost(bool, optional, tag = "4")]
     pub(crate) compacted_out: Option<bool>,
+    #[prost(bool, optional, tag = "6")]
+    pub(crate) partition_key_b64_encoded: Option<bool>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

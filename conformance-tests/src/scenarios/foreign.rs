@@ -17,6 +17,7 @@ pub(crate) const ALL: &[Scenario] = list!["foreign":
     a_bad_record_costs_one_record_at_the_head [Need::PlainClient],
     a_bad_record_can_be_started_from [Need::PlainClient, Can(Capability::SeekPosition)],
     a_hundred_of_a_hundred_thousand_cost_a_hundred [Need::PlainClient],
+    keys_are_handed_out [Need::PlainClient, Can(Capability::Keys)],
 ];
 
 /// The harness's plain client.
@@ -70,6 +71,23 @@ fn ensure_all(read: &[Record], written: &[PlainRecord]) -> Verdict {
         }
     }
     ensure!(strictly_grow(&positions(read)), "the positions don't grow");
+    Ok(())
+}
+
+/// Checks that records have the keys that another program gave them, and none that it didn't.
+pub async fn keys_are_handed_out(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let channel = channel(transport, harness).await?;
+    let keys = [Some("ann"), None, Some(""), Some("Ünïcode"), None, Some("ann")];
+    let records = (0..).zip(keys).map(|(number, key)| match key {
+        Some(key) => record(number).with_key(key),
+        None => record(number),
+    });
+    let records: Vec<_> = records.map(PlainRecord::Good).collect();
+    write_plain(plain(harness)?, &channel, &records).await?;
+    let read = read_from(transport, &channel, Start::Earliest).await?;
+    ensure_all(&read, &records)?;
+    let read: Vec<_> = read.iter().map(|record| record.key().map(|key| &key[..])).collect();
+    ensure_eq!(read, keys.map(|key| key.map(str::as_bytes)), "the keys");
     Ok(())
 }
 

@@ -17,6 +17,7 @@ pub(crate) const ALL: &[Scenario] = list!["record":
     extra_headers_come_back,
     binary_headers_come_back [Can(Capability::BinaryHeaders)],
     repeated_headers_come_back_or_are_refused,
+    keys_come_back [Can(Capability::Keys)],
     a_large_payload_comes_back,
 ];
 
@@ -145,6 +146,28 @@ pub async fn repeated_headers_come_back_or_are_refused(
             come_back(transport, harness, vec![record]).await
         }
     }
+}
+
+/// Checks that keys of any bytes come back, empty ones too, beside headers and alone.
+pub async fn keys_come_back(transport: &dyn Transport, harness: &dyn Harness) -> Verdict {
+    let every_byte: Vec<u8> = (0..=u8::MAX).collect();
+    let keys: [Bytes; 6] = [
+        Bytes::new(),
+        "ann".into(),
+        " %ms:Ünïcode 頻道 ".into(),
+        "line\r\nbreak".into(),
+        b"\xff\xfe\x00\xc3(".as_slice().into(),
+        every_byte.into(),
+    ];
+    let none = || Record::new(Meta::new(MsgType::INSERT, Timestamp(1)), "payload");
+    let mut records = vec![none()];
+    for key in keys {
+        records.push(none().with_key(key.clone()));
+        let mut record = none().with_key(key);
+        record.extra.push(Header::new("x-header", "value"));
+        records.push(record);
+    }
+    come_back(transport, harness, records).await
 }
 
 /// Checks that a payload of 8 MiB comes back, or the largest that the channel takes if that is

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_core::record::{Header, Incarnation, Position, Record};
+use msgstream_core::record::{Header, Incarnation, KEY_HEADER, Position, Record};
 use msgstream_core::transport::{
     ChannelReader, ChannelWriter, Fate, Limit, Outcome, ReadBatch, Receipt, Result, Start,
     Subscription, TransportError, TransportErrorKind as Kind,
@@ -80,6 +80,10 @@ impl ChannelWriter for FaultyWriter {
             }
             Fault::RepeatedHeadersAreLost => {
                 records.iter_mut().for_each(|r| r.extra.dedup_by(|a, b| a.name == b.name));
+            }
+            Fault::EmptyKeysAreLost => {
+                let is_lost = |h: &Header| &*h.name == KEY_HEADER && h.value.is_empty();
+                records.iter_mut().for_each(|r| r.extra.retain(|header| !is_lost(header)));
             }
             Fault::TruncatesPayloads => {
                 records.iter_mut().for_each(|r| r.payload.truncate(MAX_PAYLOAD));

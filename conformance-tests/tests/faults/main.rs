@@ -90,6 +90,7 @@ caught! {
     trimmed_headers: HeadersAreTrimmed by "record::extra_headers_come_back" within PLENTY;
     lost_repeated_headers: RepeatedHeadersAreLost
         by "record::repeated_headers_come_back_or_are_refused" within PLENTY;
+    lost_empty_keys: EmptyKeysAreLost by "record::keys_come_back" within PLENTY;
     a_first_after_the_first: FirstIsTooLate by "channel::describe_tells_first_and_end" within PLENTY;
     a_check_that_passes_all: ChecksNothing
         by "check::refuses_an_oversized_payload_and_leaves_the_writer" within PLENTY;

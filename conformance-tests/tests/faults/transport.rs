@@ -40,6 +40,7 @@ pub(crate) enum Fault {
     HeadersAreText,
     HeadersAreTrimmed,
     RepeatedHeadersAreLost,
+    EmptyKeysAreLost,
     FirstIsTooLate,
     ChecksNothing,
     CheckRefusesAll,

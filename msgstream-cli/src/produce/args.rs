@@ -60,7 +60,8 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "FORMAT", default_value = "rfc3339", requires = "time_column")]
     pub(crate) time_format: TimeFormat,
 
-    /// The column whose hash decides the channel; one channel after the other unless given
+    /// The column with a row's key, which its record gets, and whose hash decides the channel; one
+    /// channel after the other unless given
     #[arg(long, value_name = "COLUMN")]
     pub(crate) key_column: Option<String>,
 

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use indicatif::ProgressBar;
 use msgstream::Timestamp;
-use msgstream::message::hash_str;
 use serde_json::value::RawValue;
 
 use super::args::Format;
@@ -27,8 +26,7 @@ pub(super) struct Columns {
 /// A row, with what its columns say.
 pub(super) struct Parsed {
     pub(super) ts: Option<Timestamp>,
-    /// The hash of its key.
-    pub(super) key: Option<u32>,
+    pub(super) key: Option<String>,
     pub(super) row: Row,
 }
 
@@ -122,7 +120,7 @@ impl Source {
             }
         };
         let ts = time.map(|time| columns.time_format.parse(&time)).transpose()?;
-        Ok(Parsed { ts, key: key.map(|key| hash_str(&key)), row })
+        Ok(Parsed { ts, key: key.map(Cow::into_owned), row })
     }
 }
 

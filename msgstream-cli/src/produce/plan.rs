@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use msgstream::Timestamp;
-use msgstream::message::Message;
+use msgstream::message::{Message, hash_str};
 use serde::Serialize;
 
 use super::args::ProduceArgs;
@@ -62,7 +62,8 @@ impl<'a> Plan<'a> {
     /// same rows.
     pub(super) fn admit(&mut self, row: InputRow) -> Result<(Option<Message>, Option<Timestamp>)> {
         let InputRow { place, parsed } = row;
-        let channel = self.route.next(parsed.key).map_err(msgstream::Error::from)?;
+        let hash = parsed.key.as_deref().map(hash_str);
+        let channel = self.route.next(hash).map_err(msgstream::Error::from)?;
         let ts = self.times.of_row(parsed.ts);
         if self.late == Late::Drop && self.times.is_late_by_rows(ts) {
             (self.tally.late, self.tally.dropped) = (self.tally.late + 1, self.tally.dropped + 1);
@@ -84,7 +85,7 @@ impl<'a> Plan<'a> {
         }
         // The key decides the channel modulo their number.
         let hash_key = u32::try_from(channel).unwrap_or(u32::MAX);
-        let message = parsed.row.into_message(place, ts, hash_key)?;
+        let message = parsed.row.into_message(place, ts, hash_key, parsed.key)?;
         Ok((Some(message.into()), self.times.observe(ts)))
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "FORMAT", default_value = "rfc3339")]
     pub(crate) time_format: TimeFormat,
 
-    /// The column whose hash decides the channel
+    /// The column with a row's key, which its record gets, and whose hash decides the channel
     #[arg(long, value_name = "COLUMN")]
     pub(crate) key_column: String,
 

@@ -58,7 +58,8 @@ impl Batches {
                 Some(RowOrBad::Row(row)) => {
                     self.tally.read.fetch_add(1, Relaxed);
                     let body = Row::new(row.columns, row.fields)?;
-                    rows.push(body.into_message(row.place, row.ts, hash_str(row.key))?.into());
+                    let (hash, key) = (hash_str(row.key), Some(row.key.to_owned()));
+                    rows.push(body.into_message(row.place, row.ts, hash, key)?.into());
                     self.ticker.observe(row.ts).map_or(Then::Rows, Then::Tick)
                 }
             };

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use msgstream::message::proto::Envelope;
 use msgstream::message::{SerdeBody as _, StoredMessage};
-use msgstream::record::{MsgTypeNames, Record, Stamp};
+use msgstream::record::{KEY_HEADER, MsgTypeNames, Record, Stamp};
 use msgstream::{MsgPack, MsgType};
 use prost::Message as _;
 use serde::Serialize;
@@ -30,10 +30,27 @@ pub(super) struct Line<'a> {
     id: i64,
     vchannel: Option<&'a str>,
     late: bool,
+    #[serde(flatten)]
+    key: Option<Key<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<BTreeMap<&'a str, Cow<'a, str>>>,
     #[serde(flatten)]
     content: Content,
+}
+
+/// The key of a record.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Key<'a> {
+    #[serde(rename = "key")]
+    Text(&'a str),
+    KeyBase64(String),
+}
+
+impl<'a> Key<'a> {
+    fn of(key: &'a [u8]) -> Self {
+        str::from_utf8(key).map_or_else(|_| Self::KeyBase64(STANDARD.encode(key)), Self::Text)
+    }
 }
 
 /// What is in a message.
@@ -67,6 +84,7 @@ impl<'a> Line<'a> {
             id: record.meta.msg_id,
             vchannel: record.meta.vchannel.as_deref(),
             late: message.late,
+            key: record.key().map(|key| Key::of(key)),
             headers: None,
             content: Content::of(record),
         }
@@ -76,7 +94,10 @@ impl<'a> Line<'a> {
     pub(super) fn with_headers(mut self, record: &'a Record) -> Self {
         let stamp = record.meta.stamp.as_ref().map(|s| (Stamp::HEADER, s.to_string().into()));
         let text = |value| String::from_utf8_lossy(value);
-        let others = record.extra.iter().map(|header| (&*header.name, text(&header.value)));
+        // The first one of that name is shown as the key.
+        let key = record.extra.iter().position(|header| &*header.name == KEY_HEADER);
+        let others = record.extra.iter().enumerate().filter(|(at, _)| Some(*at) != key);
+        let others = others.map(|(_, header)| (&*header.name, text(&header.value)));
         self.headers = Some(stamp.into_iter().chain(others).collect());
         self.headers.take_if(|headers| headers.is_empty());
         self
@@ -156,10 +177,10 @@ mod tests {
     fn content_is_a_row_fields_or_base64() {
         let ts = Timestamp::from_unix_millis(1_000).unwrap();
         let row = Row::of(&BTreeMap::from([("k", 1)])).unwrap();
-        let row = record(SerdeMsg::new(ts, row).unwrap().with_msg_id(7));
+        let row = record(SerdeMsg::new(ts, row).unwrap().with_msg_id(7).with_key("ann"));
         assert_eq!(
             line(row, true),
-            r#"{"channel":"a","position":"0","ts":"1970-01-01T00:00:01Z","type":"Row","id":7,"vchannel":null,"late":false,"row":{"k":1}}"#
+            r#"{"channel":"a","position":"0","ts":"1970-01-01T00:00:01Z","type":"Row","id":7,"vchannel":null,"late":false,"key":"ann","row":{"k":1}}"#
         );
         let mut tick = record(TimeTickMsg::new(ts));
         tick.extra.push(Header::new("ms-session", "p;1;bye;"));
@@ -169,7 +190,10 @@ mod tests {
             "{tick}"
         );
         assert!(tick.contains(r#""headers":{"ms-session":"p;1;bye;"}"#), "{tick}");
-        let other = line(Record::new(Meta::new(MsgType(70_001), ts), "\x01\x02"), false);
+        let other = Record::new(Meta::new(MsgType(70_001), ts), "\x01\x02");
+        let keyed = line(other.clone().with_key(&b"\xff\x00"[..]), false);
+        assert!(keyed.contains(r#""late":false,"key_base64":"/wA=","payload_base64":"#), "{keyed}");
+        let other = line(other, false);
         assert!(
             other.ends_with(
                 r#""type":"70001","id":0,"vchannel":null,"late":false,"payload_base64":"AQI="}"#

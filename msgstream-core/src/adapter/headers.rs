@@ -9,7 +9,7 @@ use prost::Message as _;
 
 use crate::message::DecodeError;
 use crate::message::proto::MsgHeader;
-use crate::record::{Header, Headers, Meta, Record, Stamp};
+use crate::record::{Header, Headers, KEY_HEADER, Meta, Record, Stamp};
 use crate::record::{MsgType, MsgTypeNames, Timestamp};
 
 pub(super) const MSG_TYPE: &str = "msg_type";
@@ -64,6 +64,31 @@ pub fn encode_headers<'a>(
     let stamp = meta.stamp.as_ref().map(|s| (Stamp::HEADER, into_bytes(s.to_string().into())));
     let extra = record.extra.iter().map(|h| (&*h.name, Cow::Borrowed(&*h.value)));
     of_meta.chain(stamp).chain(extra)
+}
+
+/// Returns the key of a record, and its other headers, for brokers that have a place for keys.
+///
+/// ```
+/// use msgstream_core::MsgTypeNames;
+/// use msgstream_core::adapter::encode_with_key;
+/// use msgstream_core::record::Record;
+/// let (names, record) = (MsgTypeNames::default(), Record::default().with_key("ann"));
+/// let (key, headers) = encode_with_key(&record, &names);
+/// assert_eq!(key.unwrap(), "ann");
+/// assert_eq!(headers.count(), 5);
+/// ```
+pub fn encode_with_key<'r: 'n, 'n>(
+    record: &'r Record,
+    names: &'n MsgTypeNames,
+) -> (Option<&'r Bytes>, impl Iterator<Item = (&'n str, Cow<'n, [u8]>)>) {
+    let mut is_passed = false;
+    let headers = encode_headers(record, names).filter(move |(name, _)| {
+        // Another one of this name is a header like any other.
+        let is_key = !is_passed && *name == KEY_HEADER;
+        is_passed |= is_key;
+        !is_key
+    });
+    (record.key(), headers)
 }
 
 fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {

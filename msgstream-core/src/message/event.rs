@@ -1,5 +1,6 @@
 //! Sends a program's own types as messages: [`Event`] and its codecs.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt::Debug;
 
@@ -52,6 +53,12 @@ pub trait Event: Sized + Debug + Send + Sync + 'static {
 
     /// Returns the key that decides which channel it goes to.
     fn hash_key(&self) -> u32;
+
+    /// Returns the key of its record, for other programs that choose a partition by it or compact the
+    /// log, see [`Record::with_key`]; `None`, as by default, if it has none.
+    fn key(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
 }
 
 /// Encodes and decodes values of a type.
@@ -254,6 +261,10 @@ impl<E: Event> TsMsg for EventMsg<E> {
 
     fn msg_id(&self) -> i64 {
         self.meta.msg_id
+    }
+
+    fn key(&self) -> Option<Cow<'_, [u8]>> {
+        self.value.key()
     }
 
     fn hash_keys(&self) -> &[u32] {

@@ -1,5 +1,6 @@
 //! Sends any `serde` type as a message.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use bytes::{Bytes, BytesMut};
@@ -58,6 +59,7 @@ pub struct SerdeMsg<T> {
     /// The encoded value. It is encoded early, so that a value that can't be is refused early.
     json: Bytes,
     hash_keys: Vec<u32>,
+    key: Option<Bytes>,
 }
 
 impl<T: SerdeBody> SerdeMsg<T> {
@@ -86,6 +88,7 @@ impl<T: SerdeBody> SerdeMsg<T> {
             msg_type: T::MSG_TYPE,
             base: MsgBase::new(T::MSG_TYPE, ts),
             hash_keys: Vec::new(),
+            key: None,
         })
     }
 
@@ -107,6 +110,26 @@ impl<T: SerdeBody> SerdeMsg<T> {
     #[must_use]
     pub fn with_hash_keys(mut self, hash_keys: impl Into<Vec<u32>>) -> Self {
         self.hash_keys = hash_keys.into();
+        self
+    }
+
+    /// Sets the key of the record, see [`Record::with_key`].
+    ///
+    /// ```
+    /// use msgstream_core::{Timestamp, TsMsg, message::SerdeMsg};
+    /// # use msgstream_core::message::SerdeBody;
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    /// # struct Price { cents: u64 }
+    /// # impl SerdeBody for Price {
+    /// #     const MSG_TYPE: msgstream_core::MsgType = msgstream_core::MsgType(70_001);
+    /// # }
+    /// let message = SerdeMsg::new(Timestamp(7), Price { cents: 250 })?.with_key("tea");
+    /// assert_eq!((&message as &dyn TsMsg).to_record().key().unwrap(), "tea");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<Bytes>) -> Self {
+        self.key = Some(key.into());
         self
     }
 
@@ -189,6 +212,10 @@ impl<T: SerdeBody> TsMsg for SerdeMsg<T> {
         self.base.msg_id
     }
 
+    fn key(&self) -> Option<Cow<'_, [u8]>> {
+        self.key.as_deref().map(Cow::Borrowed)
+    }
+
     fn hash_keys(&self) -> &[u32] {
         &self.hash_keys
     }
@@ -217,7 +244,8 @@ impl<T: SerdeBody> Unmarshal for SerdeMsg<T> {
         let value = serde_json::from_slice(&json).map_err(DecodeError::corrupt)?;
         let msg_type = record.meta.msg_type;
         let base = base.unwrap_or_else(|| MsgBase::of(&record.meta));
-        Ok(Self { value, msg_type, base, json, hash_keys: Vec::new() })
+        let key = record.key().cloned();
+        Ok(Self { value, msg_type, base, json, hash_keys: Vec::new(), key })
     }
 }
 

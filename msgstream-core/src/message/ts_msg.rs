@@ -1,12 +1,13 @@
 //! [`TsMsg`], the trait of all messages.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use bytes::BytesMut;
 
 use super::DecodeError;
-use crate::record::{Header, Meta, Record};
+use crate::record::{Header, KEY_HEADER, Meta, Record};
 use crate::record::{MsgType, Timestamp};
 
 /// The header of a message that was replicated from another cluster. Its value is the id of the
@@ -91,6 +92,14 @@ pub trait TsMsg: Any + Debug + Send + Sync {
         None
     }
 
+    /// Returns the key of the message's record, for other programs that choose a partition by it or
+    /// compact the log, see [`Record::with_key`]; `None` if it has none.
+    ///
+    /// It isn't part of what [`marshal`](Self::marshal) writes.
+    fn key(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
     /// Returns the hash keys that decide which channel the message goes to: one for each row if it has
     /// rows, else one. Repacks by hash key refuse a message without any.
     fn hash_keys(&self) -> &[u32] {
@@ -162,9 +171,11 @@ impl dyn TsMsg {
         meta
     }
 
-    /// Returns the header of a message that was replicated.
-    pub(crate) fn replicate_header(&self) -> Option<Header> {
-        self.replicate_id().map(|id| Header::new(REPLICATE_ID, id.to_owned()))
+    /// Returns the headers beside the metadata: of a message that was replicated, and of one with a key.
+    pub(crate) fn extra(&self) -> impl Iterator<Item = Header> {
+        let replicate_id = self.replicate_id().map(|id| Header::new(REPLICATE_ID, id.to_owned()));
+        let key = self.key().map(|key| Header::new(KEY_HEADER, key.into_owned()));
+        replicate_id.into_iter().chain(key)
     }
 
     /// Encodes the message as a record.
@@ -180,7 +191,7 @@ impl dyn TsMsg {
         let mut buf = BytesMut::with_capacity(self.encoded_len());
         self.marshal(&mut buf);
         let mut record = Record::new(self.meta(), buf.freeze());
-        record.extra.extend(self.replicate_header());
+        record.extra.extend(self.extra());
         record
     }
 }

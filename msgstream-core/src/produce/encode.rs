@@ -78,7 +78,7 @@ fn encode_arena(
             Message::Typed(m) => {
                 m.marshal(&mut arena);
                 let mut record = Record::new(meta(&**m, vchannel), Bytes::new());
-                record.extra.extend(m.replicate_header());
+                record.extra.extend(m.extra());
                 record
             }
             Message::Stored(m) => passed_on(&m.record),

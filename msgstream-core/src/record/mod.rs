@@ -1,6 +1,7 @@
 //! What a log holds: records, with their times, types and positions.
 
 mod end;
+mod key;
 mod msg_type;
 mod position;
 mod sent;
@@ -15,6 +16,7 @@ use thin_vec::ThinVec;
 
 pub use self::end::END_HEADER;
 pub(crate) use self::end::is_end;
+pub use self::key::KEY_HEADER;
 pub use self::msg_type::{MsgType, MsgTypeNames};
 pub use self::position::{Incarnation, Position, PositionError};
 pub use self::sent::SENT_HEADER;

@@ -25,6 +25,7 @@ fn all_that_a_record_holds_counts() {
         grows(|record, name| record.extra.push(Header::new(name, ""))),
         grows(|record, name| record.extra.push(Header::new("", name.to_owned()))),
         grows(|record, name| record.payload = name.to_owned().into()),
+        grows(|record, name| *record = std::mem::take(record).with_key(name.to_owned())),
     ] {
         assert!(short > 0 && long == short + 999, "{short} {long}");
     }

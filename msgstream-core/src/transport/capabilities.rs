@@ -46,7 +46,7 @@ macro_rules! capabilities {
         /// A call that needs a capability that is `false` fails with
         /// [`Unsupported`](super::TransportErrorKind::Unsupported), and a header with
         /// [`InvalidHeader`](super::TransportErrorKind::InvalidHeader): nothing is silently left
-        /// undone. `ack_keeps` and `persistent` are promises, which no call asks for.
+        /// undone. `ack_keeps`, `keys` and `persistent` are promises, which no call asks for.
         ///
         /// ```
         /// use msgstream_core::transport::{Capabilities, Capability};
@@ -139,6 +139,10 @@ capabilities! {
     /// The values of [`Record::extra`](crate::record::Record::extra) may be any bytes. If false,
     /// they are text: UTF-8 without control characters.
     binary_headers BinaryHeaders,
+    /// The key of a record, [`Record::key`](crate::record::Record::key), may be any bytes, and stands where
+    /// the broker's other programs read keys, if it has such a place. If false, it is a header like any
+    /// other.
+    keys Keys,
     /// Acknowledged records and cursors survive a restart of the broker.
     persistent Persistent,
 }

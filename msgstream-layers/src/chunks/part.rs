@@ -111,6 +111,13 @@ pub(super) fn largest(record: &Record) -> Record {
     part
 }
 
+/// Returns a part of a record other than its last one, which has none of its headers, without its payload.
+pub(super) fn first(record: &Record) -> Record {
+    let mut meta = record.meta.clone();
+    meta.msg_type = PART;
+    Record::new(meta, Bytes::new())
+}
+
 /// A message that is split.
 #[derive(Debug)]
 pub(super) struct Split {
@@ -139,11 +146,10 @@ impl Split {
     /// Returns all parts but the last one. They have the message's metadata, so that its session and
     /// its virtual channel are known, but none of its headers.
     pub(super) fn firsts(&self) -> impl Iterator<Item = Record> {
-        let mut meta = self.record.meta.clone();
-        meta.msg_type = PART;
         (0..self.count - 1).map(move |index| {
             let (header, payload) = self.part(index, None);
-            let mut part = Record::new(meta.clone(), payload);
+            let mut part = first(&self.record);
+            part.payload = payload;
             part.extra.push(header);
             part
         })

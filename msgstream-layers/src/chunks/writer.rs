@@ -12,7 +12,7 @@ use msgstream_core::transport::{
 };
 use tokio::runtime::Handle;
 
-use super::part::{HEADER, Id, Split, largest};
+use super::part::{HEADER, Id, Split, first, largest};
 use super::pump::{Piece, Pump};
 use super::{Counters, Sizes};
 
@@ -62,6 +62,7 @@ impl SplittingWriter {
                 Err(error) => return Err(refused(error)),
             }
         }
+        inner.check(&[first(record)]).map_err(refused)?;
         // A payload that is smaller by the excess fits. If that leaves nothing, the headers are too
         // large, which no splitting helps.
         let excess = match inner.check(&[largest(record)]) {

@@ -40,13 +40,23 @@ proptest! {
     #[test]
     fn records_come_back(
         given in proptest::collection::vec(
-            (proptest::collection::vec(any::<u8>(), 0..300), "[a-z]{1,3}", "\\PC{0,20}"), 0..20),
+            (
+                proptest::collection::vec(any::<u8>(), 0..300),
+                "[a-z]{1,3}",
+                "\\PC{0,20}",
+                proptest::option::of(proptest::collection::vec(any::<u8>(), 0..9)),
+            ),
+            0..20,
+        ),
         limit in 600..3000usize,
         skip in 0..25usize,
     ) {
-        let records: Vec<_> = given.into_iter().map(|(payload, name, value)| {
+        let records: Vec<_> = given.into_iter().map(|(payload, name, value, key)| {
             let mut record = record(payload);
             record.extra.push(Header::new(name, value));
+            if let Some(key) = key {
+                record.extra.insert(0, Header::new(KEY_HEADER, key));
+            }
             record
         }).collect();
         let entries = encode(&records, &names(), limit);
@@ -119,7 +129,7 @@ fn message(property: [&[u8]; 2], payload: &[u8]) -> Vec<u8> {
     let [key, value] = property.map(Bytes::copy_from_slice);
     properties.push(Property { key, value });
     let payload_size = Some(payload.len() as i32);
-    let metadata = SingleMetadata { properties, payload_size, compacted_out: None };
+    let metadata = SingleMetadata { properties, payload_size, ..SingleMetadata::default() };
     let metadata = metadata.encode_to_vec();
     [&(metadata.len() as u32).to_be_bytes(), &*metadata, payload].concat()
 }

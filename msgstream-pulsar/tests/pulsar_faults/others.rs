@@ -159,6 +159,47 @@ async fn what_milvus_wrote_is_read_and_written_back_as_it_was() {
 }
 
 #[tokio::test]
+async fn keys_are_where_others_look_for_them() {
+    let url = shared();
+    let transport = open(&url).await;
+    let channel = create(&*transport).await;
+    let other = other(&url).await;
+    // A message alone, and a batch.
+    let producer = other.producer().with_topic(persistent(&channel));
+    let mut producer = producer.build().await.unwrap();
+    for (partition_key, base64) in [(Some("ann"), None), (None, None), (Some("/wA="), Some(true))] {
+        let message = pulsar::producer::Message {
+            partition_key: partition_key.map(str::to_owned),
+            partition_key_b64_encoded: base64,
+            ..Default::default()
+        };
+        producer.send_non_blocking(message).await.unwrap().await.unwrap();
+    }
+    let keys: [Option<&[u8]>; 3] = [Some(b"ann"), None, Some(b"\xff\x00")];
+    let ours = (0..).zip(keys).map(|(number, key)| match key {
+        Some(key) => record(number).with_key(key),
+        None => record(number),
+    });
+    write(&*transport, &channel, ours.collect()).await;
+    let records = read_from(&*transport, &channel, Start::Earliest).await;
+    let read: Vec<_> = records.iter().map(|record| record.key().map(|key| &key[..])).collect();
+    assert_eq!(read, [keys, keys].concat());
+
+    let options = ConsumerOptions::default().with_initial_position(InitialPosition::Earliest);
+    let reader = other.reader().with_topic(persistent(&channel)).with_options(options);
+    let mut reader = reader.into_reader::<Vec<u8>>().await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < 2 * keys.len() {
+        let metadata = reader.try_next().await.unwrap().unwrap().payload.metadata;
+        assert!(metadata.properties.iter().all(|property| property.key != "ms-key"));
+        read.push((metadata.partition_key, metadata.partition_key_b64_encoded.unwrap_or_default()));
+    }
+    let theirs = [(Some("ann"), false), (None, false), (Some("/wA="), true)];
+    let theirs = theirs.map(|(key, is_base64)| (key.map(str::to_owned), is_base64));
+    assert_eq!(read, [theirs.clone(), theirs].concat());
+}
+
+#[tokio::test]
 async fn a_subscription_that_somebody_consumes_from_is_theirs() {
     let url = shared();
     let transport = open(&url).await;
