@@ -1,5 +1,6 @@
 //! The admin interface: creating and deleting topics.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -61,12 +62,13 @@ impl Handle {
         &self,
         topic: &str,
         partitions: i32,
-        settings: &[(&str, &str)],
+        settings: &BTreeMap<String, String>,
     ) -> Result<(), Failure> {
         let client = self.admin.client(&self.config)?;
         let Some(client) = client.get() else { return Err(TransportErrorKind::Closed.into()) };
-        // The broker knows how many copies there are to be.
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+        // Unless the program says, the brokers know how many copies there are to be.
+        let replicas = TopicReplication::Fixed(self.config.replicas.unwrap_or(-1));
+        let mut new = NewTopic::new(topic, partitions, replicas);
         for (name, value) in settings {
             new = new.set(name, value);
         }
@@ -120,8 +122,12 @@ impl Handle {
         }
     }
 
-    /// Returns a setting of a topic, `None` if the user may not see it.
-    pub(crate) async fn setting(&self, topic: &str, name: &str) -> Result<Option<String>, Failure> {
+    /// Returns settings of a topic, `None` for each if the user may not see them.
+    pub(crate) async fn settings<const N: usize>(
+        &self,
+        topic: &str,
+        names: [&str; N],
+    ) -> Result<[Option<String>; N], Failure> {
         let resource = &ResourceSpecifier::Topic(topic);
         let described = self.ask(|look| async move {
             let shared = self.admin.client(&self.config)?;
@@ -139,10 +145,13 @@ impl Handle {
             }
         });
         match described.await?.into_iter().next() {
-            Some(Ok(resource)) => Ok(resource.get(name).and_then(|entry| entry.value.clone())),
-            Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Ok(None),
-            Some(Err(code)) => Err(of_code(code, self.timeout())),
-            None => Ok(None),
+            Some(Ok(resource)) => {
+                Ok(names.map(|name| resource.get(name).and_then(|entry| entry.value.clone())))
+            }
+            Some(Err(code)) if code != RDKafkaErrorCode::TopicAuthorizationFailed => {
+                Err(of_code(code, self.timeout()))
+            }
+            _ => Ok(names.map(|_| None)),
         }
     }
 

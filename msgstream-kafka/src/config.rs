@@ -16,6 +16,13 @@ const PORT: u16 = 9092;
 
 /// The most partitions that librdkafka creates a topic with.
 const MAX_PARTITIONS: u32 = 100_000;
+/// The most replicas.
+const MAX_REPLICAS: u32 = 10_000;
+
+/// Begins the options that are settings of topics which are created.
+const CREATED_WITH: &str = "create.";
+/// The setting of such topics that is the transport's own.
+pub(crate) const TIME_TYPE: &str = "message.timestamp.type";
 
 /// The property of librdkafka that `prefetch_bytes` sets, in KiB.
 const PREFETCH: &str = "queued.max.messages.kbytes";
@@ -48,6 +55,10 @@ pub struct KafkaConfig {
     pub(crate) window_bytes: usize,
     /// Of topics that are created.
     pub(crate) partitions: i32,
+    /// `None` for as many as the brokers say.
+    pub(crate) replicas: Option<i32>,
+    /// By the brokers' names.
+    pub(crate) settings: BTreeMap<String, String>,
     /// The properties of librdkafka that are set.
     properties: BTreeMap<String, String>,
 }
@@ -95,14 +106,40 @@ impl KafkaConfig {
         self
     }
 
+    /// Sets how many replicas the topics have that `create` makes, instead of as many as the brokers say.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: u32) -> Self {
+        self.replicas = Some(replicas.clamp(1, MAX_REPLICAS).cast_signed());
+        self
+    }
+
+    /// Sets a setting of the topics that `create` makes, by the brokers' name for it. Only
+    /// `message.timestamp.type` stays what it is, `LogAppendTime`.
+    ///
+    /// ```
+    /// # use msgstream_core::registry::Url;
+    /// # use msgstream_kafka::KafkaConfig;
+    /// # let config = KafkaConfig::from_url(&Url::parse("kafka://localhost").unwrap())?;
+    /// let config = config.with_replicas(3).with_topic_setting("min.insync.replicas", "2");
+    /// # let _ = config;
+    /// # Ok::<(), msgstream_core::registry::ConnectError>(())
+    /// ```
+    #[must_use]
+    pub fn with_topic_setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.insert(name.into(), value.into());
+        self
+    }
+
     fn from_url_and(
         url: &Url,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConnectError> {
         let mut properties = options(url)?;
+        let settings = created_with(url, &mut properties)?;
         let mut own = |name: &str| properties.remove(name);
         let (more, timeout, window) = (own("servers"), own("timeout_ms"), own("window_bytes"));
         let partitions = partitions(url, own("partitions"))?;
+        let replicas = replicas(url, own("replicas"))?;
         if let Some(prefetch) = own("prefetch_bytes") {
             if properties.contains_key(PREFETCH) {
                 let reason = format!("the property `{PREFETCH}` is set too: leave one out");
@@ -125,6 +162,8 @@ impl KafkaConfig {
             timeout: Duration::from_millis(timeout),
             window_bytes: usize::try_from(window).unwrap_or(usize::MAX),
             partitions,
+            replicas,
+            settings,
             properties,
         })
     }
@@ -202,13 +241,24 @@ impl KafkaConfig {
 /// The values may be secrets.
 impl fmt::Debug for KafkaConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, prefix, timeout, window_bytes, partitions, properties } = self;
+        let Self {
+            servers,
+            prefix,
+            timeout,
+            window_bytes,
+            partitions,
+            replicas,
+            settings,
+            properties,
+        } = self;
         f.debug_struct("KafkaConfig")
             .field("servers", servers)
             .field("prefix", prefix)
             .field("timeout", timeout)
             .field("window_bytes", window_bytes)
             .field("partitions", partitions)
+            .field("replicas", replicas)
+            .field("settings", settings)
             .field("properties", &properties.keys().collect::<Vec<_>>())
             .finish()
     }
@@ -258,6 +308,32 @@ fn partitions(url: &Url, value: Option<String>) -> Result<i32, ConnectError> {
         Ok(number) if number.unsigned_abs() <= MAX_PARTITIONS => Ok(number),
         _ => Err(ConnectError::option(url, "partitions", "it must be from 1 to 100000")),
     }
+}
+
+fn replicas(url: &Url, value: Option<String>) -> Result<Option<i32>, ConnectError> {
+    let Some(value) = value else { return Ok(None) };
+    match i32::try_from(positive(url, "replicas", Some(value), 1)?) {
+        Ok(number) if number.unsigned_abs() <= MAX_REPLICAS => Ok(Some(number)),
+        _ => Err(ConnectError::option(url, "replicas", "it must be from 1 to 10000")),
+    }
+}
+
+/// Takes the settings of topics out of the options. The brokers check them when a topic is created.
+fn created_with(
+    url: &Url,
+    options: &mut BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, ConnectError> {
+    let mut settings = BTreeMap::new();
+    while let Some(option) = options.keys().find(|name| name.starts_with(CREATED_WITH)).cloned() {
+        let setting = option[CREATED_WITH.len()..].to_owned();
+        if setting == TIME_TYPE {
+            let reason =
+                "it is always `LogAppendTime`, because readers start at times of the brokers";
+            return Err(ConnectError::option(url, &option, reason));
+        }
+        settings.insert(setting, options.remove(&option).unwrap_or_default());
+    }
+    Ok(settings)
 }
 
 fn prefix(url: &Url) -> Result<String, ConnectError> {

@@ -177,7 +177,7 @@ fn kind_of(code: Code, timeout: Duration) -> TransportErrorKind {
         }
         // As after a restart, or while a busy node is thought to be away.
         Code::InvalidReplicationFactor => TransportErrorKind::Unavailable {
-            reason: "fewer brokers are up than a new topic has replicas: start them, or lower the brokers' `default.replication.factor`"
+            reason: "fewer brokers are up than a new topic has replicas: start them, or lower the option `replicas` or the brokers' `default.replication.factor`"
                 .to_owned(),
         },
         _ => TransportErrorKind::Unavailable { reason: FAILED.to_owned() },

@@ -19,7 +19,7 @@ use crate::name::PROPERTIES;
 use crate::native::topic::QueueEvent;
 use crate::partition::{Name, Partition};
 use crate::prefetch::{Place, Prefetch};
-use crate::writer;
+use crate::writer::{self, Opened};
 
 /// How long to wait for the client to wake us, before we check the queue ourselves.
 const LOOK: Duration = Duration::from_secs(1);
@@ -69,7 +69,8 @@ impl Handle {
             return Ok(());
         }
         self.make_topic().await?;
-        let (pipeline, limit) = writer::open(self, PROPERTIES, &Name::only(PROPERTIES)).await?;
+        let Opened { pipeline, limit, .. } =
+            writer::open(self, PROPERTIES, &Name::only(PROPERTIES)).await?;
         let size =
             |(key, value): (&Vec<u8>, &Option<&[u8]>)| key.len() + value.map_or(0, <[_]>::len);
         let bytes = values.iter().map(size).max().unwrap_or_default();
@@ -90,7 +91,7 @@ impl Handle {
         const COMPACT: &str = "compact";
         match self.partitions(PROPERTIES).await {
             Err(Failure { kind: TransportErrorKind::NotFound, .. }) => {
-                let settings = [("cleanup.policy", COMPACT)];
+                let settings = [("cleanup.policy".to_owned(), COMPACT.to_owned())].into();
                 match self.create_topic(PROPERTIES, 1, &settings).await {
                     // Somebody else was faster.
                     Err(Failure { kind: TransportErrorKind::AlreadyExists, .. }) => {
@@ -107,7 +108,8 @@ impl Handle {
                     );
                     return Err(TransportErrorKind::Config { reason }.into());
                 }
-                match self.setting(PROPERTIES, "cleanup.policy").await? {
+                let [policy] = self.settings(PROPERTIES, ["cleanup.policy"]).await?;
+                match policy {
                     Some(policy) if policy != COMPACT => Err(TransportErrorKind::Config {
                         reason: format!(
                             "topic `{PROPERTIES}`, which keeps the properties of all channels, has the cleanup policy `{policy}` and would lose them: set it to `{COMPACT}`"

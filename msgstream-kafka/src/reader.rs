@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter::read_record;
 use msgstream_core::adapter::{Copies, Failure, Retry};
-use msgstream_core::record::unreadable;
-use msgstream_core::record::{Incarnation, Position, Record};
+use msgstream_core::record::{Header, Incarnation, KEY_HEADER, Position, Record, unreadable};
 use msgstream_core::transport::{
     ChannelReader, Limit, ReadBatch, Result, Start, TransportError, TransportErrorKind,
 };
@@ -323,10 +322,16 @@ impl KafkaReader {
 fn to_record(message: &mut Message<'_>, names: &MsgTypeNames, copies: &mut Copies) -> Record {
     let position = Position::new(message.offset());
     let payload = copies.copy(message.payload().unwrap_or_default());
-    match message.headers() {
+    let key = message.key().map(|key| copies.copy(key));
+    let mut record = match message.headers() {
         Ok(headers) => read_record(position, headers, payload, names),
         Err(code) => unreadable(position, format!("its headers are damaged: {code}"), [], payload),
+    };
+    // Before a header of that name, which is another program's.
+    if let Some(key) = key {
+        record.extra.insert(0, Header::new(KEY_HEADER, key));
     }
+    record
 }
 
 #[async_trait]

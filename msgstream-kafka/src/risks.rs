@@ -32,10 +32,12 @@ impl Handle {
         let partition = self.find(channel).await?;
         let topic = &channel.topic;
         let copies = self.copies(&partition).await?;
-        let least = self.setting(topic, "min.insync.replicas").await?;
+        let [least, policy] =
+            self.settings(topic, ["min.insync.replicas", "cleanup.policy"]).await?;
         let replication = replication(topic, copies, least.and_then(|text| text.parse().ok()));
+        let compaction = policy.filter(|policy| is_compacted(policy)).map(|_| compaction(topic));
         let waiting = self.waiting(&partition).await?;
-        Ok(replication.into_iter().chain(waiting.map(transaction)).collect())
+        Ok(replication.into_iter().chain(compaction).chain(waiting.map(transaction)).collect())
     }
 
     async fn copies(&self, partition: &Partition) -> Result<Copies, Failure> {
@@ -108,6 +110,19 @@ fn replication(topic: &str, copies: Copies, least: Option<usize>) -> Option<Risk
         _ => return None,
     };
     Some(Risk::new(RiskKind::Replication, what, remedy))
+}
+
+/// Returns whether a topic with the cleanup policy keeps the last record of each key alone.
+pub(crate) fn is_compacted(policy: &str) -> bool {
+    policy.split(',').any(|one| one.trim() == "compact")
+}
+
+fn compaction(topic: &str) -> Risk {
+    let what = "the topic is compacted: records are removed once others have their keys, and neither time ticks nor sessions can be written";
+    let remedy = format!(
+        "unless another program needs that, `kafka-configs.sh --alter --topic {topic} --add-config cleanup.policy=delete`"
+    );
+    Risk::new(RiskKind::Retention, what, remedy)
 }
 
 fn transaction(waiting: u64) -> Risk {

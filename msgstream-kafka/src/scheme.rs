@@ -24,7 +24,7 @@ impl Scheme for KafkaScheme {
     }
 
     fn help(&self) -> &'static str {
-        "kafka://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?timeout_ms=N&window_bytes=N&prefetch_bytes=N&partitions=N&any property of librdkafka]"
+        "kafka://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?timeout_ms=N&window_bytes=N&prefetch_bytes=N&partitions=N&replicas=N&create.SETTING=VALUE&any property of librdkafka]"
     }
 
     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {

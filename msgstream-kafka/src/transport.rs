@@ -16,6 +16,7 @@ use msgstream_core::transport::{
 
 use crate::KafkaConfig;
 use crate::client::Handle;
+use crate::config::TIME_TYPE;
 use crate::lookup::Bounds;
 use crate::name::channel_of;
 use crate::partition::{Name, channels};
@@ -23,9 +24,6 @@ use crate::reader::KafkaReader;
 use crate::start::offset;
 use crate::subscription::{KafkaSubscription, remove};
 use crate::writer::KafkaWriter;
-
-/// The settings of topics that are created here: the time of a record is that of its append.
-const SETTINGS: &[(&str, &str)] = &[("message.timestamp.type", "LogAppendTime")];
 
 /// A transport over the topics of one cluster whose names begin with one prefix.
 ///
@@ -88,7 +86,10 @@ impl KafkaTransport {
                 Err(failure) => failure,
             });
         }
-        self.handle.create_topic(&name.topic, partitions, SETTINGS).await?;
+        let mut settings = self.handle.config.settings.clone();
+        // The time of a record is that of its append.
+        settings.insert(TIME_TYPE.to_owned(), "LogAppendTime".to_owned());
+        self.handle.create_topic(&name.topic, partitions, &settings).await?;
         self.handle.set_properties(&name.topic, partitions, properties).await
     }
 

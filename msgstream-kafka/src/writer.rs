@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter::Failure;
-use msgstream_core::adapter::{encode_headers, headers_size};
+use msgstream_core::adapter::{encode_with_key, headers_size};
 use msgstream_core::record::Record;
 use msgstream_core::transport::{
     ChannelWriter, Fate, Outcome, Receipt, Result, TransportErrorKind,
@@ -21,6 +21,7 @@ use crate::in_flight::{Outgoing, Pipeline};
 use crate::incarnations::Bound;
 use crate::lookup::Leaders;
 use crate::partition::Name;
+use crate::risks::is_compacted;
 
 /// The most that Kafka's format adds to a record, in bytes: lengths, deltas, counts.
 const RECORD_OVERHEAD: usize = 36;
@@ -33,6 +34,7 @@ pub(crate) struct KafkaWriter {
     names: MsgTypeNames,
     /// The limit to a record, in bytes.
     limit: usize,
+    is_compacted: bool,
     closed: bool,
 }
 
@@ -42,8 +44,10 @@ impl KafkaWriter {
         channel: &str,
         name: &Name,
     ) -> Result<Self, Failure> {
-        let (pipeline, limit) = handle.in_time(open(handle, channel, name)).await?;
-        Ok(Self { pipeline, names: MsgTypeNames::default(), limit, closed: false })
+        let Opened { pipeline, limit, is_compacted } =
+            handle.in_time(open(handle, channel, name)).await?;
+        let names = MsgTypeNames::default();
+        Ok(Self { pipeline, names, limit, is_compacted, closed: false })
     }
 
     /// Returns the size of a record, or fails if it can't be written.
@@ -54,6 +58,9 @@ impl KafkaWriter {
                 reason: "Kafka's client can't write a name with a zero byte".to_owned(),
             }
             .into());
+        }
+        if self.is_compacted {
+            fits_compaction(record)?;
         }
         let headers = headers_size(record, &self.names);
         let overhead = RECORD_OVERHEAD + HEADER_OVERHEAD * headers.count;
@@ -68,11 +75,17 @@ impl KafkaWriter {
         records.iter().try_fold(0, |sum, record| Ok(sum + self.size(record)?))
     }
 
-    fn headers(&self, record: &Record) -> OwnedHeaders {
-        let headers = OwnedHeaders::new_with_capacity(6 + record.extra.len());
-        encode_headers(record, &self.names).fold(headers, |headers, (name, value)| {
+    fn outgoing<'a>(&'a self, record: &'a Record) -> Outgoing<'a> {
+        let (key, headers) = encode_with_key(record, &self.names);
+        let none = OwnedHeaders::new_with_capacity(6 + record.extra.len());
+        let headers = headers.fold(none, |headers, (name, value)| {
             headers.insert(Header { key: name, value: Some(&*value) })
-        })
+        });
+        Outgoing {
+            key: key.map(|key| &**key),
+            payload: Some(&record.payload),
+            headers: Some(headers),
+        }
     }
 
     /// Returns why no more records are accepted.
@@ -92,11 +105,7 @@ impl KafkaWriter {
             return Ok(Receipt::ready(Outcome::stored(Vec::new())));
         }
         let bytes = self.sizes(records).inspect_err(|_| self.pipeline.poison())?;
-        let outgoing = records.iter().map(|record| Outgoing {
-            key: None,
-            payload: Some(&record.payload),
-            headers: Some(self.headers(record)),
-        });
+        let outgoing = records.iter().map(|record| self.outgoing(record));
         Ok(self.pipeline.send(records.len(), bytes, outgoing))
     }
 
@@ -109,14 +118,38 @@ impl KafkaWriter {
     }
 }
 
-/// Opens a pipeline to a channel, and returns it with its limit to a record.
+/// Fails if a record can't be in a topic of which only the last record of each key stays.
+fn fits_compaction(record: &Record) -> Result<(), TransportErrorKind> {
+    let why = match record.key() {
+        _ if record.meta.stamp.is_some() => {
+            "records of a session are numbered, and what compaction removes would be missing"
+        }
+        None if record.is_tick() => "it takes no time tick, which has no key",
+        None => "it takes no record without a key",
+        Some(_) => return Ok(()),
+    };
+    let reason =
+        format!("the topic is compacted, and {why}: write to a topic with `cleanup.policy=delete`");
+    Err(TransportErrorKind::Config { reason })
+}
+
+/// What a writer is opened with.
+pub(crate) struct Opened {
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// The limit to a record, in bytes.
+    pub(crate) limit: usize,
+    is_compacted: bool,
+}
+
+/// Opens a pipeline to a channel.
 pub(crate) async fn open(
     handle: &Arc<Handle>,
     channel: &str,
     name: &Name,
-) -> Result<(Arc<Pipeline>, usize), Failure> {
+) -> Result<Opened, Failure> {
     let bound = Bound::new(handle, name, None).await?;
-    let limit = handle.setting(&name.topic, "max.message.bytes").await?;
+    let [limit, policy] =
+        handle.settings(&name.topic, ["max.message.bytes", "cleanup.policy"]).await?;
     let limit = limit.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
     let at = Arc::clone(handle);
     let (producer, limit) = handle.block(move || at.producers.open(&at.config, limit)).await?;
@@ -133,7 +166,8 @@ pub(crate) async fn open(
             })
         })
         .await?;
-    Ok((Pipeline::new(Arc::clone(handle), producer, bound, channel), limit))
+    let pipeline = Pipeline::new(Arc::clone(handle), producer, bound, channel);
+    Ok(Opened { pipeline, limit, is_compacted: policy.is_some_and(|policy| is_compacted(&policy)) })
 }
 
 #[async_trait]

@@ -33,6 +33,9 @@ fn what_can_t_be_used_is_refused() {
         "kafka://h?prefetch_bytes=0",
         "kafka://h?partitions=0",
         "kafka://h?partitions=100001",
+        "kafka://h?replicas=0",
+        "kafka://h?replicas=10001",
+        "kafka://h?create.message.timestamp.type=CreateTime",
         "kafka://h?prefetch_bytes=1&queued.max.messages.kbytes=1",
         "kafka://h?group.id=g",
         "kafka://h?enable.idempotence=false",
@@ -60,6 +63,18 @@ fn properties_reach_the_clients_under_either_name() {
     for made in [read.consumer("g"), read.producer(Some(2000)), read.admin()] {
         assert!(made.create_native_config().is_ok());
     }
+}
+
+#[test]
+fn what_topics_are_created_with_is_told_from_the_client_s_properties() {
+    let read = config("kafka://h?replicas=3&create.retention.ms=1000&linger.ms=2").unwrap();
+    assert_eq!(read.replicas, Some(3));
+    assert_eq!(read.settings, [("retention.ms".to_owned(), "1000".to_owned())].into());
+    assert_eq!(read.consumer("g").get("create.retention.ms"), None);
+    let read = config("kafka://h").unwrap();
+    assert!(read.replicas.is_none() && read.settings.is_empty());
+    let read = read.with_replicas(2).with_topic_setting("min.insync.replicas", "2");
+    assert_eq!((read.replicas, read.settings.len()), (Some(2), 1));
 }
 
 #[test]

@@ -14,7 +14,9 @@ mod alone;
 #[path = "../../../conformance-tests/tests/brokers/mod.rs"]
 mod brokers;
 mod cluster;
+mod created;
 mod gaps;
+mod keys;
 mod logs;
 mod many;
 mod milvus;

@@ -70,6 +70,10 @@ async fn a_topic_of_another_program_is_read_as_packs_and_resumed() {
     let channels = transport.list(&topic).await.unwrap();
     assert_eq!(channels, self::channels(&topic, PARTITIONS));
     let first = packs(&mut consumer(&transport, &channels, None).await, UNTIL).await;
+    for message in first.iter().flat_map(|pack| &pack.msgs) {
+        let key = format!("key {}", message.end_ts().0 % KEYS);
+        assert_eq!(message.stored().unwrap().record.key().unwrap(), key.as_bytes());
+    }
     let all: Vec<_> = first.iter().map(packed).collect();
     let seen: Vec<_> = all.iter().flat_map(|(_, messages)| messages).collect();
     let end = all.last().unwrap().0;
