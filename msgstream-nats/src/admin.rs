@@ -18,9 +18,6 @@ use crate::error::unreadable_answer;
 use crate::refusal::ServerError;
 use crate::stream_info::StreamInfo;
 
-/// Where JetStream listens.
-pub(crate) const API: &str = "$JS.API";
-
 /// Why a request failed: the server refused it, or there was no answer.
 #[derive(Debug)]
 pub(crate) enum ApiError {
@@ -118,6 +115,11 @@ struct Refusal {
 }
 
 impl Handle {
+    /// Returns the subject of a request to JetStream.
+    pub(crate) fn api(&self, what: &str) -> String {
+        format!("{}.{what}", self.config.options.api)
+    }
+
     pub(crate) async fn stream_info(&self, stream: &str) -> Result<StreamInfo, ApiError> {
         self.question(&format!("STREAM.INFO.{stream}"), Value::Null).await
     }
@@ -221,7 +223,7 @@ impl Handle {
         limit: Duration,
     ) -> Result<ConsumerInfo, ApiError> {
         let request = json!({ "stream_name": stream, "config": config, "action": "create" });
-        let subject = format!("{API}.CONSUMER.CREATE.{stream}.{name}");
+        let subject = self.api(&format!("CONSUMER.CREATE.{stream}.{name}"));
         let asked = async {
             let link = self.asking().await?;
             link.request(&subject, HeaderMap::new(), request.to_string().into(), limit).await
@@ -231,7 +233,7 @@ impl Handle {
 
     /// Sends a request that changes nothing, and may be sent again.
     async fn question<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
-        let subject = format!("{API}.{what}");
+        let subject = self.api(what);
         let asked = async {
             let link = self.asking().await?;
             link.question(&subject, written(&body), self.timeout()).await
@@ -242,7 +244,7 @@ impl Handle {
     /// Sends a request once and reads the answer. A lost connection is an error, because nobody knows
     /// whether the request was carried out.
     async fn ask<T: DeserializeOwned>(&self, what: &str, body: Value) -> Result<T, ApiError> {
-        self.request(&format!("{API}.{what}"), HeaderMap::new(), written(&body)).await
+        self.request(&self.api(what), HeaderMap::new(), written(&body)).await
     }
 
     /// Sends a message that is answered with JSON.

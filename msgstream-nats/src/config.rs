@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use msgstream_core::registry::{ConnectError, Host, Url, hosts, parse_options, user};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::created::{Compression, Created, Discard, Storage};
 use crate::credentials::Credentials;
 use crate::tls::Tls;
 
@@ -45,39 +46,17 @@ pub(crate) struct Options {
     pub(crate) window_bytes: usize,
     /// What a reader requests in advance, in bytes.
     pub(crate) prefetch_bytes: usize,
-    pub(crate) storage: Storage,
-    pub(crate) replicas: usize,
-    /// Of each channel; `None` for no limit.
-    pub(crate) max_bytes: Option<i64>,
-    pub(crate) max_age: Duration,
-    pub(crate) discard: Discard,
+    pub(crate) created: Created,
+    /// What the subjects of JetStream's requests begin with.
+    pub(crate) api: String,
     /// The address of a server's monitoring port.
     pub(crate) monitor: Option<String>,
 }
 
-/// Where the server keeps a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Storage {
-    #[default]
-    File,
-    Memory,
-}
-
-/// What a full stream does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Discard {
-    /// It drops its oldest records.
-    #[default]
-    Old,
-    /// It refuses new ones.
-    New,
-}
-
+/// The options as the URL has them.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct UrlOptions {
+pub(crate) struct UrlOptions {
     servers: String,
     creds: Option<String>,
     nkey: Option<String>,
@@ -87,11 +66,17 @@ struct UrlOptions {
     timeout_ms: u64,
     window_bytes: usize,
     prefetch_bytes: usize,
-    storage: Storage,
-    replicas: usize,
-    max_bytes: Option<u64>,
-    max_age_ms: u64,
-    discard: Discard,
+    tls_first: bool,
+    domain: Option<String>,
+    pub(crate) storage: Storage,
+    pub(crate) replicas: usize,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_age_ms: u64,
+    pub(crate) discard: Discard,
+    pub(crate) compression: Compression,
+    pub(crate) duplicate_window_ms: Option<u64>,
+    pub(crate) cluster: Option<String>,
+    pub(crate) tags: Option<String>,
     monitor: Option<String>,
 }
 
@@ -107,11 +92,17 @@ impl Default for UrlOptions {
             timeout_ms: 5_000,
             window_bytes: 16 << 20,
             prefetch_bytes: 4 << 20,
+            tls_first: false,
+            domain: None,
             storage: Storage::default(),
             replicas: 1,
             max_bytes: None,
             max_age_ms: 0,
             discard: Discard::default(),
+            compression: Compression::default(),
+            duplicate_window_ms: None,
+            cluster: None,
+            tags: None,
             monitor: None,
         }
     }
@@ -162,17 +153,6 @@ impl NatsConfig {
         positive("timeout_ms", read.timeout_ms)?;
         positive("window_bytes", read.window_bytes as u64)?;
         positive("prefetch_bytes", read.prefetch_bytes as u64)?;
-        if !(1..=5).contains(&read.replicas) {
-            return Err(ConnectError::option(url, "replicas", "it must be from 1 to 5"));
-        }
-        let max_bytes = match read.max_bytes.map(i64::try_from) {
-            None => None,
-            Some(Ok(bytes)) if bytes > 0 => Some(bytes),
-            Some(_) => {
-                let reason = format!("it must be from 1 to {}", i64::MAX);
-                return Err(ConnectError::option(url, "max_bytes", reason));
-            }
-        };
         if read.monitor.as_ref().is_some_and(|monitor| !monitor.starts_with("http://")) {
             let reason = "it must be an address such as http://localhost:8222";
             return Err(ConnectError::option(url, "monitor", reason));
@@ -187,14 +167,28 @@ impl NatsConfig {
                 timeout: Duration::from_millis(read.timeout_ms),
                 window_bytes: read.window_bytes,
                 prefetch_bytes: read.prefetch_bytes,
-                storage: read.storage,
-                replicas: read.replicas,
-                max_bytes,
-                max_age: Duration::from_millis(read.max_age_ms),
-                discard: read.discard,
+                created: Created::read(url, &read)?,
+                api: api(url, read.domain.as_deref())?,
                 monitor: read.monitor,
             },
         })
+    }
+}
+
+/// Returns what the subjects of requests to a domain's JetStream begin with.
+fn api(url: &Url, domain: Option<&str>) -> Result<String, ConnectError> {
+    match domain {
+        None => Ok("$JS.API".to_owned()),
+        Some(domain)
+            if !domain.is_empty()
+                && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) =>
+        {
+            Ok(format!("$JS.{domain}.API"))
+        }
+        Some(_) => {
+            let reason = "it is the name in the server's `jetstream { domain: … }`: letters A-Z and a-z, digits, `-` and `_`";
+            Err(ConnectError::option(url, "domain", reason))
+        }
     }
 }
 
@@ -280,7 +274,11 @@ fn tls(
             }
         };
     let mut tls = Tls::default();
-    (tls.required, tls.ca) = (required, or_environment(&read.ca, "NATS_CA"));
+    if read.tls_first && !required {
+        return Err(ConnectError::option(url, "tls_first", "it needs a `tls://` URL"));
+    }
+    (tls.required, tls.first) = (required, read.tls_first);
+    tls.ca = or_environment(&read.ca, "NATS_CA");
     tls.certificate = certificate;
     tls.check().map_err(|reason| ConnectError::address(url, reason))?;
     Ok(tls)
@@ -323,6 +321,13 @@ mod tests {
             "nats://h?discard=some",
             "nats://h?monitor=h:8222",
             "nats://h?creds=/no/such/file",
+            "nats://h?domain=a.b",
+            "nats://h?domain=",
+            "nats://h?tls_first=true",
+            "nats://h?compression=zstd",
+            "nats://h?duplicate_window_ms=0",
+            "nats://h?tags=a,,b",
+            "nats://h?cluster=",
         ] {
             assert!(config(url).is_err(), "{url}");
         }

@@ -4,6 +4,7 @@
 mod admin;
 mod client;
 mod config;
+mod created;
 mod credentials;
 mod error;
 mod headers;

@@ -16,7 +16,6 @@ use msgstream_core::transport::TransportErrorKind;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::API;
 use crate::client::{Handle, Slot};
 use crate::error::lost_by;
 use crate::link::Link;
@@ -51,10 +50,9 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 pub(crate) struct Prefetch {
     link: Arc<Link>,
-    stream: String,
-    consumer: String,
     /// The subject of requests for messages.
     next_subject: String,
+    gone_subject: String,
     inbox: String,
     messages: Subscriber,
     /// The next delivery, taken from the subscription and not returned yet.
@@ -93,9 +91,8 @@ impl Prefetch {
         let messages = subscribed.map_err(lost_by)?;
         let budget = handle.config.options.prefetch_bytes;
         let prefetch = Self {
-            next_subject: format!("{API}.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
-            stream: stream.to_owned(),
-            consumer,
+            next_subject: handle.api(&format!("CONSUMER.MSG.NEXT.{stream}.{consumer}")),
+            gone_subject: handle.api(&format!("CONSUMER.DELETE.{stream}.{consumer}")),
             inbox,
             messages,
             held: None,
@@ -111,7 +108,7 @@ impl Prefetch {
             link,
         };
         let mut config = json!({
-            "name": prefetch.consumer,
+            "name": consumer,
             "ack_policy": "none",
             "replay_policy": "instant",
             "mem_storage": true,
@@ -121,7 +118,7 @@ impl Prefetch {
         if let (Value::Object(config), Value::Object(policy)) = (&mut config, policy) {
             config.extend(policy);
         }
-        let made = handle.create_consumer(stream, &prefetch.consumer, config, limit).await?;
+        let made = handle.create_consumer(stream, &consumer, config, limit).await?;
         Ok((prefetch, made.delivered.stream_seq + 1))
     }
 
@@ -282,7 +279,7 @@ impl Prefetch {
 impl Drop for Prefetch {
     fn drop(&mut self) {
         // If this can't be sent at once, the server deletes the idle consumer by itself.
-        let subject = format!("{API}.CONSUMER.DELETE.{}.{}", self.stream, self.consumer);
+        let subject = std::mem::take(&mut self.gone_subject);
         let reply = format!("{}.gone", self.inbox);
         let _ = self.link.client.publish_with_reply(subject, reply, Bytes::new()).now_or_never();
     }

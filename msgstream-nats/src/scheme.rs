@@ -24,7 +24,7 @@ impl Scheme for NatsScheme {
     }
 
     fn help(&self) -> &'static str {
-        "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE&timeout_ms=N&window_bytes=N&prefetch_bytes=N&storage=file|memory&replicas=N&max_bytes=N&max_age_ms=N&discard=old|new], or tls://…"
+        "nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?creds=FILE&nkey=FILE&ca=FILE&cert=FILE&key=FILE&tls_first=true&domain=NAME&timeout_ms=N&window_bytes=N&prefetch_bytes=N&storage=file|memory&replicas=N&max_bytes=N&max_age_ms=N&discard=old|new&compression=none|s2&duplicate_window_ms=N&cluster=NAME&tags=NAME,…], or tls://…"
     }
 
     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {

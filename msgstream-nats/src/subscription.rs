@@ -13,7 +13,6 @@ use msgstream_core::adapter::Failure;
 use msgstream_core::record::{Incarnation, Position};
 use msgstream_core::transport::{Result, Subscription, TransportError, TransportErrorKind};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::NatsConfig;
@@ -205,16 +204,7 @@ impl NatsSubscription {
             Err(error) if error.is(ServerError::STREAM_NOT_FOUND) => {}
             found => return found.map(drop).map_err(Into::into),
         }
-        let options = &self.handle.config.options;
-        let config = json!({
-            "name": cursors,
-            "description": "cursors of msgstream's subscriptions: CHANNEL.INCARNATION.NAME",
-            "subjects": [format!("{cursors}.>")],
-            "retention": "limits",
-            "max_msgs_per_subject": 1,
-            "storage": options.storage,
-            "num_replicas": options.replicas,
-        });
+        let config = self.handle.config.options.created.of_cursors(&cursors);
         match self.handle.create_stream(&cursors, config).await.map_err(Failure::from) {
             // Another handle was faster, with other options.
             Err(Failure { kind: TransportErrorKind::AlreadyExists, .. }) => Ok(()),

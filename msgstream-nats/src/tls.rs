@@ -10,6 +10,8 @@ use msgstream_core::transport::TransportErrorKind;
 pub(crate) struct Tls {
     /// The scheme is `tls`, so no connection is made without TLS.
     pub(crate) required: bool,
+    /// The server doesn't greet before TLS.
+    pub(crate) first: bool,
     pub(crate) ca: Option<String>,
     pub(crate) certificate: Option<(String, String)>,
     /// The machine's own authorities, read once because that takes as long as several connections.
@@ -79,7 +81,8 @@ impl Tls {
                     .map_err(|e| wrong("certificate", certificate, e))?
             }
         };
-        Ok(options.tls_client_config(config).require_tls(self.required))
+        let options = options.tls_client_config(config).require_tls(self.required);
+        Ok(if self.first { options.tls_first() } else { options })
     }
 
     pub(crate) const fn check(&self) -> Result<(), &'static str> {
@@ -94,7 +97,7 @@ impl Tls {
     }
 
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        if self.required || self.ca.is_some() || self.certificate.is_some() {
+        if self.required || self.first || self.ca.is_some() || self.certificate.is_some() {
             return Err(MISSING);
         }
         Ok(())

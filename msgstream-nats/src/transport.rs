@@ -14,11 +14,10 @@ use msgstream_core::transport::{
     Capabilities, Capability, ChannelInfo, ChannelReader, ChannelWriter, Result, Risk,
     Subscription, Transport, TransportError, TransportErrorKind,
 };
-use serde_json::json;
 
 use crate::NatsConfig;
 use crate::client::Handle;
-use crate::config::Storage;
+use crate::created::Storage;
 use crate::name::{channel_of, stream_of};
 use crate::reader::NatsReader;
 use crate::risks::{jetstream, risks};
@@ -98,18 +97,7 @@ impl NatsTransport {
         // Without this the server takes a request to create what is there already for a repetition.
         let creation = RandomState::new().hash_one(std::process::id());
         properties.insert(CREATION.to_owned(), format!("{creation:x}"));
-        let options = &self.handle.config.options;
-        let config = json!({
-            "name": stream,
-            "subjects": [stream],
-            "retention": "limits",
-            "discard": options.discard,
-            "storage": options.storage,
-            "num_replicas": options.replicas,
-            "max_bytes": options.max_bytes.unwrap_or(-1),
-            "max_age": u64::try_from(options.max_age.as_nanos()).unwrap_or(u64::MAX),
-            "metadata": properties,
-        });
+        let config = self.handle.config.options.created.of_channel(&stream, &properties);
         Ok(self.handle.create_stream(&stream, config).await?)
     }
 
@@ -144,7 +132,7 @@ fn is_own(name: &str) -> bool {
 impl Transport for NatsTransport {
     fn capabilities(&self) -> Capabilities {
         let all = Capabilities::all().with_max_payload(self.handle.max_payload);
-        match self.handle.config.options.storage {
+        match self.handle.config.options.created.storage {
             Storage::File => all,
             Storage::Memory => all.without(Capability::Persistent),
         }

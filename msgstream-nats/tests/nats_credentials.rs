@@ -287,9 +287,14 @@ fn pem(name: &str) -> String {
 
 /// A server that speaks TLS only, with the client's certificate where it is to be verified.
 async fn encrypted(verify: bool) -> Server {
+    encrypted_as(&format!("verify: {verify}")).await
+}
+
+/// One whose settings for TLS say this, too.
+async fn encrypted_as(setting: &str) -> Server {
     let [ca, certificate, key] = ["ca.pem", "server.pem", "server.key"].map(pem);
     let config = format!(
-        "tls {{ cert_file: \"{certificate}\", key_file: \"{key}\", ca_file: \"{ca}\", verify: {verify} }}"
+        "tls {{ cert_file: \"{certificate}\", key_file: \"{key}\", ca_file: \"{ca}\", {setting} }}"
     );
     Server::configured(&config).await
 }
@@ -342,6 +347,15 @@ mod tls {
             let kind = failure(&tls(&server, options)).await;
             assert!(matches!(kind, Kind::Config { .. }), "{kind:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_begins_with_tls() {
+        let server = encrypted_as("handshake_first: true").await;
+        let ca = pem("ca.pem");
+        accepted(&tls(&server, &format!("?tls_first=true&ca={ca}")), "PRIVATE KEY").await;
+        let kind = failure(&tls(&server, &format!("?timeout_ms=2000&ca={ca}"))).await;
+        assert!(matches!(kind, Kind::Unavailable { .. } | Kind::TimedOut { .. }), "{kind:?}");
     }
 
     /// What connects there is connected to the server.

@@ -10,6 +10,7 @@ mod access;
 #[path = "../../../conformance-tests/tests/brokers/mod.rs"]
 mod brokers;
 mod cluster;
+mod domain;
 mod foreign;
 mod idle;
 mod logs;
@@ -17,6 +18,7 @@ mod logs;
 mod nats_server;
 mod others;
 mod outage;
+mod placement;
 mod risks;
 mod session;
 mod streams;

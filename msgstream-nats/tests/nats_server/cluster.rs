@@ -23,7 +23,9 @@ impl Cluster {
         let list = routes.each_ref().map(|route| format!("\"nats://{route}\"")).join(", ");
         let configured = (1..).zip(&routes).map(async |(number, route)| {
             let cluster = format!("cluster {{ name: c, listen: \"{route}\", routes: [{list}] }}");
-            Server::configured(&format!("server_name: n{number}\n{cluster}")).await
+            let tag = ["first", "second", "third"][number - 1];
+            let config = format!("server_name: n{number}\nserver_tags: [\"{tag}\"]\n{cluster}");
+            Server::configured(&config).await
         });
         let cluster = Self { servers: join_all(configured).await };
         let client = cluster.client().await;
@@ -44,6 +46,11 @@ impl Cluster {
         open(&format!("nats://{}/?replicas=3", hosts.join(","))).await.unwrap()
     }
 
+    /// What the servers say about a stream.
+    pub(crate) async fn info(&self, stream: &str) -> Value {
+        info(&self.servers[0].url, stream).await
+    }
+
     /// The server that leads a stream now.
     pub(crate) async fn leader(&self, stream: &str) -> &Server {
         let client = self.client().await;
@@ -55,6 +62,12 @@ impl Cluster {
             }
         }
     }
+}
+
+/// What a server says about a stream.
+pub(crate) async fn info(url: &str, stream: &str) -> Value {
+    let client = async_nats::connect(url).await.unwrap();
+    ask(&client, &format!("STREAM.INFO.{stream}"), &Value::Null).await.unwrap()
 }
 
 /// The answer to a request, where there is one that is no error.

@@ -12,7 +12,7 @@ use msgstream_core::registry::{ConnectError, Registry};
 use msgstream_core::transport::Transport;
 use tempfile::TempDir;
 
-pub(crate) use self::cluster::Cluster;
+pub(crate) use self::cluster::{Cluster, info};
 pub(crate) use self::logs::Logs;
 use crate::brokers;
 
