@@ -149,7 +149,7 @@ impl Brokers {
         let (service, mut answer) = self
             .any_service(|service| async move {
                 let asked = self.connection(service.at(used)).await?;
-                Ok((service, look_up(&asked, topic, false).await?))
+                Ok((service, self.look_up(&asked, topic, false).await?))
             })
             .await?;
         for _ in 0..MAX_REDIRECTS {
@@ -165,9 +165,24 @@ impl Brokers {
             if answer.response() == LookupType::Connect {
                 return Ok((address, connection));
             }
-            answer = look_up(&connection, topic, answer.authoritative()).await?;
+            answer = self.look_up(&connection, topic, answer.authoritative()).await?;
         }
         Err(unreachable("the brokers redirect too often"))
+    }
+
+    /// Asks a broker which broker serves a topic.
+    async fn look_up(
+        &self,
+        asked: &Connection,
+        topic: &Topic,
+        authoritative: bool,
+    ) -> Result<CommandLookupTopicResponse, Failure> {
+        let (topic, listener) = (topic.to_string(), self.config.listener.clone());
+        let answer = asked.request(|id| frames::lookup(id, topic, authoritative, listener)).await?;
+        answer.lookup_topic_response.ok_or_else(|| {
+            let reason = "the broker didn't answer a lookup with a lookup".to_owned();
+            Kind::Protocol { reason }.into()
+        })
     }
 
     async fn connection(&self, place: Place) -> Result<Arc<Connection>, Failure> {
@@ -219,20 +234,6 @@ impl Brokers {
             Err(unreachable_by("connecting to a broker was cut short", ended))
         })
     }
-}
-
-/// Asks a broker which broker serves a topic.
-async fn look_up(
-    asked: &Connection,
-    topic: &Topic,
-    authoritative: bool,
-) -> Result<CommandLookupTopicResponse, Failure> {
-    let topic = topic.to_string();
-    let answer = asked.request(|id| frames::lookup(id, topic, authoritative)).await?;
-    answer.lookup_topic_response.ok_or_else(|| {
-        let reason = "the broker didn't answer a lookup with a lookup".to_owned();
-        Kind::Protocol { reason }.into()
-    })
 }
 
 /// Returns the broker that an answer names.

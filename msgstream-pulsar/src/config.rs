@@ -36,6 +36,8 @@ pub struct PulsarConfig {
     pub(crate) token: Option<Token>,
     /// A PEM file with those to trust, instead of the machine's own.
     pub(crate) ca: Option<String>,
+    /// The name of the brokers' listener at whose addresses they are reached.
+    pub(crate) listener: Option<String>,
     /// The longest wait for an answer.
     pub(crate) timeout: Duration,
     /// What a writer has in flight, in bytes.
@@ -113,6 +115,7 @@ struct UrlOptions {
     token: Option<String>,
     token_file: Option<String>,
     ca: Option<String>,
+    listener: Option<String>,
     timeout_ms: u64,
     window_bytes: usize,
     prefetch_bytes: usize,
@@ -126,6 +129,7 @@ impl Default for UrlOptions {
             token: None,
             token_file: None,
             ca: None,
+            listener: None,
             timeout_ms: 30_000,
             window_bytes: 8 << 20,
             prefetch_bytes: 8 << 20,
@@ -206,6 +210,7 @@ impl PulsarConfig {
             namespace,
             token,
             ca: read.ca,
+            listener: read.listener,
             timeout: Duration::from_millis(read.timeout_ms),
             window_bytes: read.window_bytes,
             prefetch_bytes: read.prefetch_bytes,

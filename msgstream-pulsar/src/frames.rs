@@ -51,12 +51,18 @@ pub(crate) fn pong() -> Message {
     frame(Type::Pong, BaseCommand { pong, ..Default::default() })
 }
 
-/// Asks which broker has a topic.
-pub(crate) fn lookup(request_id: u64, topic: String, authoritative: bool) -> Message {
+/// Asks which broker has a topic, and for its address at one of its listeners.
+pub(crate) fn lookup(
+    request_id: u64,
+    topic: String,
+    authoritative: bool,
+    listener: Option<String>,
+) -> Message {
     let lookup = proto::CommandLookupTopic {
         topic,
         request_id,
         authoritative: Some(authoritative),
+        advertised_listener_name: listener,
         ..Default::default()
     };
     frame(Type::Lookup, BaseCommand { lookup_topic: Some(lookup), ..Default::default() })

@@ -24,7 +24,7 @@ impl Scheme for PulsarScheme {
     }
 
     fn help(&self) -> &'static str {
-        "pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE][?admin=http://HOST:PORT[,HOST:PORT…]&token=TEXT&token_file=PATH&ca=PATH&timeout_ms=N&window_bytes=N&prefetch_bytes=N]"
+        "pulsar[+ssl]://HOST[:PORT][,HOST[:PORT]…][/TENANT/NAMESPACE][?admin=http://HOST:PORT[,HOST:PORT…]&token=TEXT&token_file=PATH&ca=PATH&listener=NAME&timeout_ms=N&window_bytes=N&prefetch_bytes=N]"
     }
 
     async fn connect(&self, url: &Url) -> Result<Arc<dyn Transport>, ConnectError> {

@@ -150,3 +150,16 @@ async fn what_may_be_done_is_told_and_not_asked_of_the_next_host() {
     let acked = cursor.acked().await.unwrap().unwrap();
     assert_eq!(times(&read_from(&*transport, &channel, Start::At(acked)).await), [1]);
 }
+
+/// A broker has no listeners but those of its settings, and says so.
+#[tokio::test]
+async fn brokers_are_asked_for_their_address_at_the_listener() {
+    let url = shared();
+    let channel = create(&*open(&url).await).await;
+    let option = "&timeout_ms=3000&listener=nowhere";
+    let transport = open_with(&url, option).await.unwrap();
+    let error = transport.writer(&channel).await.unwrap_err();
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+    let text: Vec<_> = causes.map(ToString::to_string).collect();
+    assert!(text.iter().any(|text| text.contains("nowhere")), "{text:?}");
+}
