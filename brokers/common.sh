@@ -165,7 +165,8 @@ start_processes() {
         fi
         each slay
     done
-    echo "$port" >"$state/port"
+    # Of a cluster several nodes may be starting at once, which read it.
+    [ -f "$state/port" ] || echo "$port" >"$state/port"
 }
 
 start_once() {

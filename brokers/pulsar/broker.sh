@@ -42,8 +42,16 @@ broker_command() {
             echo "tlsKeyFilePath=$home/pulsar/tls.key"
         fi
     } >"$data/standalone.conf"
+    pulsar_java -Xms128m -Xmx512m org.apache.pulsar.PulsarStandaloneStarter \
+        --config "$data/standalone.conf" --no-functions-worker --no-stream-storage \
+        --num-bookies 1 --bookkeeper-port $(($1 + 2)) --bookkeeper-dir "$data/bookkeeper" \
+        --metadata-dir "$data/metadata" --advertised-address 127.0.0.1
+}
+
+# Replaces this shell by a program of Pulsar's: OPTIONS... CLASS ARGUMENTS...
+pulsar_java() {
     cd "$data" || exit
-    exec java -Xms128m -Xmx512m -XX:MaxDirectMemorySize=512m -XX:+UseSerialGC \
+    exec java -XX:MaxDirectMemorySize=512m -XX:+UseSerialGC \
         -XX:+ExitOnOutOfMemoryError -XX:+PerfDisableSharedMem -Djava.net.preferIPv4Stack=true \
         -Djute.maxbuffer=10485760 -Dio.netty.tryReflectionSetAccessible=true \
         -Dio.netty.leakDetectionLevel=disabled -Dpulsar.allocator.exit_on_oom=true \
@@ -57,10 +65,7 @@ broker_command() {
         --add-opens java.base/jdk.internal.platform=ALL-UNNAMED \
         --add-opens java.management/sun.management=ALL-UNNAMED \
         --add-opens jdk.management/com.sun.management.internal=ALL-UNNAMED \
-        -cp "$server/lib/*" org.apache.pulsar.PulsarStandaloneStarter \
-        --config "$data/standalone.conf" --no-functions-worker --no-stream-storage \
-        --num-bookies 1 --bookkeeper-port $(($1 + 2)) --bookkeeper-dir "$data/bookkeeper" \
-        --metadata-dir "$data/metadata" --advertised-address 127.0.0.1
+        -cp "$server/lib/*" "$@"
 }
 
 # Succeeds if a message arrives and the namespace exists, which is created last.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use crate::broker::Broker;
 use crate::error::{Error, Result};
 use crate::round::Kind;
@@ -47,10 +49,9 @@ impl<'a> Fault<'a> {
         self.run(if self.hangs { "resume" } else { "restart" }).await
     }
 
+    /// For all nodes at once: one may wait for another to start.
     async fn run(&self, script: &str) -> Result<()> {
-        for node in &self.nodes {
-            self.broker.run(script, *node).await?;
-        }
-        Ok(())
+        let nodes = self.nodes.iter().map(|node| self.broker.run(script, *node));
+        join_all(nodes).await.into_iter().collect()
     }
 }

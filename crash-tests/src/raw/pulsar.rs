@@ -12,7 +12,7 @@ use crate::log::Log;
 
 /// The records of each channel.
 pub(super) async fn read(url: &str, logs: &[Log]) -> Result<Vec<Records>, Failure> {
-    let mut broker = Url::parse(url)?;
+    let mut broker = Url::parse(&with_one_host(url))?;
     let namespace = broker.path().trim_matches('/').to_owned();
     broker.set_path("");
     broker.set_query(None);
@@ -23,6 +23,12 @@ pub(super) async fn read(url: &str, logs: &[Log]) -> Result<Vec<Records>, Failur
         channels.push(records_of(&client, topic).await?);
     }
     Ok(channels)
+}
+
+/// Returns the URL with the first of several hosts alone, which knows the others.
+fn with_one_host(url: &str) -> String {
+    let Some((first, rest)) = url.split_once(',') else { return url.to_owned() };
+    format!("{first}{}", rest.find('/').map_or("", |path| &rest[path..]))
 }
 
 async fn records_of(client: &Pulsar<TokioExecutor>, topic: String) -> Result<Records, Failure> {
