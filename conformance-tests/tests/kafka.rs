@@ -5,28 +5,31 @@
 //! cargo test -p msgstream-conformance --features kafka --test kafka
 //! brokers/down kafka
 //! ```
+//!
+//! On a cluster of three, after `brokers/up kafka-cluster`, with `MSGSTREAM_SUITE_ON=kafka-cluster`.
 
 mod brokers;
 mod crc32c;
 mod minimum;
 mod plain_kafka;
+mod suite_on;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_conformance::{Broker, BrokerError, Harness, PlainClient, run};
+use msgstream_conformance::{Broker, Harness, PlainClient, run};
 use msgstream_core::registry::Registry;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
 
 use crate::plain_kafka::PlainKafka;
-
-const URL: &str = "MSGSTREAM_KAFKA_URL";
+use crate::suite_on::SuiteOn;
 
 struct Kafka {
     registry: Registry,
+    on: SuiteOn,
     url: String,
     plain: PlainKafka,
 }
@@ -50,7 +53,7 @@ impl Harness for Kafka {
     }
 
     fn broker(&self) -> Option<&dyn Broker> {
-        Some(self)
+        Some(&self.on)
     }
 
     fn plain_client(&self) -> Option<&dyn PlainClient> {
@@ -63,29 +66,18 @@ impl Harness for Kafka {
     }
 }
 
-#[async_trait]
-impl Broker for Kafka {
-    async fn restart(&self) -> Result<(), BrokerError> {
-        brokers::run("restart", "kafka", None).await.map(drop)
-    }
-
-    async fn kill(&self) -> Result<(), BrokerError> {
-        brokers::run("kill", "kafka", None).await?;
-        self.restart().await
-    }
-}
-
 fn main() -> ExitCode {
-    let Ok(url) = std::env::var(URL) else {
-        eprintln!(
-            "the variable {URL} is not set, and there is no suite without a server: run\n\n    eval \"$(brokers/up kafka)\"\n"
-        );
-        return ExitCode::FAILURE;
+    let on = match SuiteOn::new("kafka") {
+        Ok(on) => on,
+        Err(what_to_do) => {
+            eprintln!("{what_to_do}");
+            return ExitCode::FAILURE;
+        }
     };
     let mut registry = Registry::new();
     msgstream_kafka::register(&mut registry);
-    let plain = PlainKafka { address: url.trim_start_matches("kafka://").to_owned() };
+    let plain = PlainKafka { hosts: on.hosts() };
     // A hundred readers that are opened at once have that time together.
-    let url = format!("{url}?timeout_ms=60000");
-    run(Kafka { registry, url, plain })
+    let url = format!("{}?timeout_ms=60000", on.url);
+    run(Kafka { registry, on, url, plain })
 }

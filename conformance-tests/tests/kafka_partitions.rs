@@ -159,7 +159,7 @@ fn main() -> ExitCode {
     };
     let mut registry = Registry::new();
     msgstream_kafka::register(&mut registry);
-    let plain = PlainKafka { address: url.trim_start_matches("kafka://").to_owned() };
+    let plain = PlainKafka { hosts: vec![url.trim_start_matches("kafka://").to_owned()] };
     // A hundred readers that are opened at once have that time together.
     let url = format!("{url}?timeout_ms=60000&partitions={PARTITIONS}");
     let mut arguments = Arguments::from_args();

@@ -5,27 +5,30 @@
 //! cargo test -p msgstream-conformance --features nats --test nats
 //! brokers/down nats
 //! ```
+//!
+//! On a cluster of three, after `brokers/up nats-cluster`, with `MSGSTREAM_SUITE_ON=nats-cluster`.
 
 mod brokers;
 mod minimum;
 mod plain_nats;
+mod suite_on;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_conformance::{Broker, BrokerError, Harness, PlainClient, run};
+use msgstream_conformance::{Broker, Harness, PlainClient, run};
 use msgstream_core::registry::Registry;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
 
 use crate::plain_nats::PlainNats;
-
-const URL: &str = "MSGSTREAM_NATS_URL";
+use crate::suite_on::SuiteOn;
 
 struct Nats {
     registry: Registry,
+    on: SuiteOn,
     url: String,
     plain: PlainNats,
 }
@@ -47,7 +50,7 @@ impl Harness for Nats {
     }
 
     fn broker(&self) -> Option<&dyn Broker> {
-        Some(self)
+        Some(&self.on)
     }
 
     fn plain_client(&self) -> Option<&dyn PlainClient> {
@@ -59,27 +62,21 @@ impl Harness for Nats {
     }
 }
 
-#[async_trait]
-impl Broker for Nats {
-    async fn restart(&self) -> Result<(), BrokerError> {
-        brokers::run("restart", "nats", None).await.map(drop)
-    }
-
-    async fn kill(&self) -> Result<(), BrokerError> {
-        brokers::run("kill", "nats", None).await?;
-        self.restart().await
-    }
-}
-
 fn main() -> ExitCode {
-    let Ok(url) = std::env::var(URL) else {
-        eprintln!(
-            "the variable {URL} is not set, and there is no suite without a server: run\n\n    eval \"$(brokers/up nats)\"\n"
-        );
-        return ExitCode::FAILURE;
+    let on = match SuiteOn::new("nats") {
+        Ok(on) => on,
+        Err(what_to_do) => {
+            eprintln!("{what_to_do}");
+            return ExitCode::FAILURE;
+        }
     };
     let mut registry = Registry::new();
     msgstream_nats::register(&mut registry);
-    let plain = PlainNats { url: url.clone() };
-    run(Nats { registry, url, plain })
+    let plain = PlainNats { hosts: on.hosts() };
+    // Servers of a cluster first elect who leads, and make many streams one by one.
+    let url = match on.url.split_once('?') {
+        Some((address, options)) => format!("{address}?timeout_ms=60000&{options}"),
+        None => on.url.clone(),
+    };
+    run(Nats { registry, on, url, plain })
 }

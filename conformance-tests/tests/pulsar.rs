@@ -5,36 +5,38 @@
 //! cargo test -p msgstream-conformance --features pulsar --test pulsar
 //! brokers/down pulsar
 //! ```
+//!
+//! On a cluster, after `brokers/up pulsar-cluster`, with `MSGSTREAM_SUITE_ON=pulsar-cluster`.
 
 mod brokers;
 mod crc32c;
 mod minimum;
 mod plain_pulsar;
+mod suite_on;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msgstream_conformance::{Broker, BrokerError, Harness, PlainClient, run};
+use msgstream_conformance::{Broker, Harness, PlainClient, run};
 use msgstream_core::registry::Registry;
 use msgstream_core::transport::TransportErrorKind as Kind;
 use msgstream_core::transport::{Capabilities, Result, Transport, TransportError};
 
 use crate::plain_pulsar::PlainPulsar;
-
-const URL: &str = "MSGSTREAM_PULSAR_URL";
+use crate::suite_on::SuiteOn;
 
 struct Pulsar {
     registry: Registry,
-    url: String,
+    on: SuiteOn,
     plain: PlainPulsar,
 }
 
 #[async_trait]
 impl Harness for Pulsar {
     async fn open(&self) -> Result<Arc<dyn Transport>> {
-        self.registry.connect(&self.url).await.map_err(|error| {
+        self.registry.connect(&self.on.url).await.map_err(|error| {
             TransportError::new("open", Kind::Config { reason: error.to_string() })
         })
     }
@@ -49,7 +51,7 @@ impl Harness for Pulsar {
     }
 
     fn broker(&self) -> Option<&dyn Broker> {
-        Some(self)
+        Some(&self.on)
     }
 
     fn plain_client(&self) -> Option<&dyn PlainClient> {
@@ -62,27 +64,16 @@ impl Harness for Pulsar {
     }
 }
 
-#[async_trait]
-impl Broker for Pulsar {
-    async fn restart(&self) -> Result<(), BrokerError> {
-        brokers::run("restart", "pulsar", None).await.map(drop)
-    }
-
-    async fn kill(&self) -> Result<(), BrokerError> {
-        brokers::run("kill", "pulsar", None).await?;
-        self.restart().await
-    }
-}
-
 fn main() -> ExitCode {
-    let Ok(url) = std::env::var(URL) else {
-        eprintln!(
-            "the variable {URL} is not set, and there is no suite without a server: run\n\n    eval \"$(brokers/up pulsar)\"\n"
-        );
-        return ExitCode::FAILURE;
+    let on = match SuiteOn::new("pulsar") {
+        Ok(on) => on,
+        Err(what_to_do) => {
+            eprintln!("{what_to_do}");
+            return ExitCode::FAILURE;
+        }
     };
     let mut registry = Registry::new();
     msgstream_pulsar::register(&mut registry);
-    let plain = PlainPulsar { url: url.clone() };
-    run(Pulsar { registry, url, plain })
+    let plain = PlainPulsar { hosts: on.hosts() };
+    run(Pulsar { registry, on, plain })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use msgstream_conformance::{BadKind, BrokerError, PlainClient, PlainRecord};
 use msgstream_core::MsgTypeNames;
-use msgstream_core::adapter::encode_headers;
+use msgstream_core::adapter::encode_with_key;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -27,9 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The records of one request.
 const BATCH: usize = 1_000;
 
-/// A client of the broker at an address.
+/// A client of the brokers at some addresses.
 pub(crate) struct PlainKafka {
-    pub(crate) address: String,
+    pub(crate) hosts: Vec<String>,
 }
 
 #[async_trait]
@@ -41,14 +41,19 @@ impl PlainClient for PlainKafka {
     async fn write(&self, channel: &str, records: &[PlainRecord]) -> Result<(), BrokerError> {
         let (topic, partition) = channel.split_once(':').unwrap_or((channel, "0"));
         let partition = partition.parse()?;
-        let mut broker = TcpStream::connect(&self.address).await?;
+        // One of them leads the partition.
+        let mut hosts = self.hosts.iter().cycle();
+        let mut next = || TcpStream::connect(hosts.next().map_or("", String::as_str));
+        let mut broker = next().await?;
         for batch in records.chunks(BATCH) {
             let request = request(topic, partition, &encode(batch));
             let begun = Instant::now();
             loop {
                 match answer(&mut broker, topic, &request).await? {
                     STORED => break,
-                    code if NOT_YET.contains(&code) && begun.elapsed() < PATIENCE => {}
+                    code if NOT_YET.contains(&code) && begun.elapsed() < PATIENCE => {
+                        broker = next().await?;
+                    }
                     code => return Err(format!("the broker's error is {code}").into()),
                 }
             }
@@ -122,24 +127,26 @@ fn encode(records: &[PlainRecord]) -> Vec<u8> {
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn encode_record(record: &PlainRecord, number: i64) -> Vec<u8> {
-    let (headers, payload) = match record {
+    let (key, headers, payload) = match record {
         PlainRecord::Good(record) => {
             let names = MsgTypeNames::default();
-            let headers = encode_headers(record, &names);
+            let (key, headers) = encode_with_key(record, &names);
             let headers = headers.map(|(name, value)| (name.into(), value.into_owned()));
-            (headers.collect(), Some(&record.payload))
+            (key, headers.collect(), Some(&record.payload))
         }
         PlainRecord::Bad { kind, payload } => {
-            (bad(*kind), Some(payload).filter(|_| *kind != NOTHING))
+            (None, bad(*kind), Some(payload).filter(|_| *kind != NOTHING))
         }
     };
     let mut encoded = vec![0];
-    // The time and the place in the batch; no key.
-    for number in [0, number, -1] {
+    // The time and the place in the batch.
+    for number in [0, number] {
         varint(number, &mut encoded);
     }
-    varint(payload.map_or(-1, |payload| payload.len() as i64), &mut encoded);
-    encoded.extend(payload.into_iter().flatten());
+    for bytes in [key, payload] {
+        varint(bytes.map_or(-1, |bytes| bytes.len() as i64), &mut encoded);
+        encoded.extend(bytes.into_iter().flatten());
+    }
     varint(headers.len() as i64, &mut encoded);
     for bytes in headers.into_iter().flat_map(|(name, value)| [name, value]) {
         varint(bytes.len() as i64, &mut encoded);

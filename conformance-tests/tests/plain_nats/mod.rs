@@ -5,7 +5,6 @@ use msgstream_conformance::{BadKind, BrokerError, PlainClient, PlainRecord};
 use msgstream_core::MsgTypeNames;
 use msgstream_core::adapter::encode_headers;
 use msgstream_core::record::Record;
-use msgstream_core::registry::Url;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -21,9 +20,9 @@ const STATUS: BadKind = BadKind::new("the status that ends a request");
 /// The messages that are under way. A stream has a bound of 10,000.
 const WINDOW: usize = 1_000;
 
-/// A client of the server at a URL.
+/// A client of the servers at some addresses, of which any one takes all.
 pub(crate) struct PlainNats {
-    pub(crate) url: String,
+    pub(crate) hosts: Vec<String>,
 }
 
 #[async_trait]
@@ -33,9 +32,8 @@ impl PlainClient for PlainNats {
     }
 
     async fn write(&self, channel: &str, records: &[PlainRecord]) -> Result<(), BrokerError> {
-        let url = Url::parse(&self.url)?;
-        let host = url.host_str().ok_or("the URL has no host")?;
-        let stream = TcpStream::connect((host, url.port().unwrap_or(4222))).await?;
+        let host = self.hosts.first().ok_or("the URL has no host")?;
+        let stream = TcpStream::connect(host).await?;
         let mut stream = BufReader::new(stream);
         let hello = "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n";
         stream.write_all(format!("{hello}SUB answers 1\r\n").as_bytes()).await?;

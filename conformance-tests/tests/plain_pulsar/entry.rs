@@ -2,7 +2,7 @@
 
 use msgstream_conformance::{BadKind, PlainRecord};
 use msgstream_core::MsgTypeNames;
-use msgstream_core::adapter::encode_headers;
+use msgstream_core::adapter::encode_with_key;
 use msgstream_core::record::Record;
 use prost::Message as _;
 use pulsar::message::proto::{EncryptionKeys, KeyValue, MessageMetadata, SingleMessageMetadata};
@@ -45,9 +45,9 @@ pub(super) fn entries(records: &[PlainRecord]) -> Vec<Entry> {
     let mut is_open = false;
     for record in records {
         let message = match record {
-            PlainRecord::Good(record) => message(properties(record), &record.payload),
+            PlainRecord::Good(record) => good(record),
             PlainRecord::Bad { kind, payload } if *kind == NO_TEXT_IN_A_BATCH => {
-                wrong(message(vec![property("colour", RIGHT)], payload))
+                wrong(message(None, vec![property("colour", RIGHT)], payload))
             }
             PlainRecord::Bad { kind, payload } => {
                 entries.push(alone(*kind, payload));
@@ -71,16 +71,19 @@ fn property(key: &str, value: &str) -> KeyValue {
     KeyValue { key: key.to_owned(), value: value.to_owned() }
 }
 
-fn properties(record: &Record) -> Vec<KeyValue> {
+fn good(record: &Record) -> Vec<u8> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let names = MsgTypeNames::default();
-    let headers = encode_headers(record, &names);
-    headers.map(|(name, value)| property(name, &String::from_utf8_lossy(&value))).collect()
+    let (key, headers) = encode_with_key(record, &names);
+    let properties = headers.map(|(name, value)| property(name, &text(&value))).collect();
+    message(key.map(|key| text(key)), properties, &record.payload)
 }
 
 /// A message of a batch.
-fn message(properties: Vec<KeyValue>, payload: &[u8]) -> Vec<u8> {
+fn message(partition_key: Option<String>, properties: Vec<KeyValue>, payload: &[u8]) -> Vec<u8> {
     let payload_size = payload.len() as i32;
-    let metadata = SingleMessageMetadata { properties, payload_size, ..Default::default() };
+    let metadata =
+        SingleMessageMetadata { partition_key, properties, payload_size, ..Default::default() };
     let metadata = metadata.encode_to_vec();
     [&(metadata.len() as u32).to_be_bytes()[..], &metadata, payload].concat()
 }

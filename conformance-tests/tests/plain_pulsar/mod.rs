@@ -4,7 +4,6 @@ mod entry;
 
 use async_trait::async_trait;
 use msgstream_conformance::{BadKind, BrokerError, PlainClient, PlainRecord};
-use msgstream_core::registry::Url;
 use prost::Message as _;
 use pulsar::message::proto;
 use pulsar::message::proto::base_command::Type;
@@ -19,9 +18,12 @@ const WINDOW: usize = 100;
 
 const PRODUCER: u64 = 1;
 
-/// A client of the broker at a URL.
+/// The namespace of the channels.
+const NAMESPACE: &str = "public/default";
+
+/// A client of the brokers at some addresses.
 pub(crate) struct PlainPulsar {
-    pub(crate) url: String,
+    pub(crate) hosts: Vec<String>,
 }
 
 #[async_trait]
@@ -31,11 +33,8 @@ impl PlainClient for PlainPulsar {
     }
 
     async fn write(&self, channel: &str, records: &[PlainRecord]) -> Result<(), BrokerError> {
-        let url = Url::parse(&self.url)?;
-        let host = url.host_str().ok_or("the URL has no host")?;
-        let topic = format!("persistent:/{}/{channel}", url.path());
-        let mut broker = Broker(TcpStream::connect((host, url.port().unwrap_or(6650))).await?);
-        broker.attach(topic).await?;
+        let topic = format!("persistent://{NAMESPACE}/{channel}");
+        let mut broker = self.broker_of(&topic).await?;
         let entries = entry::entries(records);
         for (window, number) in entries.chunks(WINDOW).zip(0_u64..) {
             let mut sent = Vec::new();
@@ -48,6 +47,21 @@ impl PlainClient for PlainPulsar {
             }
         }
         Ok(())
+    }
+}
+
+impl PlainPulsar {
+    /// A way to the topic, by the one of the brokers that has it.
+    async fn broker_of(&self, topic: &str) -> Result<Broker, BrokerError> {
+        let mut refused = BrokerError::from("the URL has no host");
+        for host in &self.hosts {
+            let mut broker = Broker(TcpStream::connect(host).await?);
+            match broker.attach(topic.to_owned()).await {
+                Ok(()) => return Ok(broker),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 }
 
