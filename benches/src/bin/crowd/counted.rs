@@ -23,11 +23,6 @@ impl Readers {
         self.lock().most
     }
 
-    /// The most that a channel has now.
-    pub(crate) fn now(&self) -> usize {
-        self.lock().now.values().copied().max().unwrap_or(0)
-    }
-
     fn opened(&self, channel: &str) {
         let Counts { now, most } = &mut *self.lock();
         let now = now.entry(channel.to_owned()).or_default();
