@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use msgstream_core::MsgTypeNames;
-use msgstream_core::adapter::read_record;
-use msgstream_core::adapter::{Copies, Failure, Retry};
-use msgstream_core::record::{Header, Incarnation, KEY_HEADER, Position, Record, unreadable};
+use msgstream_core::adapter::{Copies, Failure, Retry, add_key, read_record};
+use msgstream_core::record::{Incarnation, Position, Record, unreadable};
 use msgstream_core::transport::{
     ChannelReader, Limit, ReadBatch, Result, Start, TransportError, TransportErrorKind,
 };
@@ -327,9 +326,8 @@ fn to_record(message: &mut Message<'_>, names: &MsgTypeNames, copies: &mut Copie
         Ok(headers) => read_record(position, headers, payload, names),
         Err(code) => unreadable(position, format!("its headers are damaged: {code}"), [], payload),
     };
-    // Before a header of that name, which is another program's.
     if let Some(key) = key {
-        record.extra.insert(0, Header::new(KEY_HEADER, key));
+        add_key(&mut record, key);
     }
     record
 }

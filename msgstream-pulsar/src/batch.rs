@@ -261,9 +261,8 @@ fn read(
             unreadable(at, reason, headers(properties), payload)
         }
     };
-    // Before a property of that name, which is another program's.
     if let Some(key) = key {
-        record.extra.insert(0, Header::new(KEY_HEADER, key));
+        adapter::add_key(&mut record, key);
     }
     record
 }

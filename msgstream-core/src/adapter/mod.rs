@@ -20,7 +20,7 @@ pub use self::copies::Copies;
 pub use self::failure::Failure;
 pub(crate) use self::headers::is_reserved;
 pub use self::headers::{decode_headers, encode_headers, encode_with_key};
-pub use self::record::read_record;
+pub use self::record::{add_key, read_record};
 pub use self::retry::Retry;
 pub use self::size::{HeadersSize, headers_size};
 pub use crate::dedup::vchannel::SessionPart;

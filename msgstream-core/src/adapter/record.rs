@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{decode_headers, with_causes};
 use crate::message::DecodeError;
-use crate::record::{Header, MsgTypeNames, Position, Record, unreadable};
+use crate::record::{Header, MsgTypeNames, Position, Record, key_header, unreadable};
 
 /// Returns the record that a broker delivered as headers and a payload. It never fails: a log may
 /// hold anything, and a reader has to get past it.
@@ -52,6 +52,23 @@ where
             unreadable(position, reason, raw, payload)
         }
     }
+}
+
+/// Adds the key that a broker has in a place of its own to a record that was read.
+///
+/// It stands before a header of its name, which is another program's.
+///
+/// ```
+/// use msgstream_core::adapter::add_key;
+/// use msgstream_core::record::{Header, KEY_HEADER, Record};
+/// let mut record = Record::default();
+/// record.extra.push(Header::new(KEY_HEADER, "theirs"));
+/// add_key(&mut record, "ann".into());
+/// assert_eq!(record.key().unwrap(), "ann");
+/// assert_eq!(record.extra.len(), 2);
+/// ```
+pub fn add_key(record: &mut Record, key: Bytes) {
+    record.extra.insert(0, key_header(key));
 }
 
 #[cfg(test)]

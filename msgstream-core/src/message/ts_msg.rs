@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use bytes::BytesMut;
 
 use super::DecodeError;
-use crate::record::{Header, KEY_HEADER, Meta, Record};
+use crate::record::{Header, Meta, Record, key_header};
 use crate::record::{MsgType, Timestamp};
 
 /// The header of a message that was replicated from another cluster. Its value is the id of the
@@ -174,7 +174,7 @@ impl dyn TsMsg {
     /// Returns the headers beside the metadata: of a message that was replicated, and of one with a key.
     pub(crate) fn extra(&self) -> impl Iterator<Item = Header> {
         let replicate_id = self.replicate_id().map(|id| Header::new(REPLICATE_ID, id.to_owned()));
-        let key = self.key().map(|key| Header::new(KEY_HEADER, key.into_owned()));
+        let key = self.key().map(|key| key_header(key.into_owned()));
         replicate_id.into_iter().chain(key)
     }
 

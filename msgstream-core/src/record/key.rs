@@ -1,5 +1,7 @@
 //! The key of a record.
 
+use std::sync::{Arc, LazyLock};
+
 use bytes::Bytes;
 
 use super::{Header, Record};
@@ -14,6 +16,14 @@ use super::{Header, Record};
 /// assert_eq!(record.header(KEY_HEADER).unwrap(), "ann");
 /// ```
 pub const KEY_HEADER: &str = "ms-key";
+
+/// The name, shared by all records: many may have a key.
+static NAME: LazyLock<Arc<str>> = LazyLock::new(|| KEY_HEADER.into());
+
+/// Returns the header of a key.
+pub(crate) fn key_header(key: impl Into<Bytes>) -> Header {
+    Header::new(Arc::clone(&NAME), key)
+}
 
 impl Record {
     /// Sets the key: any bytes, by which other programs choose a partition, or compact the log.
@@ -32,7 +42,7 @@ impl Record {
         let key = key.into();
         match self.extra.iter_mut().find(|header| &*header.name == KEY_HEADER) {
             Some(header) => header.value = key,
-            None => self.extra.push(Header::new(KEY_HEADER, key)),
+            None => self.extra.push(key_header(key)),
         }
         self
     }

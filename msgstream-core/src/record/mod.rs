@@ -17,6 +17,7 @@ use thin_vec::ThinVec;
 pub use self::end::END_HEADER;
 pub(crate) use self::end::is_end;
 pub use self::key::KEY_HEADER;
+pub(crate) use self::key::key_header;
 pub use self::msg_type::{MsgType, MsgTypeNames};
 pub use self::position::{Incarnation, Position, PositionError};
 pub use self::sent::SENT_HEADER;

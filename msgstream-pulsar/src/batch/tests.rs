@@ -55,7 +55,7 @@ proptest! {
             let mut record = record(payload);
             record.extra.push(Header::new(name, value));
             if let Some(key) = key {
-                record.extra.insert(0, Header::new(KEY_HEADER, key));
+                adapter::add_key(&mut record, key.into());
             }
             record
         }).collect();
